@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/command.h"
+
+#include "lib/print.h"
+#include "lib/string.h"
+
+enum {
+	ARGUMENTS_MOST = 8,
+};
+
+extern const struct command __start_commands[], __stop_commands[];
+
+static int split(char *line, char **argv)
+{
+	int argc = 0;
+
+	while (argc < ARGUMENTS_MOST) {
+		while (*line == ' ')
+			*line++ = '\0';
+		if (*line == '\0')
+			break;
+		argv[argc++] = line;
+		while (*line != ' ' && *line != '\0')
+			line++;
+	}
+	return argc;
+}
+
+bool command_run(char *line)
+{
+	char *argv[ARGUMENTS_MOST];
+	int argc = split(line, argv);
+
+	if (argc == 0)
+		return true;
+	for (const struct command *c = __start_commands; c < __stop_commands; c++) {
+		if (strcmp(c->name, argv[0]) == 0) {
+			c->run(argc, argv);
+			return true;
+		}
+	}
+	print("%s: no such command; `help` lists them\n", argv[0]);
+	return false;
+}
+
+COMMAND(help, "", "this list")
+{
+	for (const struct command *c = __start_commands; c < __stop_commands; c++)
+		print("  %-10s %-8s %s\n", c->name, c->arguments, c->help);
+}
