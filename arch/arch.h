@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch.h - the seam: all that the portable code asks of a machine.
+ *
+ * arch/x86_64 is the real one.  arch/host is a Linux process: threads are CPUs, a
+ * reserved address range is the MetaSlot array, interrupts are signals that an
+ * interrupt flag holds back.  `make seam` proves that boot/ (without main.c), mm/, iommu/,
+ * dma/ and drivers/ link against this list and lib/ only.
+ *
+ * Each implementation supplies arch_impl.h, which may define any of these as static
+ * inline.  For every function, unless it says otherwise: nothing here allocates, sleeps
+ * or takes a lock, and all may be called with interrupts off.
+ */
+#pragma once
+
+#include "lib/err.h"
+#include "lib/types.h"
+
+enum {
+	ARCH_MAX_CPUS = 256,
+};
+
+/* ---- this CPU ---- */
+
+/* A number below ARCH_MAX_CPUS, stable while interrupts are off. */
+static inline unsigned arch_cpu_id(void);
+
+/* Disable interrupts; returns the state to restore.  Compiler barrier. */
+static inline uintptr_t arch_irq_save(void);
+static inline void arch_irq_restore(uintptr_t old);
+/* Whether the state returned by arch_irq_save had interrupts on. */
+static inline bool arch_irq_was_on(uintptr_t old);
+
+/* One turn of a spin loop. */
+static inline void arch_relax(void);
+
+/* Ask `cpu` to run fn(arg) with interrupts off, soon; returns at once.  The calling CPU runs
+ * it before returning.  ERR_NOT_FOUND: that CPU is not running.  `fn` must be quick and may
+ * be asked for once while it has not run yet: a second request is merged into the first. */
+err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg);
+
+/* ---- memory ---- */
+
+/* The MetaSlot array: one entry of META_SLOT_BYTES per frame number, from frame 0. */
+static inline void *arch_meta_base(void);
+
+/* Map [va, va + len) of the MetaSlot array onto physical memory at pa, zeroed.  All page
+ * aligned.  Page tables come from `tables`, zeroed frames that the callee may keep; it says in
+ * *used how many it kept.  ERR_NO_MEMORY: not enough tables, nothing mapped. */
+err_t arch_meta_map(vaddr_t va, paddr_t pa, size_t len, struct prange tables, unsigned *used);
+
+/* Make [pa, pa + len) readable and writable through arch_direct().  Both multiples of 2 MiB.
+ * Tables as above. */
+err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigned *used);
+
+/* Most page-table frames that one call of either function can need. */
+enum {
+	ARCH_META_MAP_TABLES = 4,
+	ARCH_DIRECT_TABLES = 3,
+};
+
+/* The linear map: valid for frames below 4 GiB and what arch_direct_extend() added. */
+static inline void *arch_direct(paddr_t pa);
+static inline paddr_t arch_direct_to_paddr(const void *p);
+
+/* ---- time ---- */
+
+/* A monotonic counter, and how many of its ticks make a millisecond (never 0). */
+static inline uint64_t arch_ticks(void);
+uint64_t arch_ticks_per_ms(void);
+
+/* ---- console ---- */
+
+void arch_console_write(const char *bytes, size_t n);
+/* The next byte that was typed, or -1 at once when there is none. */
+int arch_console_read(void);
+
+/* ---- the end ---- */
+
+enum arch_exit {
+	ARCH_EXIT_PASS,     /* QEMU: debug-exit value 0x10, status 33 */
+	ARCH_EXIT_FAIL,     /* QEMU: debug-exit value 0x20, status 65 */
+	ARCH_EXIT_POWEROFF, /* off, where the machine can be told so */
+	ARCH_EXIT_REBOOT,
+};
+void arch_exit(enum arch_exit how) __noreturn;
+
+#include "arch_impl.h"

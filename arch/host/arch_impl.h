@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arch_impl.h - the inline half of arch/arch.h for a Linux process.
+ *
+ * A thread that called host_cpu_bind() is a CPU.  Its interrupt flag is a thread-local; its
+ * interrupts are signals, whose handler only notes that something is pending while the flag is
+ * off.  The linear map and the MetaSlot array are reserved address ranges.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdatomic.h>
+
+extern _Thread_local unsigned host_cpu;
+extern _Thread_local volatile sig_atomic_t host_irq_off, host_irq_pending;
+extern char *host_meta, *host_direct;
+
+/* Run what is pending, with interrupts off; nanoseconds since some point; yield the processor. */
+void host_irq_deliver(void);
+uint64_t host_ticks(void);
+void arch_relax_slow(void);
+
+static inline unsigned arch_cpu_id(void)
+{
+	return host_cpu;
+}
+
+static inline uintptr_t arch_irq_save(void)
+{
+	uintptr_t old = (uintptr_t)host_irq_off;
+
+	host_irq_off = 1;
+	atomic_signal_fence(memory_order_seq_cst);
+	return old;
+}
+
+static inline bool arch_irq_was_on(uintptr_t old)
+{
+	return old == 0;
+}
+
+static inline void arch_irq_restore(uintptr_t old)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+	host_irq_off = (sig_atomic_t)old;
+	atomic_signal_fence(memory_order_seq_cst);
+	if (old == 0 && host_irq_pending != 0)
+		host_irq_deliver();
+}
+
+static inline void arch_relax(void)
+{
+	arch_relax_slow();
+}
+
+static inline void *arch_meta_base(void)
+{
+	return host_meta;
+}
+
+static inline void *arch_direct(paddr_t pa)
+{
+	return host_direct + pa.raw;
+}
+
+static inline paddr_t arch_direct_to_paddr(const void *p)
+{
+	return (paddr_t){ (uint64_t)((const char *)p - host_direct) };
+}
+
+static inline uint64_t arch_ticks(void)
+{
+	return host_ticks();
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#include "arch/host/host.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+
+enum {
+	PENDING_KICK = 1,
+	PENDING_TIMER = 2,
+	TICKS_PER_MS = 1000000, /* nanoseconds */
+};
+
+_Thread_local unsigned host_cpu;
+_Thread_local volatile sig_atomic_t host_irq_off, host_irq_pending;
+char *host_meta, *host_direct;
+
+struct cpu {
+	bool bound;
+	pthread_t thread;
+	_Atomic bool kicked;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static struct cpu cpus[ARCH_MAX_CPUS];
+static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local void (*timer_handler)(void);
+static _Thread_local timer_t timer;
+
+/* ---- interrupts ---- */
+
+static void run_kick(struct cpu *c)
+{
+	/* acquire pairs with the release in arch_cpu_kick() */
+	if (atomic_exchange_explicit(&c->kicked, false, memory_order_acq_rel))
+		c->fn(c->arg);
+}
+
+void host_irq_deliver(void)
+{
+	while (host_irq_pending != 0) {
+		sig_atomic_t pending = host_irq_pending;
+
+		host_irq_off = 1;
+		host_irq_pending = 0;
+		if ((pending & PENDING_KICK) != 0)
+			run_kick(&cpus[host_cpu]);
+		if ((pending & PENDING_TIMER) != 0 && timer_handler != NULL)
+			timer_handler();
+		host_irq_off = 0;
+	}
+}
+
+static void on_signal(int number)
+{
+	host_irq_pending |= number == SIGUSR1 ? PENDING_KICK : PENDING_TIMER;
+	if (host_irq_off == 0)
+		host_irq_deliver();
+}
+
+err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
+{
+	struct cpu *c = &cpus[cpu];
+	uintptr_t irq = arch_irq_save();
+
+	if (cpu == host_cpu) {
+		fn(arg);
+		arch_irq_restore(irq);
+		return OK;
+	}
+	pthread_mutex_lock(&registry);
+	if (!c->bound) {
+		fn(arg);
+	} else if (!atomic_load_explicit(&c->kicked, memory_order_acquire)) {
+		c->fn = fn;
+		c->arg = arg;
+		/* release pairs with run_kick() */
+		atomic_store_explicit(&c->kicked, true, memory_order_release);
+		pthread_kill(c->thread, SIGUSR1);
+	}
+	pthread_mutex_unlock(&registry);
+	arch_irq_restore(irq);
+	return OK;
+}
+
+void host_cpu_bind(unsigned cpu)
+{
+	uintptr_t irq = arch_irq_save();
+
+	host_cpu = cpu;
+	pthread_mutex_lock(&registry);
+	cpus[cpu].bound = true;
+	cpus[cpu].thread = pthread_self();
+	pthread_mutex_unlock(&registry);
+	arch_irq_restore(irq);
+}
+
+void host_cpu_unbind(void)
+{
+	uintptr_t irq = arch_irq_save();
+
+	pthread_mutex_lock(&registry);
+	cpus[host_cpu].bound = false;
+	run_kick(&cpus[host_cpu]);
+	pthread_mutex_unlock(&registry);
+	arch_irq_restore(irq);
+}
+
+void host_timer_start(unsigned us, void (*handler)(void))
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2 };
+	struct itimerspec every = { { 0, us * 1000L }, { 0, us * 1000L } };
+
+	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	timer_handler = handler;
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 ||
+	    timer_settime(timer, 0, &every, NULL) != 0) {
+		perror("timer");
+		exit(1);
+	}
+}
+
+void host_timer_stop(void)
+{
+	timer_delete(timer);
+	timer_handler = NULL;
+}
+
+void arch_relax_slow(void)
+{
+	sched_yield();
+}
+
+/* ---- memory ---- */
+
+static char *reserve(size_t bytes, int protection)
+{
+	void *p = mmap(NULL, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		exit(1);
+	}
+	return p;
+}
+
+void host_machine_init(void)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	if (host_meta != NULL)
+		return;
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGUSR2, &action, NULL);
+	host_meta = reserve(HOST_META_BYTES, PROT_NONE);
+	host_direct = reserve(HOST_DIRECT_BYTES, PROT_READ | PROT_WRITE);
+}
+
+void host_machine_reset(void)
+{
+	host_machine_init();
+	if (mmap(host_meta, HOST_META_BYTES, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED ||
+	    mmap(host_direct, HOST_DIRECT_BYTES, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+		perror("mmap");
+		exit(1);
+	}
+}
+
+err_t arch_meta_map(vaddr_t va, paddr_t pa, size_t len, struct prange tables, unsigned *used)
+{
+	char *at = host_meta + (va - (vaddr_t)host_meta);
+
+	(void)pa;
+	(void)tables;
+	*used = 0;
+	return mprotect(at, len, PROT_READ | PROT_WRITE) == 0 ? OK : ERR_NO_MEMORY;
+}
+
+err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigned *used)
+{
+	(void)pa;
+	(void)len;
+	(void)tables;
+	*used = 0;
+	return OK;
+}
+
+/* ---- time, console, the end ---- */
+
+uint64_t host_ticks(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t arch_ticks_per_ms(void)
+{
+	return TICKS_PER_MS;
+}
+
+void arch_console_write(const char *bytes, size_t n)
+{
+	fwrite(bytes, 1, n, stdout);
+}
+
+int arch_console_read(void)
+{
+	return getchar();
+}
+
+void arch_exit(enum arch_exit how)
+{
+	exit(how == ARCH_EXIT_FAIL ? 1 : 0);
+}

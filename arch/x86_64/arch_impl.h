@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* arch_impl.h - the inline half of arch/arch.h on x86-64. */
+#pragma once
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/layout.h"
+
+static inline unsigned arch_cpu_id(void)
+{
+	return 0; /* the first CPU is the only one that is started */
+}
+
+static inline uintptr_t arch_irq_save(void)
+{
+	uintptr_t flags = read_rflags();
+
+	interrupts_off();
+	return flags;
+}
+
+static inline bool arch_irq_was_on(uintptr_t old)
+{
+	return (old & RFLAGS_IF) != 0;
+}
+
+static inline void arch_irq_restore(uintptr_t old)
+{
+	if (arch_irq_was_on(old))
+		interrupts_on();
+}
+
+static inline void arch_relax(void)
+{
+	__asm__ volatile("pause" : : : "memory");
+}
+
+static inline void *arch_meta_base(void)
+{
+	return (void *)META_BASE;
+}
+
+static inline void *arch_direct(paddr_t pa)
+{
+	return (void *)(DIRECT_BASE + pa.raw);
+}
+
+static inline paddr_t arch_direct_to_paddr(const void *p)
+{
+	return paddr((uintptr_t)p - DIRECT_BASE);
+}
+
+static inline uint64_t arch_ticks(void)
+{
+	return rdtsc();
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu.h - one function per instruction that C cannot say.
+ *
+ * Each is exactly one access of one width (finding REM-03); "memory" clobbers stand where the
+ * instruction orders or changes memory that C can see.  Names are the SDM's.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+enum {
+	CR0_WP = 1 << 16,
+	CR4_PGE = 1 << 7,
+	CR4_LA57 = 1 << 12,
+	RFLAGS_IF = 1 << 9,
+};
+
+/* SDM 4, table 2-2. */
+enum {
+	MSR_APIC_BASE = 0x1b,
+	MSR_X2APIC_FIRST = 0x800,
+};
+#define MSR_EFER 0xc0000080u
+#define EFER_NXE (UINT64_C(1) << 11)
+
+static inline uint8_t inb(uint16_t port)
+{
+	uint8_t v;
+
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static inline void outb(uint16_t port, uint8_t v)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline void outw(uint16_t port, uint16_t v)
+{
+	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline uint32_t inl(uint16_t port)
+{
+	uint32_t v;
+
+	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+
+static inline void outl(uint16_t port, uint32_t v)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
+}
+
+static inline uint64_t rdmsr(uint32_t msr)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline void wrmsr(uint32_t msr, uint64_t v)
+{
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "memory");
+}
+
+static inline uint64_t rdtsc(void)
+{
+	uint32_t low, high;
+
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+struct cpuid {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid r;
+
+	__asm__ volatile("cpuid"
+			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+			 : "a"(leaf), "c"(subleaf));
+	return r;
+}
+
+#define CR_READER(name)                                                                            \
+	static inline uint64_t read_##name(void)                                                   \
+	{                                                                                          \
+		uint64_t v;                                                                        \
+		__asm__ volatile("mov %%" #name ", %0" : "=r"(v) : : "memory");                    \
+		return v;                                                                          \
+	}
+CR_READER(cr0)
+CR_READER(cr2)
+CR_READER(cr3)
+CR_READER(cr4)
+#undef CR_READER
+
+static inline void write_cr3(uint64_t v)
+{
+	__asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory");
+}
+
+static inline void invlpg(vaddr_t va)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+static inline void interrupts_on(void)
+{
+	__asm__ volatile("sti" : : : "memory");
+}
+
+static inline void interrupts_off(void)
+{
+	__asm__ volatile("cli" : : : "memory");
+}
+
+static inline uint64_t read_rflags(void)
+{
+	uint64_t v;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(v) : : "memory");
+	return v;
+}
+
+/* Wait for an interrupt with interrupts on; the two instructions are one (SDM 2B STI). */
+static inline void interrupts_on_and_halt(void)
+{
+	__asm__ volatile("sti; hlt" : : : "memory");
+}
+
+static inline void halt(void)
+{
+	__asm__ volatile("hlt" : : : "memory");
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * layout.h - where things are in the kernel's half of the address space.
+ *
+ *   ffff8000_00000000  linear map of physical memory (up to 16 TiB used)
+ *   ffffe000_00000000  MetaSlot array: 16 bytes a frame, 64 GiB for 16 TiB
+ *   ffffffff_80000000  kernel image: virtual = physical + KERNEL_VMA
+ *
+ * The same numbers serve 48-bit and 57-bit paging: all of it lies in the topmost 2^47
+ * bytes, which both forms of canonical address reach (SDM 1, 3.3.7.1).
+ *
+ * Read by C and, turned into %define lines by the Makefile, by NASM: plain
+ * `#define NAME NUMBER` lines only.
+ */
+#pragma once
+
+#define KERNEL_LMA  0x200000
+#define KERNEL_VMA  0xffffffff80000000
+#define DIRECT_BASE 0xffff800000000000
+#define META_BASE   0xffffe00000000000
+
+/* Top-level indices of the three, SDM 3A 4.5: bits 47:39. */
+#define PML4_DIRECT 256
+#define PML4_META   448
+#define PML4_KERNEL 511
+#define PDPT_KERNEL 510
+
+/* Physical addresses below this are in the boot table. */
+#define BOOT_MAP_GIB    4
+/* From here up the boot table maps uncached until the memory map is known. */
+#define BOOT_DEVICE_MIN 0xc0000000
+
+/* The stacks that the first CPU starts with; each has a guard page below it. */
+#define STACK_BLOCK_BYTES 0x40000
+#define BOOT_STACK_BYTES  0x20000
+#define IST_STACK_BYTES   0x4000
+#define GUARD_BYTES       0x1000

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stacks.h - the stacks that the first CPU starts with, each above a guard page.
+ *
+ * boot.S leaves the guards out of the page table, so a stack that overflows faults instead
+ * of writing into its neighbour (finding BOO-03).
+ */
+#pragma once
+
+#include "arch/x86_64/layout.h"
+#include "lib/types.h"
+
+struct boot_stacks {
+	uint8_t boot_guard[GUARD_BYTES];
+	uint8_t boot[BOOT_STACK_BYTES];
+	uint8_t double_fault_guard[GUARD_BYTES];
+	uint8_t double_fault[IST_STACK_BYTES];
+	uint8_t nmi_guard[GUARD_BYTES];
+	uint8_t nmi[IST_STACK_BYTES];
+	uint8_t machine_check_guard[GUARD_BYTES];
+	uint8_t machine_check[IST_STACK_BYTES];
+};
+_Static_assert(sizeof(struct boot_stacks) <= STACK_BLOCK_BYTES, "one 2 MiB page must hold it");
+
+extern struct boot_stacks boot_stacks;
+
+/* The name of the stack whose guard page holds va, or NULL. */
+const char *stack_guard_name(vaddr_t va);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+#include "arch/x86_64/trap.h"
+
+#include "arch/arch.h"
+#include "arch/x86_64/stacks.h"
+#include "lib/panic.h"
+#include "lib/print.h"
+
+enum {
+	SEG_CODE = 1 << 3,
+	SEG_DATA = 2 << 3,
+	SEG_TSS = 3 << 3,
+	GDT_ENTRIES = 5, /* null, code, data, TSS (two) */
+
+	IST_DOUBLE_FAULT = 1,
+	IST_NMI = 2,
+	IST_MACHINE_CHECK = 3,
+
+	GATE_INTERRUPT = 0x8e, /* present, DPL 0, 64-bit interrupt gate: SDM 3A 6.14.1 */
+	TSS_AVAILABLE = 0x89,  /* present, 64-bit TSS: SDM 3A 7.2.3 */
+};
+#define GDT_CODE UINT64_C(0x00af9a000000ffff)
+#define GDT_DATA UINT64_C(0x00cf92000000ffff)
+
+struct gate {
+	uint16_t offset_low, selector;
+	uint8_t ist, type;
+	uint16_t offset_mid;
+	uint32_t offset_high, zero;
+};
+_Static_assert(sizeof(struct gate) == 16, "SDM 3A figure 6-8");
+
+/* 104 bytes whose 64-bit fields start at 4: SDM 3A figure 7-11.  Kept as 32-bit halves. */
+struct tss {
+	uint32_t reserved0;
+	uint32_t rsp[6];
+	uint32_t reserved1[2];
+	uint32_t ist[14];
+	uint32_t reserved2[2];
+	uint16_t reserved3, io_map;
+};
+_Static_assert(sizeof(struct tss) == 104, "SDM 3A figure 7-11");
+
+struct __attribute__((packed)) table_pointer {
+	uint16_t limit;
+	uint64_t base;
+};
+
+extern const uint8_t trap_entries[];
+extern const uint8_t boot_stack_top[];
+
+static struct gate idt[TRAP_VECTORS] __aligned(16);
+static uint64_t gdt[GDT_ENTRIES];
+static struct tss tss;
+static void (*handlers[TRAP_VECTORS])(struct trap_frame *frame);
+static bool (*trap_filter)(struct trap_frame *frame, uint64_t cr2);
+
+static const char *const exception_names[TRAP_EXCEPTIONS] = {
+	"divide error",
+	"debug",
+	"NMI",
+	"breakpoint",
+	"overflow",
+	"BOUND range exceeded",
+	"invalid opcode",
+	"device not available",
+	"double fault",
+	"coprocessor segment overrun",
+	"invalid TSS",
+	"segment not present",
+	"stack-segment fault",
+	"general protection",
+	"page fault",
+	"reserved (15)",
+	"x87 floating-point error",
+	"alignment check",
+	"machine check",
+	"SIMD floating-point error",
+	"virtualization",
+	"control protection",
+	"reserved (22)",
+	"reserved (23)",
+	"reserved (24)",
+	"reserved (25)",
+	"reserved (26)",
+	"reserved (27)",
+	"hypervisor injection",
+	"VMM communication",
+	"security",
+	"reserved (31)",
+};
+
+static void tss_set_ist(unsigned ist, const uint8_t *stack, size_t bytes)
+{
+	uint64_t top = (uint64_t)stack + bytes;
+
+	tss.ist[2 * (ist - 1)] = (uint32_t)top;
+	tss.ist[2 * (ist - 1) + 1] = (uint32_t)(top >> 32);
+}
+
+static unsigned vector_ist(unsigned vector)
+{
+	switch (vector) {
+	case VECTOR_DOUBLE_FAULT: return IST_DOUBLE_FAULT;
+	case VECTOR_NMI: return IST_NMI;
+	case VECTOR_MACHINE_CHECK: return IST_MACHINE_CHECK;
+	default: return 0;
+	}
+}
+
+static void load_tables(void)
+{
+	struct table_pointer gdt_pointer = { sizeof(gdt) - 1, (uint64_t)gdt };
+	struct table_pointer idt_pointer = { sizeof(idt) - 1, (uint64_t)idt };
+
+	__asm__ volatile("lgdt %0\n\t"
+			 "pushq %1\n\t"
+			 "leaq 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "lretq\n\t"
+			 "1:\n\t"
+			 "movw %w2, %%ds\n\t"
+			 "movw %w2, %%es\n\t"
+			 "movw %w2, %%ss\n\t"
+			 "lidt %3\n\t"
+			 "ltr %w4"
+			 :
+			 : "m"(gdt_pointer), "i"(SEG_CODE), "r"(SEG_DATA), "m"(idt_pointer),
+			   "r"(SEG_TSS)
+			 : "rax", "memory");
+}
+
+void trap_init(void)
+{
+	uint64_t base = (uint64_t)&tss;
+
+	ASSERT(boot_stack_top == boot_stacks.boot + sizeof(boot_stacks.boot));
+	tss_set_ist(IST_DOUBLE_FAULT, boot_stacks.double_fault, sizeof(boot_stacks.double_fault));
+	tss_set_ist(IST_NMI, boot_stacks.nmi, sizeof(boot_stacks.nmi));
+	tss_set_ist(IST_MACHINE_CHECK, boot_stacks.machine_check,
+		    sizeof(boot_stacks.machine_check));
+	tss.io_map = sizeof(tss);
+
+	gdt[1] = GDT_CODE;
+	gdt[2] = GDT_DATA;
+	gdt[3] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | (uint64_t)TSS_AVAILABLE << 40 |
+		 (base >> 24 & 0xff) << 56;
+	gdt[4] = base >> 32;
+
+	for (unsigned i = 0; i < TRAP_VECTORS; i++) {
+		uint64_t entry = (uint64_t)(trap_entries + i * TRAP_ENTRY_BYTES);
+
+		idt[i] = (struct gate){
+			.offset_low = (uint16_t)entry,
+			.selector = SEG_CODE,
+			.ist = (uint8_t)vector_ist(i),
+			.type = GATE_INTERRUPT,
+			.offset_mid = (uint16_t)(entry >> 16),
+			.offset_high = (uint32_t)(entry >> 32),
+		};
+	}
+	load_tables();
+}
+
+void trap_set_handler(unsigned vector, void (*handler)(struct trap_frame *frame))
+{
+	ASSERT(vector >= TRAP_EXCEPTIONS && vector < TRAP_VECTORS);
+	handlers[vector] = handler;
+}
+
+void trap_set_filter(bool (*filter)(struct trap_frame *frame, uint64_t cr2))
+{
+	trap_filter = filter;
+}
+
+static void print_frame(const struct trap_frame *f)
+{
+	print("  rip %016lx  rsp %016lx  rflags %08lx\n", f->rip, f->rsp, f->rflags);
+	print("  rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
+	print("  rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
+	print("  r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
+	print("  r13 %016lx  r14 %016lx  r15 %016lx\n", f->r13, f->r14, f->r15);
+}
+
+static void exception(struct trap_frame *f)
+{
+	uint64_t cr2 = read_cr2();
+	const char *stack = stack_guard_name(cr2);
+
+	if (trap_filter != NULL && trap_filter(f, cr2))
+		return;
+	print("\nkeel: exception %lu: %s, error code %#lx, rip %#lx, cr2 %#lx\n", f->vector,
+	      exception_names[f->vector], f->error, f->rip, cr2);
+	print_frame(f);
+	if (stack != NULL && (f->vector == VECTOR_DOUBLE_FAULT || f->vector == VECTOR_PAGE_FAULT))
+		panic("stack overflow: %#lx lies in the guard page below the %s stack", cr2, stack);
+	panic("%s at rip %#lx", exception_names[f->vector], f->rip);
+}
+
+void trap_enter(struct trap_frame *frame)
+{
+	if (frame->vector < TRAP_EXCEPTIONS)
+		exception(frame);
+	else if (handlers[frame->vector] != NULL)
+		handlers[frame->vector](frame);
+	else
+		warn("interrupt on vector %#lx has no handler", frame->vector);
+}
