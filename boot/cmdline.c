@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include "boot/cmdline.h"
+
+#include "boot/source.h"
+#include "lib/bits.h"
+#include "lib/print.h"
+#include "lib/string.h"
+
+struct option {
+	const char *key;
+	/* NULL: nothing to keep.  False: the value makes no sense. */
+	bool (*set)(struct cmdline *c, const char *value);
+};
+
+static bool set_mem(struct cmdline *c, const char *value)
+{
+	uint64_t v;
+	const char *end = str_to_size(value, &v);
+
+	if (end == NULL || *end != '\0' || v == 0)
+		return false;
+	c->mem_limit = v;
+	return true;
+}
+
+static bool memmap_type(char c, enum region_type *type)
+{
+	switch (c) {
+	case '@': *type = REGION_USABLE; return true;
+	case '#': *type = REGION_ACPI; return true;
+	case '$': *type = REGION_RESERVED; return true;
+	default: return false;
+	}
+}
+
+static bool add_memmaps(struct cmdline *c, const char *value)
+{
+	for (const char *s = value;; s++) {
+		struct region *r = &c->memmap[c->memmap_count];
+		uint64_t len;
+
+		if (c->memmap_count == CMDLINE_MEMMAP_MOST)
+			return false;
+		s = str_to_size(s, &len);
+		if (s == NULL || !memmap_type(*s, &r->type))
+			return false;
+		s = str_to_size(s + 1, &r->start);
+		if (s == NULL || len == 0 || r->start > UINT64_MAX - len)
+			return false;
+		r->end = r->start + len;
+		c->memmap_count++;
+		if (*s == '\0')
+			return true;
+		if (*s != ',')
+			return false;
+	}
+}
+
+/* The whole list or nothing of it. */
+static bool set_memmap(struct cmdline *c, const char *value)
+{
+	unsigned before = c->memmap_count;
+
+	if (add_memmaps(c, value))
+		return true;
+	c->memmap_count = before;
+	return false;
+}
+
+static bool set_ktest(struct cmdline *c, const char *value)
+{
+	c->has_ktest = true;
+	return str_copy(c->ktest, value, sizeof(c->ktest));
+}
+
+static bool set_monitor(struct cmdline *c, const char *value)
+{
+	return str_copy(c->monitor, value, sizeof(c->monitor));
+}
+
+static bool set_panic(struct cmdline *c, const char *value)
+{
+	uint64_t v;
+	const char *end = str_to_size(value, &v);
+
+	if (end == NULL || *end != '\0' || v > UINT32_MAX)
+		return false;
+	c->panic_seconds = (unsigned)v;
+	return true;
+}
+
+static const struct option options[] = {
+	{ "no5lvl", NULL },         { "mem", set_mem },     { "memmap", set_memmap },
+	{ "ktest", set_ktest },     { "panic", set_panic }, { "maxcpus", NULL },
+	{ "monitor", set_monitor }, { "nosmp", NULL },
+};
+
+static void set_option(struct cmdline *c, const char *key, const char *value)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		if (strcmp(options[i].key, key) != 0)
+			continue;
+		if (options[i].set != NULL && !options[i].set(c, value))
+			warn("command line: %s=%s makes no sense, passed over", key, value);
+		return;
+	}
+	warn("command line: unknown option %s", key);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n';
+}
+
+/* The next word of *at into `word`, cut at its size; quotes are taken off.  *length is its own.
+ * False: no more. */
+static bool next_word(const char **at, char *word, size_t size, size_t *length)
+{
+	const char *s = *at;
+	bool quoted = false;
+	size_t n = 0;
+
+	while (is_blank(*s))
+		s++;
+	if (*s == '\0')
+		return false;
+	for (; *s != '\0' && (quoted || !is_blank(*s)); s++) {
+		if (*s == '"') {
+			quoted = !quoted;
+			continue;
+		}
+		if (n + 1 < size)
+			word[n] = *s;
+		n++;
+	}
+	word[min_u64(n, size - 1)] = '\0';
+	*length = n;
+	*at = s;
+	return true;
+}
+
+void cmdline_parse(const char *text, struct cmdline *c)
+{
+	char word[CMDLINE_TEXT_BYTES];
+	size_t length;
+
+	*c = (struct cmdline){ .mem_limit = UINT64_MAX };
+	while (next_word(&text, word, sizeof(word), &length)) {
+		char *equals = strchr(word, '=');
+
+		if (length >= sizeof(word)) { /* half a number is another number */
+			warn("command line: %.32s... is too long, passed over", word);
+			continue;
+		}
+		if (equals != NULL)
+			*equals = '\0';
+		set_option(c, word, equals != NULL ? equals + 1 : "");
+	}
+}
+
+void cmdline_apply_memory(const struct cmdline *c, struct boot_info *bi)
+{
+	for (size_t i = 0; i < bi->source_count; i++) {
+		struct region *r = &bi->sources[i];
+
+		if (r->type == REGION_USABLE)
+			r->end = max_u64(r->start, min_u64(r->end, c->mem_limit));
+	}
+	for (unsigned i = 0; i < c->memmap_count; i++)
+		boot_info_add_source(bi, &c->memmap[i]);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cmdline.h - the kernel command line: words `key` or `key=value`, names as in Linux.
+ *
+ *   no5lvl            stay with four levels of paging (read by boot.S)
+ *   mem=SIZE          use no memory above SIZE
+ *   memmap=N@A        N bytes at A are usable;  N$A reserved;  N#A ACPI;  commas join
+ *   ktest=GLOBS       run the in-kernel tests that match, then exit with their result
+ *   monitor=C,C       run monitor commands before the prompt (`+` stands for a space)
+ *   panic=SECONDS     restart that long after a panic; 0 or absent: stay
+ *   maxcpus=N nosmp   one CPU is what there is so far
+ *
+ * A value in double quotes may hold spaces.  Unknown keys are warned about.  Pure.
+ */
+#pragma once
+
+#include "boot/boot_info.h"
+
+enum {
+	CMDLINE_TEXT_BYTES = 256,
+	CMDLINE_MEMMAP_MOST = 32,
+};
+
+struct cmdline {
+	uint64_t mem_limit; /* bytes; UINT64_MAX: none */
+	unsigned panic_seconds;
+	bool has_ktest;
+	char ktest[CMDLINE_TEXT_BYTES];
+	char monitor[CMDLINE_TEXT_BYTES];
+	struct region memmap[CMDLINE_MEMMAP_MOST];
+	unsigned memmap_count;
+};
+
+/* Never fails: what cannot be understood is warned about and passed over. */
+void cmdline_parse(const char *text, struct cmdline *out);
+
+/* Make bi->sources say what mem= and memmap= ask for.  Needs memmap_count spare sources. */
+void cmdline_apply_memory(const struct cmdline *c, struct boot_info *bi);

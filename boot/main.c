@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * main.c - the composition root: the one file that sees every layer, and the order of start-up.
+ *
+ * kernel_main() is the table of contents.  Each step below it either succeeds or says in one line
+ * why keel cannot run here, and stops.
+ */
+#include "arch/arch.h"
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/boot_table.h"
+#include "arch/x86_64/clock.h"
+#include "arch/x86_64/exit.h"
+#include "arch/x86_64/serial.h"
+#include "arch/x86_64/trap.h"
+#include "boot/acpi.h"
+#include "boot/cmdline.h"
+#include "boot/multiboot2.h"
+#include "boot/pvh.h"
+#include "drivers/monitor.h"
+#include "lib/bits.h"
+#include "lib/command.h"
+#include "lib/panic.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "mm/boot_alloc.h"
+#include "mm/report.h"
+#include "mm/regions.h"
+
+enum {
+	ACPI_TABLES_MOST = 128,
+	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 2, /* and the kernel, the arena */
+	TIMER_PERIOD_US = 10000,
+};
+/* Below: the map may hold it, but the kernel, its metadata and something to allocate do not fit. */
+#define MEMORY_LEAST MIB(16)
+#define LOW_MEMORY   MIB(1)
+#define FIRST_FRAMES (MIB(32) / PAGE_SIZE)
+
+extern const uint8_t kernel_image_start[], kernel_image_end[];
+void kernel_main(uint32_t protocol, uint64_t info_address);
+
+static struct boot_info boot_info;
+static struct cmdline options;
+static struct acpi_table acpi_tables[ACPI_TABLES_MOST];
+static struct acpi acpi = { .table = acpi_tables, .room = ACPI_TABLES_MOST };
+static struct region *regions;
+static size_t region_count;
+static struct {
+	uint64_t entered, ready; /* TSC at kernel_main() and when frames could be had */
+	uint64_t console;        /* of the ticks between them, those that COM1 took */
+} stamps;
+
+/* ---- console and the end ---- */
+
+static void console_write(struct print_sink *sink, const char *bytes, size_t n)
+{
+	(void)sink;
+	arch_console_write(bytes, n);
+}
+
+static struct print_sink console = { console_write };
+
+static void on_panic(const char *message)
+{
+	uint64_t start = arch_ticks();
+
+	(void)message;
+	if (options.has_ktest)
+		arch_exit(ARCH_EXIT_FAIL);
+	if (options.panic_seconds != 0) {
+		while (arch_ticks() - start < options.panic_seconds * 1000 * arch_ticks_per_ms())
+			arch_relax();
+		arch_exit(ARCH_EXIT_REBOOT);
+	}
+	interrupts_off();
+	for (;;)
+		halt();
+}
+
+static void cannot_run(const char *why, const char *detail) __noreturn;
+static void cannot_run(const char *why, const char *detail)
+{
+	print("keel: cannot run here: %s%s\n", why, detail);
+	arch_exit(ARCH_EXIT_FAIL);
+}
+
+/* ---- what the firmware says ---- */
+
+/* The linear map of the boot table, which is all there is to read firmware memory by. */
+static const uint8_t *read_low(void *ctx, uint64_t pa, uint64_t len)
+{
+	(void)ctx;
+	if (pa >= GIB(BOOT_MAP_GIB) || len > GIB(BOOT_MAP_GIB) - pa)
+		return NULL;
+	return arch_direct(paddr(pa));
+}
+
+/* A place for boot_info and the regions, somewhere that everybody calls usable. */
+static struct boot_arena place_arena(const struct source_walk *walk, size_t bytes)
+{
+	uint64_t start;
+	uint8_t *p;
+
+	bytes += SPARE_SOURCES * sizeof(struct region);
+	bytes += regions_bytes_needed(bytes / sizeof(struct region));
+	bytes = align_up(bytes, PAGE_SIZE);
+	if (source_find_gap(walk, align_up((uint64_t)kernel_image_end - KERNEL_VMA, PAGE_SIZE),
+			    GIB(BOOT_MAP_GIB), bytes, &start) != OK &&
+	    source_find_gap(walk, LOW_MEMORY, GIB(BOOT_MAP_GIB), bytes, &start) != OK)
+		cannot_run("no usable memory for the boot information", "");
+	p = arch_direct(paddr(start));
+	return (struct boot_arena){ p, p + bytes };
+}
+
+static void read_multiboot2(uint64_t address, struct boot_arena *arena)
+{
+	const uint8_t *bytes = arch_direct(paddr(address));
+	struct multiboot2 mb;
+	const char *why;
+
+	if (multiboot2_init(&mb, bytes, read_le32(bytes), address, KERNEL_VMA, &why) != OK)
+		cannot_run("the Multiboot2 information is damaged: ", why);
+	*arena = place_arena(&mb.walk, multiboot2_arena_bytes(&mb));
+	if (multiboot2_parse(&mb, arena, SPARE_SOURCES, &boot_info) != OK)
+		cannot_run("the Multiboot2 information does not fit", "");
+}
+
+static void read_pvh(uint64_t address, struct boot_arena *arena)
+{
+	const char *why;
+	struct pvh pvh;
+
+	if (pvh_init(&pvh, read_low, NULL, address, &why) != OK)
+		cannot_run("the PVH start info is damaged: ", why);
+	*arena = place_arena(&pvh.walk, pvh_arena_bytes(&pvh));
+	if (pvh_parse(&pvh, arena, SPARE_SOURCES, &boot_info) != OK)
+		cannot_run("the PVH start info does not fit", "");
+}
+
+static void add_source(uint64_t start, uint64_t end, enum region_type type)
+{
+	boot_info_add_source(&boot_info, &(struct region){ start, end, type });
+}
+
+static void read_boot_info(uint32_t protocol, uint64_t address, struct boot_arena *arena)
+{
+	if (protocol == BOOT_PVH)
+		read_pvh(address, arena);
+	else
+		read_multiboot2(address, arena);
+	add_source((uint64_t)kernel_image_start - KERNEL_VMA,
+		   (uint64_t)kernel_image_end - KERNEL_VMA, REGION_KERNEL);
+	cmdline_parse(boot_info.cmdline, &options);
+	cmdline_apply_memory(&options, &boot_info);
+}
+
+static void read_acpi(void)
+{
+	const uint8_t *rsdp = boot_info.rsdp;
+	size_t len = boot_info.rsdp_length;
+
+	if (len == 0 && boot_info.rsdp_address != 0) {
+		rsdp = read_low(NULL, boot_info.rsdp_address, BOOT_RSDP_BYTES);
+		len = rsdp == NULL ? 0 : BOOT_RSDP_BYTES;
+	}
+	if (len == 0) {
+		warn("no ACPI: the firmware gave no RSDP");
+		return;
+	}
+	(void)acpi_discover(&acpi, rsdp, len, read_low, NULL); /* it warns; none is fine */
+	for (size_t i = 0; i < acpi.count; i++) {
+		struct region r = acpi_table_region(&acpi.table[i]);
+
+		if (r.start < r.end)
+			boot_info_add_source(&boot_info, &r);
+	}
+}
+
+static bool region_has_memory(void *ctx, uint64_t start, uint64_t end)
+{
+	(void)ctx;
+	return regions_have_memory(regions, region_count, start, end);
+}
+
+static void make_regions(struct boot_arena *arena)
+{
+	uint64_t end = arch_direct_to_paddr(arena->end).raw;
+	void *memory;
+
+	/* the whole arena, from its beginning, stays: boot_info and the regions live in it */
+	add_source(arch_direct_to_paddr(boot_info.sources).raw, end, REGION_BOOT_INFO);
+	memory = boot_arena_take(arena, regions_bytes_needed(boot_info.source_count));
+	if (memory == NULL)
+		cannot_run("the memory map does not fit", "");
+	region_count = regions_build(boot_info.sources, boot_info.source_count, memory, &regions);
+	boot_table_refine(region_has_memory, NULL);
+	report_set_regions(regions, region_count);
+}
+
+/* ---- from regions to frames ---- */
+
+static void need_memory(void)
+{
+	uint64_t usable = regions_bytes(regions, region_count, REGION_USABLE);
+
+	if (usable >= MEMORY_LEAST)
+		return;
+	print("keel: cannot run here: %lu MiB of memory are needed, %lu KiB are usable\n",
+	      MEMORY_LEAST >> 20, usable >> 10);
+	arch_exit(ARCH_EXIT_FAIL);
+}
+
+static void copy_acpi(void)
+{
+	size_t bytes = acpi_copy_size(&acpi);
+	void *copy = bytes == 0 ? NULL : boot_alloc(bytes, sizeof(uint64_t));
+
+	if (bytes != 0 && (copy == NULL || acpi_copy(&acpi, copy, bytes) != OK))
+		cannot_run("no memory for the ACPI tables", "");
+}
+
+static void start_frames(void)
+{
+	need_memory();
+	if (boot_alloc_init(regions, region_count, LOW_MEMORY, GIB(BOOT_MAP_GIB)) != OK)
+		cannot_run("no usable memory between 1 MiB and 4 GiB", "");
+	copy_acpi();
+	if (section_init(regions, region_count) != OK ||
+	    section_populate_first(FIRST_FRAMES) != OK || frame_cache_init(1) != OK)
+		cannot_run("no memory for the metadata of the first frames", "");
+	section_open(boot_alloc_retire());
+	frame_cache_open();
+	stamps.ready = rdtsc();
+	stamps.console = serial_ticks();
+}
+
+/* ---- clocks ---- */
+
+static void start_clock(void)
+{
+	struct clock_sources sources = { 0 };
+	struct exit_ports ports = { 0 };
+	const struct acpi_table *t = acpi_find(&acpi, ACPI_HPET);
+	struct acpi_hpet hpet;
+	struct acpi_fadt fadt;
+
+	if (t != NULL && acpi_hpet_read(t, &hpet) == OK && hpet.base.space == ACPI_SPACE_MEMORY)
+		sources.hpet_base = hpet.base.address;
+	t = acpi_find(&acpi, ACPI_FADT);
+	if (t != NULL && acpi_fadt_read(t, &fadt) == OK) {
+		if (fadt.pm_timer.space == ACPI_SPACE_IO)
+			sources.pm_timer_port = fadt.pm_timer.address;
+		sources.pm_timer_bits = fadt.pm_timer_32 ? 32 : 24;
+		if (fadt.reset_supported && fadt.reset.space == ACPI_SPACE_IO)
+			ports = (struct exit_ports){ (uint16_t)fadt.reset.address,
+						     fadt.reset_value };
+	}
+	clock_init(&sources);
+	exit_init(&ports);
+}
+
+static void start_timer(void)
+{
+	err_t err = apic_init();
+
+	if (err == OK)
+		err = apic_timer_start(TIMER_PERIOD_US, NULL);
+	if (err != OK)
+		warn("no timer interrupt: the local APIC says %s", err_name(err));
+	interrupts_on();
+}
+
+/* ---- the first screen ---- */
+
+static void report(void)
+{
+	print("keel: started by %s, %u levels of paging, %s\n",
+	      boot_info.loader[0] != '\0' ? boot_info.loader : "an unnamed loader",
+	      boot_table_levels(), boot_info.has_efi_map ? "UEFI" : "BIOS");
+	print("keel: command line: %s\n", boot_info.cmdline);
+	print("keel: %zu statements about memory, %zu regions, %lu MiB usable\n",
+	      boot_info.source_count, region_count,
+	      regions_bytes(regions, region_count, REGION_USABLE) >> 20);
+	print("keel: %zu modules, %zu ACPI tables\n", boot_info.module_count, acpi.count);
+	print("keel: clock %lu kHz by %s\n", arch_ticks_per_ms(), clock_source_name());
+	print("keel: %lu MiB of frames can be had, %lu KiB taken at start\n",
+	      frame_available() * PAGE_SIZE >> 20, boot_alloc_used() >> 10);
+	print("keel: ready after %lu ticks, %lu of them for the console\n",
+	      stamps.ready - stamps.entered, stamps.console);
+}
+
+COMMAND(acpi, "", "the firmware's tables, one line per entry")
+{
+	for (size_t i = 0; i < acpi.count; i++)
+		acpi_print(&acpi.table[i]);
+}
+
+#ifdef KEEL_TESTS
+void ktest_exit(const char *globs) __noreturn;
+
+static void run_tests(void)
+{
+	if (options.has_ktest)
+		ktest_exit(options.ktest);
+}
+#else
+static void run_tests(void)
+{
+	if (options.has_ktest)
+		cannot_run("ktest= was asked for, but this kernel was built without tests", "");
+}
+#endif
+
+void kernel_main(uint32_t protocol, uint64_t info_address)
+{
+	struct boot_arena arena;
+
+	stamps.entered = rdtsc();
+	serial_init();
+	print_set_sink(&console);
+	panic_set_handler(on_panic);
+	trap_init();
+	print("\nkeel: a memory subsystem for x86-64\n");
+	read_boot_info(protocol, info_address, &arena);
+	read_acpi();
+	make_regions(&arena);
+	start_frames();
+	start_clock();
+	start_timer();
+	report();
+	run_tests();
+	monitor_run(options.monitor);
+}
