@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * page.h - sizes and numbers of frames.
+ *
+ * A frame is 4 KiB of physical memory, named by its number (pfn).  keel manages physical
+ * addresses below 16 TiB, so a number fits in 32 bits; the last one stands for "none".
+ */
+#pragma once
+
+#include "lib/types.h"
+
+enum {
+	PAGE_SHIFT = 12,
+	PAGE_SIZE = 1 << PAGE_SHIFT,
+
+	/* A chunk is 2 MiB: the unit below which free memory is a bitmap. */
+	CHUNK_ORDER = 9,
+	CHUNK_FRAMES = 1 << CHUNK_ORDER,
+
+	/* A section is 1 GiB: the unit in which metadata comes into being. */
+	SECTION_ORDER = 18,
+	SECTION_FRAMES = 1 << SECTION_ORDER,
+	SECTION_CHUNKS = SECTION_FRAMES / CHUNK_FRAMES,
+
+	ORDER_MOST = SECTION_ORDER,
+	ORDERS = ORDER_MOST + 1,
+};
+
+typedef uint32_t pfn_t;
+
+#define PFN_NONE   UINT32_MAX
+/* Memory from here up is left out; the frame below has the number PFN_NONE. */
+#define PHYS_LIMIT (TIB(16) - PAGE_SIZE)
+
+static inline paddr_t pfn_to_paddr(pfn_t pfn)
+{
+	return paddr((uint64_t)pfn * PAGE_SIZE);
+}
+
+/* pa below PHYS_LIMIT. */
+static inline pfn_t paddr_to_pfn(paddr_t pa)
+{
+	return (pfn_t)(pa.raw / PAGE_SIZE);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slot_state.h - the life of a frame as pure transitions.
+ *
+ *                  hand_out / claim           get
+ *   NONE or UNUSED ---------------> counted 1 <----> counted n
+ *        ^     \                        |  ^
+ *        |      hand_out_unique         |  | share / unshare
+ *        |       `--------> UNIQUE -----|--'
+ *        |                     |        | put of the last
+ *        `---- released <---- DYING <---'
+ *
+ *   NONE    nobody's: free in the allocator, or memory that keel never owned
+ *   UNUSED  taken out of the allocator's reach but not yet anything; from_unused() claims it
+ *   DYING   the last owner let go; its on_drop runs; nobody else may look
+ *   UNIQUE  one owner who may change the metadata
+ *
+ * A transition takes the old state and answers with the new one or with an error; mm/meta.c
+ * applies it by one compare-and-swap loop, so what is proved and explored here is what runs.
+ *
+ * Invariants:
+ *   S1  count in 1 .. SLOT_COUNT_MAX, or one of the four named values, or in the guard band
+ *       above SLOT_COUNT_MAX where a racing increment may stand for a moment
+ *   S2  kind is 0 exactly in NONE and UNUSED
+ *   S3  a refused transition changes nothing
+ *
+ * The contracts are proved for every argument by `make prove T=slot_state`.
+ */
+#pragma once
+
+#include "lib/err.h"
+#include "lib/types.h"
+
+#define SLOT_NONE      UINT32_C(0)
+#define SLOT_COUNT_MAX UINT32_C(0x3fffffff)
+#define SLOT_UNIQUE    UINT32_C(0x80000000)
+#define SLOT_UNUSED    UINT32_C(0xa0000000)
+#define SLOT_DYING     UINT32_C(0xc0000000)
+
+/* Eight bytes, exchanged as one. */
+struct slot_state {
+	uint32_t count;
+	uint8_t kind;  /* enum frame_kind */
+	uint8_t order; /* of the block that this frame heads */
+	uint16_t aux;  /* the kind's own */
+};
+
+/*@ predicate counted(struct slot_state s) = 1 <= s.count <= SLOT_COUNT_MAX;
+    predicate same_but_count(struct slot_state a, struct slot_state b) =
+      a.kind == b.kind && a.order == b.order && a.aux == b.aux;
+    predicate blank(struct slot_state s) = s.kind == 0 && s.order == 0 && s.aux == 0; */
+
+/*@ assigns \nothing;
+    ensures \result <==> counted(s); */
+static inline bool slot_is_counted(struct slot_state s)
+{
+	return s.count >= 1 && s.count <= SLOT_COUNT_MAX;
+}
+
+/* Why a frame in this state cannot be claimed. */
+/*@ assigns \nothing;
+    ensures \result != OK; */
+static inline err_t slot_refusal(struct slot_state s)
+{
+	if (s.count == SLOT_NONE)
+		return ERR_NOT_OWNED;
+	if (s.count == SLOT_UNIQUE)
+		return ERR_UNIQUE;
+	if (s.count == SLOT_DYING)
+		return ERR_BUSY;
+	return ERR_IN_USE;
+}
+
+/* NONE -> counted 1, by the allocator alone. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes old.count == SLOT_NONE; ensures \result == OK &&
+      out->count == 1 && out->kind == kind && out->order == order && out->aux == 0;
+    behavior refused: assumes old.count != SLOT_NONE; assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_hand_out(struct slot_state old, uint8_t kind, uint8_t order,
+				  struct slot_state *out)
+{
+	if (old.count != SLOT_NONE)
+		return slot_refusal(old);
+	*out = (struct slot_state){ 1, kind, order, 0 };
+	return OK;
+}
+
+/* NONE -> UNUSED: somebody gives up memory that the allocator never had. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes old.count == SLOT_NONE; ensures \result == OK &&
+      out->count == SLOT_UNUSED && blank(*out);
+    behavior refused: assumes old.count != SLOT_NONE; assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_release(struct slot_state old, struct slot_state *out)
+{
+	if (old.count != SLOT_NONE)
+		return old.count == SLOT_UNUSED ? ERR_BUSY : slot_refusal(old);
+	*out = (struct slot_state){ SLOT_UNUSED, 0, 0, 0 };
+	return OK;
+}
+
+/* UNUSED -> counted 1. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes old.count == SLOT_UNUSED; ensures \result == OK &&
+      out->count == 1 && out->kind == kind && out->order == 0 && out->aux == 0;
+    behavior refused: assumes old.count != SLOT_UNUSED; assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_claim(struct slot_state old, uint8_t kind, struct slot_state *out)
+{
+	if (old.count != SLOT_UNUSED)
+		return slot_refusal(old);
+	*out = (struct slot_state){ 1, kind, 0, 0 };
+	return OK;
+}
+
+/* n -> n + 1, for one who holds a count already. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes 1 <= old.count < SLOT_COUNT_MAX; ensures \result == OK &&
+      out->count == old.count + 1 && same_but_count(*out, old);
+    behavior refused: assumes !(1 <= old.count < SLOT_COUNT_MAX); assigns \nothing; ensures \result
+   != OK; complete behaviors; disjoint behaviors; */
+static inline err_t slot_get(struct slot_state old, struct slot_state *out)
+{
+	if (!slot_is_counted(old))
+		return slot_refusal(old);
+	if (old.count == SLOT_COUNT_MAX)
+		return ERR_OVERFLOW;
+	*out = old;
+	out->count = old.count + 1;
+	return OK;
+}
+
+/* n -> n - 1; the last one leaves DYING. */
+/*@ requires \valid(out); assigns *out;
+    behavior one_less: assumes 1 < old.count <= SLOT_COUNT_MAX; ensures \result == OK &&
+      out->count == old.count - 1 && same_but_count(*out, old);
+    behavior last: assumes old.count == 1; ensures \result == OK &&
+      out->count == SLOT_DYING && same_but_count(*out, old);
+    behavior refused: assumes !counted(old); assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_put(struct slot_state old, struct slot_state *out)
+{
+	if (!slot_is_counted(old))
+		return slot_refusal(old);
+	*out = old;
+	out->count = old.count == 1 ? SLOT_DYING : old.count - 1;
+	return OK;
+}
+
+/* DYING -> NONE: on_drop is done, the frame goes back. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes old.count == SLOT_DYING; ensures \result == OK &&
+      out->count == SLOT_NONE && blank(*out);
+    behavior refused: assumes old.count != SLOT_DYING; assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_finish(struct slot_state old, struct slot_state *out)
+{
+	if (old.count != SLOT_DYING)
+		return slot_refusal(old);
+	*out = (struct slot_state){ SLOT_NONE, 0, 0, 0 };
+	return OK;
+}
+
+/* counted 1 -> UNIQUE. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes old.count == 1; ensures \result == OK &&
+      out->count == SLOT_UNIQUE && same_but_count(*out, old);
+    behavior refused: assumes old.count != 1; assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_unshare(struct slot_state old, struct slot_state *out)
+{
+	if (!slot_is_counted(old))
+		return slot_refusal(old);
+	if (old.count != 1)
+		return ERR_IN_USE;
+	*out = old;
+	out->count = SLOT_UNIQUE;
+	return OK;
+}
+
+/* UNIQUE -> counted 1. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes old.count == SLOT_UNIQUE; ensures \result == OK &&
+      out->count == 1 && same_but_count(*out, old);
+    behavior refused: assumes old.count != SLOT_UNIQUE; assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_share(struct slot_state old, struct slot_state *out)
+{
+	if (old.count != SLOT_UNIQUE)
+		return old.count == SLOT_NONE ? ERR_NOT_OWNED : ERR_IN_USE;
+	*out = old;
+	out->count = 1;
+	return OK;
+}
+
+/* UNIQUE -> DYING. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes old.count == SLOT_UNIQUE; ensures \result == OK &&
+      out->count == SLOT_DYING && same_but_count(*out, old);
+    behavior refused: assumes old.count != SLOT_UNIQUE; assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_put_unique(struct slot_state old, struct slot_state *out)
+{
+	if (old.count != SLOT_UNIQUE)
+		return old.count == SLOT_NONE ? ERR_NOT_OWNED : ERR_IN_USE;
+	*out = old;
+	out->count = SLOT_DYING;
+	return OK;
+}
