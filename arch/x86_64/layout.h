@@ -31,7 +31,6 @@
 #define BOOT_DEVICE_MIN 0xc0000000
 
 /* The stacks that the first CPU starts with; each has a guard page below it. */
-#define STACK_BLOCK_BYTES 0x40000
-#define BOOT_STACK_BYTES  0x20000
-#define IST_STACK_BYTES   0x4000
-#define GUARD_BYTES       0x1000
+#define BOOT_STACK_BYTES 0x20000
+#define IST_STACK_BYTES  0x4000
+#define GUARD_BYTES      0x1000

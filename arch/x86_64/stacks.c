@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/stacks.h"
 
-struct boot_stacks boot_stacks __aligned(STACK_BLOCK_BYTES);
+struct boot_stacks boot_stacks __aligned(GUARD_BYTES);
 
 /* Read by boot.S: the guard pages, 0 at the end. */
 extern const uint64_t boot_stack_guards[];

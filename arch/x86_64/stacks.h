@@ -20,8 +20,7 @@ struct boot_stacks {
 	uint8_t machine_check_guard[GUARD_BYTES];
 	uint8_t machine_check[IST_STACK_BYTES];
 };
-_Static_assert(sizeof(struct boot_stacks) <= STACK_BLOCK_BYTES, "one 2 MiB page must hold it");
-
+/* All within one 2 MiB page, whose 4 KiB pages boot.S writes out: linker.ld asserts it. */
 extern struct boot_stacks boot_stacks;
 
 /* The name of the stack whose guard page holds va, or NULL. */
