@@ -29,10 +29,9 @@ err_t boot_alloc_init(const struct region *r, size_t n, uint64_t min, uint64_t m
 	return top > bottom ? OK : ERR_NO_MEMORY;
 }
 
-void *boot_alloc(size_t bytes, size_t align)
+void *boot_alloc_dirty(size_t bytes, size_t align)
 {
 	uint64_t start;
-	void *p;
 
 	if (phase != OPEN)
 		panic("boot allocator used %s its time", phase == BEFORE ? "before" : "after");
@@ -42,9 +41,14 @@ void *boot_alloc(size_t bytes, size_t align)
 	if (start < bottom)
 		return NULL;
 	top = start;
-	p = arch_direct(paddr(start));
-	memset(p, 0, bytes);
-	return p;
+	return arch_direct(paddr(start));
+}
+
+void *boot_alloc(size_t bytes, size_t align)
+{
+	void *p = boot_alloc_dirty(bytes, align);
+
+	return p == NULL ? NULL : memset(p, 0, bytes);
 }
 
 struct prange boot_alloc_retire(void)

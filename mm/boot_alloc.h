@@ -22,6 +22,9 @@ err_t boot_alloc_init(const struct region *r, size_t n, uint64_t min, uint64_t m
  * when the region is used up. */
 __must_check void *boot_alloc(size_t bytes, size_t align);
 
+/* The same with whatever contents, for memory that its user clears. */
+__must_check void *boot_alloc_dirty(size_t bytes, size_t align);
+
 /* The end: [start, start + len) in whole frames is what was taken. */
 struct prange boot_alloc_retire(void);
 

@@ -83,9 +83,12 @@ int chunk_largest(const struct chunk_bits *c)
 
 	if (full == 0)
 		return largest_in_words(c);
-	while (order < CHUNK_ORDER &&
-	       chunk_word_blocks(full, (unsigned)(order + 1 - CHUNK_WORD_ORDER)))
+	for (unsigned k = 0; k < CHUNK_ORDER - CHUNK_WORD_ORDER; k++) {
+		full = chunk_word_join(full, k);
+		if (full == 0)
+			break;
 		order++;
+	}
 	return order;
 }
 
@@ -169,9 +172,10 @@ static unsigned fullest_word(const struct chunk_bits *c)
 	unsigned best = CHUNK_WORDS, fewest = CHUNK_WORD_BITS + 1;
 
 	for (unsigned i = 0; i < CHUNK_WORDS; i++) {
-		unsigned n = bits_count(c->word[i]);
+		uint64_t w = c->word[i];
+		unsigned n = w == CHUNK_ALL ? CHUNK_WORD_BITS : bits_count(w);
 
-		if (n != 0 && n < fewest) {
+		if (w != 0 && n < fewest) {
 			best = i;
 			fewest = n;
 		}

@@ -6,7 +6,7 @@
 #include "lib/string.h"
 
 enum {
-	BULK_AT_ONCE = 64,
+	BULK_AT_ONCE = 128,
 };
 
 static frame_on_drop_t on_drop[FRAME_KINDS];
@@ -45,6 +45,7 @@ struct frame *frame_alloc_block(enum frame_kind kind, unsigned order)
 
 err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out)
 {
+	const uint64_t word = frame_handed_out(kind, 0);
 	pfn_t pfns[BULK_AT_ONCE];
 
 	for (unsigned done = 0; done < n;) {
@@ -55,7 +56,7 @@ err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out)
 			return ERR_NO_MEMORY;
 		}
 		for (unsigned i = 0; i < want; i++)
-			out[done + i] = frame_hand_out(pfns[i], kind, 0);
+			out[done + i] = frame_hand_out_as(pfns[i], word);
 		done += want;
 	}
 	return OK;

@@ -90,15 +90,28 @@ static inline unsigned frame_order(const struct frame *f)
 	return meta_state(frame_slot(f)).order;
 }
 
-/* The head state with which a block is handed out; a frame that still has a count was freed
- * behind its owner's back, which is caught here. */
-static inline struct frame *frame_hand_out(pfn_t pfn, enum frame_kind kind, unsigned order)
+/* The head state with which a block is handed out. */
+static inline uint64_t frame_handed_out(enum frame_kind kind, unsigned order)
+{
+	union slot_word w = { .state = { 1, (uint8_t)kind, (uint8_t)order, 0 } };
+
+	return w.word;
+}
+
+/* A frame that still has a count was freed behind its owner's back, which is caught here. */
+static inline struct frame *frame_hand_out_as(pfn_t pfn, uint64_t word)
 {
 	struct meta_slot *slot = meta_slot_of(pfn);
 
 	DASSERT(meta_state(slot).count == SLOT_NONE);
-	meta_set(slot, (struct slot_state){ 1, (uint8_t)kind, (uint8_t)order, 0 });
+	/* as meta_set(): nobody else may hold the frame */
+	atomic_store_explicit(&slot->state, word, memory_order_release);
 	return frame_of_slot(slot);
+}
+
+static inline struct frame *frame_hand_out(pfn_t pfn, enum frame_kind kind, unsigned order)
+{
+	return frame_hand_out_as(pfn, frame_handed_out(kind, order));
 }
 
 /* One frame, count 1.  NULL: no memory.  Contents are what they were. */

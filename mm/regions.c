@@ -126,11 +126,11 @@ static size_t edges_sweep(const struct region_edge *edges, size_t count, struct 
 	int64_t open[REGION_TYPES] = { 0 };
 	size_t made = 0;
 
-	/*@ loop invariant i <= count && made <= i && sums_of(open, edges, i);
+	/*@ loop invariant i <= count && made <= i && sums_of(&open[0], edges, i);
 	    loop invariant region_list(out, made);
 	    loop invariant made > 0 && i < count ==> out[made - 1].end <= edges[i].at;
 	    loop invariant \forall integer x, t; holds(out, made, x, t) <==>
-	      (i < count ==> x < \at(edges[i].at,Pre)) && wins{Pre}(edges, count, x, t);
+	      (i < count ==> x < edges[i].at) && wins{Pre}(edges, count, x, t);
 	    loop assigns i, made, open[0 .. REGION_TYPES - 1], out[0 .. count - 1];
 	    loop variant count - i; */
 	for (size_t i = 0; i < count; i++) {

@@ -119,6 +119,36 @@ static void count_usable(uint32_t index)
 	section_each_range(index, add_up, &sections[index].usable);
 }
 
+/* The same for each section in the range. */
+static void count_usable_in(struct prange range)
+{
+	uint64_t end = range.start.raw + range.len;
+
+	for (uint64_t i = range.start.raw / GIB(1); i < count && i * GIB(1) < end; i++)
+		count_usable((uint32_t)i);
+}
+
+/* For all sections in one walk of the regions: start-up must not cost sections times regions. */
+static void count_all_usable(void)
+{
+	for (size_t i = 0; i < region_count; i++) {
+		uint64_t at = regions[i].start / PAGE_SIZE;
+		uint64_t end = min_u64(regions[i].end / PAGE_SIZE, PFN_NONE);
+
+		if (regions[i].type != REGION_USABLE)
+			continue;
+		while (at < end) {
+			uint64_t s = at / SECTION_FRAMES;
+			uint64_t stop = min_u64(end, (s + 1) * SECTION_FRAMES);
+
+			sections[s].usable += (uint32_t)(stop - at);
+			at = stop;
+		}
+	}
+	if (count != 0)
+		count_usable(0); /* frame 0 is nobody's */
+}
+
 /* ---- the table ---- */
 
 static uint64_t last_usable_byte(void)
@@ -189,8 +219,8 @@ err_t section_init(const struct region *r, size_t n)
 		return ERR_NO_MEMORY;
 	leave_out_beyond();
 	cover_memory();
+	count_all_usable();
 	for (uint32_t i = 0; i < count; i++) {
-		count_usable(i);
 		if (sections[i].usable > metadata_frames(&sections[i]))
 			set_state(i, SECTION_DORMANT);
 		else
@@ -248,8 +278,8 @@ static err_t populate_from_boot(uint32_t index)
 {
 	size_t bytes = (size_t)sections[index].covered * META_SLOT_BYTES;
 	void *extra = boot_alloc(EXTRA_FRAMES * PAGE_SIZE, PAGE_SIZE);
-	void *slots = boot_alloc(bytes, bytes >= CHUNK_FRAMES * PAGE_SIZE ? CHUNK_FRAMES * PAGE_SIZE
-									  : PAGE_SIZE);
+	void *slots = boot_alloc_dirty(
+		bytes, bytes >= CHUNK_FRAMES * PAGE_SIZE ? CHUNK_FRAMES * PAGE_SIZE : PAGE_SIZE);
 
 	if (extra == NULL || slots == NULL)
 		return ERR_NO_MEMORY;
@@ -286,8 +316,9 @@ err_t section_populate_first(uint64_t frames)
 		have += sections[i].usable;
 	}
 	if (any_dormant()) {
-		void *slots = boot_alloc(PAGE_SIZE << SEED_SLOTS_ORDER, CHUNK_FRAMES * PAGE_SIZE);
-		void *extra = boot_alloc(PAGE_SIZE << SEED_EXTRA_ORDER, PAGE_SIZE);
+		void *slots = boot_alloc_dirty(PAGE_SIZE << SEED_SLOTS_ORDER,
+					       CHUNK_FRAMES * PAGE_SIZE);
+		void *extra = boot_alloc_dirty(PAGE_SIZE << SEED_EXTRA_ORDER, PAGE_SIZE);
 
 		if (slots == NULL || extra == NULL)
 			return ERR_NO_MEMORY;
@@ -309,7 +340,6 @@ static void give_to_zone(void *ctx, pfn_t first, uint32_t frames)
 
 static void open_section(uint32_t index)
 {
-	count_usable(index);
 	section_each_range(index, give_to_zone, &zones[section_zone(index)]);
 }
 
@@ -317,16 +347,14 @@ void section_open(struct prange taken)
 {
 	boot_taken = taken;
 	totals.boot_frames = taken.len / PAGE_SIZE;
+	count_usable_in(taken);
 	for (unsigned z = 0; z < ZONES; z++)
 		atomic_store_explicit(&dormant_frames[z], 0, memory_order_relaxed);
 	for (uint32_t i = 0; i < count; i++) {
-		if (state_of(i) == SECTION_POPULATED) {
+		if (state_of(i) == SECTION_POPULATED)
 			open_section(i);
-		} else {
-			count_usable(i);
-			if (state_of(i) == SECTION_DORMANT)
-				dormant_add(section_zone(i), sections[i].usable);
-		}
+		else if (state_of(i) == SECTION_DORMANT)
+			dormant_add(section_zone(i), sections[i].usable);
 	}
 }
 

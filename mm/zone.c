@@ -136,16 +136,24 @@ static uint32_t block_to_chunk(struct zone *z, uint32_t chunk, unsigned order) _
 
 /* ---- partly free chunks ---- */
 
-/* Put the chunk, which is on no list, where its bits say it belongs. */
-static void chunk_file(struct zone *z, uint32_t chunk) __requires(z->lock)
+/* Where the chunk belongs by its bits: 0 .. CHUNK_ORDER, or CHUNK_NO_BLOCK. */
+static int chunk_order(const struct zone *z, uint32_t chunk) __requires(z->lock)
 {
-	struct chunk_info *c = info_of(z, chunk);
+	const struct chunk_info *c = info_of(z, chunk);
 
-	if (c->free == CHUNK_FRAMES) {
+	if (c->free == 0)
+		return CHUNK_NO_BLOCK;
+	return c->free == CHUNK_FRAMES ? CHUNK_ORDER : chunk_largest(bits_of(z, chunk));
+}
+
+/* Put the chunk, which is on no list, where it belongs. */
+static void chunk_file(struct zone *z, uint32_t chunk, int order) __requires(z->lock)
+{
+	if (order == CHUNK_ORDER) {
 		chunk_set_used(bits_of(z, chunk), 0, CHUNK_ORDER);
 		block_free(z, chunk, CHUNK_ORDER);
-	} else if (c->free != 0) {
-		list_add(z, chunk, CHUNK_PARTIAL, (unsigned)chunk_largest(bits_of(z, chunk)));
+	} else if (order != CHUNK_NO_BLOCK) {
+		list_add(z, chunk, CHUNK_PARTIAL, (unsigned)order);
 	}
 }
 
@@ -153,14 +161,14 @@ static void chunk_file(struct zone *z, uint32_t chunk) __requires(z->lock)
 static void chunk_refile(struct zone *z, uint32_t chunk) __requires(z->lock)
 {
 	struct chunk_info *c = info_of(z, chunk);
+	int order = chunk_order(z, chunk);
 
 	if (c->place == CHUNK_PARTIAL) {
-		if (c->free != 0 && c->free != CHUNK_FRAMES &&
-		    chunk_largest(bits_of(z, chunk)) == c->order)
+		if (order == c->order)
 			return;
 		list_remove(z, chunk);
 	}
-	chunk_file(z, chunk);
+	chunk_file(z, chunk, order);
 }
 
 /* The same after a block came that is part of a free block of order `merged` now. */
@@ -173,10 +181,7 @@ static void chunk_refile_larger(struct zone *z, uint32_t chunk, unsigned merged)
 			return;
 		list_remove(z, chunk);
 	}
-	if (merged == CHUNK_ORDER)
-		chunk_file(z, chunk);
-	else
-		list_add(z, chunk, CHUNK_PARTIAL, merged);
+	chunk_file(z, chunk, (int)merged);
 }
 
 /* The chunk to take a block of `order` < 9 from, on no list or on its old one; CHUNK_NONE. */
