@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: MIT
+#
+# keel.  `make help` lists the targets.  Everything is built under build/.
+#
+#   MODE=debug|release   DASSERT and UBSan traps, or neither      V=1   show commands
+#   CC=gcc|clang-14      the compiler                             WERROR=0  for newer compilers
+#   TESTS=0              leave the test suite out of the kernel   T=GLOB    select tests
+#   SEED=N               start of the tests' random numbers       SHARED=DIR  shared test data
+
+MAKEFLAGS += -rR --no-print-directory
+.SUFFIXES:
+.DELETE_ON_ERROR:
+export LC_ALL := C
+
+ifneq ($(filter default undefined,$(origin CC)),)
+CC := gcc
+endif
+MODE     ?= debug
+TESTS    ?= 1
+WERROR   ?= 1
+V        ?= 0
+T        ?= *
+SEED     ?= 1
+MEM      ?= 2G
+SMP      ?= 1
+FIRMWARE ?= bios
+UI       ?= none
+MACHINE  ?= qemu
+CMDLINE  ?=
+SHARED   ?= $(wildcard ../shared)
+SOURCE_DATE_EPOCH ?= 1700000000
+export SHARED SEED SOURCE_DATE_EPOCH
+
+Q   := $(if $(filter 1,$(V)),,@)
+say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
+probe = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+
+# ---------------------------------------------------------------- sources
+PORTABLE := $(sort $(filter-out boot/main.c,$(wildcard lib/*.c boot/*.c mm/*.c iommu/*.c dma/*.c \
+	drivers/*.c)))
+ARCH_C   := $(sort $(wildcard arch/x86_64/*.c))
+ARCH_S   := $(sort $(wildcard arch/x86_64/*.S)) boot/boot.S
+HOST_C   := $(sort $(wildcard arch/host/*.c))
+TEST_C   := $(sort $(wildcard tests/*.c tests/unit/*.c))
+KTEST_C  := $(filter-out tests/host_%.c,$(TEST_C)) $(sort $(wildcard tests/kernel/*.c \
+	tests/bench/kernel_*.c))
+KERNEL_C := $(PORTABLE) $(ARCH_C) boot/main.c $(if $(filter 1,$(TESTS)),$(KTEST_C))
+FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+
+# ---------------------------------------------------------------- flags
+WARN := -Wall -Wextra -Wundef -Wshadow -Wvla -Walloca -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wcast-align -Wcast-qual -Wwrite-strings \
+	-Wconversion -Wno-sign-conversion -Wimplicit-fallthrough -Wswitch-enum -Wformat=2 \
+	-Wredundant-decls -Wnested-externs -Wnull-dereference -Wdate-time -Wenum-conversion \
+	$(if $(findstring clang,$(CC)),-Wthread-safety -Wthread-safety-beta,-Wlogical-op \
+	-Wduplicated-cond -Wduplicated-branches) $(if $(filter 1,$(WERROR)),-Werror)
+COMMON := -std=gnu2x -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 $(WARN) -g \
+	-fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks \
+	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
+DEBUG_release :=
+DEBUG_debug := -DKEEL_DEBUG
+TRAP_debug := $(if $(findstring clang,$(CC)),-fsanitize=undefined -fsanitize-trap=all,\
+	-fsanitize=undefined -fsanitize-undefined-trap-on-error) -fno-sanitize=alignment
+KFLAGS := $(COMMON) -Iarch/x86_64 -O2 -ffreestanding -mno-red-zone -mcmodel=kernel \
+	-mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none -fno-omit-frame-pointer \
+	-march=x86-64 -fno-asynchronous-unwind-tables -fno-stack-protector \
+	-Wframe-larger-than=1024 \
+	$(call probe,-ftrivial-auto-var-init=zero) $(DEBUG_$(MODE)) $(TRAP_$(MODE)) \
+	$(if $(filter 1,$(TESTS)),-DKEEL_TESTS)
+HFLAGS := $(COMMON) -Iarch/host -D__daddr_t_defined -D_GNU_SOURCE -pthread -fno-omit-frame-pointer
+SAN_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DKEEL_DEBUG
+SAN_tsan  := -O1 -fsanitize=thread -DKEEL_DEBUG
+SAN_plain := -O2
+
+# ---------------------------------------------------------------- the kernel
+K := build/kernel-$(MODE)-$(CC)$(if $(filter 1,$(TESTS)),,-bare)
+KOBJS := $(KERNEL_C:%.c=$(K)/%.o) $(ARCH_S:%.S=$(K)/%.S.o)
+
+all: kernel iso host ## build everything that can be run
+
+kernel: build/keel.elf ## build/keel.elf
+iso: build/keel.iso ## build/keel.iso: BIOS and UEFI, CD and USB
+
+build/keel.elf: $(K)/keel.elf FORCE
+	@cmp -s $< $@ || cp $< $@
+
+$(K)/keel.elf: $(KOBJS) linker.ld
+	$(call say,LD,$@)ld -nostdlib -static --build-id=none -z max-page-size=4096 -z noexecstack \
+		--no-warn-rwx-segments -T linker.ld $(KOBJS) -o $@
+
+$(K)/%.o: %.c $(K)/flags | setup-build
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(KFLAGS) -c $< -o $@
+
+$(K)/layout.inc: arch/x86_64/layout.h
+	@mkdir -p $(@D)
+	@sed -n 's/^#define \([A-Z0-9_]*\) *\(0x[0-9a-f]*\|[0-9]*\)$$/%define \1 \2/p' $< > $@
+
+$(K)/%.S.o: %.S $(K)/layout.inc | setup-build
+	@mkdir -p $(@D)
+	$(call say,NASM,$<)nasm -f elf64 -w+orphan-labels -Werror -I$(K)/ $< -o $@
+
+$(K)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(KFLAGS)' | cmp -s - $@ || echo '$(CC) $(KFLAGS)' > $@
+
+# An image for each command line; the one of CMDLINE is build/keel.iso.
+build/keel.iso: build/keel.elf build/cmdline tools/iso.sh | setup-build setup-run
+	$(call say,ISO,$@)tools/iso.sh build/keel.elf $@ "$$(cat build/cmdline)"
+
+build/cmdline: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CMDLINE)' | cmp -s - $@ || printf '%s\n' '$(CMDLINE)' > $@
+
+build/ktest.iso: build/keel.elf build/ktest-cmdline tools/iso.sh | setup-build setup-run
+	$(call say,ISO,$@)tools/iso.sh build/keel.elf $@ "$$(cat build/ktest-cmdline)"
+
+KTEST_CMDLINE = ktest=$(T) $(CMDLINE)
+build/ktest-cmdline: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(KTEST_CMDLINE)' | cmp -s - $@ || printf '%s\n' '$(KTEST_CMDLINE)' > $@
+
+# ---------------------------------------------------------------- the host
+# $(1): asan, tsan or plain
+define host_variant
+H_$(1) := build/host-$(1)-$(CC)
+$$(H_$(1))/%.o: %.c $$(H_$(1))/flags | setup-build
+	@mkdir -p $$(@D)
+	$$(call say,HOSTCC,"$$< ($(1))")$$(CC) $$(HFLAGS) $$(SAN_$(1)) -c $$< -o $$@
+$$(H_$(1))/flags: FORCE
+	@mkdir -p $$(@D)
+	@echo '$$(CC) $$(HFLAGS) $$(SAN_$(1))' | cmp -s - $$@ || \
+		echo '$$(CC) $$(HFLAGS) $$(SAN_$(1))' > $$@
+$$(H_$(1))/keel-test: $$(patsubst %.c,$$(H_$(1))/%.o,$$(PORTABLE) $$(HOST_C) $$(TEST_C))
+	$$(call say,LD,$$@)$$(CC) -pthread $$(SAN_$(1)) $$^ -o $$@
+$$(H_$(1))/keel: $$(patsubst %.c,$$(H_$(1))/%.o,$$(PORTABLE) $$(HOST_C) tools/keel.c)
+	$$(call say,LD,$$@)$$(CC) -pthread $$(SAN_$(1)) $$^ -o $$@
+-include $$(patsubst %.c,$$(H_$(1))/%.d,$$(PORTABLE) $$(HOST_C) $$(TEST_C) tools/keel.c)
+endef
+$(foreach v,asan tsan plain,$(eval $(call host_variant,$(v))))
+-include $(KOBJS:.o=.d)
+
+host: build/host/keel ## build/host/keel: `keel regions FILE --addr 0xHEX`, `keel acpi FILE`
+build/host/keel: $(H_plain)/keel
+	@mkdir -p $(@D)
+	@cp $< $@
+
+# ---------------------------------------------------------------- benches on the host
+# The harness and the peers are the shared folder's; without it there is nothing to build.  The
+# harness' bench_cpu becomes host_cpu for keel, so that a CPU's number is one load as in the peers.
+PEERS   := $(if $(SHARED),$(wildcard $(SHARED)/peers/allocators))
+BENCHES := $(if $(PEERS),$(addprefix build/bench/,floor buddy buddy-pcp keel-raw keel-counted))
+BENCHED := $(patsubst %.c,$(H_plain)/%.o,$(PORTABLE) $(HOST_C) tests/machine.c)
+PEER_CC  = $(call say,BENCH,$@)$(CC) -O2 -pthread -I$(PEERS)
+
+build/bench/harness.o: $(PEERS)/bench_frames.c | setup-build
+	@mkdir -p $(@D)
+	$(PEER_CC) -c $< -o $@
+build/bench/harness-keel.o: build/bench/harness.o
+	$(Q)objcopy --redefine-sym bench_cpu=host_cpu --weaken-symbol=host_cpu $< $@
+build/bench/floor: build/bench/harness.o $(PEERS)/fa_null.c
+	$(PEER_CC) $^ -o $@
+build/bench/buddy: build/bench/harness.o $(PEERS)/fa_linuxlike.c
+	$(PEER_CC) $^ -o $@
+build/bench/buddy-pcp: build/bench/harness.o $(PEERS)/fa_linuxlike.c
+	$(PEER_CC) -DPCP $^ -o $@
+KEELS   := build/bench/keel-raw build/bench/keel-counted
+$(KEELS:=.o): build/bench/keel-%.o: tests/bench/frames_host.c $(H_plain)/flags | setup-build
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)$(CC) $(HFLAGS) $(SAN_plain) -I$(PEERS) -DBENCH_$* -c $< -o $@
+$(KEELS): build/bench/keel-%: build/bench/harness-keel.o build/bench/keel-%.o $(BENCHED)
+	$(call say,LD,$@)$(CC) -pthread $(SAN_plain) $^ -o $@
+-include $(KEELS:=.d)
+
+# ---------------------------------------------------------------- run and test
+run: build/keel.iso | setup-run $(if $(filter gtk,$(UI)),setup-gui) ## boot the ISO in QEMU: CMDLINE= MEM= SMP= FIRMWARE=bios|uefi UI=gtk
+	$(Q)tools/qemu.py --iso build/keel.iso --firmware $(FIRMWARE) --mem $(MEM) --smp $(SMP) \
+		--ui $(UI)
+
+debug: build/keel.iso | setup-run $(if $(filter gtk,$(UI)),setup-gui) ## the same, stopped and waiting for `make gdb`
+	$(Q)tools/qemu.py --iso build/keel.iso --firmware $(FIRMWARE) --mem $(MEM) --smp $(SMP) \
+		--ui $(UI) --gdb
+
+gdb: build/keel.elf | setup-debug ## attach gdb to `make debug`
+	$(Q)gdb -q -x tools/gdbinit build/keel.elf
+
+test-host: $(H_asan)/keel-test ## host tests under ASan and UBSan, in seconds: T=GLOB SEED=N
+	$(Q)$(H_asan)/keel-test '$(T)'
+
+test-tsan: $(H_tsan)/keel-test ## host tests under TSan
+	$(Q)$(H_tsan)/keel-test '$(T)'
+
+test-kernel: build/ktest.iso | setup-run ## in-kernel tests from the ISO: MACHINE=qemu|bochs
+	$(Q)tools/ktest.py --iso build/ktest.iso --machine $(MACHINE) --firmware $(FIRMWARE) \
+		--mem $(MEM) --smp $(SMP) --log build/ktest.log $(KTEST_FLAGS)
+
+test: $(H_asan)/keel-test build/ktest.iso build/host/keel | setup-build setup-run ## all tests, then their sum
+	@mkdir -p build/logs
+	@echo '# host tests, ASan and UBSan'
+	@$(H_asan)/keel-test '$(T)' > build/logs/host.log 2>&1 || true
+	@grep -E '^not ok|# SKIP|^#' build/logs/host.log || true; tail -n 1 build/logs/host.log
+	@echo '# kernel tests, from the ISO'
+	@$(MAKE) test-kernel KTEST_FLAGS=$(if $(filter *,$(T)),,--may-be-empty) 2>&1 | tee build/logs/kernel.log || true
+	@echo '# tools'
+	@if [ '$(T)' = '*' ]; then tests/tools/run.sh > build/logs/tools.log 2>&1; \
+		else echo '0 passed, 0 failed, 0 skipped' > build/logs/tools.log; fi; \
+		tail -n 1 build/logs/tools.log
+	@tools/totals.py build/logs/host.log build/logs/kernel.log build/logs/tools.log
+
+shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list
+	$(Q)tools/shows.py --iso build/keel.iso $(if $(ONLY),--only $(ONLY))
+
+bench: $(BENCHES) | setup-build setup-bench ## figures beside their peers': PART='frames kernel ready size'
+	$(Q)$(MAKE) MODE=release TESTS=1 build/kernel-release-$(CC)/keel.elf
+	$(Q)$(MAKE) MODE=release TESTS=0 build/kernel-release-$(CC)-bare/keel.elf
+	$(Q)CC=$(CC) tools/bench.py $(PART)
+
+fuzz: $(FUZZERS:%=build/fuzz/%) | setup-fuzz ## libFuzzer on every parser: FUZZ_SECONDS=60
+	$(Q)for f in $^; do mkdir -p $$f.corpus; echo "# $$f"; \
+		$$f -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=0 -verbosity=0 \
+		-artifact_prefix=$$f. $$f.corpus || exit 1; done
+
+build/fuzz/%: tests/fuzz/%.c $(PORTABLE) $(HOST_C) | setup-fuzz
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)clang-14 $(filter-out -MMD -MP -Werror -Wlogical-op -Wduplicated%,$(HFLAGS)) \
+		-w -O1 -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
+
+# ---------------------------------------------------------------- checks
+format: | setup-check ## rewrite the sources as .clang-format says
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
+layers: | setup-build ## every include points down
+	$(Q)tools/layers.py
+
+seam: $(PORTABLE:%.c=$(K)/%.o) ## the portable code needs nothing but arch/arch.h and lib/
+	$(Q)tools/seam.py $^
+
+check: | setup-build setup-check ## format, layers, seam, lint, both compilers, TSan, cppcheck
+	$(Q)tools/check.sh
+
+prove: | setup-prove ## unbounded proofs by Frama-C/WP: T=GLOB
+	$(Q)tools/prove.sh '$(T)'
+
+mutate: | setup-build ## put each mistake of tests/mutants/ back and name the test that kills it
+	$(Q)tools/mutate.py $(if $(ONLY),--only '$(ONLY)') $(if $(PART),--part $(PART))
+
+fresh: | setup-fresh ## run and test in a minimal Debian 12 made by debootstrap
+	$(Q)tools/fresh.sh
+
+setup-%:
+	@tools/setup.sh $*
+
+help: ## this list
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t16
+
+clean: ## remove build/
+	$(Q)rm -rf build
+
+.PHONY: all kernel iso host run debug gdb test test-host test-tsan test-kernel shows bench fuzz \
+	format layers seam check prove mutate fresh help clean FORCE
+FORCE:

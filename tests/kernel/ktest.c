@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* ktest.c - the kernel's half of the test runner, and the monitor's `test`. */
+#include "arch/arch.h"
+#include "lib/command.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "tests/test.h"
+
+void ktest_exit(const char *globs) __noreturn;
+
+/* For __builtin_setjmp: frame pointer, resume address, stack pointer and two spare words. */
+static void *panic_return[5];
+static const char *panic_text;
+static bool panic_matched;
+
+static void catch_panic(const char *message)
+{
+	const char *m = message;
+
+	panic_matched = false;
+	for (; *m != '\0' && !panic_matched; m++)
+		panic_matched = strncmp(m, panic_text, strlen(panic_text)) == 0;
+	__builtin_longjmp(panic_return, 1);
+}
+
+static __noinline void run_guarded(void (*fn)(void *arg), void *arg)
+{
+	if (__builtin_setjmp(panic_return) == 0)
+		fn(arg);
+}
+
+bool test_panics(void (*fn)(void *arg), void *arg, const char *text)
+{
+	panic_handler_t old = panic_set_handler(catch_panic);
+
+	panic_text = text;
+	panic_matched = false;
+	run_guarded(fn, arg);
+	panic_set_handler(old);
+	return panic_matched;
+}
+
+const uint8_t *test_data(const char *path, size_t *len)
+{
+	(void)path;
+	*len = 0;
+	return NULL;
+}
+
+const char *test_data_list(const char *folder)
+{
+	(void)folder;
+	return NULL;
+}
+
+void ktest_exit(const char *globs)
+{
+	struct test_totals t;
+
+	test_reseed(1);
+	t = test_run_all(globs[0] == '\0' ? "*" : globs);
+	arch_exit(t.failed == 0 ? ARCH_EXIT_PASS : ARCH_EXIT_FAIL);
+}
+
+COMMAND(test, "[GLOB]", "run the in-kernel tests that match")
+{
+	test_reseed(1);
+	(void)test_run_all(argc > 1 ? argv[1] : "*");
+}

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+# Tests of tools/lint.py; read by run.sh.
+
+lint() { "$tools/lint.py" --root "$work/tree"; }
+
+# finds RULE NAME FILE: a tree with only FILE, made from standard input, has that finding.
+finds() {
+	fresh_tree
+	put "$3"
+	expect "lint_$2" 1 "^$3:[0-9]+: \[$1\]" lint
+}
+
+# accepts NAME FILE: no finding at all.
+accepts() {
+	fresh_tree
+	put "$2"
+	expect "lint_$1" 0 '' lint
+}
+
+accepts good_header_passes lib/a.h <<'END'
+/*
+ * a.h - prose may end in a semicolon;
+ * so may the mention of a call such as frame_put();
+ * const after init;
+ *
+ *   example(with, two, spaces);
+ *   if (it) {
+ */
+#pragma once
+
+/* A group: out-parameters may point to a bool. */
+bool group_first(bool *out);
+void group_second(int a, void (*fn)(void *arg));
+
+/* ---- heading ---- */
+
+int headed(const bool *all) __printf(1, 2);
+
+static inline bool defined_here(int x)
+{
+	bool (*cast)(int) = 0;
+
+	return (bool)x && sizeof(bool) && cast(x);
+}
+
+/*@ requires x > 0;
+  @ assigns \nothing;
+  @*/
+typedef void (*callback_t)(int how);
+
+struct s {
+	void (*write)(struct s *self, const char *bytes);
+	int n; /* const after init; */
+};
+#define CALL(b) f(b, (bool)(b))
+END
+accepts tests_are_not_read tests/a.h <<'END'
+void f(bool x); // TODO
+END
+
+finds bool-parameter bool_parameter_of_a_prototype lib/a.h <<'END'
+/* Comment. */
+void f(int a, bool on);
+END
+finds bool-parameter bool_parameter_without_a_name lib/a.h <<'END'
+/* Comment. */
+void f(bool);
+END
+finds bool-parameter bool_parameter_on_a_second_line lib/a.h <<'END'
+/* Comment. */
+err_t f(struct a *a,
+	const bool on) __must_check;
+END
+finds bool-parameter bool_parameter_of_an_inline_function lib/a.h <<'END'
+static inline int f(bool on)
+{
+	return on;
+}
+END
+finds bool-parameter bool_parameter_of_a_callback lib/a.h <<'END'
+struct s {
+	void (*set)(struct s *self, bool on);
+};
+END
+finds dead-code commented_call lib/a.c <<'END'
+/* frame_put(f); */
+END
+finds dead-code commented_assignment lib/a.c <<'END'
+	// slot->count = 1;
+END
+finds dead-code commented_declaration lib/a.c <<'END'
+// int unused = 3;
+END
+finds dead-code commented_block lib/a.c <<'END'
+/*
+ * if (x) {
+ *	return 1;
+ */
+END
+finds dead-code conditional_that_is_never_true lib/a.c <<'END'
+#if 0
+#endif
+END
+for word in TODO FIXME XXX HACK; do
+	finds note-to-self "word_$word" mm/a.c <<END
+/* $word: later */
+END
+done
+finds columns line_of_101_columns lib/a.c <<END
+$(printf '\t/* %088d */' 0)
+END
+accepts line_of_100_columns lib/a.c <<END
+$(printf '\t/* %086d */' 0)
+END
+finds trailing trailing_space lib/a.c <<END
+int x; 
+END
+finds indent indent_of_spaces lib/a.c <<'END'
+int f(void)
+{
+        return 1;
+}
+END
+{
+	echo 'int f(int a)' && echo '{' && seq -f '	a += %g;' 78 && echo '}'
+} >"$work/long"
+finds long-function function_of_81_lines lib/a.c <"$work/long"
+sed 3d "$work/long" >"$work/short"
+accepts function_of_80_lines lib/a.c <"$work/short"
+seq -f 'int a%g;' 701 >"$work/long"
+finds long-file file_of_701_lines lib/a.c <"$work/long"
+sed 1d "$work/long" >"$work/short"
+accepts file_of_700_lines lib/a.c <"$work/short"
+finds machine-path path_of_one_machine lib/a.c <<END
+/* see /wor${nothing:-}k/shared */
+END
+finds undocumented function_without_a_comment lib/a.h <<'END'
+/* The file. */
+#pragma once
+
+void f(void);
+END
+finds undocumented function_without_a_comment_after_another lib/a.h <<'END'
+/* One. */
+void f(void);
+
+int g(int a,
+      int b);
+END
+accepts function_of_the_c_library lib/a.h <<'END'
+#pragma once
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t n);
+END

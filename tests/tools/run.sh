@@ -1,0 +1,66 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# run.sh - tests of the tools that set keel up and check it.
+#
+# Each check is seen to accept a good tree and to object to a bad one, in a temporary folder.
+# No network, no root, no build of keel itself.  Prints KTAP and the totals.
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+tools=$(cd "$here/../../tools" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+passed=0
+failed=0
+skipped=0
+LICENCE='/* SPDX-License-Identifier: MIT */'
+data=${SHARED:+$(cd "$SHARED" && pwd)/data}
+# Each of these would change what the tools under test do.
+unset MAKEFLAGS MFLAGS MAKELEVEL SHARED SETUP
+
+count() { echo $((passed + failed + skipped)); }
+
+# expect NAME STATUS PATTERN COMMAND...: the exit status, and an extended regular expression that
+# a line of the output matches; PATTERN '' wants no output at all.
+expect() {
+	name=$1
+	status=$2
+	pattern=$3
+	shift 3
+	"$@" >"$work/.out" 2>&1 </dev/null
+	got=$?
+	if [ "$got" -eq "$status" ] &&
+		{ [ -n "$pattern" ] || [ ! -s "$work/.out" ]; } &&
+		{ [ -z "$pattern" ] || grep -qE -- "$pattern" "$work/.out"; }; then
+		passed=$((passed + 1))
+		echo "ok $(count) $name"
+	else
+		failed=$((failed + 1))
+		echo "# status $got, expected $status; output, expected to match '$pattern':"
+		sed 's/^/#   /' "$work/.out"
+		echo "not ok $(count) $name"
+	fi
+}
+
+skip() {
+	skipped=$((skipped + 1))
+	echo "ok $(count) $1 # SKIP $2"
+}
+
+# put FILE: standard input into a file of the tree under test.
+put() {
+	mkdir -p "$(dirname "$work/tree/$1")"
+	cat >"$work/tree/$1"
+}
+
+fresh_tree() { rm -rf "$work/tree" && mkdir "$work/tree"; }
+
+echo 'KTAP version 1'
+for part in totals layers seam lint setup mutate fresh keel; do
+	. "$here/$part.sh"
+done
+echo "1..$(count)"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of mm/frame_cache.c on several CPUs.  Threads are CPUs here, so they run on the host; the
+ * kernel has its own in tests/kernel/. */
+#ifndef KEEL_TESTS
+#include "mm/frame.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/host/host.h"
+#include "lib/panic.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+enum {
+	CPUS = 4,
+	SLOTS = 600,
+	STEPS = 30000,
+};
+
+/* ---- a model on several threads: who owns a frame is written into a map ---- */
+
+static _Atomic uint8_t owner[1u << 18]; /* by frame number; machines here stay below 1 GiB + */
+static _Atomic unsigned wrong;
+
+static void claim(pfn_t pfn, unsigned order, uint8_t who)
+{
+	for (uint32_t i = 0; i < 1u << order; i++)
+		if (atomic_exchange(&owner[(pfn + i) % ARRAY_SIZE(owner)], who) != 0)
+			atomic_fetch_add(&wrong, 1);
+}
+
+static void disclaim(pfn_t pfn, unsigned order, uint8_t who)
+{
+	for (uint32_t i = 0; i < 1u << order; i++)
+		if (atomic_exchange(&owner[(pfn + i) % ARRAY_SIZE(owner)], 0) != who)
+			atomic_fetch_add(&wrong, 1);
+}
+
+struct worker {
+	pthread_t thread;
+	unsigned cpu;
+	uint64_t random;
+};
+
+static uint64_t worker_random(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random;
+}
+
+/* Frames that a worker hands to its neighbour, who frees them: remote frees. */
+static _Atomic(struct frame *) mailbox[CPUS];
+
+static void step(struct worker *w, struct frame **held)
+{
+	unsigned slot = (unsigned)(worker_random(w) % SLOTS);
+	unsigned order = worker_random(w) % 8 == 0 ? (unsigned)(worker_random(w) % 11) : 0;
+	uint8_t me = (uint8_t)(w->cpu + 1);
+	struct frame *f = held[slot];
+
+	if (f != NULL) {
+		held[slot] = NULL;
+		disclaim(frame_pfn(f), frame_order(f), me);
+		if (worker_random(w) % 2 == 0)
+			f = atomic_exchange(&mailbox[(w->cpu + 1) % CPUS], f);
+		if (f != NULL)
+			frame_put(f);
+		return;
+	}
+	f = frame_alloc_block(FRAME_TEST, order);
+	if (f == NULL)
+		return;
+	claim(frame_pfn(f), order, me);
+	held[slot] = f;
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct frame **held = calloc(SLOTS, sizeof(*held)), *f;
+
+	host_cpu_bind(w->cpu);
+	for (unsigned i = 0; i < STEPS; i++)
+		step(w, held);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		if (held[i] == NULL)
+			continue;
+		disclaim(frame_pfn(held[i]), frame_order(held[i]), (uint8_t)(w->cpu + 1));
+		frame_put(held[i]);
+	}
+	f = atomic_exchange(&mailbox[w->cpu], NULL);
+	if (f != NULL)
+		frame_put(f);
+	host_cpu_unbind();
+	free(held);
+	return NULL;
+}
+
+static void run_workers(void *(*fn)(void *), unsigned n)
+{
+	struct worker workers[CPUS];
+
+	for (unsigned i = 0; i < n; i++) {
+		workers[i] = (struct worker){ .cpu = i, .random = test_random() | 1 };
+		pthread_create(&workers[i].thread, NULL, fn, &workers[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(workers[i].thread, NULL);
+	host_cpu = 0;
+}
+
+static void put_mail(void)
+{
+	for (unsigned i = 0; i < CPUS; i++) {
+		struct frame *f = atomic_exchange(&mailbox[i], NULL);
+
+		if (f != NULL)
+			frame_put(f);
+	}
+}
+
+static void threads_with(uint64_t mib)
+{
+	struct ledger before;
+
+	memset(owner, 0, sizeof(owner));
+	atomic_store(&wrong, 0);
+	machine_start_simple(mib, 0, CPUS);
+	before = machine_ledger();
+	run_workers(work, CPUS);
+	put_mail();
+	CHECK_EQ(atomic_load(&wrong), 0);
+	CHECK_LEDGER(&before);
+}
+
+TEST(frame_cache_never_hands_a_frame_out_twice_on_four_cpus)
+{
+	threads_with(900);
+}
+
+TEST(frame_cache_never_hands_a_frame_out_twice_when_memory_is_short)
+{
+	threads_with(24);
+}
+
+/* ---- the very last frame ---- */
+
+TEST(frame_cache_gives_the_last_frame_whichever_cpu_holds_it)
+{
+	static struct frame *held[1u << 15];
+
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		struct ledger before;
+		unsigned n = 0;
+		uint64_t all;
+
+		machine_start_simple(64, 0, CPUS);
+		before = machine_ledger();
+		all = frame_available();
+		/* fill every CPU's cache, singles and blocks */
+		for (unsigned c = 0; c < CPUS; c++) {
+			struct frame *single[40], *block[11];
+
+			host_cpu = c;
+			for (unsigned i = 0; i < 40; i++)
+				single[i] = frame_alloc(FRAME_TEST);
+			for (unsigned k = 1; k <= 10; k++)
+				block[k] = frame_alloc_block(FRAME_TEST, k);
+			for (unsigned i = 0; i < 40; i++)
+				frame_put(single[i]);
+			for (unsigned k = 1; k <= 10; k++)
+				frame_put(block[k]);
+		}
+		CHECK(frame_cache_count() >= CPUS * 40);
+		host_cpu = cpu;
+		while (n < ARRAY_SIZE(held) && (held[n] = frame_alloc(FRAME_TEST)) != NULL)
+			n++;
+		CHECK_EQ(n, all);
+		CHECK_EQ(frame_cache_count(), 0);
+		while (n > 0)
+			frame_put(held[--n]);
+		CHECK_LEDGER(&before);
+	}
+	host_cpu = 0;
+}
+
+TEST(frame_cache_with_interrupts_off_misses_at_most_64_frames_a_cpu)
+{
+	static struct frame *held[1u << 15];
+	struct ledger before;
+	unsigned n = 0;
+	uintptr_t irq;
+	uint64_t all;
+
+	machine_start_simple(64, 0, CPUS);
+	before = machine_ledger();
+	for (unsigned c = 0; c < CPUS; c++) {
+		host_cpu = c;
+		held[0] = frame_alloc(FRAME_TEST);
+		held[1] = frame_alloc_block(FRAME_TEST, 5);
+		frame_put(held[0]);
+		frame_put(held[1]);
+	}
+	host_cpu = 0;
+	all = frame_available();
+	irq = arch_irq_save();
+	while (n < ARRAY_SIZE(held) && (held[n] = frame_alloc(FRAME_TEST)) != NULL)
+		n++;
+	arch_irq_restore(irq);
+	CHECK(n + (CPUS - 1) * HOT_MOST >= all);
+	while (n > 0)
+		frame_put(held[--n]);
+	CHECK_LEDGER(&before);
+}
+
+/* ---- interrupts ---- */
+
+static _Thread_local struct frame *from_irq[8];
+static _Atomic uint64_t irq_allocs;
+
+static void allocate_in_interrupt(void)
+{
+	static _Thread_local unsigned turn;
+	struct frame **f = &from_irq[turn++ % ARRAY_SIZE(from_irq)];
+
+	if (*f != NULL) {
+		disclaim(frame_pfn(*f), 0, (uint8_t)(100 + arch_cpu_id()));
+		frame_put(*f);
+		*f = NULL;
+		return;
+	}
+	*f = frame_alloc(FRAME_TEST);
+	if (*f != NULL) {
+		claim(frame_pfn(*f), 0, (uint8_t)(100 + arch_cpu_id()));
+		atomic_fetch_add(&irq_allocs, 1);
+	}
+}
+
+static void *work_interrupted(void *arg)
+{
+	host_timer_start(50, allocate_in_interrupt);
+	work(arg);
+	host_timer_stop();
+	for (unsigned i = 0; i < ARRAY_SIZE(from_irq); i++)
+		if (from_irq[i] != NULL) {
+			disclaim(frame_pfn(from_irq[i]), 0,
+				 (uint8_t)(100 + ((struct worker *)arg)->cpu));
+			frame_put(from_irq[i]);
+		}
+	return NULL;
+}
+
+TEST(audit_alo_01_interrupts_allocate_inside_alloc_and_free)
+{
+	struct ledger before;
+
+	memset(owner, 0, sizeof(owner));
+	atomic_store(&wrong, 0);
+	atomic_store(&irq_allocs, 0);
+	machine_start_simple(900, 0, 2);
+	before = machine_ledger();
+	for (unsigned round = 0; round < 6; round++)
+		run_workers(work_interrupted, 2);
+	put_mail();
+	test_note("%lu allocations in interrupts", atomic_load(&irq_allocs));
+	CHECK(atomic_load(&irq_allocs) > 1000);
+	CHECK_EQ(atomic_load(&wrong), 0);
+	CHECK_LEDGER(&before);
+}
+#endif

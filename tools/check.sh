@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# make check: everything that looks at the code without running the kernel.  One KTAP line per
+# check; a tool that is not there is a visible skip.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+passed=0 failed=0 skipped=0 number=0
+log=build/check
+mkdir -p $log
+
+check() {	# NAME COMMAND...
+	local name=$1
+	shift
+	number=$((number + 1))
+	if "$@" > "$log/$name.log" 2>&1; then
+		echo "ok $number $name"
+		passed=$((passed + 1))
+	else
+		sed 's/^/# /' "$log/$name.log" | tail -n 20
+		echo "not ok $number $name"
+		failed=$((failed + 1))
+	fi
+}
+
+check_with() {	# PROGRAM NAME COMMAND...
+	local program=$1
+	shift
+	if command -v "$program" > /dev/null; then
+		check "$@"
+	else
+		number=$((number + 1))
+		skipped=$((skipped + 1))
+		echo "ok $number $1 # SKIP $program is not installed"
+	fi
+}
+
+same_elf() {	# the kernel is the same, byte for byte, when built in another directory
+	local copy=$log/copy
+	rm -rf "$copy" && mkdir -p "$copy" &&
+		git ls-files -z | xargs -0 cp --parents -t "$copy" &&
+		make MODE=release TESTS=0 kernel &&
+		cp build/keel.elf $log/here.elf &&
+		make -C "$copy" MODE=release TESTS=0 kernel &&
+		cmp $log/here.elf "$copy/build/keel.elf" &&
+		rm -rf "$copy"
+}
+
+small_elf() {	# release without tests stays under 1 MiB
+	local size
+	size=$(stat -c %s $log/here.elf) && echo "keel.elf: $size bytes" && [ "$size" -lt 1048576 ]
+}
+
+tested_tsan() {
+	make build/host-tsan-gcc/keel-test &&
+		timeout 600 build/host-tsan-gcc/keel-test 'frame*,zone_agrees*,section*,audit_alo*,heap*' \
+			> $log/tsan.out 2>&1
+	local status=$?
+	grep -E '^not ok|WARNING: ThreadSanitizer|passed' $log/tsan.out
+	return $status
+}
+
+sources=$(git ls-files '*.c' '*.h')
+check_with clang-format format clang-format --dry-run --Werror $sources
+check layers make layers
+check lint tools/lint.py
+check seam make seam
+check gcc make CC=gcc kernel host build/host-asan-gcc/keel-test
+check_with clang-14 clang make CC=clang-14 build/kernel-debug-clang-14/keel.elf \
+	build/host-asan-clang-14/keel-test
+check tsan tested_tsan
+check reproducible same_elf
+check size small_elf
+check_with cppcheck cppcheck cppcheck -q --std=c11 --error-exitcode=1 -I. -Iarch/x86_64 \
+	--enable=warning,portability --inline-suppr --suppressions-list=tools/cppcheck.txt \
+	lib boot mm drivers arch/x86_64 arch/host
+make kernel > /dev/null 2>&1	# leave the default one behind
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]

@@ -1,0 +1,280 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""ktest.py - boot keel for its in-kernel tests and judge what they print.
+
+The serial line carries KTAP 1: a header, a plan `1..N`, and N results.  Only results in order
+and an end that agrees with them count as success; all else is a failure of its own:
+
+  - a panic after which no result and no exit follows (a test may provoke panics, and go on);
+  - silence until the time is up, an end before the last result, an exit status that contradicts
+    the results, a second start, results out of order, a total that the kernel counted otherwise;
+  - no plan, or a plan of nothing.
+
+Each planned result that never came is a failed test.  The terminal gets failures with the
+diagnostics before them, and skips; the log gets every line.  The last line is always
+`N passed, N failed, N skipped`, and the exit status agrees with it.
+"""
+
+import argparse
+import contextlib
+import re
+import sys
+import time
+
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+
+import machine
+
+HEADER = re.compile(r"KTAP version 1$")
+PLAN = re.compile(r"1\.\.(\d+)\b")
+RESULT = re.compile(r"(not )?ok (\d+)(?: -)?(?: ([^#]*))?(?:# *(\w+)(.*))?$")
+TOTALS = re.compile(r"(?:# )?(\d+) passed, (\d+) failed, (\d+) skipped$")
+
+# From the last line of output on.  A test may do long and silent work after a panic that it
+# asked for; a panicked kernel that does not exit is silent for good.
+PANIC_SECONDS = 30
+# From the last result to the totals, on a machine that cannot exit by itself.
+TOTALS_SECONDS = 3
+
+
+class Judge:
+    """What the lines so far amount to.
+
+    passed + failed + skipped counts results; `problems` are failures that belong to no result.
+    """
+
+    def __init__(self, say):
+        self.passed = self.failed = self.skipped = 0
+        self.problems = []
+        self.planned = None
+        self.panic = None  # the last panic line with no result after it
+        self.totals = False
+        self._started = False
+        self._say = say
+        self._notes = []  # diagnostics since the last result
+
+    @property
+    def results(self):
+        """How many results came."""
+        return self.passed + self.failed + self.skipped
+
+    def complete(self):
+        """Whether every planned result came."""
+        return self.planned is not None and self.results >= self.planned
+
+    def line(self, line):
+        """Take one line of output.  Indented lines are subtests: their parent's result counts."""
+        if HEADER.search(line):
+            if self._started:
+                self.problem("the machine started a second time")
+            self._started = True
+        elif not self._started:
+            return
+        elif (match := PLAN.match(line)):
+            self.planned = int(match[1])
+        elif (match := RESULT.match(line)):
+            self._result(line, match)
+        elif (match := TOTALS.match(line)):
+            self._check_totals(tuple(int(n) for n in match.groups()))
+        elif machine.PANIC.search(line):
+            self.panic = line
+            self._notes.append(line)
+        elif line.startswith("#"):
+            self._notes.append(line)
+
+    def problem(self, text):
+        """A failure that is no test's."""
+        self.problems.append(text)
+        self._say(f"ktest: {text}")
+
+    def _result(self, line, match):
+        is_bad, number, _, directive, _ = match.groups()
+        if int(number) != self.results + 1:
+            self.problem(f"result {number} came where {self.results + 1} was due")
+        if is_bad:
+            self.failed += 1
+            for note in self._notes:
+                self._say(note)
+            self._say(line)
+        elif directive and directive.upper() == "SKIP":
+            self.skipped += 1
+            self._say(line)
+        else:
+            self.passed += 1
+        self._notes = []
+        self.panic = None
+
+    def _check_totals(self, totals):
+        self.totals = True
+        if totals != (self.passed, self.failed, self.skipped):
+            self.problem(f"the kernel counted {totals[0]} passed, {totals[1]} failed, "
+                         f"{totals[2]} skipped; its results say otherwise")
+
+
+class Run:
+    """One boot: feeds the judge until there is a verdict."""
+
+    def __init__(self, config, is_bochs, log, say_all, seconds, may_be_empty):
+        self._config = config
+        self._may_be_empty = may_be_empty
+        self._is_bochs = is_bochs
+        self._log = log
+        self._say_all = say_all
+        self._seconds = seconds
+        self._quiet_since = 0.0
+        self.judge = Judge(self._say)
+
+    def _say(self, text):
+        """Print for people; with -v every line is there already, but not what the judge adds."""
+        if not self._say_all or text.startswith("ktest:"):
+            print(text, flush=True)
+
+    def _record(self, line):
+        self._log.write(line + "\n")
+        self._log.flush()
+        if self._say_all:
+            print(line, flush=True)
+
+    def _take(self, line):
+        self._quiet_since = time.monotonic()
+        self._record(line)
+        self.judge.line(line)
+
+    def go(self):
+        """Run the machine to its end and judge it."""
+        kind = machine.Bochs if self._is_bochs else machine.Qemu
+        with kind(self._config) as running:
+            explained = len(self.judge.problems)
+            why = self._follow(running)
+            if why is None:
+                why = self._check_end(running)
+            self._check_results()
+            if why:
+                self.judge.problem(why)
+            if len(self.judge.problems) > explained:
+                for line in running.last_lines():
+                    print(f"    | {line}")
+
+    def _follow(self, running):
+        """Read until the end of the tests; returns why this run is bad, or None."""
+        start = self._quiet_since = time.monotonic()
+        rest = ""
+        while True:
+            now = time.monotonic()
+            if now - start > self._seconds:
+                return f"hang: no end within {self._seconds:g} s{self._where()}"
+            if self.judge.panic and now - self._quiet_since > PANIC_SECONDS:
+                return f"crash{self._where()}: {self.judge.panic}"
+            if self._is_bochs and self._seen_enough(now):
+                return None
+            text = running.read(1)
+            if text is None:
+                if rest:
+                    self._record(rest)  # cut off: whatever it says, it is no result
+                return None
+            *lines, rest = (rest + text).split("\n")
+            for line in lines:
+                self._take(line)
+
+    def _seen_enough(self, now):
+        """On a machine that has no way to exit: the totals, or time enough for them."""
+        judge = self.judge
+        return judge.complete() and (judge.totals or now - self._quiet_since > TOTALS_SECONDS)
+
+    def _check_end(self, running):
+        """Whether the machine ended as its results say; returns what is wrong, or None."""
+        judge = self.judge
+        if judge.panic and not judge.complete():
+            return f"crash{self._where()}: {judge.panic}; {running.how_it_ended()}"
+        if self._is_bochs and judge.complete():
+            return None
+        expected = machine.EXIT_FAIL if judge.failed else machine.EXIT_PASS
+        if running.status() != expected:
+            return f"ended{self._where()} with {running.how_it_ended()}, not {expected}"
+        return None
+
+    def _check_results(self):
+        judge = self.judge
+        if judge.planned is None:
+            judge.problem("no test plan came")
+        elif judge.planned == 0 and not self._may_be_empty:
+            judge.problem("the plan has no tests")
+        elif judge.results < judge.planned:
+            judge.problem(f"{judge.planned - judge.results} of {judge.planned} planned results "
+                          "did not come")
+        elif judge.results > judge.planned:
+            judge.problem(f"{judge.results} results, but {judge.planned} were planned")
+
+    def _where(self):
+        judge = self.judge
+        if judge.planned is None or judge.complete():
+            return ""
+        return f" in test {judge.results + 1} of {judge.planned}"
+
+
+def parse_arguments():
+    """The options."""
+    parser = argparse.ArgumentParser(description="Boot keel and judge its in-kernel tests.")
+    image = parser.add_mutually_exclusive_group(required=True)
+    image.add_argument("--iso", default="", help="boot this image by GRUB")
+    image.add_argument("--kernel", default="", help="boot this ELF file by PVH")
+    parser.add_argument("--append", default="", help="command line for --kernel")
+    parser.add_argument("--firmware", choices=("bios", "uefi"), default="bios")
+    parser.add_argument("--mem", help="memory (default 2G; Bochs 512M)")
+    parser.add_argument("--smp", type=int, default=1)
+    parser.add_argument("--machine", choices=("qemu", "bochs"), default="qemu")
+    parser.add_argument("--type", choices=("q35", "pc", "microvm"), default="q35",
+                        help="QEMU's machine type")
+    parser.add_argument("--cpu", help="CPU model of QEMU (default max) or Bochs (default "
+                        "corei7_skylake_x)")
+    parser.add_argument("--no-iommu", dest="iommu", action="store_false")
+    parser.add_argument("--icount", action="store_true")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds (default 300)")
+    parser.add_argument("--log", default="/dev/null", help="write all output to this file")
+    parser.add_argument("--may-be-empty", action="store_true", help="no test is no failure")
+    parser.add_argument("-v", "--verbose", action="store_true", help="all output here too")
+    return parser.parse_args()
+
+
+def make_config(options):
+    """The machine that was asked for."""
+    config = machine.Config(iso=options.iso, kernel=options.kernel, append=options.append,
+                            firmware=options.firmware, smp=options.smp, machine=options.type,
+                            iommu=options.iommu, icount=options.icount)
+    config.mem = options.mem or ("512M" if options.machine == "bochs" else "2G")
+    if options.cpu and options.machine == "bochs":
+        config.bochs = options.cpu
+    elif options.cpu:
+        config.cpu = options.cpu
+    return config
+
+
+def print_totals(judge):
+    """The last line; a result that never came is a failed one.  Returns the exit status."""
+    missing = max(0, (judge.planned or 0) - judge.results)
+    failed = judge.failed + (missing or len(judge.problems))
+    print(f"{judge.passed} passed, {failed} failed, {judge.skipped} skipped")
+    return 1 if failed else 0
+
+
+def main():
+    """One run."""
+    machine.end_politely()
+    options = parse_arguments()
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(open(options.log, "w", encoding="utf-8"))
+        run = Run(make_config(options), options.machine == "bochs", log, options.verbose,
+                  options.timeout, options.may_be_empty)
+        try:
+            run.go()
+        except machine.Missing as missing:
+            print(f"ok 1 boot # SKIP not installed: {missing}")
+            print("0 passed, 0 failed, 1 skipped")
+            return 0
+        except (machine.ConfigError, machine.MachineError) as error:
+            run.judge.problem(str(error))
+        return print_totals(run.judge)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

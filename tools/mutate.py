@@ -1,0 +1,408 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""mutate.py [--only GLOB] [--part K/N] [--jobs N] - put each known mistake back: who notices?
+
+tests/mutants/NAME.patch is a unified diff (-p1) below header lines:
+
+    Mutant: the mistake in one sentence
+    Audit: ID, or -
+    Test: the glob of the tests that must fail, as T= takes it
+    Run: host | kernel | check       (host when it is missing)
+    Command: make layers             (Run: check alone: the linter that must object)
+
+For `Run: check`, Test is a glob of the finding that the command must print.
+
+The working tree is copied once for each job below build/mutate/.  On an unpatched copy the
+named tests must exist and pass, and the commands must succeed.  Then each patch is applied
+with no fuzz, built incrementally, run and taken back.
+
+A mutant is killed by a failing test that matches its glob, or by a crash or a time-out of the
+test program after it began to run those tests.  A patch that does not apply or does not build,
+and a run without a result, are failures and no kills.  Prints one line for each mutant and, at
+the end, `N passed, N failed, N skipped`; a mutant is skipped when the tests it names are.
+
+SHARED, when set, is handed on to make as an absolute path.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import fnmatch
+import os
+import pathlib
+import queue
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+
+MUTANTS = "tests/mutants"
+SCRATCH = "build/mutate"
+BASE_SECONDS = 1800  # the first build of a copy, and every named test
+RUN_SECONDS = {"host": 300, "kernel": 600, "check": 300}
+TARGET = {"host": "test-host", "kernel": "test-kernel"}
+GLOB_BYTES = {"host": 16384, "kernel": 200}  # of one T=; the kernel's command line is short
+
+RESULT = re.compile(r"^\s*(not ok|ok)\s+\d+\s+(?:-\s+)?([^\s#]+)\s*(#\s*skip\b)?", re.I)
+VERSION = re.compile(r"^\s*KTAP version \d+\s*$")
+PLAN = re.compile(r"^\s*1\.\.\d+\s*$")
+TOTALS = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
+DIED = re.compile(r"^totals: .* has no totals line")  # tools/totals.py says it
+SANITIZER = re.compile(r"SUMMARY: \w*Sanitizer|runtime error:")
+CRASH = re.compile(r"panic:|SUMMARY: \w*Sanitizer|runtime error:|Assertion|Segmentation fault|"
+                   r"Aborted|dumped|Terminated|Killed")
+BUILD_ERROR = re.compile(r"error:|\*\*\*|undefined reference")
+
+
+class Unfit(Exception):
+    """The mutant says nothing about the tests: why."""
+
+
+@dataclasses.dataclass
+class Mutant:
+    name: str
+    patch: bytes
+    test: str
+    run: str
+    command: list
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What one run printed."""
+
+    passed: list
+    failed: dict  # name -> the diagnosis before it
+    skipped: list
+    began: bool
+    ended: bool
+    timed_out: bool
+    status: int
+    lines: list
+
+
+def parse_mutant(path):
+    text = path.read_bytes()
+    header = {}
+    for line in text.decode(errors="replace").splitlines():
+        if line.startswith(("--- ", "diff ")):
+            break
+        match = re.match(r"^(\w+):\s*(.*?)\s*$", line)
+        if match:
+            header[match[1]] = match[2]
+    run = header.get("Run", "host")
+    wanted = ["Mutant", "Audit", "Test"] + (["Command"] if run == "check" else [])
+    missing = [key for key in wanted if not header.get(key)]
+    if missing:
+        raise Unfit(f"its header lacks {', '.join(missing)}")
+    if run not in RUN_SECONDS:
+        raise Unfit(f"Run: {run} is none of {', '.join(RUN_SECONDS)}")
+    command = shlex.split(header.get("Command", ""))
+    return Mutant(path.stem, text, header["Test"], run, command)
+
+
+def matches(name, globs):
+    return any(fnmatch.fnmatchcase(name, glob.strip()) for glob in globs.split(","))
+
+
+class Tree:
+    """One scratch copy of the working tree; one run at a time."""
+
+    def __init__(self, root, number):
+        self.root = root
+        self.path = root / SCRATCH / str(number)
+
+    def sync(self):
+        """Make it equal to the working versions; files that agree keep their time stamps."""
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=self.root, capture_output=True, check=True).stdout.decode()
+        names = {name for name in listed.split("\0") if name and (self.root / name).is_file()}
+        for name in names:
+            self.restore(name)
+        for old in list(self.path.rglob("*")):
+            name = old.relative_to(self.path).as_posix()
+            if not name.startswith("build/") and not old.is_dir() and name not in names:
+                old.unlink()
+
+    def restore(self, name):
+        """The working version of one file, or none where there is none."""
+        source, copy = self.root / name, self.path / name
+        if not source.is_file():
+            copy.unlink(missing_ok=True)
+            return
+        data = source.read_bytes()
+        if not copy.is_file() or copy.read_bytes() != data:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(data)
+        copy.chmod(source.stat().st_mode & 0o777)
+
+    def apply(self, mutant):
+        """Patch; returns the names of the files to restore."""
+        pattern = rb"^(?:---|\+\+\+) (?:[ab]/)([^\t\n]+)"
+        names = {name.decode() for name in re.findall(pattern, mutant.patch, re.M)}
+        if not names:
+            raise Unfit("it holds no diff with a/ and b/ paths")
+        run = subprocess.run(
+            ["patch", "-p1", "--fuzz=0", "--forward", "--batch", "--silent",
+             "--no-backup-if-mismatch", "--reject-file=-"],
+            cwd=self.path, input=mutant.patch, capture_output=True, check=False)
+        if run.returncode != 0:
+            for name in names:
+                self.restore(name)
+            why = (run.stdout + run.stderr).decode(errors="replace").strip().splitlines()
+            raise Unfit(f"the patch does not apply: {why[0] if why else 'patch failed'}")
+        return names
+
+    def command(self, argv, seconds):
+        """(status, timed_out, lines) of a command in the copy and of all that it started."""
+        environment = {k: v for k, v in os.environ.items()
+                       if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
+        environment["LC_ALL"] = "C"
+        timed_out = False
+        with tempfile.TemporaryFile() as output:  # a pipe would wait for what outlives the command
+            process = subprocess.Popen(
+                argv, cwd=self.path, env=environment, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                timed_out = True
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            output.seek(0)
+            lines = output.read().decode(errors="replace").splitlines()
+        return process.returncode, timed_out, lines
+
+    def make(self, argv, seconds):
+        shared = os.environ.get("SHARED")
+        if shared and argv[0] == "make":
+            argv = argv + [f"SHARED={(self.root / shared).resolve()}"]
+        return self.command(argv, seconds)
+
+    def tests(self, run, globs, seconds):
+        status, timed_out, lines = self.make(["make", TARGET[run], f"T={globs}"], seconds)
+        return read_ktap(status, timed_out, lines)
+
+
+def read_ktap(status, timed_out, lines):
+    outcome = Outcome([], {}, [], False, False, timed_out, status, lines)
+    notes = []
+    programs = totals = 0
+    died = False
+    for line in (line.rstrip("\r") for line in lines):
+        match = RESULT.match(line)
+        if match:
+            outcome.began = True
+            if match[1].lower() == "not ok":
+                outcome.failed[match[2]] = "; ".join(notes)
+            elif match[3]:
+                outcome.skipped.append(match[2])
+            else:
+                outcome.passed.append(match[2])
+            notes = []
+        elif VERSION.match(line) or PLAN.match(line):
+            outcome.began = True
+            programs += VERSION.match(line) is not None
+        elif TOTALS.match(line):
+            totals += 1
+        elif DIED.match(line):
+            died = True
+        elif line.lstrip().startswith("# "):
+            notes.append(line.strip()[2:])
+    outcome.ended = totals >= max(1, programs) and not died
+    return outcome
+
+
+def last_match(pattern, lines, otherwise):
+    found = [line.strip() for line in lines if pattern.search(line)]
+    return found[-1] if found else otherwise
+
+
+def first_match(pattern, lines, otherwise):
+    found = [line.strip() for line in lines if pattern.search(line)]
+    return found[0] if found else otherwise
+
+
+def chunks(globs, room):
+    """The globs in groups, each at most `room` bytes when joined by commas."""
+    group = []
+    for glob in globs:
+        if group and len(",".join([*group, glob])) > room:
+            yield group
+            group = []
+        group.append(glob)
+    if group:
+        yield group
+
+
+class Base:
+    """What the unpatched copy does; asked before any patch is applied."""
+
+    def __init__(self):
+        self.outcomes = {}  # (run, glob) -> Outcome of a run of that glob and others
+        self.commands = {}  # command -> (failed, lines)
+
+    def measure(self, tree, mutants):
+        for run in TARGET:
+            globs = sorted({m.test for m in mutants if m.run == run})
+            for group in chunks(globs, GLOB_BYTES[run]):
+                outcome = tree.tests(run, ",".join(group), BASE_SECONDS)
+                self.outcomes.update({(run, glob): outcome for glob in group})
+        for command in {tuple(m.command) for m in mutants if m.run == "check"}:
+            status, timed_out, lines = tree.make(list(command), BASE_SECONDS)
+            self.commands[command] = (status != 0 or timed_out, lines)
+
+    def require(self, mutant):
+        """Raise Unfit unless the named tests pass here; return their names, [] when skipped."""
+        if mutant.run == "check":
+            failed, lines = self.commands[tuple(mutant.command)]
+            if failed:
+                raise Unfit(f"without it `{shlex.join(mutant.command)}` already fails: "
+                            + (lines[-1].strip() if lines else "no output"))
+            return [mutant.test]
+        base = self.outcomes[mutant.run, mutant.test]
+        wrong = [name for name in base.failed if matches(name, mutant.test)]
+        if wrong:
+            raise Unfit(f"without it {wrong[0]} already fails: {base.failed[wrong[0]]}")
+        names = [name for name in base.passed if matches(name, mutant.test)]
+        if names:
+            return names
+        if any(matches(name, mutant.test) for name in base.skipped):
+            return []
+        if not base.began:
+            raise Unfit("without it no test ran: "
+                        + first_match(BUILD_ERROR, base.lines, "no output"))
+        if not base.ended:
+            raise Unfit("without it the tests do not reach their end: "
+                        + last_match(CRASH, base.lines, f"status {base.status}"))
+        raise Unfit(f"no test matches {mutant.test}")
+
+
+def judge_check(tree, mutant, base):
+    status, timed_out, lines = tree.make(mutant.command, RUN_SECONDS["check"])
+    if timed_out:
+        raise Unfit("the command did not end")
+    if status == 0:
+        return None
+    before = set(base.commands[tuple(mutant.command)][1])
+    new = [line.strip() for line in lines if line not in before]
+    found = [line for line in new
+             if matches(line, f"*{mutant.test}*") and not re.match(r"make(\[\d+\])?: \*\*\*", line)]
+    if not found:
+        raise Unfit(f"the command fails without a finding like {mutant.test}: "
+                    + (new[0] if new else "no output"))
+    return f"{shlex.join(mutant.command)}: {found[0]}"
+
+
+def judge_tests(tree, mutant, names):
+    """By whom it was killed, or None when it survived."""
+    outcome = tree.tests(mutant.run, mutant.test, RUN_SECONDS[mutant.run])
+    for name, why in outcome.failed.items():
+        if matches(name, mutant.test):
+            return f"{name}: {why}" if why else name
+    done = {*outcome.passed, *outcome.failed, *outcome.skipped}
+    waiting = next((name for name in names if name not in done), names[-1])
+    if not outcome.began:
+        why = "it took too long" if outcome.timed_out else (
+            first_match(BUILD_ERROR, outcome.lines, f"status {outcome.status}, no KTAP"))
+        raise Unfit(f"no test ran, the build failed? {why}")
+    if outcome.timed_out:
+        return f"{waiting}: timed out after {RUN_SECONDS[mutant.run]} s"
+    crash = last_match(CRASH, outcome.lines, "")
+    if not outcome.ended:
+        return f"{waiting}: crashed: {crash or f'status {outcome.status}'}"
+    sanitizer = last_match(SANITIZER, outcome.lines, "")
+    if outcome.status != 0 and sanitizer:
+        return f"{waiting}: {sanitizer}"
+    if outcome.status != 0:
+        raise Unfit(f"no test failed, but make did: status {outcome.status}")
+    if not any(matches(name, mutant.test) for name in done):
+        raise Unfit(f"no test that matches {mutant.test} ran")
+    return None
+
+
+def judge(tree, mutant, base):
+    """The rest of the mutant's result line."""
+    names = base.require(mutant)
+    if not names:
+        return "ok", "# SKIP the tests it names are skipped here"
+    touched = tree.apply(mutant)
+    try:
+        killer = (judge_check(tree, mutant, base) if mutant.run == "check"
+                  else judge_tests(tree, mutant, names))
+    finally:
+        for name in touched:
+            tree.restore(name)
+    return ("ok", f"# killed by {killer}") if killer else ("not ok", "survived")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--only", default="*", metavar="GLOB", help="names of mutants")
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="the K-th of N parts")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="copies at work")
+    options = parser.parse_args()
+    part = re.fullmatch(r"(\d+)/(\d+)", options.part)
+    if not part or not 1 <= int(part[1]) <= int(part[2]):
+        parser.error("--part is K/N with 1 <= K <= N")
+    options.part = (int(part[1]) - 1, int(part[2]))
+    return options
+
+
+def chosen(root, options):
+    paths = sorted(p for p in (root / MUTANTS).glob("*.patch")
+                   if fnmatch.fnmatchcase(p.stem, options.only))
+    return paths[options.part[0]::options.part[1]]
+
+
+def main():
+    options = arguments()
+    root = pathlib.Path.cwd()
+    paths = chosen(root, options)
+    parsed = {}
+    for path in paths:
+        try:
+            parsed[path] = parse_mutant(path)
+        except Unfit as why:
+            parsed[path] = why
+    fit = [m for m in parsed.values() if isinstance(m, Mutant)]
+    trees = [Tree(root, n + 1) for n in range(max(1, min(options.jobs, len(fit))))]
+    base = Base()
+    if fit:
+        for tree in trees:
+            tree.sync()
+        base.measure(trees[0], fit)
+    idle = queue.SimpleQueue()
+    for tree in trees:
+        idle.put(tree)
+
+    def work(mutant):
+        if isinstance(mutant, Unfit):
+            return "not ok", f"# {mutant}"
+        tree = idle.get()
+        try:
+            return judge(tree, mutant, base)
+        except Unfit as why:
+            return "not ok", f"# {why}"
+        finally:
+            idle.put(tree)
+
+    passed = failed = skipped = 0
+    print(f"1..{len(paths)}")
+    with concurrent.futures.ThreadPoolExecutor(len(trees)) as pool:
+        results = pool.map(work, parsed.values())
+        for number, (path, (verdict, rest)) in enumerate(zip(paths, results), 1):
+            print(f"{verdict} {number} {path.stem} {rest}", flush=True)
+            skip = rest.startswith("# SKIP")
+            passed += verdict == "ok" and not skip
+            failed += verdict != "ok"
+            skipped += skip
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not paths else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""shows.py - boot one image on many machines and see that every frame is accounted for.
+
+On each machine: boot to the monitor's prompt, send `frames`, find the line
+`balance: ... difference 0` in the answer, end the machine.  Prints KTAP 1 and, last,
+`N passed, N failed, N skipped`; a machine that is not installed here is a skip.
+"""
+
+import argparse
+import fnmatch
+import os
+import re
+import sys
+import time
+
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+
+import machine
+
+COMMAND = "frames"
+BALANCE = re.compile(r"^balance: .*difference 0(?!\w).*$", re.MULTILINE)
+
+QEMU_MEMORY = ("64M", "2G", "6G", "64G")
+BOCHS_MODELS = ("corei7_skylake_x", "core2_penryn_t9600")
+BOCHS_MEMORY = "512M"
+
+
+def all_machines(iso, smp):
+    """Name -> (class, Config), in the order in which they run."""
+    machines = {}
+    for firmware in ("bios", "uefi"):
+        for mem in QEMU_MEMORY:
+            machines[f"{firmware}-{mem}"] = (
+                machine.Qemu, machine.Config(iso=iso, firmware=firmware, mem=mem, smp=smp))
+    for model in BOCHS_MODELS:
+        machines[f"bochs-{model}"] = (
+            machine.Bochs, machine.Config(iso=iso, bochs=model, mem=BOCHS_MEMORY, smp=smp))
+    return machines
+
+
+def chosen(names, only):
+    """The names that match a pattern of the comma-separated list; all when it is empty."""
+    if not only:
+        return list(names)
+    patterns = only.split(",")
+    for pattern in patterns:
+        if not fnmatch.filter(names, pattern):
+            raise machine.ConfigError(f"no machine is called {pattern}; there are "
+                                      + ", ".join(names))
+    return [name for name in names if any(fnmatch.fnmatch(name, p) for p in patterns)]
+
+
+def show(kind, config, seconds, log):
+    """Boot one machine and ask it; returns its balance line or raises MachineError."""
+    with kind(config) as running:
+        try:
+            running.wait_prompt(seconds)
+            answer = running.command(COMMAND)
+        finally:
+            if log:
+                with open(log, "w", encoding="utf-8") as file:
+                    file.write(running.text)
+    found = BALANCE.search(answer)
+    if not found:
+        raise machine.MachineError("no line 'balance: ... difference 0' in\n"
+                                   + "\n".join(f"    | {line}" for line in answer.split("\n")))
+    return found[0]
+
+
+def parse_arguments():
+    """The options."""
+    parser = argparse.ArgumentParser(
+        description="Boot an image on many machines and check the frame balance on each.")
+    parser.add_argument("--iso", required=True)
+    parser.add_argument("--only", default="", help="machines, by name or glob, with commas")
+    parser.add_argument("--smp", type=int, default=1, help="CPUs (default 1)")
+    parser.add_argument("--timeout", type=float, default=machine.BOOT_SECONDS,
+                        help=f"seconds to the prompt (default {machine.BOOT_SECONDS})")
+    parser.add_argument("--logs", default="", help="a folder for each machine's serial output")
+    return parser.parse_args()
+
+
+def main():
+    """All machines, one after the other."""
+    machine.end_politely()
+    options = parse_arguments()
+    machines = all_machines(options.iso, options.smp)
+    try:
+        names = chosen(machines, options.only)
+    except machine.ConfigError as error:
+        print(f"shows.py: {error}", file=sys.stderr)
+        return 2
+    if options.logs:
+        os.makedirs(options.logs, exist_ok=True)
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    print(f"KTAP version 1\n1..{len(names)}", flush=True)
+    for number, name in enumerate(names, 1):
+        kind, config = machines[name]
+        log = options.logs and os.path.join(options.logs, name + ".log")
+        start = time.monotonic()
+        try:
+            note = show(kind, config, options.timeout, log)
+            result, line = "passed", f"ok {number} {name}"
+        except machine.Missing as missing:
+            note, result = "", "skipped"
+            line = f"ok {number} {name} # SKIP not installed: {missing}"
+        except (machine.ConfigError, machine.MachineError) as error:
+            note, result, line = str(error), "failed", f"not ok {number} {name}"
+        counts[result] += 1
+        for text in note.split("\n") if note else ():
+            print(f"# {text}")
+        print(f"# {time.monotonic() - start:.1f} s")
+        print(line, flush=True)
+    print(", ".join(f"{count} {what}" for what, count in counts.items()))
+    return 1 if counts["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
