@@ -63,6 +63,22 @@ enum {
 static inline void *arch_direct(paddr_t pa);
 static inline paddr_t arch_direct_to_paddr(const void *p);
 
+/* ---- translation ----
+ *
+ * arch_impl.h also brings pte.h: pte_t and the pure functions that make and read entries. */
+
+/* Levels of the tables that this machine uses, and the highest level that can hold a leaf. */
+static inline unsigned arch_pt_levels(void);
+static inline unsigned arch_pt_leaf_level_most(void);
+
+/* This CPU walks the table at root from now on; global entries of the old one are forgotten too. */
+void arch_pt_activate(paddr_t root);
+
+/* This CPU forgets the page at va, whatever its size, with the walk caches for it. */
+static inline void arch_tlb_flush_page(vaddr_t va);
+/* This CPU forgets everything, global entries too. */
+void arch_tlb_flush_all(void);
+
 /* ---- time ---- */
 
 /* A monotonic counter, and how many of its ticks make a millisecond (never 0). */

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "arch/x86_64/pte.h"
+
 extern _Thread_local unsigned host_cpu;
 extern _Thread_local volatile sig_atomic_t host_irq_off, host_irq_pending;
 extern char *host_meta, *host_direct;
@@ -66,6 +68,23 @@ static inline void *arch_direct(paddr_t pa)
 static inline paddr_t arch_direct_to_paddr(const void *p)
 {
 	return (paddr_t){ (uint64_t)((const char *)p - host_direct) };
+}
+
+void host_tlb_flush_page(vaddr_t va);
+
+static inline unsigned arch_pt_levels(void)
+{
+	return 4;
+}
+
+static inline unsigned arch_pt_leaf_level_most(void)
+{
+	return PT_LEAF_LEVEL_MOST;
+}
+
+static inline void arch_tlb_flush_page(vaddr_t va)
+{
+	host_tlb_flush_page(va);
 }
 
 static inline uint64_t arch_ticks(void)

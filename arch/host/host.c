@@ -16,6 +16,7 @@
 enum {
 	PENDING_KICK = 1,
 	PENDING_TIMER = 2,
+	RELAX_TURNS = 64,       /* of a spin loop before the processor is given away */
 	TICKS_PER_MS = 1000000, /* nanoseconds */
 };
 
@@ -135,9 +136,16 @@ void host_timer_stop(void)
 	timer_handler = NULL;
 }
 
+/* A lock is held for less time than giving the processor away takes; but its holder may have lost
+ * the processor itself. */
 void arch_relax_slow(void)
 {
-	sched_yield();
+	static _Thread_local unsigned turns;
+
+	if (++turns % RELAX_TURNS == 0)
+		sched_yield();
+	else
+		__builtin_ia32_pause();
 }
 
 /* ---- memory ---- */
@@ -194,6 +202,27 @@ err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigne
 	(void)tables;
 	*used = 0;
 	return OK;
+}
+
+/* ---- translation: effects are recorded ---- */
+
+struct host_tlb_log host_tlb_log;
+
+void host_tlb_flush_page(vaddr_t va)
+{
+	if (host_tlb_log.pages < HOST_TLB_LOG)
+		host_tlb_log.page[host_tlb_log.pages] = va;
+	host_tlb_log.pages++;
+}
+
+void arch_tlb_flush_all(void)
+{
+	host_tlb_log.alls++;
+}
+
+void arch_pt_activate(paddr_t root)
+{
+	host_tlb_log.root = root.raw;
 }
 
 /* ---- time, console, the end ---- */

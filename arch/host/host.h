@@ -23,6 +23,17 @@ void host_machine_reset(void);
 void host_cpu_bind(unsigned cpu);
 void host_cpu_unbind(void);
 
+/* What was flushed: a log that tests read.  Page flushes beyond the log's room are only counted. */
+enum {
+	HOST_TLB_LOG = 4096,
+};
+struct host_tlb_log {
+	unsigned pages, alls;
+	vaddr_t page[HOST_TLB_LOG];
+	uint64_t root; /* activated last */
+};
+extern struct host_tlb_log host_tlb_log;
+
 /* From now on `handler` runs on the calling thread about every `us` microseconds, wherever it is,
  * unless its interrupts are off; then as soon as they are on again. */
 void host_timer_start(unsigned us, void (*handler)(void));

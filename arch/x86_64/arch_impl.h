@@ -4,6 +4,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/layout.h"
+#include "arch/x86_64/pte.h"
 
 static inline unsigned arch_cpu_id(void)
 {
@@ -47,6 +48,24 @@ static inline void *arch_direct(paddr_t pa)
 static inline paddr_t arch_direct_to_paddr(const void *p)
 {
 	return paddr((uintptr_t)p - DIRECT_BASE);
+}
+
+extern uint8_t boot_la57;
+extern unsigned arch_leaf_levels;
+
+static inline unsigned arch_pt_levels(void)
+{
+	return boot_la57 != 0 ? 5 : 4;
+}
+
+static inline unsigned arch_pt_leaf_level_most(void)
+{
+	return arch_leaf_levels;
+}
+
+static inline void arch_tlb_flush_page(vaddr_t va)
+{
+	invlpg(va);
 }
 
 static inline uint64_t arch_ticks(void)

@@ -7,7 +7,6 @@
 
 #define CPUID_PAGES_1GIB (UINT32_C(1) << 26) /* 80000001h edx */
 
-extern uint8_t boot_la57;
 extern uint64_t boot_pd[];
 
 /* Zeroed frames handed in by the caller, taken from the front. */
@@ -23,7 +22,7 @@ static uint64_t *table_at(uint64_t pa)
 
 unsigned boot_table_levels(void)
 {
-	return boot_la57 != 0 ? 5 : 4;
+	return arch_pt_levels();
 }
 
 uint64_t boot_table_lookup(vaddr_t va, unsigned *level)

@@ -19,6 +19,7 @@ enum {
 /* SDM 4, table 2-2. */
 enum {
 	MSR_APIC_BASE = 0x1b,
+	MSR_PAT = 0x277,
 	MSR_X2APIC_FIRST = 0x800,
 };
 #define MSR_EFER 0xc0000080u
@@ -109,6 +110,11 @@ CR_READER(cr4)
 static inline void write_cr3(uint64_t v)
 {
 	__asm__ volatile("mov %0, %%cr3" : : "r"(v) : "memory");
+}
+
+static inline void write_cr4(uint64_t v)
+{
+	__asm__ volatile("mov %0, %%cr4" : : "r"(v) : "memory");
 }
 
 static inline void invlpg(vaddr_t va)

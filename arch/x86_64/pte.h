@@ -2,27 +2,50 @@
 /*
  * pte.h - the bits of a page-table entry, as pure arithmetic (SDM 3A 4.5, tables 4-14..4-20).
  *
- * No privileged instruction: the host and the provers compile the same bytes.
+ * No privileged instruction: the host and the provers compile the same bytes, so host tests walk
+ * true x86-64 tables.
+ *
+ *   63 NX | 51:12 address | 11:9 software | 8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U | 1
+ * W | 0 P
+ *
+ * Software: bit 9 says that the entry owns a count of its frame.  A non-present entry may carry a
+ * note (enum below); its address bits 51:45 are then ones, so that no processor that speculates
+ * past the present bit finds memory there (L1TF): keel manages memory below 16 TiB.
+ *
+ * The PAT is set to: 0 write-back, 1 write-combining, 2 and 3 uncached (SDM 3A 11.12.4).
  */
 #pragma once
 
+#include "arch/page_prop.h"
 #include "lib/types.h"
 
-#define PTE_PRESENT  (UINT64_C(1) << 0)
-#define PTE_WRITE    (UINT64_C(1) << 1)
-#define PTE_PWT      (UINT64_C(1) << 3)
-#define PTE_PCD      (UINT64_C(1) << 4)
-#define PTE_LARGE    (UINT64_C(1) << 7)
-#define PTE_GLOBAL   (UINT64_C(1) << 8)
-#define PTE_NX       (UINT64_C(1) << 63)
-#define PTE_UNCACHED (PTE_PCD | PTE_PWT)
-#define PTE_ADDRESS  UINT64_C(0x000ffffffffff000)
+typedef uint64_t pte_t;
+
+#define PTE_PRESENT    (UINT64_C(1) << 0)
+#define PTE_WRITE      (UINT64_C(1) << 1)
+#define PTE_USER       (UINT64_C(1) << 2)
+#define PTE_PWT        (UINT64_C(1) << 3)
+#define PTE_PCD        (UINT64_C(1) << 4)
+#define PTE_ACCESSED   (UINT64_C(1) << 5)
+#define PTE_DIRTY      (UINT64_C(1) << 6)
+#define PTE_LARGE      (UINT64_C(1) << 7)
+#define PTE_GLOBAL     (UINT64_C(1) << 8)
+#define PTE_TRACKED    (UINT64_C(1) << 9)
+#define PTE_NX         (UINT64_C(1) << 63)
+#define PTE_UNCACHED   (PTE_PCD | PTE_PWT)
+#define PTE_ADDRESS    UINT64_C(0x000ffffffffff000)
+#define PTE_NOT_MEMORY UINT64_C(0x000fe00000000000) /* 51:45 */
+
+/* MSR 277h: entries 0..7 from the low byte up. */
+#define PAT_VALUE UINT64_C(0x0007010600070106) /* WB, WC, UC-, UC, twice, see pat below */
 
 enum {
 	PT_ENTRIES = 512,
 	PT_PAGE_BYTES = 4096,
 	PT_INDEX_BITS = 9,
 	PT_PAGE_SHIFT = 12,
+	PT_LEVEL_MOST = 5,
+	PT_LEAF_LEVEL_MOST = 3, /* 1 GiB */
 };
 #define PT_LARGE_BYTES MIB(2)
 #define PT_HUGE_BYTES  GIB(1)
@@ -39,7 +62,101 @@ static inline uint64_t pte_span(unsigned level)
 	return UINT64_C(1) << (PT_PAGE_SHIFT + PT_INDEX_BITS * (level - 1));
 }
 
-static inline uint64_t pte_paddr(uint64_t pte)
+static inline uint64_t pte_paddr(pte_t pte)
 {
 	return pte & PTE_ADDRESS;
 }
+
+static inline bool pte_is_present(pte_t pte)
+{
+	return (pte & PTE_PRESENT) != 0;
+}
+
+/* Of a present entry in a table of `level`. */
+static inline bool pte_is_leaf(pte_t pte, unsigned level)
+{
+	return level == 1 || (level <= PT_LEAF_LEVEL_MOST && (pte & PTE_LARGE) != 0);
+}
+
+static inline pte_t pte_type_bits(enum mem_type type)
+{
+	switch (type) {
+	case MEM_WRITE_COMBINING: return PTE_PWT;
+	case MEM_UNCACHED: return PTE_PCD | PTE_PWT;
+	case MEM_WRITE_BACK:
+	case MEM_TYPES: return 0;
+	}
+	return 0;
+}
+
+static inline enum mem_type pte_mem_type(pte_t pte)
+{
+	switch (pte & (PTE_PCD | PTE_PWT)) {
+	case 0: return MEM_WRITE_BACK;
+	case PTE_PWT: return MEM_WRITE_COMBINING;
+	default: return MEM_UNCACHED;
+	}
+}
+
+/* A present leaf.  `pa` is a multiple of the level's span. */
+static inline pte_t pte_make_leaf(uint64_t pa, struct page_prop prop, unsigned level)
+{
+	pte_t pte = (pa & PTE_ADDRESS) | PTE_PRESENT | pte_type_bits((enum mem_type)prop.type);
+
+	pte |= (prop.flags & PROP_WRITE) != 0 ? PTE_WRITE : 0;
+	pte |= (prop.flags & PROP_USER) != 0 ? PTE_USER : 0;
+	pte |= (prop.flags & PROP_GLOBAL) != 0 ? PTE_GLOBAL : 0;
+	pte |= (prop.flags & PROP_ACCESSED) != 0 ? PTE_ACCESSED : 0;
+	pte |= (prop.flags & PROP_DIRTY) != 0 ? PTE_DIRTY : 0;
+	pte |= (prop.flags & PROP_TRACKED) != 0 ? PTE_TRACKED : 0;
+	pte |= (prop.flags & PROP_EXECUTE) != 0 ? 0 : PTE_NX;
+	return pte | (level > 1 ? PTE_LARGE : 0);
+}
+
+static inline struct page_prop pte_prop(pte_t pte)
+{
+	unsigned flags = PROP_READ;
+
+	flags |= (pte & PTE_WRITE) != 0 ? PROP_WRITE : 0u;
+	flags |= (pte & PTE_USER) != 0 ? PROP_USER : 0u;
+	flags |= (pte & PTE_GLOBAL) != 0 ? PROP_GLOBAL : 0u;
+	flags |= (pte & PTE_ACCESSED) != 0 ? PROP_ACCESSED : 0u;
+	flags |= (pte & PTE_DIRTY) != 0 ? PROP_DIRTY : 0u;
+	flags |= (pte & PTE_TRACKED) != 0 ? PROP_TRACKED : 0u;
+	flags |= (pte & PTE_NX) != 0 ? 0u : PROP_EXECUTE;
+	return (struct page_prop){ (uint8_t)flags, (uint8_t)pte_mem_type(pte) };
+}
+
+/* An entry that leads to the table at pa; all rights, the leaves decide. */
+static inline pte_t pte_make_table(uint64_t pa)
+{
+	return (pa & PTE_ADDRESS) | PTE_PRESENT | PTE_WRITE | PTE_USER;
+}
+
+/* A non-present entry with a number below 2^32 in it; 0 is told apart from an empty entry. */
+static inline pte_t pte_make_note(uint32_t note)
+{
+	return PTE_NOT_MEMORY | (uint64_t)note << PT_PAGE_SHIFT;
+}
+
+static inline bool pte_is_note(pte_t pte)
+{
+	return !pte_is_present(pte) && pte != 0;
+}
+
+static inline uint32_t pte_note(pte_t pte)
+{
+	return (uint32_t)(pte >> PT_PAGE_SHIFT);
+}
+
+/* Whether va is canonical with `levels` of paging: bits above the top one equal it (SDM 1 3.3.7.1).
+ */
+static inline bool pte_is_canonical(vaddr_t va, unsigned levels)
+{
+	unsigned unused = 64 - (PT_PAGE_SHIFT + PT_INDEX_BITS * levels);
+
+	return (uint64_t)((int64_t)(va << unused) >> unused) == va;
+}
+
+_Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * 4 == 48, "SDM 3A 4.5: four levels");
+_Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * 5 == 57, "SDM 3A 4.5.4: five levels");

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * translate.h - paging features of a CPU, set up before the kernel's own table is used.
+ *
+ * The same on every CPU: the PAT as pte.h lays it out (SDM 3A 11.12), global pages (CR4.PGE).
+ */
+#pragma once
+
+/* Once per CPU, after trap_init(), with interrupts off. */
+void translate_init(void);

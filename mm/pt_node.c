@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/pt_node.h"
+
+#include "lib/string.h"
+
+static unsigned fail_step;
+
+void pt_node_inject_failure(unsigned nth)
+{
+	fail_step = nth;
+}
+
+struct frame *pt_node_alloc(unsigned level)
+{
+	bool fails = fail_step != 0 && --fail_step == 0;
+	struct frame *node = fails ? NULL : frame_alloc(FRAME_PAGE_TABLE);
+
+	if (node == NULL)
+		return NULL;
+	memset(arch_direct(frame_paddr(node)), 0, PAGE_SIZE);
+	frame_slot(node)->u.word = 0;
+	frame_slot(node)->u.node.level = (uint8_t)level;
+	return node;
+}
+
+/* What an entry owns goes with it. */
+static void drop_entry(pte_t pte, unsigned level)
+{
+	struct frame *child = pt_node_child(pte, level);
+
+	if (child == NULL && pte_is_present(pte) && (pte & PTE_TRACKED) != 0)
+		child = frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(pte_paddr(pte)))));
+	if (child != NULL)
+		frame_put(child);
+}
+
+/* Depth: a node's children are one level lower, so at most PT_LEVEL_MOST calls deep. */
+static void drop_node(struct meta_slot *slot, pfn_t pfn)
+{
+	const struct frame *node = frame_of_slot(meta_slot_of(pfn));
+	unsigned left = slot->u.node.children;
+
+	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+
+		if (pte == 0)
+			continue;
+		drop_entry(pte, slot->u.node.level);
+		left--;
+	}
+}
+
+void pt_node_init(void)
+{
+	frame_set_on_drop(FRAME_PAGE_TABLE, drop_node);
+}
+
+const char *pt_node_check(const struct frame *node)
+{
+	unsigned level = pt_node_level(node), entries = 0;
+
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+		const struct frame *child = pt_node_child(pte, level);
+
+		entries += pte != 0;
+		if (child != NULL &&
+		    (frame_kind_of(child) != FRAME_PAGE_TABLE || pt_node_level(child) != level - 1))
+			return "N2: an entry leads to something that is no node of the next level";
+		if (child == NULL && pte_is_present(pte) && (pte & PTE_TRACKED) != 0) {
+			const struct meta_slot *slot = section_slot(paddr(pte_paddr(pte)));
+
+			if (slot == NULL || !slot_is_counted(meta_state(slot)))
+				return "N3: a tracked leaf leads to a frame without a count";
+		}
+	}
+	return entries == pt_node_children(node) ? NULL : "N1: the child count is wrong";
+}

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of mm/page_table.c against a flat map, and against a reference walker of its own. */
+#include "mm/page_table.h"
+
+#include "lib/string.h"
+#include "tests/machine.h"
+#ifndef KEEL_TESTS
+#include "arch/host/host.h"
+#endif
+#include "tests/test.h"
+
+enum {
+	PAGES = 4 * 512 + 100, /* of the window that the model covers */
+#ifdef KEEL_TESTS
+	STEPS = 300,
+#else
+	STEPS = 3000,
+#endif
+};
+#define BASE    UINT64_C(0xffffc10000000000)
+#define DATA_RW (PROP_READ | PROP_WRITE)
+
+struct model_page {
+	uint8_t kind; /* enum pt_item_kind */
+	uint8_t flags, type;
+	uint32_t note;
+	uint64_t pa;
+};
+
+static struct model_page model[PAGES];
+static struct page_table pt;
+
+static void begin(void)
+{
+#ifndef KEEL_TESTS
+	machine_start_simple(256, 0, 1);
+#endif
+	pt_node_init();
+	pt_node_inject_failure(0);
+	memset(model, 0, sizeof(model));
+}
+
+/* The CPU's way, written down a second time: SDM 3A 4.5, figures 4-8 to 4-10. */
+static uint64_t reference_walk(uint64_t va, uint64_t *leaf)
+{
+	uint64_t table = frame_paddr(pt.root).raw;
+
+	for (int shift = 12 + 9 * ((int)pt.levels - 1);; shift -= 9) {
+		uint64_t e = ((uint64_t *)arch_direct(paddr(table)))[va >> shift & 511];
+
+		*leaf = e;
+		if ((e & 1) == 0)
+			return UINT64_MAX;
+		if (shift == 12 || (e & 0x80) != 0)
+			return (e & 0x000ffffffffff000) + (va & ((UINT64_C(1) << shift) - 1));
+		table = e & 0x000ffffffffff000;
+	}
+}
+
+static bool page_agrees(unsigned i)
+{
+	uint64_t va = BASE + (uint64_t)i * PAGE_SIZE, leaf;
+	struct pt_item item = page_table_query(&pt, va);
+	const struct model_page *m = &model[i];
+	uint64_t pa = reference_walk(va, &leaf);
+
+	if (item.kind != (enum pt_item_kind)m->kind || va < item.start ||
+	    va - item.start >= item.len)
+		return false;
+	if (m->kind == PT_ITEM_NOTE)
+		return item.note == m->note && pa == UINT64_MAX;
+	if (m->kind == PT_ITEM_ABSENT)
+		return pa == UINT64_MAX && leaf == 0;
+	return pa == m->pa && item.pa.raw + (va - item.start) == m->pa &&
+	       (item.prop.flags & ~PROP_TRACKED) == m->flags && item.prop.type == m->type &&
+	       (leaf >> 1 & 1) == ((m->flags & PROP_WRITE) != 0) &&
+	       (leaf >> 63) == ((m->flags & PROP_EXECUTE) == 0);
+}
+
+static bool all_agree(void)
+{
+	const char *wrong = page_table_check(&pt);
+
+	if (wrong != NULL)
+		test_fail(__FILE__, __LINE__, "%s", wrong);
+	for (unsigned i = 0; i < PAGES; i++) {
+		if (!page_agrees(i)) {
+			test_fail(__FILE__, __LINE__, "page %u differs from the model", i);
+			return false;
+		}
+	}
+	return wrong == NULL;
+}
+
+static void model_set(unsigned first, unsigned n, uint64_t pa, struct page_prop prop)
+{
+	for (unsigned i = 0; i < n; i++)
+		model[first + i] = (struct model_page){ .kind = PT_ITEM_LEAF,
+							.flags = prop.flags,
+							.type = prop.type,
+							.pa = pa + (uint64_t)i * PAGE_SIZE };
+}
+
+static unsigned model_free_run(unsigned first, unsigned n)
+{
+	unsigned i = 0;
+
+	while (i < n && model[first + i].kind == PT_ITEM_ABSENT)
+		i++;
+	return i;
+}
+
+static struct page_prop random_prop(void)
+{
+	unsigned flags = PROP_READ | (test_random_below(2) ? PROP_WRITE : 0u) |
+			 (test_random_below(2) ? PROP_EXECUTE : 0u) |
+			 (test_random_below(2) ? PROP_GLOBAL : 0u);
+
+	return (struct page_prop){ (uint8_t)flags, (uint8_t)test_random_below(MEM_TYPES) };
+}
+
+static void open_at(struct cursor *c, unsigned first)
+{
+	CHECK_EQ(cursor_open(c, &pt, (struct vrange){ BASE, (size_t)PAGES * PAGE_SIZE }), OK);
+	CHECK_EQ(cursor_jump(c, BASE + (uint64_t)first * PAGE_SIZE), OK);
+}
+
+/* How far the cursor came, in pages. */
+static unsigned came_to(const struct cursor *c)
+{
+	return (unsigned)((c->va - BASE) / PAGE_SIZE);
+}
+
+static void step_map(void)
+{
+	unsigned first = (unsigned)test_random_below(PAGES);
+	unsigned n = 1 +
+		     (unsigned)test_random_below(test_random_below(3) == 0 ? PAGES - first : 20);
+	uint64_t pa = GIB(8) + test_random_below(4) * MIB(2) + (uint64_t)first * PAGE_SIZE;
+	struct page_prop prop = random_prop();
+	struct cursor c;
+	err_t err;
+
+	n = n > PAGES - first ? PAGES - first : n;
+	open_at(&c, first);
+	err = cursor_map_pa(&c, paddr(pa), (uint64_t)n * PAGE_SIZE, prop, 3);
+	CHECK(err == OK || err == ERR_IN_USE || err == ERR_NO_MEMORY);
+	CHECK(err != OK || came_to(&c) == first + n);
+	CHECK(came_to(&c) - first <= model_free_run(first, n));
+	model_set(first, came_to(&c) - first, pa, prop);
+	cursor_close(&c);
+}
+
+static void step_unmap(void)
+{
+	unsigned first = (unsigned)test_random_below(PAGES);
+	unsigned n = 1 + (unsigned)test_random_below(PAGES - first);
+	struct tlb_batch gone;
+	struct cursor c;
+	err_t err;
+
+	tlb_batch_init(&gone);
+	open_at(&c, first);
+	err = cursor_unmap(&c, (uint64_t)n * PAGE_SIZE, &gone);
+	CHECK(err == OK || err == ERR_NO_MEMORY);
+	CHECK(err != OK || came_to(&c) == first + n);
+	memset(&model[first], 0, (came_to(&c) - first) * sizeof(model[0]));
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+}
+
+static void step_protect(void)
+{
+	unsigned first = (unsigned)test_random_below(PAGES);
+	unsigned n = 1 + (unsigned)test_random_below(PAGES - first);
+	struct page_prop prop = random_prop();
+	struct tlb_batch gone;
+	struct cursor c;
+	err_t err;
+
+	tlb_batch_init(&gone);
+	open_at(&c, first);
+	err = cursor_protect(&c, (uint64_t)n * PAGE_SIZE, prop, &gone);
+	CHECK(err == OK || err == ERR_NO_MEMORY);
+	for (unsigned i = first; i < came_to(&c); i++)
+		if (model[i].kind == PT_ITEM_LEAF) {
+			model[i].flags = prop.flags;
+			model[i].type = prop.type;
+		}
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+}
+
+static void step_note(void)
+{
+	unsigned first = (unsigned)test_random_below(PAGES);
+	uint32_t note = (uint32_t)test_random();
+	struct cursor c;
+	err_t err;
+
+	open_at(&c, first);
+	err = cursor_note(&c, note);
+	CHECK(err == OK ? model[first].kind == PT_ITEM_ABSENT
+			: err == ERR_NO_MEMORY || model[first].kind != PT_ITEM_ABSENT);
+	if (err == OK)
+		model[first] = (struct model_page){ .kind = PT_ITEM_NOTE, .note = note };
+	cursor_close(&c);
+}
+
+static void step(void)
+{
+	switch (test_random_below(8)) {
+	case 0:
+	case 1:
+	case 2: step_map(); break;
+	case 3:
+	case 4: step_unmap(); break;
+	case 5: step_protect(); break;
+	default: step_note(); break;
+	}
+}
+
+static void empty_the_window(void)
+{
+	struct tlb_batch gone;
+	struct cursor c;
+
+	tlb_batch_init(&gone);
+	open_at(&c, 0);
+	CHECK_EQ(cursor_unmap(&c, (uint64_t)PAGES * PAGE_SIZE, &gone), OK);
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+	memset(model, 0, sizeof(model));
+}
+
+TEST(page_table_agrees_with_a_flat_map)
+{
+	struct ledger before;
+
+	begin();
+	before = machine_ledger();
+	NEED(page_table_init(&pt, 4) == OK);
+	for (unsigned i = 0; i < STEPS; i++) {
+		step();
+		if (i % 16 == 0)
+			NEED(all_agree());
+	}
+	NEED(all_agree());
+	empty_the_window();
+	CHECK_EQ(page_table_nodes(&pt), 1); /* empty nodes are freed */
+	page_table_destroy(&pt);
+	CHECK_LEDGER(&before);
+}
+
+TEST(page_table_survives_every_failure_of_a_node)
+{
+	struct ledger before;
+
+	begin();
+	before = machine_ledger();
+	NEED(page_table_init(&pt, 5) == OK);
+	for (unsigned i = 0; i < STEPS; i++) {
+		pt_node_inject_failure(1 + (unsigned)test_random_below(4));
+		step();
+		pt_node_inject_failure(0);
+		if (i % 16 == 0)
+			NEED(all_agree());
+	}
+	NEED(all_agree());
+	empty_the_window();
+	page_table_destroy(&pt);
+	CHECK_LEDGER(&before);
+}
+
+TEST(page_table_owns_the_frames_of_tracked_leaves)
+{
+	struct page_prop rw = { DATA_RW, MEM_WRITE_BACK };
+	struct frame *small, *large;
+	struct tlb_batch gone;
+	struct ledger before;
+	struct cursor c;
+
+	begin();
+	before = machine_ledger();
+	NEED(page_table_init(&pt, 4) == OK);
+	small = frame_alloc(FRAME_TEST);
+	large = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
+	NEED(small != NULL && large != NULL);
+	(void)frame_get(small);
+	open_at(&c, 512);
+	CHECK_EQ(cursor_map(&c, large, rw), OK);
+	CHECK_EQ(came_to(&c), 1024);
+	CHECK_EQ(cursor_map(&c, small, rw), OK);
+	CHECK_EQ(cursor_jump(&c, BASE + 600 * PAGE_SIZE), OK);
+	CHECK_EQ(cursor_map(&c, small, rw), ERR_IN_USE);
+	/* one page out of the middle of the large one: it is split, its frames counted one by one
+	 */
+	CHECK_EQ(cursor_jump(&c, BASE + 700 * PAGE_SIZE), OK);
+	tlb_batch_init(&gone);
+	CHECK_EQ(cursor_unmap(&c, PAGE_SIZE, &gone), OK);
+	tlb_batch_finish(&gone);
+	CHECK_EQ(frame_count(small), 2);
+	CHECK(page_table_check(&pt) == NULL);
+	CHECK_EQ(page_table_query(&pt, BASE + 700 * PAGE_SIZE).kind, PT_ITEM_ABSENT);
+	CHECK_EQ(page_table_query(&pt, BASE + 701 * PAGE_SIZE).kind, PT_ITEM_LEAF);
+	cursor_close(&c);
+	page_table_destroy(&pt);
+	CHECK_EQ(frame_count(small), 1);
+	frame_put(small);
+	CHECK_LEDGER(&before);
+}
+
+TEST(audit_mom_01_addresses_that_are_not_canonical_are_errors)
+{
+	static const struct vrange bad[] = {
+		{ UINT64_C(0x0000800000000000), PAGE_SIZE },
+		{ UINT64_C(0xffff7ffffffff000), PAGE_SIZE },
+		{ UINT64_C(0x00007ffffffff000), 2 * PAGE_SIZE },
+		{ 0, UINT64_C(1) << 63 },
+		{ 1, PAGE_SIZE },
+		{ PAGE_SIZE, 0 },
+		{ PAGE_SIZE, 100 },
+		{ UINT64_C(0xfffffffffffff000), 2 * PAGE_SIZE },
+	};
+	struct cursor c;
+
+	begin();
+	NEED(page_table_init(&pt, 4) == OK);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		CHECK_EQ(cursor_open(&c, &pt, bad[i]), ERR_BAD_RANGE);
+		CHECK_EQ(page_table_query(&pt, bad[i].start).kind, PT_ITEM_ABSENT);
+	}
+	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ UINT64_C(0xfffffffffffff000), PAGE_SIZE }),
+		 OK);
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(1)), PAGE_SIZE, (struct page_prop){ PROP_READ, 0 }, 1),
+		 OK);
+	CHECK_EQ(cursor_left(&c), 0);
+	CHECK_EQ(cursor_query(&c).len, 0);
+	page_table_destroy(&pt);
+	CHECK(pte_is_canonical(UINT64_C(0x00ffffffffffffff), 5));
+	CHECK(!pte_is_canonical(UINT64_C(0x0100000000000000), 5));
+	CHECK(!pte_is_canonical(UINT64_C(0x0000800000000000), 4));
+	CHECK(pte_is_canonical(UINT64_C(0x0000800000000000), 5));
+}
+
+TEST(audit_cur_06_tracked_or_not_is_a_property_of_the_entry)
+{
+	struct page_prop lie = { DATA_RW | PROP_TRACKED, MEM_WRITE_BACK };
+	struct ledger before;
+	struct cursor c;
+
+	begin();
+	before = machine_ledger();
+	NEED(page_table_init(&pt, 4) == OK);
+	open_at(&c, 0);
+	/* an untracked map of any range stays untracked, whatever the caller's flags say */
+	CHECK_EQ(cursor_map_pa(&c, paddr(MIB(32)), 3 * MIB(2) / 2, lie, 3), OK);
+	for (unsigned i = 0; i < 768; i++)
+		CHECK_EQ(page_table_query(&pt, BASE + i * PAGE_SIZE).prop.flags & PROP_TRACKED, 0);
+	CHECK_EQ(cursor_map_pa(&c, paddr(0), (uint64_t)PAGES * PAGE_SIZE, lie, 3), ERR_BAD_RANGE);
+	cursor_close(&c);
+	page_table_destroy(&pt);
+	CHECK_LEDGER(&before);
+}
+
+TEST(audit_mom_04_present_is_not_readable)
+{
+	struct pt_item item;
+	struct cursor c;
+
+	begin();
+	NEED(page_table_init(&pt, 4) == OK);
+	open_at(&c, 3);
+	CHECK_EQ(cursor_note(&c, 0), OK);
+	item = page_table_query(&pt, BASE + 3 * PAGE_SIZE);
+	CHECK_EQ(item.kind, PT_ITEM_NOTE);
+	CHECK_EQ(item.note, 0);
+	CHECK_EQ(page_table_query(&pt, BASE + 4 * PAGE_SIZE).kind, PT_ITEM_ABSENT);
+	cursor_close(&c);
+	page_table_destroy(&pt);
+}
+
+TEST(pte_notes_name_no_memory)
+{
+	for (unsigned i = 0; i < 64; i++) {
+		uint32_t note = i < 32 ? UINT32_C(1) << i : (uint32_t)test_random();
+		pte_t pte = pte_make_note(note);
+
+		CHECK(!pte_is_present(pte) && pte_is_note(pte));
+		CHECK_EQ(pte_note(pte), note);
+		CHECK(pte_paddr(pte) >= TIB(16)); /* L1TF */
+	}
+}
+
+TEST(pte_keeps_what_it_is_made_of)
+{
+	for (unsigned flags = 0; flags < 256; flags++)
+		for (unsigned type = 0; type < MEM_TYPES; type++)
+			for (unsigned level = 1; level <= 3; level++) {
+				struct page_prop p = { (uint8_t)flags, (uint8_t)type }, q;
+				pte_t pte = pte_make_leaf(GIB(5), p, level);
+
+				q = pte_prop(pte);
+				CHECK_EQ(q.flags, flags | PROP_READ);
+				CHECK_EQ(q.type, type);
+				CHECK_EQ(pte_paddr(pte), GIB(5));
+				CHECK(pte_is_present(pte) && pte_is_leaf(pte, level));
+			}
+	CHECK(!pte_is_leaf(pte_make_table(MIB(1)), 2));
+}
+
+#ifndef KEEL_TESTS
+TEST(audit_mom_02_a_large_page_is_one_flush)
+{
+	struct page_prop rw = { DATA_RW, MEM_WRITE_BACK };
+	struct tlb_batch gone;
+	struct cursor c;
+
+	begin();
+	NEED(page_table_init(&pt, 4) == OK);
+	open_at(&c, 0);
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), MIB(4), rw, 3), OK);
+	CHECK_EQ(cursor_jump(&c, BASE), OK);
+	host_tlb_log.pages = host_tlb_log.alls = 0;
+	tlb_batch_init(&gone);
+	CHECK_EQ(cursor_unmap(&c, MIB(4), &gone), OK);
+	tlb_batch_finish(&gone);
+	CHECK(host_tlb_log.pages >= 2 &&
+	      host_tlb_log.pages <= 4); /* and the nodes that became empty */
+	CHECK_EQ(host_tlb_log.page[0], BASE);
+	CHECK_EQ(host_tlb_log.page[1], BASE + MIB(2));
+	CHECK_EQ(host_tlb_log.alls, 0);
+	cursor_close(&c);
+	page_table_destroy(&pt);
+}
+#endif
