@@ -71,6 +71,12 @@ static inline paddr_t arch_direct_to_paddr(const void *p);
 static inline unsigned arch_pt_levels(void);
 static inline unsigned arch_pt_leaf_level_most(void);
 
+/* Where behind pa the memory type that the firmware set (MTRRs) may change next; pages that a
+ * mapping uses must not cross it.  UINT64_MAX: nowhere. */
+uint64_t arch_memory_type_change(uint64_t pa);
+/* Whether the CPU has that physical address. */
+bool arch_paddr_ok(paddr_t pa);
+
 /* This CPU walks the table at root from now on; global entries of the old one are forgotten too. */
 void arch_pt_activate(paddr_t root);
 

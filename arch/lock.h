@@ -9,6 +9,8 @@
  *
  * Order of locks in keel, outermost first; a lock may be taken while one of those above it
  * is held, never the other way round:
+ *   0  kernel space (mm/kspace.c)
+ *   0  a size class of the heap (mm/slab.c): frames are neither had nor given back meanwhile
  *   1  section growth (mm/section.c)
  *   2  a CPU's depot of blocks (mm/frame_cache.c)
  *   3  a zone (mm/zone.c): nothing is taken while it is held

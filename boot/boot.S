@@ -401,7 +401,6 @@ gdt:
 gdt_pointer:
         dw gdt_pointer - gdt - 1
         dd gdt
-global boot_la57
 boot_la57: db 0
 no5lvl: db "no5lvl", 0
 msg_magic: db "keel: not started by a Multiboot2 or PVH boot loader", 13, 10, 0
@@ -409,7 +408,7 @@ msg_long_mode: db "keel: this CPU has no 64-bit mode (long mode)", 13, 10, 0
 msg_nx: db "keel: this CPU has no NX (no-execute pages)", 13, 10, 0
 
 section .boot.bss nobits alloc noexec write align=4096
-global boot_pml5, boot_pml4, boot_pdpt, boot_pd, boot_pd_kernel, boot_pt_stack
+global boot_pml5, boot_pml4, boot_pdpt, boot_pd, boot_pd_kernel, boot_pt_stack, boot_early_stack
         alignb 4096
 boot_pml5:        resb 4096
 boot_pml4:        resb 4096
@@ -418,5 +417,5 @@ boot_pdpt_kernel: resb 4096
 boot_pd:          resb 4096 * BOOT_MAP_GIB
 boot_pd_kernel:   resb 4096
 boot_pt_stack:    resb 4096
-early_stack:      resb 4096
+boot_early_stack: resb 4096
 early_stack_top:

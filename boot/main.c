@@ -11,6 +11,8 @@
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/exit.h"
 #include "arch/x86_64/serial.h"
+#include "arch/x86_64/stacks.h"
+#include "arch/x86_64/translate.h"
 #include "arch/x86_64/trap.h"
 #include "boot/acpi.h"
 #include "boot/cmdline.h"
@@ -23,6 +25,7 @@
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/boot_alloc.h"
+#include "mm/kspace.h"
 #include "mm/report.h"
 #include "mm/regions.h"
 
@@ -30,6 +33,8 @@ enum {
 	ACPI_TABLES_MOST = 128,
 	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 2, /* and the kernel, the arena */
 	TIMER_PERIOD_US = 10000,
+	HPET_BYTES = 1024,
+	KERNEL_STACK_BYTES = 64 * 1024,
 };
 /* Below: the map may hold it, but the kernel, its metadata and something to allocate do not fit. */
 #define MEMORY_LEAST MIB(16)
@@ -37,6 +42,7 @@ enum {
 #define FIRST_FRAMES (MIB(32) / PAGE_SIZE)
 
 extern const uint8_t kernel_image_start[], kernel_image_end[];
+extern const uint8_t text_start[], text_end[], rodata_start[], rodata_end[], data_start[];
 void kernel_main(uint32_t protocol, uint64_t info_address);
 
 static struct boot_info boot_info;
@@ -234,6 +240,81 @@ static void start_frames(void)
 	stamps.console = serial_ticks();
 }
 
+#ifdef KEEL_TESTS
+void ktest_exit(const char *globs) __noreturn;
+void ktest_look_at_boot_table(void);
+
+static void run_tests(void)
+{
+	if (options.has_ktest)
+		ktest_exit(options.ktest);
+}
+
+static void look_at_boot_table(void)
+{
+	ktest_look_at_boot_table();
+}
+#else
+static void run_tests(void)
+{
+	if (options.has_ktest)
+		cannot_run("ktest= was asked for, but this kernel was built without tests", "");
+}
+
+static void look_at_boot_table(void)
+{
+}
+#endif
+
+/* ---- the kernel's own address space ---- */
+
+static vaddr_t page_end(const uint8_t *end)
+{
+	return (vaddr_t)align_up((uint64_t)end, PAGE_SIZE);
+}
+
+static void build_kernel_space(void)
+{
+	static const struct kspace_layout layout = {
+		.direct = DIRECT_BASE,
+		.meta = META_BASE,
+		.vmalloc = VMALLOC_BASE,
+		.vmalloc_len = GIB(VMALLOC_GIB),
+		.image = KERNEL_VMA,
+		.image_offset = KERNEL_VMA,
+	};
+	const struct kspace_section sections[] = {
+		{ (vaddr_t)kernel_image_start, (vaddr_t)text_start, PROP_READ | PROP_WRITE,
+		  "boot part" },
+		{ (vaddr_t)text_start, page_end(text_end), PROP_READ | PROP_EXECUTE, "text" },
+		{ (vaddr_t)rodata_start, page_end(rodata_end), PROP_READ, "read-only data" },
+		{ (vaddr_t)data_start, (vaddr_t)kernel_image_end, PROP_READ | PROP_WRITE, "data" },
+	};
+	err_t err = kspace_build(&layout, sections, ARRAY_SIZE(sections), regions, region_count);
+
+	for (unsigned i = 0; err == OK && boot_stack_guards[i] != 0; i++)
+		err = kspace_exclude_page(boot_stack_guards[i]);
+	if (err != OK)
+		cannot_run("no memory for the kernel's address space", "");
+	look_at_boot_table();
+	translate_init();
+	kspace_activate();
+	trap_set_describer(kspace_describe);
+	if (section_adopt(boot_table_frames()) != OK)
+		warn("the boot page table's frames cannot be given back");
+}
+
+/* Uncached registers of `len` bytes, or NULL with a line. */
+static void *map_registers(uint64_t pa, size_t len, const char *what)
+{
+	void *p = NULL;
+	err_t err = pa == 0 ? ERR_NOT_FOUND : kspace_map_mmio(paddr(pa), len, MEM_UNCACHED, &p);
+
+	if (err != OK && pa != 0)
+		warn("%s at %#lx cannot be mapped: %s", what, pa, err_name(err));
+	return p;
+}
+
 /* ---- clocks ---- */
 
 static void start_clock(void)
@@ -245,7 +326,7 @@ static void start_clock(void)
 	struct acpi_fadt fadt;
 
 	if (t != NULL && acpi_hpet_read(t, &hpet) == OK && hpet.base.space == ACPI_SPACE_MEMORY)
-		sources.hpet_base = hpet.base.address;
+		sources.hpet = map_registers(hpet.base.address, HPET_BYTES, "HPET");
 	t = acpi_find(&acpi, ACPI_FADT);
 	if (t != NULL && acpi_fadt_read(t, &fadt) == OK) {
 		if (fadt.pm_timer.space == ACPI_SPACE_IO)
@@ -261,7 +342,7 @@ static void start_clock(void)
 
 static void start_timer(void)
 {
-	err_t err = apic_init();
+	err_t err = apic_init(map_registers(apic_page_address(), PAGE_SIZE, "local APIC"));
 
 	if (err == OK)
 		err = apic_timer_start(TIMER_PERIOD_US, NULL);
@@ -295,25 +376,21 @@ COMMAND(acpi, "", "the firmware's tables, one line per entry")
 		acpi_print(&acpi.table[i]);
 }
 
-#ifdef KEEL_TESTS
-void ktest_exit(const char *globs) __noreturn;
-
-static void run_tests(void)
+/* The rest of start-up, on a stack of kernel space. */
+static void start_on_kernel_stack(void *arg)
 {
-	if (options.has_ktest)
-		ktest_exit(options.ktest);
+	(void)arg;
+	start_clock();
+	start_timer();
+	report();
+	run_tests();
+	monitor_run(options.monitor);
 }
-#else
-static void run_tests(void)
-{
-	if (options.has_ktest)
-		cannot_run("ktest= was asked for, but this kernel was built without tests", "");
-}
-#endif
 
 void kernel_main(uint32_t protocol, uint64_t info_address)
 {
 	struct boot_arena arena;
+	uint8_t *stack;
 
 	stamps.entered = rdtsc();
 	serial_init();
@@ -325,9 +402,9 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 	read_acpi();
 	make_regions(&arena);
 	start_frames();
-	start_clock();
-	start_timer();
-	report();
-	run_tests();
-	monitor_run(options.monitor);
+	build_kernel_space();
+	stack = kspace_stack_alloc(KERNEL_STACK_BYTES);
+	if (stack == NULL)
+		cannot_run("no memory for a stack", "");
+	run_on_stack(stack + KERNEL_STACK_BYTES, start_on_kernel_stack, NULL);
 }

@@ -14,7 +14,7 @@ static frame_on_drop_t on_drop[FRAME_KINDS];
 const char *frame_kind_name(enum frame_kind kind)
 {
 	static const char *const names[FRAME_KINDS] = {
-		"none", "kernel", "meta", "page-table", "slab", "user", "dma", "test",
+		"none", "kernel", "meta", "page-table", "slab", "heap-large", "user", "dma", "test",
 	};
 
 	return (unsigned)kind < FRAME_KINDS ? names[kind] : "?";

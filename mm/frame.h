@@ -38,6 +38,7 @@ enum frame_kind {
 	FRAME_META,   /* metadata */
 	FRAME_PAGE_TABLE,
 	FRAME_SLAB,
+	FRAME_HEAP_LARGE, /* an object of the heap that is larger than a frame */
 	FRAME_USER,
 	FRAME_DMA,
 	FRAME_TEST,

@@ -38,9 +38,12 @@ struct meta_slot {
 			uint16_t children;
 			uint8_t level, dead;
 		} node;
-		struct { /* slab (issue KERNEL SPACE) */
+		struct { /* slab (mm/slab.h) */
 			uint32_t next;
-			uint16_t used, free;
+			union {
+				uint16_t free;          /* of a slab whose tags are in it */
+				_Atomic uint8_t tag[4]; /* of a slab of few objects */
+			};
 		} slab;
 	} u;
 };

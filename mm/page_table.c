@@ -275,6 +275,25 @@ err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop)
 	return OK;
 }
 
+err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop prop)
+{
+	uint64_t at = pfn_to_paddr(first).raw, len = (uint64_t)n * PAGE_SIZE;
+
+	if (len > cursor_left(c))
+		return ERR_BAD_RANGE;
+	prop.flags |= PROP_TRACKED;
+	while (len > 0) {
+		struct path p;
+		err_t err = descend_making(c->pt, c->va, 1, &p);
+
+		if (err == OK)
+			err = fill_node(c, &p, &at, &len, prop);
+		if (err != OK)
+			return err;
+	}
+	return OK;
+}
+
 err_t cursor_note(struct cursor *c, uint32_t note)
 {
 	struct path p;

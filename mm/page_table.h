@@ -101,6 +101,10 @@ err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop
  * set. On an error the caller keeps f.  Errors as above. */
 err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop);
 
+/* Map n frames in a row that are counted one by one, and own their counts.  The caller keeps those
+ * that the cursor did not come to (C3).  Errors as above. */
+err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop prop);
+
 /* Empty [va, va + len): leaves and notes.  What they owned goes to the batch.  Large pages that lie
  * in it in part are split first: ERR_NO_MEMORY, C3. */
 err_t cursor_unmap(struct cursor *c, uint64_t len, struct tlb_batch *gone);

@@ -98,16 +98,19 @@ static void audit_sum(struct frame_audit *a)
 		sum += a->by_type[t];
 	for (unsigned k = 0; k < FRAME_KINDS; k++)
 		sum += a->by_kind[k];
-	a->classes = sum;
+	a->classes = sum - a->adopted;
 }
 
 struct frame_audit frame_audit(void)
 {
 	struct frame_audit a = { 0 };
 	struct section_totals t = section_totals();
+	struct prange adopted = section_adopted();
 	const struct region *zero = regions_find(regions, region_count, 0);
 
 	audit_regions(&a);
+	a.adopted = adopted.len / PAGE_SIZE;
+	audit_range(&a, paddr_to_pfn(adopted.start), (uint32_t)a.adopted);
 	audit_unused(&a);
 	a.first = zero != NULL && zero->type == REGION_USABLE ? 1 : 0;
 	a.boot = t.boot_frames;
@@ -161,6 +164,9 @@ COMMAND(frames, "", "every frame of the map in one class, and whether the sum is
 	line("beyond", a.beyond, "left out: above 16 TiB");
 	for (unsigned t = 0; t < REGION_USABLE; t++)
 		line(region_type_name((enum region_type)t), a.by_type[t], "not for the allocator");
+	if (a.adopted != 0)
+		print("  (%lu of the kernel's frames are the allocator's now, and counted there)\n",
+		      a.adopted);
 	if (a.unused != 0)
 		print("  (of these %lu are released and can be claimed)\n", a.unused);
 	print("balance: %lu frames in the map, %lu in classes, difference %ld\n", a.map, a.classes,

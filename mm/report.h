@@ -22,6 +22,7 @@ struct frame_audit {
 	uint64_t boot;  /* the boot allocator's */
 	uint64_t zone_free, cached, dormant, sparse, beyond, seed, meta;
 	uint64_t by_kind[FRAME_KINDS]; /* with a count */
+	uint64_t adopted; /* of the kernel's own, given to the allocator: counted there */
 	uint64_t unique, unused;
 	uint64_t classes; /* the sum of all but `map` */
 };

@@ -38,6 +38,8 @@ static struct seed seed = { PFN_NONE, PFN_NONE };
 static struct section_totals totals;
 static _Atomic uint64_t dormant_frames[ZONES]; /* a sum over dormant sections */
 static unsigned fail_step;
+static const struct section_mapper *mapper; /* NULL: the boot table is in use */
+static struct prange adopted;
 
 /* ---- what is there ---- */
 
@@ -210,6 +212,8 @@ err_t section_init(const struct region *r, size_t n)
 	region_count = n;
 	boot_taken = (struct prange){ 0 };
 	totals = (struct section_totals){ 0 };
+	mapper = NULL;
+	adopted = (struct prange){ 0 };
 	seed = (struct seed){ PFN_NONE, PFN_NONE };
 	fail_step = 0;
 	count = (uint32_t)((last_usable_byte() + GIB(1) - 1) / GIB(1));
@@ -244,30 +248,62 @@ static bool step_fails(void)
 	return fail_step != 0 && --fail_step == 0;
 }
 
+void section_use_mapper(const struct section_mapper *new_mapper)
+{
+	mapper = new_mapper;
+}
+
+/* Bytes of slots that are mapped: what is covered, by whole large pages once they are used. */
+static size_t slots_bytes(const struct section *s)
+{
+	size_t bytes = (size_t)s->covered * META_SLOT_BYTES;
+
+	return mapper == NULL ? bytes : align_up(bytes, CHUNK_FRAMES * PAGE_SIZE);
+}
+
+static err_t map_slots(vaddr_t va, paddr_t slots, size_t len, struct prange page_tables)
+{
+	unsigned used;
+	err_t err;
+
+	if (mapper == NULL)
+		return arch_meta_map(va, slots, len, page_tables, &used);
+	err = mapper->map_slots(va, slots, len);
+	if (err == OK)
+		memset((void *)va, 0, len);
+	return err;
+}
+
+/* The linear map of the boot table reaches 4 GiB; kernel space has all of memory. */
+static err_t map_frames(uint32_t index, struct prange page_tables, unsigned *used)
+{
+	*used = 0;
+	return mapper != NULL ? OK
+			      : arch_direct_extend(paddr((uint64_t)index * GIB(1)),
+						   (uint64_t)sections[index].covered * PAGE_SIZE,
+						   page_tables, used);
+}
+
 /* Map and zero the metadata of section `index`: `slots` for the slots, `extra` (EXTRA_FRAMES,
  * zeroed) for the chunk table and page tables. */
 static err_t populate(uint32_t index, paddr_t slots, paddr_t extra)
 {
-	const struct section *s = &sections[index];
+	struct section *s = &sections[index];
 	struct prange page_tables = { paddr_add(extra, CHUNK_TABLE_FRAMES * PAGE_SIZE),
 				      TABLE_FRAMES * PAGE_SIZE };
 	vaddr_t va = (vaddr_t)meta_slot_of(index * SECTION_FRAMES);
 	unsigned used;
 	err_t err;
 
-	err = step_fails()
-		      ? ERR_NO_MEMORY
-		      : arch_direct_extend(paddr((uint64_t)index * GIB(1)),
-					   (uint64_t)s->covered * PAGE_SIZE, page_tables, &used);
+	err = step_fails() ? ERR_NO_MEMORY : map_frames(index, page_tables, &used);
 	if (err != OK)
 		return err;
 	page_tables.start.raw += used * PAGE_SIZE;
 	page_tables.len -= used * PAGE_SIZE;
-	err = step_fails() ? ERR_NO_MEMORY
-			   : arch_meta_map(va, slots, (size_t)s->covered * META_SLOT_BYTES,
-					   page_tables, &used);
+	err = step_fails() ? ERR_NO_MEMORY : map_slots(va, slots, slots_bytes(s), page_tables);
 	if (err != OK)
 		return err;
+	s->slots = paddr_to_pfn(slots);
 	tables[index] = arch_direct(extra);
 	set_state(index, SECTION_POPULATED);
 	totals.populated++;
@@ -403,7 +439,7 @@ static err_t grow_locked(uint32_t index) __requires(growth)
 	seed = (struct seed){ PFN_NONE, PFN_NONE };
 	dormant_add(section_zone(index), -(uint64_t)sections[index].usable);
 	open_section(index);
-	give_back(used.slots, (uint64_t)sections[index].covered * META_SLOT_BYTES / PAGE_SIZE,
+	give_back(used.slots, slots_bytes(&sections[index]) / PAGE_SIZE,
 		  UINT64_C(1) << SEED_SLOTS_ORDER);
 	give_back(used.extra, EXTRA_FRAMES, UINT64_C(1) << SEED_EXTRA_ORDER);
 	if (any_dormant())
@@ -434,6 +470,36 @@ err_t section_grow(enum zone_id zone)
 	spin_unlock(&growth);
 	arch_irq_restore(irq);
 	return err;
+}
+
+/* ---- memory that comes later ---- */
+
+struct prange section_adopted(void)
+{
+	return adopted;
+}
+
+static bool can_adopt(uint64_t pa)
+{
+	const struct meta_slot *slot = section_slot(paddr(pa));
+	pfn_t pfn = paddr_to_pfn(paddr(pa));
+
+	return slot != NULL && meta_state(slot).count == SLOT_NONE &&
+	       !zone_frame_is_free(&zones[zone_of(pfn)], pfn);
+}
+
+err_t section_adopt(struct prange range)
+{
+	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 || adopted.len != 0 ||
+	    range.start.raw > PHYS_LIMIT - range.len)
+		return ERR_BAD_RANGE;
+	for (uint64_t at = 0; at < range.len; at += PAGE_SIZE)
+		if (!can_adopt(range.start.raw + at))
+			return ERR_IN_USE;
+	adopted = range;
+	zone_add(&zones[zone_of(paddr_to_pfn(range.start))], paddr_to_pfn(range.start),
+		 (uint32_t)(range.len / PAGE_SIZE));
+	return OK;
 }
 
 /* ---- questions ---- */

@@ -44,6 +44,7 @@ enum zone_id {
 struct section {
 	_Atomic uint8_t state; /* enum section_state */
 	uint32_t covered;      /* frames from its start that have slots */
+	pfn_t slots;           /* where its slots lie, once populated */
 	uint32_t usable;       /* frames that it gives to its zone */
 };
 
@@ -65,6 +66,18 @@ err_t section_populate_first(uint64_t frames);
 /* The boot allocator has retired and took `taken`: give the zones what the populated sections
  * have. */
 void section_open(struct prange taken);
+
+/* How slots are mapped once the boot table is gone: [va, va + len), multiples of 2 MiB, onto pa.
+ * Called with the growth lock held; must not allocate frames. */
+struct section_mapper {
+	err_t (*map_slots)(vaddr_t va, paddr_t pa, size_t len);
+};
+void section_use_mapper(const struct section_mapper *mapper);
+
+/* Memory that the allocator never had comes to it: whole frames of a range in populated sections
+ * that nobody uses any more.  Once.  ERR_BAD_RANGE, ERR_IN_USE: nothing happened. */
+err_t section_adopt(struct prange range);
+struct prange section_adopted(void);
 
 /* Populate one more section of the zone.  ERR_NOT_FOUND: none is dormant.  ERR_NO_MEMORY: no memory
  * for metadata, nothing changed.  ERR_BUSY: this CPU interrupted its own growth. */

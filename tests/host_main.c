@@ -61,6 +61,22 @@ bool test_panics(void (*fn)(void *arg), void *arg, const char *text)
 
 /* ---- shared data ---- */
 
+/* Data lives until the process ends; the chain keeps it reachable for the leak check. */
+struct kept {
+	struct kept *next;
+	max_align_t bytes[];
+};
+static struct kept *kept;
+
+static void *keep(size_t bytes)
+{
+	struct kept *k = calloc(1, sizeof(*k) + bytes);
+
+	k->next = kept;
+	kept = k;
+	return k->bytes;
+}
+
 static bool data_path(char *path, const char *name)
 {
 	const char *shared = getenv("SHARED");
@@ -81,7 +97,7 @@ const uint8_t *test_data(const char *name, size_t *len)
 	if (!data_path(path, name) || (f = fopen(path, "rb")) == NULL)
 		return NULL;
 	if (fseek(f, 0, SEEK_END) == 0 && (size = ftell(f)) >= 0 && fseek(f, 0, SEEK_SET) == 0) {
-		bytes = malloc((size_t)size + 1);
+		bytes = keep((size_t)size + 1);
 		*len = fread(bytes, 1, (size_t)size, f);
 		bytes[*len] = '\0';
 	}
@@ -101,7 +117,7 @@ const char *test_data_list(const char *folder)
 		return NULL;
 	for (int i = 0; i < n; i++)
 		room += strlen(entries[i]->d_name) + 1;
-	list = calloc(1, room);
+	list = keep(room);
 	for (int i = 0; i < n; i++) {
 		if (entries[i]->d_name[0] != '.') {
 			size_t at = strlen(list);

@@ -220,6 +220,16 @@ void arch_tlb_flush_all(void)
 	host_tlb_log.alls++;
 }
 
+uint64_t arch_memory_type_change(uint64_t pa)
+{
+	return pa < MIB(1) ? MIB(1) : UINT64_MAX;
+}
+
+bool arch_paddr_ok(paddr_t pa)
+{
+	return pa.raw < TIB(256);
+}
+
 void arch_pt_activate(paddr_t root)
 {
 	host_tlb_log.root = root.raw;

@@ -26,9 +26,10 @@ enum {
 	TIMER_MOST = 0x7fffffff,
 	TIMER_CALIBRATE_MS = 10,
 };
-#define APIC_BASE_X2APIC (UINT64_C(1) << 10)
-#define APIC_BASE_ENABLE (UINT64_C(1) << 11)
-#define CPUID_1_EDX_APIC (UINT32_C(1) << 9)
+#define APIC_BASE_X2APIC  (UINT64_C(1) << 10)
+#define APIC_BASE_ADDRESS UINT64_C(0x000ffffffffff000)
+#define APIC_BASE_ENABLE  (UINT64_C(1) << 11)
+#define CPUID_1_EDX_APIC  (UINT32_C(1) << 9)
 
 enum {
 	PIC1_COMMAND = 0x20,
@@ -41,7 +42,7 @@ enum {
 	PIC_ALL = 0xff,
 };
 
-static bool x2apic;
+static bool usable, x2apic;
 static volatile uint32_t *page; /* xAPIC registers */
 static void (*tick_handler)(void);
 static _Atomic uint64_t ticks;
@@ -87,7 +88,22 @@ static void timer_interrupt(struct trap_frame *frame)
 	apic_write(APIC_EOI, 0);
 }
 
-err_t apic_init(void)
+static bool has_apic(void)
+{
+	return (cpuid(1, 0).edx & CPUID_1_EDX_APIC) != 0;
+}
+
+uint64_t apic_page_address(void)
+{
+	uint64_t base;
+
+	if (!has_apic())
+		return 0;
+	base = rdmsr(MSR_APIC_BASE);
+	return (base & APIC_BASE_X2APIC) != 0 ? 0 : base & APIC_BASE_ADDRESS;
+}
+
+err_t apic_init(void *registers)
 {
 	uint64_t base;
 
@@ -96,15 +112,16 @@ err_t apic_init(void)
 		trap_set_handler(VECTOR_PIC_FIRST + i, ignore);
 	trap_set_handler(VECTOR_SPURIOUS, ignore);
 	trap_set_handler(VECTOR_TIMER, timer_interrupt);
-	if (!(cpuid(1, 0).edx & CPUID_1_EDX_APIC))
+	if (!has_apic())
 		return ERR_NOT_FOUND;
 	base = rdmsr(MSR_APIC_BASE);
-	if ((base & APIC_BASE_X2APIC) == 0 && align_down(base, 4096) >= GIB(BOOT_MAP_GIB))
+	x2apic = (base & APIC_BASE_X2APIC) != 0;
+	if (!x2apic && registers == NULL)
 		return ERR_NOT_FOUND;
 	if ((base & APIC_BASE_ENABLE) == 0)
 		wrmsr(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-	x2apic = (base & APIC_BASE_X2APIC) != 0;
-	page = arch_direct(paddr(align_down(base, 4096)));
+	page = registers;
+	usable = true;
 	apic_write(APIC_LVT_TIMER, LVT_MASKED);
 	apic_write(APIC_LVT_LINT0, LVT_MASKED);
 	apic_write(APIC_TPR, 0);
@@ -116,7 +133,7 @@ err_t apic_timer_start(unsigned us, void (*tick)(void))
 {
 	uint64_t start, per_ms, initial;
 
-	if (page == NULL)
+	if (!usable)
 		return ERR_NOT_FOUND;
 	apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	apic_write(APIC_TIMER_DIVIDE, TIMER_DIVIDE_16);
@@ -136,7 +153,7 @@ err_t apic_timer_start(unsigned us, void (*tick)(void))
 
 void apic_timer_stop(void)
 {
-	if (page == NULL)
+	if (!usable)
 		return;
 	apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	apic_write(APIC_TIMER_INITIAL, 0);

@@ -10,8 +10,13 @@
 #include "lib/err.h"
 #include "lib/types.h"
 
-/* ERR_NOT_FOUND: there is no usable local APIC; the machine runs without a timer. */
-err_t apic_init(void);
+/* Where the registers of the local APIC lie, physical; 0: none, or they are no page but MSRs
+ * (x2APIC). */
+uint64_t apic_page_address(void);
+
+/* `registers` is that page, mapped uncached; NULL for x2APIC.  ERR_NOT_FOUND: there is no usable
+ * local APIC; the machine runs without a timer. */
+err_t apic_init(void *registers);
 
 /* Call `tick` every `us` microseconds in interrupt context on this CPU.  Calibrated by the early
  * clock; ERR_TIMEOUT when the timer does not count. */

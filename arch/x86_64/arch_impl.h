@@ -50,12 +50,11 @@ static inline paddr_t arch_direct_to_paddr(const void *p)
 	return paddr((uintptr_t)p - DIRECT_BASE);
 }
 
-extern uint8_t boot_la57;
 extern unsigned arch_leaf_levels;
 
 static inline unsigned arch_pt_levels(void)
 {
-	return boot_la57 != 0 ? 5 : 4;
+	return (read_cr4() & CR4_LA57) != 0 ? 5 : 4;
 }
 
 static inline unsigned arch_pt_leaf_level_most(void)

@@ -8,6 +8,7 @@
 #define CPUID_PAGES_1GIB (UINT32_C(1) << 26) /* 80000001h edx */
 
 extern uint64_t boot_pd[];
+extern uint8_t boot_pml5[], boot_early_stack[];
 
 /* Zeroed frames handed in by the caller, taken from the front. */
 struct table_pool {
@@ -52,6 +53,13 @@ void boot_table_refine(bool (*has_memory)(void *ctx, uint64_t start, uint64_t en
 			pd[i] |= PTE_UNCACHED;
 	}
 	write_cr3(read_cr3());
+}
+
+/* boot.S lays them out from boot_pml5 to its 32-bit stack, at physical addresses. */
+struct prange boot_table_frames(void)
+{
+	return (struct prange){ paddr((uint64_t)boot_pml5),
+				(uint64_t)boot_early_stack - (uint64_t)boot_pml5 };
 }
 
 /* The entry for va at `level`, building the tables above it. */

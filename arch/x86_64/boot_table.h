@@ -22,5 +22,8 @@ void boot_table_refine(bool (*has_memory)(void *ctx, uint64_t start, uint64_t en
 /* The present entry that maps va, and its level (1: 4 KiB, 2: 2 MiB, 3: 1 GiB); 0: absent. */
 uint64_t boot_table_lookup(vaddr_t va, unsigned *level);
 
+/* The frames of the boot table itself, for whoever retires it. */
+struct prange boot_table_frames(void);
+
 /* 4 or 5. */
 unsigned boot_table_levels(void);

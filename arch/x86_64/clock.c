@@ -46,7 +46,7 @@ struct counter {
 
 static uint64_t hpet_read(uint64_t base)
 {
-	return *(volatile uint32_t *)arch_direct(paddr(base + HPET_COUNTER));
+	return *(volatile uint32_t *)(base + HPET_COUNTER);
 }
 
 static uint64_t pm_timer_read(uint64_t port)
@@ -74,16 +74,16 @@ static uint64_t measure(const struct counter *c)
 	return 0;
 }
 
-static uint64_t measure_hpet(uint64_t base)
+static uint64_t measure_hpet(void *hpet)
 {
 	volatile uint32_t *period_reg, *config;
-	struct counter c = { .read = hpet_read, .where = base, .mask = UINT32_MAX };
+	struct counter c = { .read = hpet_read, .where = (uint64_t)hpet, .mask = UINT32_MAX };
 	uint32_t period;
 
-	if (base == 0 || base >= GIB(BOOT_MAP_GIB))
+	if (hpet == NULL)
 		return 0;
-	period_reg = arch_direct(paddr(base + HPET_CAPABILITIES + sizeof(uint32_t)));
-	config = arch_direct(paddr(base + HPET_CONFIG));
+	period_reg = (void *)((uint8_t *)hpet + HPET_CAPABILITIES + sizeof(uint32_t));
+	config = (void *)((uint8_t *)hpet + HPET_CONFIG);
 	period = *period_reg;
 	if (period == 0 || period > HPET_PERIOD_MOST_FS)
 		return 0;
@@ -125,7 +125,7 @@ static uint64_t measure_pit(void)
 
 void clock_init(const struct clock_sources *s)
 {
-	uint64_t ticks = measure_hpet(s->hpet_base);
+	uint64_t ticks = measure_hpet(s->hpet);
 
 	source_name = "HPET";
 	if (ticks == 0) {

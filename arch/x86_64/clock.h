@@ -11,7 +11,7 @@
 #include "lib/types.h"
 
 struct clock_sources {
-	uint64_t hpet_base;     /* physical; 0: none */
+	void *hpet;             /* its registers, mapped uncached; NULL: none */
 	uint64_t pm_timer_port; /* I/O port; 0: none */
 	unsigned pm_timer_bits; /* 24 or 32 */
 };

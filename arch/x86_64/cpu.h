@@ -19,6 +19,8 @@ enum {
 /* SDM 4, table 2-2. */
 enum {
 	MSR_APIC_BASE = 0x1b,
+	MSR_MTRR_CAP = 0xfe,
+	MSR_MTRR_PHYS_BASE = 0x200, /* base and mask of range n at + 2 n */
 	MSR_PAT = 0x277,
 	MSR_X2APIC_FIRST = 0x800,
 };
@@ -144,6 +146,20 @@ static inline uint64_t read_rflags(void)
 static inline void interrupts_on_and_halt(void)
 {
 	__asm__ volatile("sti; hlt" : : : "memory");
+}
+
+/* Leave this stack for ever: fn(arg) runs on the one whose highest byte is below `top`. */
+static inline void __attribute__((noreturn))
+run_on_stack(void *top, void (*fn)(void *arg), void *arg)
+{
+	__asm__ volatile("mov %0, %%rsp\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "call *%1\n\t"
+			 "ud2"
+			 :
+			 : "r"(top), "r"(fn), "D"(arg)
+			 : "memory");
+	__builtin_unreachable();
 }
 
 static inline void halt(void)

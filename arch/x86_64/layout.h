@@ -4,6 +4,7 @@
  *
  *   ffff8000_00000000  linear map of physical memory (up to 16 TiB used)
  *   ffffe000_00000000  MetaSlot array: 16 bytes a frame, 64 GiB for 16 TiB
+ *   fffff000_00000000  vmalloc area: areas, stacks, MMIO windows
  *   ffffffff_80000000  kernel image: virtual = physical + KERNEL_VMA
  *
  * The same numbers serve 48-bit and 57-bit paging: all of it lies in the topmost 2^47
@@ -14,10 +15,12 @@
  */
 #pragma once
 
-#define KERNEL_LMA  0x200000
-#define KERNEL_VMA  0xffffffff80000000
-#define DIRECT_BASE 0xffff800000000000
-#define META_BASE   0xffffe00000000000
+#define KERNEL_LMA   0x200000
+#define KERNEL_VMA   0xffffffff80000000
+#define DIRECT_BASE  0xffff800000000000
+#define META_BASE    0xffffe00000000000
+#define VMALLOC_BASE 0xfffff00000000000
+#define VMALLOC_GIB  64
 
 /* Top-level indices of the three, SDM 3A 4.5: bits 47:39. */
 #define PML4_DIRECT 256

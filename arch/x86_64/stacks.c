@@ -3,8 +3,6 @@
 
 struct boot_stacks boot_stacks __aligned(GUARD_BYTES);
 
-/* Read by boot.S: the guard pages, 0 at the end. */
-extern const uint64_t boot_stack_guards[];
 const uint64_t boot_stack_guards[] = {
 	(uint64_t)boot_stacks.boot_guard,
 	(uint64_t)boot_stacks.double_fault_guard,

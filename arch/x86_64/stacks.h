@@ -23,5 +23,8 @@ struct boot_stacks {
 /* All within one 2 MiB page, whose 4 KiB pages boot.S writes out: linker.ld asserts it. */
 extern struct boot_stacks boot_stacks;
 
+/* The guard pages, 0 at the end; boot.S reads it too. */
+extern const uint64_t boot_stack_guards[];
+
 /* The name of the stack whose guard page holds va, or NULL. */
 const char *stack_guard_name(vaddr_t va);

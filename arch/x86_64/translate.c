@@ -2,10 +2,58 @@
 #include "arch/x86_64/translate.h"
 
 #include "arch/arch.h"
+#include "lib/bits.h"
 
 #define CPUID_PAGES_1GIB (UINT32_C(1) << 26) /* 80000001h edx */
 
+#define CPUID_MTRR       (UINT32_C(1) << 12) /* 1 edx */
+#define CPUID_SIZES_LEAF 0x80000008          /* physical address bits in eax 7:0 */
+#define MTRR_MASK_VALID  (UINT64_C(1) << 11)
+#define MTRR_ADDRESS     UINT64_C(0x000ffffffffff000)
+#define MTRR_FIXED_END   MIB(1)
+
 unsigned arch_leaf_levels = 2;
+
+static unsigned physical_bits(void)
+{
+	return cpuid(CPUID_SIZES_LEAF, 0).eax & 0xff;
+}
+
+bool arch_paddr_ok(paddr_t pa)
+{
+	unsigned bits = physical_bits();
+
+	return bits >= 52 ? pa.raw >> 52 == 0 : pa.raw >> bits == 0;
+}
+
+/* Both ends of a variable range whose mask is contiguous; a mask with holes ends at its lowest bit.
+ * SDM 3A 11.11.2.3, 11.11.3. */
+static uint64_t next_end(uint64_t base, uint64_t mask, uint64_t pa)
+{
+	uint64_t size = mask & -mask;
+
+	if (base > pa)
+		return base;
+	return base + size > pa ? base + size : UINT64_MAX;
+}
+
+uint64_t arch_memory_type_change(uint64_t pa)
+{
+	uint64_t next = pa < MTRR_FIXED_END ? MTRR_FIXED_END : UINT64_MAX;
+	unsigned ranges;
+
+	if ((cpuid(1, 0).edx & CPUID_MTRR) == 0)
+		return next;
+	ranges = rdmsr(MSR_MTRR_CAP) & 0xff;
+	for (unsigned i = 0; i < ranges; i++) {
+		uint64_t base = rdmsr(MSR_MTRR_PHYS_BASE + 2 * i) & MTRR_ADDRESS;
+		uint64_t mask = rdmsr(MSR_MTRR_PHYS_BASE + 2 * i + 1);
+
+		if ((mask & MTRR_MASK_VALID) != 0)
+			next = min_u64(next, next_end(base, mask & MTRR_ADDRESS, pa));
+	}
+	return next;
+}
 
 void translate_init(void)
 {

@@ -5,6 +5,7 @@
 #include "arch/x86_64/stacks.h"
 #include "lib/panic.h"
 #include "lib/print.h"
+#include "lib/string.h"
 
 enum {
 	SEG_CODE = 1 << 3,
@@ -16,6 +17,7 @@ enum {
 	IST_NMI = 2,
 	IST_MACHINE_CHECK = 3,
 
+	PLACE_BYTES = 96,
 	GATE_INTERRUPT = 0x8e, /* present, DPL 0, 64-bit interrupt gate: SDM 3A 6.14.1 */
 	TSS_AVAILABLE = 0x89,  /* present, 64-bit TSS: SDM 3A 7.2.3 */
 };
@@ -53,6 +55,7 @@ static struct gate idt[TRAP_VECTORS] __aligned(16);
 static uint64_t gdt[GDT_ENTRIES];
 static struct tss tss;
 static void (*handlers[TRAP_VECTORS])(struct trap_frame *frame);
+static void (*describer)(vaddr_t va, char *text, size_t size);
 static bool (*trap_filter)(struct trap_frame *frame, uint64_t cr2);
 
 static const char *const exception_names[TRAP_EXCEPTIONS] = {
@@ -168,6 +171,11 @@ void trap_set_handler(unsigned vector, void (*handler)(struct trap_frame *frame)
 	handlers[vector] = handler;
 }
 
+void trap_set_describer(void (*describe)(vaddr_t va, char *text, size_t size))
+{
+	describer = describe;
+}
+
 void trap_set_filter(bool (*filter)(struct trap_frame *frame, uint64_t cr2))
 {
 	trap_filter = filter;
@@ -186,14 +194,22 @@ static void exception(struct trap_frame *f)
 {
 	uint64_t cr2 = read_cr2();
 	const char *stack = stack_guard_name(cr2);
+	char place[PLACE_BYTES] = "?";
 
 	if (trap_filter != NULL && trap_filter(f, cr2))
 		return;
 	print("\nkeel: exception %lu: %s, error code %#lx, rip %#lx, cr2 %#lx\n", f->vector,
 	      exception_names[f->vector], f->error, f->rip, cr2);
 	print_frame(f);
-	if (stack != NULL && (f->vector == VECTOR_DOUBLE_FAULT || f->vector == VECTOR_PAGE_FAULT))
+	if (f->vector != VECTOR_DOUBLE_FAULT && f->vector != VECTOR_PAGE_FAULT)
+		panic("%s at rip %#lx", exception_names[f->vector], f->rip);
+	if (describer != NULL)
+		describer(cr2, place, sizeof(place));
+	if (stack != NULL)
 		panic("stack overflow: %#lx lies in the guard page below the %s stack", cr2, stack);
+	if (str_glob("guard page below a stack*", place))
+		panic("stack overflow: %#lx lies in the %s", cr2, place);
+	print("keel: %#lx is in: %s\n", cr2, place);
 	panic("%s at rip %#lx", exception_names[f->vector], f->rip);
 }
 

@@ -47,6 +47,9 @@ void trap_set_handler(unsigned vector, void (*handler)(struct trap_frame *frame)
 /* Called by trap.S only. */
 void trap_enter(struct trap_frame *frame);
 
+/* Who can say in words what an address belongs to; until set, nobody. */
+void trap_set_describer(void (*describe)(vaddr_t va, char *text, size_t size));
+
 /* Let the test suite see an exception instead of stopping: returns true when it dealt with it
  * (and changed the frame so that execution can go on).  NULL: none. */
 void trap_set_filter(bool (*filter)(struct trap_frame *frame, uint64_t cr2));
