@@ -166,11 +166,10 @@ struct frame *frame_from_in_use(paddr_t pa, err_t *why)
 static err_t can_release(uint64_t pa)
 {
 	const struct meta_slot *slot = section_slot(paddr(pa));
-	pfn_t pfn = paddr_to_pfn(paddr(pa));
 
 	if (slot == NULL)
 		return ERR_BAD_RANGE;
-	if (meta_state(slot).count != SLOT_NONE || zone_frame_is_free(&zones[zone_of(pfn)], pfn))
+	if (meta_state(slot).count != SLOT_NONE || section_owns(paddr_to_pfn(paddr(pa))))
 		return ERR_IN_USE;
 	return OK;
 }

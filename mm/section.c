@@ -474,6 +474,23 @@ err_t section_grow(enum zone_id zone)
 
 /* ---- memory that comes later ---- */
 
+static bool in_range(struct prange r, uint64_t pa)
+{
+	return pa >= r.start.raw && pa - r.start.raw < r.len;
+}
+
+bool section_owns(pfn_t pfn)
+{
+	uint64_t pa = pfn_to_paddr(pfn).raw;
+
+	if (in_range(boot_taken, pa) || pfn == 0)
+		return false;
+	for (size_t i = 0; i < region_count; i++)
+		if (regions[i].start <= pa && pa < regions[i].end)
+			return regions[i].type == REGION_USABLE || in_range(adopted, pa);
+	return false;
+}
+
 struct prange section_adopted(void)
 {
 	return adopted;
@@ -482,10 +499,9 @@ struct prange section_adopted(void)
 static bool can_adopt(uint64_t pa)
 {
 	const struct meta_slot *slot = section_slot(paddr(pa));
-	pfn_t pfn = paddr_to_pfn(paddr(pa));
 
 	return slot != NULL && meta_state(slot).count == SLOT_NONE &&
-	       !zone_frame_is_free(&zones[zone_of(pfn)], pfn);
+	       !section_owns(paddr_to_pfn(paddr(pa)));
 }
 
 err_t section_adopt(struct prange range)

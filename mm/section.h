@@ -74,6 +74,10 @@ struct section_mapper {
 };
 void section_use_mapper(const struct section_mapper *mapper);
 
+/* Whether the frame is the allocator's, free, cached or handed out; for memory that somebody
+ * claims. */
+bool section_owns(pfn_t pfn);
+
 /* Memory that the allocator never had comes to it: whole frames of a range in populated sections
  * that nobody uses any more.  Once.  ERR_BAD_RANGE, ERR_IN_USE: nothing happened. */
 err_t section_adopt(struct prange range);

@@ -575,20 +575,6 @@ void zone_count_blocks(struct zone *z, uint64_t *counts)
 	spin_unlock_irq(&z->lock, irq);
 }
 
-bool zone_frame_is_free(struct zone *z, pfn_t pfn)
-{
-	uint32_t section = pfn / SECTION_FRAMES, skip;
-	uintptr_t irq;
-	bool free;
-
-	if (section < z->first_section || section >= z->end_section)
-		return false;
-	irq = spin_lock_irq(&z->lock);
-	free = run_at_locked(z, pfn, &skip);
-	spin_unlock_irq(&z->lock, irq);
-	return free;
-}
-
 /* ---- Z1..Z5 ---- */
 
 static const char *check_list(const struct zone *z, unsigned k, uint64_t *frames)

@@ -98,8 +98,5 @@ static inline uint64_t zone_free_count(const struct zone *z)
 /* Free blocks of each order into counts[ORDERS]. */
 void zone_count_blocks(struct zone *z, uint64_t *counts) __excludes(z->lock);
 
-/* Whether the frame is free in the zone; for tests and audits. */
-bool zone_frame_is_free(struct zone *z, pfn_t pfn) __excludes(z->lock);
-
 /* Z1..Z5.  NULL, or what is wrong in words. */
 __must_check const char *zone_check(struct zone *z) __excludes(z->lock);

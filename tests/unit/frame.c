@@ -282,6 +282,10 @@ TEST(frame_memory_that_is_released_can_be_claimed_once)
 	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(64)), MIB(1) + 100 }), OK);
 	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(64)), PAGE_SIZE }), ERR_IN_USE);
 	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(2)), PAGE_SIZE }), ERR_IN_USE);
+	f = frame_alloc(FRAME_TEST); /* one that then lies in a cache */
+	NEED(f != NULL);
+	frame_put(f);
+	CHECK_EQ(frame_release_range((struct prange){ frame_paddr(f), PAGE_SIZE }), ERR_IN_USE);
 	CHECK(frame_from_unused(paddr(MIB(65)), FRAME_TEST, &why) == NULL); /* not whole */
 	for (uint64_t pa = MIB(64); pa < MIB(65); pa += PAGE_SIZE) {
 		f = frame_from_unused(paddr(pa), FRAME_TEST, &why);

@@ -78,12 +78,10 @@ static void step(struct worker *w, struct frame **held)
 	held[slot] = f;
 }
 
-static void *work(void *arg)
+static void work_bound(struct worker *w)
 {
-	struct worker *w = arg;
 	struct frame **held = calloc(SLOTS, sizeof(*held)), *f;
 
-	host_cpu_bind(w->cpu);
 	for (unsigned i = 0; i < STEPS; i++)
 		step(w, held);
 	for (unsigned i = 0; i < SLOTS; i++) {
@@ -95,8 +93,16 @@ static void *work(void *arg)
 	f = atomic_exchange(&mailbox[w->cpu], NULL);
 	if (f != NULL)
 		frame_put(f);
-	host_cpu_unbind();
 	free(held);
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
+	work_bound(w);
+	host_cpu_unbind();
 	return NULL;
 }
 
@@ -242,15 +248,19 @@ static void allocate_in_interrupt(void)
 
 static void *work_interrupted(void *arg)
 {
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
 	host_timer_start(50, allocate_in_interrupt);
-	work(arg);
+	work_bound(w);
 	host_timer_stop();
 	for (unsigned i = 0; i < ARRAY_SIZE(from_irq); i++)
 		if (from_irq[i] != NULL) {
-			disclaim(frame_pfn(from_irq[i]), 0,
-				 (uint8_t)(100 + ((struct worker *)arg)->cpu));
+			disclaim(frame_pfn(from_irq[i]), 0, (uint8_t)(100 + w->cpu));
 			frame_put(from_irq[i]);
+			from_irq[i] = NULL;
 		}
+	host_cpu_unbind();
 	return NULL;
 }
 
@@ -263,7 +273,7 @@ TEST(audit_alo_01_interrupts_allocate_inside_alloc_and_free)
 	atomic_store(&irq_allocs, 0);
 	machine_start_simple(900, 0, 2);
 	before = machine_ledger();
-	for (unsigned round = 0; round < 6; round++)
+	for (unsigned round = 0; round < 60 && atomic_load(&irq_allocs) <= 2000; round++)
 		run_workers(work_interrupted, 2);
 	put_mail();
 	test_note("%lu allocations in interrupts", atomic_load(&irq_allocs));
