@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernel_frames.c - what the frame allocator costs in the kernel, in TSC ticks.
+ *
+ * Meant for an emulator whose TSC ticks once per guest instruction; then every figure is exact.
+ * The monitor's `bench` prints one line for each operation,
+ *
+ *   BENCH name med=12.00 min=12.00 max=90.00 n=501
+ *
+ * per operation, the cost of reading the TSC taken off.  The names are those of the peer
+ * (module/peer.c of the shared folder), whose loops these are: the same numbers of samples, the
+ * same order of taking and giving.  Names with `raw` are mm/frame_cache.h, frames without owner
+ * or count; all others are the typed, counted API of mm/frame.h.
+ *
+ * The timer is stopped meanwhile, and interrupts stay on, so that switching them off and on is in
+ * the figures.  Contents are not cleared, as the peer does not.
+ */
+#include "arch/arch.h"
+#include "arch/x86_64/apic.h"
+#include "lib/command.h"
+#include "lib/print.h"
+#include "mm/frame.h"
+
+enum {
+	SAMPLES = 501,
+	BURST_SAMPLES = 5,
+	BURST_FRAMES = 4096,
+	BURST_BLOCKS = 32,
+	NEEDED_FRAMES = 4 * BURST_BLOCKS * CHUNK_FRAMES,
+	HUNDREDTHS = 100,
+	TIMER_PERIOD_US = 10000,
+};
+
+static uint64_t sample[SAMPLES];
+static uint64_t overhead; /* ticks between two readings with nothing between them */
+static struct frame *held[BURST_FRAMES];
+static pfn_t held_raw[BURST_FRAMES];
+
+static void sort_samples(unsigned n)
+{
+	for (unsigned i = 1; i < n; i++) {
+		uint64_t v = sample[i];
+		unsigned at = i;
+
+		for (; at > 0 && sample[at - 1] > v; at--)
+			sample[at] = sample[at - 1];
+		sample[at] = v;
+	}
+}
+
+static void print_figure(const char *label, uint64_t ticks, unsigned per)
+{
+	uint64_t v = ticks * HUNDREDTHS / per;
+
+	print(" %s=%lu.%02lu", label, v / HUNDREDTHS, v % HUNDREDTHS);
+}
+
+static void print_samples(const char *name, unsigned order, unsigned n, unsigned per)
+{
+	sort_samples(n);
+	print("BENCH %s%u", name, order);
+	print_figure("med", sample[n / 2], per);
+	print_figure("min", sample[0], per);
+	print_figure("max", sample[n - 1], per);
+	print(" n=%u\n", n);
+}
+
+/* Inlined into each measurement together with what is measured, so that no call is counted that
+ * the caller of the allocator would not make. */
+static __forceinline void measure(const char *name, unsigned order, unsigned n, unsigned per,
+				  void (*before)(unsigned), void (*operation)(unsigned),
+				  void (*after)(unsigned))
+{
+	for (unsigned i = 0; i < n; i++) {
+		uint64_t start;
+
+		before(order);
+		start = arch_ticks();
+		operation(order);
+		sample[i] = arch_ticks() - start - overhead;
+		after(order);
+	}
+	print_samples(name, order, n, per);
+}
+
+static __forceinline void nothing(unsigned order)
+{
+	(void)order;
+}
+
+/* ---- one frame or block ---- */
+
+static __forceinline void take_one(unsigned order)
+{
+	held[0] = order == 0 ? frame_alloc(FRAME_TEST) : frame_alloc_block(FRAME_TEST, order);
+}
+
+static __forceinline void give_one(unsigned order)
+{
+	(void)order;
+	frame_put(held[0]);
+}
+
+static __forceinline void take_one_raw(unsigned order)
+{
+	held_raw[0] = order == 0 ? frame_take() : frame_take_block(order);
+}
+
+static __forceinline void give_one_raw(unsigned order)
+{
+	if (order == 0)
+		frame_give(held_raw[0]);
+	else
+		frame_give_block(held_raw[0], order);
+}
+
+static __forceinline void measure_pair(unsigned order)
+{
+	measure("alloc_pages_o", order, SAMPLES, 1, nothing, take_one, give_one);
+	measure("free_pages_o", order, SAMPLES, 1, take_one, give_one, nothing);
+	measure("raw_alloc_o", order, SAMPLES, 1, nothing, take_one_raw, give_one_raw);
+	measure("raw_free_o", order, SAMPLES, 1, take_one_raw, give_one_raw, nothing);
+}
+
+/* ---- many ---- */
+
+static __forceinline void take_frames(unsigned order)
+{
+	(void)order;
+	for (unsigned i = 0; i < BURST_FRAMES; i++)
+		held[i] = frame_alloc(FRAME_TEST);
+}
+
+static __forceinline void give_frames(unsigned order)
+{
+	(void)order;
+	for (unsigned i = 0; i < BURST_FRAMES; i++)
+		frame_put(held[i]);
+}
+
+static __forceinline void take_frames_raw(unsigned order)
+{
+	(void)order;
+	for (unsigned i = 0; i < BURST_FRAMES; i++)
+		held_raw[i] = frame_take();
+}
+
+static __forceinline void give_frames_raw(unsigned order)
+{
+	(void)order;
+	for (unsigned i = 0; i < BURST_FRAMES; i++)
+		frame_give(held_raw[i]);
+}
+
+static __forceinline void take_blocks(unsigned order)
+{
+	for (unsigned i = 0; i < BURST_BLOCKS; i++)
+		held[i] = frame_alloc_block(FRAME_TEST, order);
+}
+
+static __forceinline void give_blocks(unsigned order)
+{
+	(void)order;
+	for (unsigned i = 0; i < BURST_BLOCKS; i++)
+		frame_put(held[i]);
+}
+
+static __forceinline void take_bulk(unsigned order)
+{
+	(void)order;
+	if (frame_alloc_bulk(FRAME_TEST, BURST_FRAMES, held) != OK)
+		panic("bench: memory has run out");
+}
+
+static __forceinline void give_bulk(unsigned order)
+{
+	(void)order;
+	frame_put_bulk(held, BURST_FRAMES);
+}
+
+static void measure_bursts(void)
+{
+	measure("burst4096_alloc_o", 0, BURST_SAMPLES, BURST_FRAMES, nothing, take_frames,
+		give_frames);
+	measure("burst4096_free_o", 0, BURST_SAMPLES, BURST_FRAMES, take_frames, give_frames,
+		nothing);
+	measure("raw_burst4096_alloc_o", 0, BURST_SAMPLES, BURST_FRAMES, nothing, take_frames_raw,
+		give_frames_raw);
+	measure("raw_burst4096_free_o", 0, BURST_SAMPLES, BURST_FRAMES, take_frames_raw,
+		give_frames_raw, nothing);
+	measure("bulk_array4096_alloc_o", 0, BURST_SAMPLES, BURST_FRAMES, nothing, take_bulk,
+		give_bulk);
+	measure("bulk_array4096_free_o", 0, BURST_SAMPLES, BURST_FRAMES, take_bulk, give_bulk,
+		nothing);
+	measure("burst32_alloc_o", CHUNK_ORDER, BURST_SAMPLES, BURST_BLOCKS, nothing, take_blocks,
+		give_blocks);
+	measure("burst32_free_o", CHUNK_ORDER, BURST_SAMPLES, BURST_BLOCKS, take_blocks,
+		give_blocks, nothing);
+}
+
+COMMAND(bench, "", "ticks that frames cost; exact where the TSC counts instructions")
+{
+	if (frame_available() < NEEDED_FRAMES) {
+		print("bench: %u MiB of free frames are needed\n",
+		      (unsigned)(NEEDED_FRAMES / (MIB(1) / PAGE_SIZE)));
+		return;
+	}
+	apic_timer_stop();
+	overhead = 0;
+	measure("rdtsc_o", 0, SAMPLES, 1, nothing, nothing, nothing);
+	overhead = sample[SAMPLES / 2];
+	measure_pair(0);
+	measure_pair(3);
+	measure_pair(5);
+	measure_pair(CHUNK_ORDER);
+	measure_bursts();
+	if (apic_timer_start(TIMER_PERIOD_US, NULL) != OK)
+		warn("the timer does not start again after a bench");
+}

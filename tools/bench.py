@@ -1,0 +1,338 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""bench.py - keel's figures beside its peers', one table for each kind of measurement.
+
+  frames   nanoseconds on the host: keel, raw and counted, and the peers of the shared folder,
+           all behind one harness, test by test in turn, medians; fragmentation after churn
+  kernel   instructions in the kernel (RDTSC under -icount), beside Linux' by the same loops
+  ready    instructions from kernel_main() to the first frame, for 1 GiB and for 512 GiB
+  size     bytes of keel.elf, release, without tests
+
+Without arguments all four.  The programs and kernels are built by `make bench`, which calls
+this.  What cannot be had is said: `peer absent` without the shared folder, `recorded` for a
+figure of Linux that was measured elsewhere.  The exit status says whether everything ran, not
+whether the goals are reached.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+
+BUILD = pathlib.Path("build/bench")
+LINUX = pathlib.Path("build/peers/linux")
+COMPILER = os.environ.get("CC", "gcc")
+KERNEL = pathlib.Path(f"build/kernel-release-{COMPILER}/keel.elf")
+BARE = pathlib.Path(f"build/kernel-release-{COMPILER}-bare/keel.elf")
+SHARED = os.environ.get("SHARED", "")
+
+RUNS = 7
+HARNESS_SECONDS = 120
+QEMU_SECONDS = 120
+LINUX_SECONDS = 400
+BUSY_LOAD = 2.5  # the two threads of the harness make 2
+FLOOR_THEN = 1.35  # ns of the empty harness when the goals were set
+
+KEEL = ["keel-raw", "keel-counted"]
+FLOOR = "floor"
+PEERS = ["buddy", "buddy-pcp"]
+
+# Test of the harness, threads, goal in ns, best peer when the goals were set.  A goal of None for
+# two threads is SCALING times keel's own figure with one.
+SCALING = 1.2
+FRAME_GOALS = [
+    ("hot0", 1, 2.5, 2.5),
+    ("hot0", 2, 2.5, 2.5),
+    ("hot0x64", 1, 5, 7.1),
+    ("bulk_seq.alloc", 1, 20, 25.5),
+    ("bulk_seq.alloc", 2, None, 52),
+    ("bulk_seq.free", 1, 14, 14.4),
+    ("bulk_seq.free", 2, None, 36),
+    ("bulk_rnd.free", 1, 25, 36.4),
+    ("bulk_rnd.free", 2, None, 62),
+    ("remote.free", 2, 25, 36),
+    ("hot9", 1, 8, 11.7),
+    ("mix_uniform", 1, 13, 15.3),
+    ("mix_uniform", 2, 20, 54),
+    ("mix_geo", 1, 13, 15.3),
+    ("mix_geo", 2, 20, 54),
+]
+FRAG_GOAL, FRAG_CEILING = 700, 768
+
+# Name in the logs, what it is, goal in instructions, Linux' recorded figure.
+KERNEL_GOALS = [
+    ("alloc_pages_o0", "alloc one frame", 60, 442),
+    ("free_pages_o0", "free one frame", 40, 260),
+    ("burst4096_alloc_o0", "burst of 4096, alloc", 100, 641),
+    ("burst4096_free_o0", "burst of 4096, free", 100, 557),
+    ("bulk_array4096_alloc_o0", "bulk of 4096, alloc", 40, 263),
+    ("bulk_array4096_free_o0", "bulk of 4096, free", None, None),
+    ("alloc_pages_o3", "alloc order 3", None, None),
+    ("free_pages_o3", "free order 3", None, None),
+    ("alloc_pages_o5", "alloc order 5", None, None),
+    ("free_pages_o5", "free order 5", None, None),
+    ("alloc_pages_o9", "alloc order 9", 150, 486),
+    ("free_pages_o9", "free order 9", 150, 9481),
+    ("burst32_alloc_o9", "burst of 32, alloc order 9", None, None),
+    ("burst32_free_o9", "burst of 32, free order 9", None, None),
+]
+RAW_NAMES = {
+    "alloc_pages_o": "raw_alloc_o",
+    "free_pages_o": "raw_free_o",
+    "burst4096_": "raw_burst4096_",
+}
+
+EXACT = ["-accel", "tcg", "-icount", "shift=0,sleep=off", "-smp", "1", "-display", "none",
+         "-nodefaults", "-no-user-config", "-no-reboot", "-serial", "stdio", "-seed", "1",
+         "-rtc", "base=2024-01-01T00:00:00,clock=vm",
+         "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+CPU = "max,-erms,-la57"
+MACHINES = [
+    ("1 GiB, pc", ["-m", "1024", "-cpu", CPU]),
+    ("1 GiB, q35", ["-machine", "q35", "-m", "1024", "-cpu", CPU]),
+    ("512 GiB, q35", ["-object", "memory-backend-ram,size=512G,reserve=off,id=m", "-machine",
+                      "q35,memory-backend=m", "-m", "512G", "-cpu", CPU + ",phys-bits=48"]),
+]
+READY_GOAL = 1.2
+SIZE_GOAL = 1 << 20
+
+
+class CannotRun(Exception):
+    """A measurement that did not happen."""
+
+
+def run(command, seconds, **options):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace",
+                              timeout=seconds, check=False, stdin=subprocess.DEVNULL, **options)
+    except subprocess.TimeoutExpired as late:
+        raise CannotRun(f"{command[0]} takes longer than {seconds} s") from late
+    except OSError as error:
+        raise CannotRun(f"{command[0]}: {error.strerror}") from error
+    return done
+
+
+def print_table(head, rows):
+    """Columns as wide as they need; the first is text, the others are to the right."""
+    rows = [[str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        print("  " + "  ".join(cells).rstrip())
+    print()
+
+
+def verdict(figure, goal, digits=1):
+    """Goals are given to so many digits, and so is compared."""
+    if figure is None or goal is None:
+        return "-"
+    return "reached" if round(figure, digits) <= round(goal, digits) else "missed"
+
+
+def number(figure, form="{:.1f}"):
+    return "-" if figure is None else form.format(figure)
+
+
+# ---- frames on the host
+
+def measure_frames(program, test, runs, lines):
+    """{(test, threads): (median, min, max)} of one provider; its lines go to the log too."""
+    done = run([str(BUILD / program), "-r", str(runs), "-o", test], HARNESS_SECONDS)
+    if done.returncode != 0:
+        raise CannotRun(f"{program} {test}: {done.stderr.strip()[-200:]}")
+    figures = {}
+    for line in done.stdout.splitlines():
+        lines.append(f"{program}: {line}")
+        fields = line.split(",")
+        if "fails=" in line:
+            raise CannotRun(f"{program} {test}: memory ran out: {line}")
+        if len(fields) >= 6 and fields[1] != "frag":
+            figures[fields[1], int(fields[2])] = tuple(map(float, fields[3:6]))
+    return figures
+
+
+def fragmentation(program, lines):
+    """Order-9 blocks that can be had after 100 rounds, and how many are truly free."""
+    done = run([str(BUILD / program), "-r", "1", "-o", "frag"], HARNESS_SECONDS)
+    lines.extend(f"{program}: {line}" for line in done.stdout.splitlines())
+    match = re.search(r"churn100_9=(\d+)/(\d+)", done.stdout)
+    if not match:
+        raise CannotRun(f"{program} frag: {done.stderr.strip()[-200:]}")
+    return match[1]
+
+
+def frame_row(goal_row, figures):
+    test, threads, goal, then = goal_row
+    at = {name: figures[name][test, threads] for name in [*KEEL, *PEERS, FLOOR]}
+    own = at["keel-raw"][0]
+    if goal is None:
+        goal = SCALING * figures["keel-raw"][test, 1][0]
+    peer = min(PEERS, key=lambda name: at[name][0])
+    return [test, threads, number(at[FLOOR][0]), number(own), number(at["keel-raw"][1]),
+            number(at["keel-counted"][0]), number(at[peer][0]), peer,
+            f"{at[peer][0] / own:.1f}x", number(then), number(goal), verdict(own, goal)]
+
+
+def host_line():
+    with open("/proc/cpuinfo", encoding="utf-8") as info:
+        model = next((line.split(":")[1].strip() for line in info if "model name" in line), "?")
+    version = run([COMPILER, "--version"], QEMU_SECONDS).stdout.splitlines()[0]
+    load = " ".join(f"{part:.1f}" for part in os.getloadavg())
+    return f"{model}, {os.cpu_count()} CPUs, load {load}; {version}, -O2"
+
+
+def bench_frames(runs):
+    print(f"Frames on the host, ns per operation, medians of {runs} runs")
+    if not (BUILD / "keel-raw").exists() or not SHARED:
+        print("  peer absent: the harness is in the shared folder, SHARED= names it\n")
+        return
+    print(f"  {host_line()}")
+    figures, lines = {}, []
+    for test in dict.fromkeys(row[0].split(".")[0] for row in FRAME_GOALS):
+        for program in [FLOOR, *PEERS, *KEEL]:
+            figures.setdefault(program, {}).update(
+                measure_frames(program, test, runs, lines))
+    left = {program: fragmentation(program, lines) for program in [*PEERS, *KEEL]}
+    (BUILD / "frames.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    floor = statistics.median(value[0] for (test, _), value in figures[FLOOR].items()
+                              if test == "hot0")
+    print(f"  the empty harness takes {floor:.2f} ns here; {FLOOR_THEN} where the goals were set")
+    if os.getloadavg()[0] > BUSY_LOAD:
+        print("  this machine has other work: look at (min) too, above all with two threads")
+    print()
+    print_table(["test", "threads", "floor", "keel raw", "(min)", "counted", "peer", "which",
+                 "ahead", "best then", "goal", "verdict"],
+                [frame_row(row, figures) for row in FRAME_GOALS])
+    print(f"Order-9 blocks left after 100 rounds of churn at 25 % live, of {FRAG_CEILING}")
+    print_table(["", *left, "goal", "verdict"],
+                [["blocks", *left.values(), FRAG_GOAL,
+                  "reached" if int(left["keel-raw"]) >= FRAG_GOAL else "missed"]])
+
+
+# ---- the kernel, by instructions
+
+def boot(machine, monitor):
+    """What the kernel prints on a machine, as far as the end of its script."""
+    qemu = os.environ.get("QEMU", "qemu-system-x86_64")
+    done = run([qemu, *EXACT, *machine, "-kernel", str(KERNEL), "-append", f"monitor={monitor}"],
+               QEMU_SECONDS)
+    if done.returncode != 0:
+        raise CannotRun(f"QEMU ended with {done.returncode}: {(done.stdout + done.stderr)[-300:]}")
+    return done.stdout
+
+
+def figures_of(text, mark):
+    """{name: (median, min, max)} of lines `mark name med=.. min=.. max=..`."""
+    pattern = mark + r" (\S+) med=([\d.]+) min=([\d.]+) max=([\d.]+)"
+    return {m[1]: tuple(map(float, m.groups()[1:])) for m in re.finditer(pattern, text)}
+
+
+def linux_can_be_built():
+    tools = all(shutil.which(tool) for tool in ["gcc", "make", "nasm", "cpio", "bc"])
+    headers = any(pathlib.Path("/lib/modules").glob("*/build/Makefile"))
+    return tools and headers and any(pathlib.Path("/boot").glob("vmlinuz-*"))
+
+
+def linux_figures():
+    """Figures of Linux and what to call them: measured, recorded or absent."""
+    log = LINUX / "logs" / "C1.log"
+    script = pathlib.Path(SHARED) / "peers/linux/run_all.sh"
+    if not SHARED or not script.exists():
+        return {}, "peer absent"
+    if not log.exists() and linux_can_be_built():
+        print("  building and running Linux, once ...", flush=True)
+        run([str(script)], LINUX_SECONDS,
+            env={**os.environ, "QUICK": "1", "W": str(LINUX.resolve())})
+    if log.exists():
+        figures = figures_of(log.read_text(encoding="utf-8", errors="replace"), "PEER")
+        if figures:
+            return figures, "measured"
+    return {row[0]: (row[3],) * 3 for row in KERNEL_GOALS if row[3] is not None}, "recorded"
+
+
+def raw_name(name):
+    for typed, raw in RAW_NAMES.items():
+        if name.startswith(typed):
+            return name.replace(typed, raw)
+    return ""
+
+
+def kernel_row(goal_row, ours, linux):
+    name, what, goal, _ = goal_row
+    if name not in ours:
+        raise CannotRun(f"the kernel gave no figure for {name}")
+    median, least, most = ours[name]
+    raw, peer = (found[0] if found else None for found in (ours.get(raw_name(name)),
+                                                          linux.get(name)))
+    ratio = "-" if peer is None else f"{peer / median:.1f}x"
+    return [what, number(median), number(least), number(most), number(raw), number(peer), ratio,
+            number(goal, "{}"), verdict(median, goal)]
+
+
+def bench_kernel():
+    print("Frames in the kernel, instructions per operation (RDTSC under -icount), typed and "
+          "counted")
+    linux, label = linux_figures()
+    ours = figures_of(boot(MACHINES[0][1], "bench,poweroff"), "BENCH")
+    print(f"  {KERNEL}; Linux: {label}\n")
+    print_table(["operation", "keel", "min", "max", "raw", f"Linux ({label})", "ahead", "goal",
+                 "verdict"], [kernel_row(row, ours, linux) for row in KERNEL_GOALS])
+
+
+# ---- ready
+
+def bench_ready():
+    print("From kernel_main() to the first frame that can be had, instructions")
+    rows, net = [], []
+    for name, machine in MACHINES:
+        text = boot(machine, "poweroff")
+        match = re.search(r"ready after (\d+) ticks, (\d+) of them for the console", text)
+        if not match:
+            raise CannotRun(f"{name}: no line says when the kernel was ready")
+        ticks, console = int(match[1]), int(match[2])
+        net.append(ticks - console)
+        rows.append([name, f"{ticks - console:,}", f"{console:,}"])
+    print_table(["machine", "without console", "console"], rows)
+    ratio = net[-1] / net[-2]
+    print(f"  512 GiB needs {ratio:.3f} times what 1 GiB needs on the same machine; goal "
+          f"{READY_GOAL}: {verdict(ratio, READY_GOAL, 3)}\n")
+
+
+# ---- size
+
+def bench_size():
+    print("keel.elf, release, without tests")
+    size = BARE.stat().st_size
+    parts = run(["size", str(BARE)], QEMU_SECONDS).stdout.splitlines()[-1].split()
+    print(f"  {size:,} bytes, debug information included; text {int(parts[0]):,}, data "
+          f"{int(parts[1]):,}, bss {int(parts[2]):,}; goal {SIZE_GOAL:,}: "
+          f"{verdict(size, SIZE_GOAL)}\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="keel's figures beside its peers'")
+    parser.add_argument("parts", nargs="*", metavar="frames|kernel|ready|size")
+    parser.add_argument("-r", "--runs", type=int, default=RUNS)
+    arguments = parser.parse_args()
+    parts = {"frames": lambda: bench_frames(arguments.runs), "kernel": bench_kernel,
+             "ready": bench_ready, "size": bench_size}
+    if unknown := [part for part in arguments.parts if part not in parts]:
+        parser.error(f"no part is called {unknown[0]}")
+    failed = 0
+    for name in arguments.parts or parts:
+        try:
+            parts[name]()
+        except CannotRun as why:
+            print(f"bench: {name}: {why}\n")
+            failed = 1
+        sys.stdout.flush()
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
