@@ -614,6 +614,46 @@ void kspace_unmap_mmio(void *window)
 		panic("unmap of %p, which is no MMIO window", window);
 }
 
+/* ---- a page of the image ---- */
+
+static bool is_image_data(vaddr_t va)
+{
+	for (size_t i = 0; i < image_count; i++)
+		if (va >= image[i].start && va < image[i].end)
+			return (image[i].flags & PROP_WRITE) != 0 && va % PAGE_SIZE == 0;
+	return false;
+}
+
+err_t kspace_image_page_take(vaddr_t va, struct pt_item *old)
+{
+	uintptr_t irq;
+	err_t err;
+
+	if (!is_image_data(va))
+		return ERR_BAD_RANGE;
+	irq = spin_lock_irq(&lock);
+	*old = page_table_query(&table, va);
+	old->pa.raw += va - old->start;
+	old->start = va;
+	old->len = PAGE_SIZE;
+	err = old->kind == PT_ITEM_LEAF ? kspace_exclude_page(va) : ERR_BAD_RANGE;
+	spin_unlock_irq(&lock, irq);
+	return err;
+}
+
+err_t kspace_image_page_put(vaddr_t va, paddr_t pa, struct page_prop prop)
+{
+	uintptr_t irq;
+	err_t err;
+
+	if (!is_image_data(va) || pa.raw % PAGE_SIZE != 0)
+		return ERR_BAD_RANGE;
+	irq = spin_lock_irq(&lock);
+	err = map_whole(va, pa.raw, PAGE_SIZE, prop, 1);
+	spin_unlock_irq(&lock, irq);
+	return err;
+}
+
 struct kspace_totals kspace_totals(void)
 {
 	struct kspace_totals t = totals;
