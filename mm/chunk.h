@@ -59,6 +59,7 @@ static inline uint64_t chunk_word_mask(unsigned index, unsigned order)
 bool chunk_block_is_free(const struct chunk_bits *c, unsigned index, unsigned order);
 bool chunk_block_is_used(const struct chunk_bits *c, unsigned index, unsigned order);
 
+/* All of the block at once. */
 void chunk_set_free(struct chunk_bits *c, unsigned index, unsigned order);
 void chunk_set_used(struct chunk_bits *c, unsigned index, unsigned order);
 
@@ -76,4 +77,5 @@ unsigned chunk_merged_order(const struct chunk_bits *c, unsigned index, unsigned
  * how many. */
 unsigned chunk_take_frames(struct chunk_bits *c, unsigned n, uint16_t *out);
 
+/* Frames, 0 to CHUNK_FRAMES. */
 unsigned chunk_count_free(const struct chunk_bits *c);

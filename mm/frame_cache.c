@@ -270,7 +270,7 @@ void frame_give_slow(pfn_t pfn, uintptr_t irq)
 
 		if (n == HOT_MOST) {
 			zones_must_take(c->hot, HOT_BATCH);
-			memcpy(c->hot, c->hot + HOT_BATCH, HOT_BATCH * sizeof(pfn_t));
+			memmove(c->hot, c->hot + HOT_BATCH, HOT_BATCH * sizeof(pfn_t));
 			n -= HOT_BATCH;
 		}
 		c->hot[n] = pfn;

@@ -73,13 +73,13 @@ err_t kspace_map_mmio(paddr_t pa, size_t len, enum mem_type type, void **out);
 void kspace_unmap_mmio(void *window);
 
 /* One 4 KiB page of the image's data leaves its place: *old says what was there.  Nobody may use it
- * meanwhile but by arch_probe_*().  ERR_BAD_RANGE: no page of writable data.  ERR_NO_MEMORY: a large page
- * could not be split. */
+ * meanwhile but by arch_probe_*().  ERR_BAD_RANGE: no page of writable data.  ERR_NO_MEMORY: a
+ * large page could not be split. */
 err_t kspace_image_page_take(vaddr_t va, struct pt_item *old);
 /* A frame comes there; the caller keeps owning it. */
 err_t kspace_image_page_put(vaddr_t va, paddr_t pa, struct page_prop prop);
-/* Document 002 as a demonstration on a page of its own: take, fault, fresh frame, write, put back.  True
- * when all of it went as it must.  Prints what it does. */
+/* Document 002 as a demonstration on a page of its own: take, fault, fresh frame, write, put back.
+ * True when all of it went as it must.  Prints what it does. */
 bool kspace_hole_demo(void);
 
 /* What the address belongs to, in words, for whoever explains a fault: "vmalloc area of 5 pages",

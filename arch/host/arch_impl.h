@@ -70,6 +70,7 @@ static inline paddr_t arch_direct_to_paddr(const void *p)
 	return (paddr_t){ (uint64_t)((const char *)p - host_direct) };
 }
 
+/* Note in host_tlb_log that the page was flushed. */
 void host_tlb_flush_page(vaddr_t va);
 
 static inline unsigned arch_pt_levels(void)
