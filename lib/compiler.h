@@ -32,6 +32,13 @@
 #define __noinline __attribute__((noinline))
 #define __cold     __attribute__((cold, noinline))
 
+/* A local that its first use initialises: the compiler's own zeroing of it would only cost. */
+#if __has_attribute(uninitialized)
+#define __uninitialized __attribute__((uninitialized))
+#else
+#define __uninitialized
+#endif
+
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -131,6 +131,38 @@ void frame_put_bulk(struct frame **frames, unsigned n)
 		frame_give_bulk(pfns, held);
 }
 
+/* The last count of a single frame whose kind has no on_drop: put and finished by one exchange.
+ * False: something else is the case, nothing happened. */
+static inline bool put_plain_last(struct meta_slot *slot, uint64_t plain)
+{
+	return atomic_compare_exchange_strong_explicit(&slot->state, &plain, SLOT_NONE,
+						       memory_order_acq_rel, memory_order_relaxed);
+}
+
+void frame_put_run(struct frame *first, uint32_t n)
+{
+	struct meta_slot *slot = frame_slot(first);
+	uint8_t kind = meta_state(slot).kind;
+	bool is_plain = kind < FRAME_KINDS && on_drop[kind] == NULL;
+	const union slot_word plain = { .state = { 1, kind, 0, 0 } };
+	uint32_t run = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (is_plain && likely(put_plain_last(slot + i, plain.word))) {
+			run++;
+			continue;
+		}
+		if (run != 0)
+			frame_give_range(meta_pfn_of(slot + i - run), run);
+		run = 0;
+		frame_put(frame_of_slot(slot + i));
+	}
+	if (run == 1)
+		frame_give(meta_pfn_of(slot + n - 1));
+	else if (run != 0)
+		frame_give_range(meta_pfn_of(slot + n - run), run);
+}
+
 /* ---- claims by address ---- */
 
 struct frame *frame_from_raw(paddr_t raw)

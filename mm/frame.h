@@ -183,6 +183,10 @@ static inline void frame_put(struct frame *f) __takes(1)
 /* Put n frames that are not blocks. */
 void frame_put_bulk(struct frame **frames, unsigned n);
 
+/* Put the n frames in a row from `first` on; those whose last count goes are given back together.
+ */
+void frame_put_run(struct frame *first, uint32_t n);
+
 /* The count moves into an entry that is not a handle (a page-table entry), and back. */
 __must_check static inline paddr_t frame_into_raw(struct frame *f) __takes(1)
 {

@@ -23,7 +23,7 @@ const struct page_prop kspace_memory_prop = { PROP_READ | PROP_WRITE | PROP_GLOB
 
 static err_t map_whole(vaddr_t va, uint64_t pa, uint64_t len, struct page_prop prop, unsigned most)
 {
-	struct cursor c;
+	struct cursor c __uninitialized;
 	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, len });
 
 	if (err == OK)
@@ -160,8 +160,8 @@ err_t kspace_build(const struct kspace_layout *where, const struct kspace_sectio
 
 err_t kspace_exclude_page(vaddr_t va)
 {
-	struct tlb_batch gone;
-	struct cursor c;
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
 	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, PAGE_SIZE });
 
 	if (err != OK)

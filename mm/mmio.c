@@ -21,10 +21,12 @@ struct window {
 };
 
 static struct window windows[WINDOWS_MOST];
+static unsigned windows_used; /* entries from here on were never used */
 
 void kspace_windows_init(void)
 {
 	memset(windows, 0, sizeof(windows));
+	windows_used = 0;
 }
 
 /* A window that has all of [pa, pa + len) with that type; *clash: one has some of it with another.
@@ -35,7 +37,7 @@ static struct window *window_find(uint64_t pa, uint64_t len, enum mem_type type,
 	struct window *found = NULL;
 
 	*clash = false;
-	for (unsigned i = 0; i < WINDOWS_MOST; i++) {
+	for (unsigned i = 0; i < windows_used; i++) {
 		struct window *w = &windows[i];
 
 		if (w->count == 0 || w->pa >= pa + len || w->pa + w->len <= pa)
@@ -50,10 +52,10 @@ static struct window *window_find(uint64_t pa, uint64_t len, enum mem_type type,
 
 static struct window *window_free_entry(void) __requires(kspace.lock)
 {
-	for (unsigned i = 0; i < WINDOWS_MOST; i++)
+	for (unsigned i = 0; i < windows_used; i++)
 		if (windows[i].count == 0)
 			return &windows[i];
-	return NULL;
+	return windows_used == WINDOWS_MOST ? NULL : &windows[windows_used++];
 }
 
 /* Large windows keep the offset within 2 MiB, so that large pages fit; the pages before it are the
@@ -64,7 +66,7 @@ static err_t window_make(struct window *w, uint64_t pa, uint64_t len, enum mem_t
 	uint64_t lead = len >= MIB(2) ? MIB(2) + pa % MIB(2) : PAGE_SIZE;
 	struct page_prop prop = { PROP_READ | PROP_WRITE | PROP_GLOBAL, (uint8_t)type };
 	struct area a = { AREA_WINDOW, 0, (uint32_t)(len / PAGE_SIZE) };
-	struct cursor c;
+	struct cursor c __uninitialized;
 	err_t err;
 
 	w->order = bits_order((lead + len) / PAGE_SIZE + 1);
@@ -136,7 +138,7 @@ void kspace_unmap_mmio(void *window)
 	uintptr_t irq = spin_lock_irq(&kspace.lock);
 	struct window *w = NULL;
 
-	for (unsigned i = 0; i < WINDOWS_MOST && w == NULL; i++)
+	for (unsigned i = 0; i < windows_used && w == NULL; i++)
 		if (windows[i].count != 0 && va - windows[i].va < windows[i].len)
 			w = &windows[i];
 	if (w != NULL && --w->count == 0) {

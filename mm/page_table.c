@@ -41,7 +41,8 @@ bool page_table_range_ok(const struct page_table *pt, struct vrange range)
 /* ---- descending ---- */
 
 /* Down to the node whose entry for va is not a table, or to level `stop`. */
-static void descend(const struct page_table *pt, vaddr_t va, unsigned stop, struct path *p)
+static __forceinline void descend(const struct page_table *pt, vaddr_t va, unsigned stop,
+				  struct path *p)
 {
 	p->level = pt->levels;
 	p->node[p->level] = pt->root;
@@ -55,14 +56,13 @@ static void descend(const struct page_table *pt, vaddr_t va, unsigned stop, stru
 	}
 }
 
-/* Down to level `stop`, making the nodes that are missing.  ERR_IN_USE: a leaf or note is in the
- * way. On ERR_NO_MEMORY no empty node stays behind. */
-static err_t descend_making(struct page_table *pt, vaddr_t va, unsigned stop, struct path *p)
+/* From where descend() ended down to level `stop`, making the nodes that are missing.  ERR_IN_USE:
+ * a leaf or note is in the way.  On ERR_NO_MEMORY no empty node stays behind. */
+static err_t extend_path(vaddr_t va, unsigned stop, struct path *p)
 {
-	struct frame *made[PT_LEVEL_MOST + 1];
+	struct frame *made[PT_LEVEL_MOST + 1] __uninitialized;
 	unsigned level;
 
-	descend(pt, va, stop, p);
 	if (p->level == stop)
 		return OK;
 	if (pt_node_get(node_of_entry(p), pte_index(va, p->level)) != 0)
@@ -85,6 +85,12 @@ static err_t descend_making(struct page_table *pt, vaddr_t va, unsigned stop, st
 	return OK;
 }
 
+static err_t descend_making(struct page_table *pt, vaddr_t va, unsigned stop, struct path *p)
+{
+	descend(pt, va, stop, p);
+	return extend_path(va, stop, p);
+}
+
 /* Take nodes without entries out, from the lowest up. */
 static void prune(struct page_table *pt, vaddr_t va, struct path *p, struct tlb_batch *gone)
 {
@@ -94,7 +100,7 @@ static void prune(struct page_table *pt, vaddr_t va, struct path *p, struct tlb_
 		p->level++;
 		(void)pt_node_set(node_of_entry(p), pte_index(va, p->level), 0);
 		tlb_batch_page(gone, va);
-		tlb_batch_frame(gone, empty);
+		tlb_batch_node(gone, empty);
 	}
 }
 
@@ -107,7 +113,7 @@ err_t page_table_populate(struct page_table *pt, struct vrange range, unsigned l
 		return ERR_BAD_RANGE;
 	pt->keep = level < pt->keep ? level : pt->keep;
 	for (;; va = (vaddr_t)align_down(va, span) + span) {
-		struct path p;
+		struct path p __uninitialized;
 		err_t err = descend_making(pt, va, level, &p);
 
 		if (err != OK)
@@ -134,7 +140,7 @@ static struct pt_item item_of(pte_t pte, unsigned level, vaddr_t va)
 
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va)
 {
-	struct path p;
+	struct path p __uninitialized;
 
 	if (!pte_is_canonical(va, pt->levels))
 		return (struct pt_item){ .kind = PT_ITEM_ABSENT,
@@ -200,24 +206,31 @@ static unsigned level_that_fits(vaddr_t va, uint64_t pa, uint64_t len, unsigned 
 	return level;
 }
 
-/* Leaves of one level in one node, as far as they go.  *pa and *len move on with the cursor. */
+/* Leaves of one level in one node, as far as they go.  *pa and *len move on with the cursor.
+ * Entries are written as they come, the child count once: it is the owner's, the entries are the
+ * CPU's. */
 static err_t fill_node(struct cursor *c, const struct path *p, uint64_t *pa, uint64_t *len,
 		       struct page_prop prop)
 {
-	struct frame *node = node_of_entry(p);
-	uint64_t span = pte_span(p->level);
-	unsigned index = pte_index(c->va, p->level);
+	_Atomic pte_t *entry = pt_node_entries(node_of_entry(p));
+	uint64_t span = pte_span(p->level), filled = 0;
+	unsigned first = pte_index(c->va, p->level), i = first;
+	pte_t pte = pte_make_leaf(*pa, prop, p->level);
+	err_t err = OK;
 
-	while (*len >= span && index < PT_NODE_ENTRIES) {
-		if (pt_node_get(node, index) != 0)
-			return ERR_IN_USE;
-		(void)pt_node_set(node, index, pte_make_leaf(*pa, prop, p->level));
-		*pa += span;
-		*len -= span;
-		index++;
-		cursor_move(c, span);
+	for (; i < PT_NODE_ENTRIES && *len - filled >= span; i++, filled += span, pte += span) {
+		if (atomic_load_explicit(&entry[i], memory_order_relaxed) != 0) {
+			err = ERR_IN_USE;
+			break;
+		}
+		/* release: what the page holds is visible before the page */
+		atomic_store_explicit(&entry[i], pte, memory_order_release);
 	}
-	return OK;
+	pt_node_count(node_of_entry(p), (int)(i - first));
+	cursor_move(c, filled);
+	*pa += filled;
+	*len -= filled;
+	return err;
 }
 
 err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop prop,
@@ -232,12 +245,12 @@ err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop
 	prop.flags &= (uint8_t)~PROP_TRACKED;
 	while (len > 0) {
 		unsigned level = level_that_fits(c->va, at, len, most);
-		struct path p;
-		err_t err;
+		struct path p __uninitialized;
+		err_t err = OK;
 
 		descend(c->pt, c->va, 1, &p);
-		level = p.level < level ? p.level : level; /* a table stands there already */
-		err = descend_making(c->pt, c->va, level, &p);
+		if (p.level > level)
+			err = extend_path(c->va, level, &p);
 		if (err == OK)
 			err = fill_node(c, &p, &at, &len, prop);
 		if (err != OK)
@@ -257,7 +270,7 @@ static unsigned level_of_order(unsigned order)
 err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop)
 {
 	unsigned level = level_of_order(frame_order(f));
-	struct path p;
+	struct path p __uninitialized;
 	err_t err;
 
 	if (level == 0 || level > arch_pt_leaf_level_most() || c->va % pte_span(level) != 0 ||
@@ -283,7 +296,7 @@ err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop
 		return ERR_BAD_RANGE;
 	prop.flags |= PROP_TRACKED;
 	while (len > 0) {
-		struct path p;
+		struct path p __uninitialized;
 		err_t err = descend_making(c->pt, c->va, 1, &p);
 
 		if (err == OK)
@@ -296,7 +309,7 @@ err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop
 
 err_t cursor_note(struct cursor *c, uint32_t note)
 {
-	struct path p;
+	struct path p __uninitialized;
 	err_t err = c->done ? ERR_BAD_RANGE : descend_making(c->pt, c->va, 1, &p);
 
 	if (err != OK)
@@ -364,36 +377,60 @@ static uint64_t step_over(vaddr_t va, unsigned level, uint64_t len)
 
 /* ---- unmap ---- */
 
-static void give_away(pte_t old, struct tlb_batch *gone)
+/* Tracked leaves that stand in a row, frame behind frame; [start, end) bytes, none when equal. */
+struct leaf_run {
+	uint64_t start, end;
+};
+
+static void run_finish(const struct leaf_run *run, uint64_t span, struct tlb_batch *gone)
 {
-	if (pte_is_present(old) && (old & PTE_TRACKED) != 0)
-		tlb_batch_frame(gone, frame_from_raw(paddr(pte_paddr(old))));
+	if (run->start != run->end)
+		tlb_batch_run(gone, frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(run->start)))),
+			      (uint32_t)((run->end - run->start) / span));
 }
 
-/* Empty entries of the node that p ends in, from the cursor on. */
+/* The frame behind a tracked leaf joins the run, or begins the next.  Blocks are runs of one. */
+static inline void run_add(struct leaf_run *run, uint64_t pa, uint64_t span, struct tlb_batch *gone)
+{
+	if (likely(pa == run->end && span == PAGE_SIZE)) {
+		run->end += PAGE_SIZE;
+		return;
+	}
+	run_finish(run, span, gone);
+	*run = (struct leaf_run){ pa, pa + span };
+}
+
+/* Empty entries of the node that p ends in, from the cursor on; bytes that were passed. */
 static uint64_t clear_node(struct cursor *c, const struct path *p, uint64_t len,
 			   struct tlb_batch *gone)
 {
-	struct frame *node = node_of_entry(p);
-	uint64_t span = pte_span(p->level), cleared = 0;
-	unsigned index = pte_index(c->va, p->level);
+	_Atomic pte_t *entry = pt_node_entries(node_of_entry(p));
+	uint64_t span = pte_span(p->level), passed = 0;
+	struct leaf_run run = { 0, 0 };
+	int emptied = 0;
 
-	while (index < PT_NODE_ENTRIES && len - cleared >= span) {
-		pte_t pte = pt_node_get(node, index);
+	for (unsigned i = pte_index(c->va, p->level); i < PT_NODE_ENTRIES && len - passed >= span;
+	     i++, passed += span) {
+		pte_t pte = atomic_load_explicit(&entry[i], memory_order_relaxed);
 
+		if (pte == 0)
+			continue;
 		if (pte_is_present(pte) && !pte_is_leaf(pte, p->level))
 			break;
-		if (pte != 0) {
-			pte_t old = pt_node_set(node, index, 0);
-
-			if (pte_is_present(old))
-				tlb_batch_page(gone, c->va + cleared);
-			give_away(old, gone);
+		emptied++;
+		if (!pte_is_present(pte)) {
+			atomic_store_explicit(&entry[i], 0, memory_order_relaxed);
+			continue;
 		}
-		cleared += span;
-		index++;
+		/* exchanged: the CPU may set accessed and dirty until now */
+		pte = atomic_exchange_explicit(&entry[i], 0, memory_order_acq_rel);
+		tlb_batch_page(gone, c->va + passed);
+		if ((pte & PTE_TRACKED) != 0)
+			run_add(&run, pte_paddr(pte), span, gone);
 	}
-	return cleared;
+	run_finish(&run, span, gone);
+	pt_node_count(node_of_entry(p), -emptied);
+	return passed;
 }
 
 err_t cursor_unmap(struct cursor *c, uint64_t len, struct tlb_batch *gone)
@@ -401,7 +438,7 @@ err_t cursor_unmap(struct cursor *c, uint64_t len, struct tlb_batch *gone)
 	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
 		return ERR_BAD_RANGE;
 	while (len > 0) {
-		struct path p;
+		struct path p __uninitialized;
 		err_t err = descend_splitting(c, len, &p);
 		uint64_t done;
 
@@ -426,7 +463,7 @@ err_t cursor_protect(struct cursor *c, uint64_t len, struct page_prop prop, stru
 	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
 		return ERR_BAD_RANGE;
 	while (len > 0) {
-		struct path p;
+		struct path p __uninitialized;
 		err_t err = descend_splitting(c, len, &p);
 		unsigned index = pte_index(c->va, p.level);
 		uint64_t step = step_over(c->va, p.level, len);

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/pt_node.h"
 
+#include "lib/panic.h"
 #include "lib/string.h"
+
+enum {
+	POOL_MOST = 8,
+};
 
 static unsigned fail_step;
 
@@ -10,17 +15,73 @@ void pt_node_inject_failure(unsigned nth)
 	fail_step = nth;
 }
 
+/* Zeroed frames of kind FRAME_PAGE_TABLE, count 1.  The owner's, with interrupts off. */
+struct pool {
+	unsigned count;
+	struct frame *node[POOL_MOST];
+} __aligned(64);
+
+static struct pool pools[ARCH_MAX_CPUS];
+
+static struct frame *pool_take(void)
+{
+	uintptr_t irq = arch_irq_save();
+	struct pool *p = &pools[arch_cpu_id()];
+	struct frame *node = p->count == 0 ? NULL : p->node[--p->count];
+
+	arch_irq_restore(irq);
+	return node;
+}
+
+static bool pool_give(struct frame *node)
+{
+	uintptr_t irq = arch_irq_save();
+	struct pool *p = &pools[arch_cpu_id()];
+	bool fits = p->count < POOL_MOST;
+
+	if (fits)
+		p->node[p->count++] = node;
+	arch_irq_restore(irq);
+	return fits;
+}
+
+static struct frame *zeroed_frame(void)
+{
+	struct frame *node = pool_take();
+
+	if (node != NULL)
+		return node;
+	node = frame_alloc(FRAME_PAGE_TABLE);
+	if (node != NULL)
+		memset(arch_direct(frame_paddr(node)), 0, PAGE_SIZE);
+	return node;
+}
+
 struct frame *pt_node_alloc(unsigned level)
 {
 	bool fails = fail_step != 0 && --fail_step == 0;
-	struct frame *node = fails ? NULL : frame_alloc(FRAME_PAGE_TABLE);
+	struct frame *node = fails ? NULL : zeroed_frame();
 
 	if (node == NULL)
 		return NULL;
-	memset(arch_direct(frame_paddr(node)), 0, PAGE_SIZE);
 	frame_slot(node)->u.word = 0;
 	frame_slot(node)->u.node.level = (uint8_t)level;
 	return node;
+}
+
+void pt_node_put_empty(struct frame *node)
+{
+	DASSERT(pt_node_children(node) == 0 && frame_count(node) == 1);
+	if (!pool_give(node))
+		frame_put(node);
+}
+
+void pt_node_drain(void)
+{
+	struct frame *node;
+
+	while ((node = pool_take()) != NULL)
+		frame_put(node);
 }
 
 /* What an entry owns goes with it. */
@@ -52,6 +113,7 @@ static void drop_node(struct meta_slot *slot, pfn_t pfn)
 
 void pt_node_init(void)
 {
+	memset(pools, 0, sizeof(pools));
 	frame_set_on_drop(FRAME_PAGE_TABLE, drop_node);
 }
 

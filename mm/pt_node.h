@@ -33,6 +33,13 @@ static inline unsigned pt_node_level(const struct frame *node)
 	return frame_slot(node)->u.node.level;
 }
 
+/* Put a node without entries.  Its memory is zero by itself, so a few per CPU are kept for
+ * pt_node_alloc(), which then need not clear them.  Nobody else holds a count of it. */
+void pt_node_put_empty(struct frame *node) __takes(1);
+
+/* Give what is kept back to the frame allocator: this CPU's. */
+void pt_node_drain(void);
+
 /* Entries that are not empty. */
 static inline unsigned pt_node_children(const struct frame *node)
 {
@@ -64,6 +71,14 @@ static inline pte_t pt_node_set(struct frame *node, unsigned index, pte_t pte)
 		atomic_store_explicit(&pt_node_entries(node)[index], pte, memory_order_release);
 	slot->u.node.children = (uint16_t)(slot->u.node.children + (pte != 0) - (old != 0));
 	return old;
+}
+
+/* Entries that were empty are filled, or filled ones emptied, by whoever wrote them one by one. */
+static inline void pt_node_count(struct frame *node, int entries)
+{
+	struct meta_slot *slot = frame_slot(node);
+
+	slot->u.node.children = (uint16_t)(slot->u.node.children + entries);
 }
 
 /* The node that a present entry of `level` leads to, or NULL for leaves, notes and empty entries.

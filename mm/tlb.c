@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/tlb.h"
 
+#include "mm/pt_node.h"
+
 static void flush(const struct tlb_batch *b)
 {
 	if (b->pages > TLB_PAGES_MOST) {
@@ -11,16 +13,12 @@ static void flush(const struct tlb_batch *b)
 		arch_tlb_flush_page(b->page[i]);
 }
 
-void tlb_batch_frame(struct tlb_batch *b, struct frame *f)
-{
-	if (b->frames == TLB_FRAMES_MOST)
-		tlb_batch_finish(b);
-	b->frame[b->frames++] = f;
-}
-
 void tlb_batch_finish(struct tlb_batch *b)
 {
 	flush(b);
-	frame_put_bulk(b->frame, b->frames);
+	for (unsigned i = 0; i < b->runs; i++)
+		frame_put_run(b->run[i].first, b->run[i].n);
+	for (unsigned i = 0; i < b->nodes; i++)
+		pt_node_put_empty(b->node[i]);
 	tlb_batch_init(b);
 }

@@ -25,19 +25,24 @@
 
 enum {
 	TLB_PAGES_MOST = 32, /* above: one flush of everything is cheaper */
-	TLB_FRAMES_MOST = 64,
+	TLB_RUNS_MOST = 24,
+	TLB_NODES_MOST = 16,
 };
 
 struct tlb_batch {
 	vaddr_t page[TLB_PAGES_MOST];
-	struct frame *frame[TLB_FRAMES_MOST];
+	struct {
+		struct frame *first; /* frames in a row, or one block */
+		uint32_t n;
+	} run[TLB_RUNS_MOST];
+	struct frame *node[TLB_NODES_MOST];
 	unsigned pages; /* TLB_PAGES_MOST + 1: everything */
-	unsigned frames;
+	unsigned runs, nodes;
 };
 
 static inline void tlb_batch_init(struct tlb_batch *b)
 {
-	b->pages = b->frames = 0;
+	b->pages = b->runs = b->nodes = 0;
 }
 
 /* The translation of the page at va, whatever its size, is to be forgotten. */
@@ -49,8 +54,22 @@ static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va)
 		b->pages = TLB_PAGES_MOST + 1;
 }
 
-/* Put `f`, a frame, block or node, after the flush. */
-void tlb_batch_frame(struct tlb_batch *b, struct frame *f) __takes(2);
-
 /* Flush, then put.  The batch is empty and usable afterwards. */
 void tlb_batch_finish(struct tlb_batch *b);
+
+/* Put the n frames in a row from `first` on, or one block, after the flush. */
+static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint32_t n)
+{
+	if (unlikely(b->runs == TLB_RUNS_MOST))
+		tlb_batch_finish(b);
+	b->run[b->runs].first = first;
+	b->run[b->runs++].n = n;
+}
+
+/* Put an empty page-table node after the flush. */
+static inline void tlb_batch_node(struct tlb_batch *b, struct frame *node) __takes(2)
+{
+	if (unlikely(b->nodes == TLB_NODES_MOST))
+		tlb_batch_finish(b);
+	b->node[b->nodes++] = node;
+}

@@ -9,6 +9,8 @@
 enum {
 	SECTIONS_MOST = 64,           /* of 1 GiB of virtual pages in the vmalloc area */
 	RUN_ORDER_MOST = CHUNK_ORDER, /* memory comes in runs of at most 2 MiB */
+	RECENT_ORDERS = 10,
+	RECENT_MOST = 8,
 	NOTE_PAGES_BITS = 20,
 	NOTE_ORDER_BITS = 5,
 	NOTE_PURPOSE_SHIFT = NOTE_PAGES_BITS + NOTE_ORDER_BITS,
@@ -18,6 +20,12 @@ static struct zone ranges; /* virtual pages of the vmalloc area */
 static struct chunk_table *range_tables[SECTIONS_MOST];
 static uint32_t range_sections; /* populated so far */
 
+/* Ranges that were given back lately, flushed, by order: most areas are small and short-lived. */
+static struct {
+	unsigned count;
+	pfn_t range[RECENT_MOST];
+} recent[RECENT_ORDERS];
+
 /* ---- virtual ranges ---- */
 
 void kspace_ranges_init(void)
@@ -25,6 +33,7 @@ void kspace_ranges_init(void)
 	uint32_t sections = (uint32_t)min_u64(kspace.layout.vmalloc_len / GIB(1), SECTIONS_MOST);
 
 	range_sections = 0;
+	memset(recent, 0, sizeof(recent));
 	memset(range_tables, 0, sizeof(range_tables));
 	zone_init(&ranges, "vmalloc", range_tables, 0, sections);
 }
@@ -58,6 +67,8 @@ pfn_t kspace_range_alloc(unsigned order)
 
 	if (order > ORDER_MOST)
 		return PFN_NONE;
+	if (order < RECENT_ORDERS && recent[order].count > 0)
+		return recent[order].range[--recent[order].count];
 	do {
 		first = zone_alloc(&ranges, order);
 	} while (first == PFN_NONE && ranges_grow());
@@ -66,9 +77,10 @@ pfn_t kspace_range_alloc(unsigned order)
 
 static void range_free(pfn_t first, unsigned order) __requires(kspace.lock)
 {
-	err_t err = zone_free(&ranges, first, order);
-
-	ASSERT(err == OK);
+	if (order < RECENT_ORDERS && recent[order].count < RECENT_MOST)
+		recent[order].range[recent[order].count++] = first;
+	else if (zone_free(&ranges, first, order) != OK)
+		panic("virtual range %#lx is free already", kspace_range_va(first));
 }
 
 /* ---- areas ---- */
@@ -95,8 +107,8 @@ bool kspace_read_note(vaddr_t page, struct area *a)
 
 void kspace_clear_range(vaddr_t va, uint64_t pages, pfn_t range, unsigned order)
 {
-	struct tlb_batch gone;
-	struct cursor c;
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
 	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, pages * PAGE_SIZE });
 
 	ASSERT(err == OK);
@@ -173,7 +185,7 @@ static err_t chain_map(struct run_chain *chain, struct cursor *c)
 
 static err_t area_map(struct run_chain *chain, struct area a, vaddr_t guard) __requires(kspace.lock)
 {
-	struct cursor c;
+	struct cursor c __uninitialized;
 	err_t err = cursor_open(&c, &kspace.table,
 				(struct vrange){ guard, ((uint64_t)a.pages + 1) * PAGE_SIZE });
 

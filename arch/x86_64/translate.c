@@ -14,16 +14,11 @@
 
 unsigned arch_leaf_levels = 2;
 
-static unsigned physical_bits(void)
-{
-	return cpuid(CPUID_SIZES_LEAF, 0).eax & 0xff;
-}
+static unsigned physical_bits; /* set by translate_init(), the same on every CPU */
 
 bool arch_paddr_ok(paddr_t pa)
 {
-	unsigned bits = physical_bits();
-
-	return bits >= 52 ? pa.raw >> 52 == 0 : pa.raw >> bits == 0;
+	return pa.raw >> physical_bits == 0;
 }
 
 /* Both ends of a variable range whose mask is contiguous; a mask with holes ends at its lowest bit.
@@ -57,6 +52,7 @@ uint64_t arch_memory_type_change(uint64_t pa)
 
 void translate_init(void)
 {
+	physical_bits = cpuid(CPUID_SIZES_LEAF, 0).eax & 0xff;
 	if ((cpuid(0x80000001, 0).edx & CPUID_PAGES_1GIB) != 0)
 		arch_leaf_levels = 3;
 	wrmsr(MSR_PAT, PAT_VALUE);

@@ -2,91 +2,31 @@
 /*
  * kernel_frames.c - what the frame allocator costs in the kernel, in TSC ticks.
  *
- * Meant for an emulator whose TSC ticks once per guest instruction; then every figure is exact.
- * The monitor's `bench` prints one line for each operation,
- *
- *   BENCH name med=12.00 min=12.00 max=90.00 n=501
- *
- * per operation, the cost of reading the TSC taken off.  The names are those of the peer
- * (module/peer.c of the shared folder), whose loops these are: the same numbers of samples, the
- * same order of taking and giving.  Names with `raw` are mm/frame_cache.h, frames without owner
+ * The monitor's `bench` prints a line for each operation (measure.h).  The names are those of the
+ * peer (module/peer.c of the shared folder), whose loops these are: the same numbers of samples,
+ * the same order of taking and giving.  Names with `raw` are mm/frame_cache.h, frames without owner
  * or count; all others are the typed, counted API of mm/frame.h.
  *
- * The timer is stopped meanwhile, and interrupts stay on, so that switching them off and on is in
- * the figures.  Contents are not cleared, as the peer does not.
+ * The timer is stopped meanwhile.  Contents are not cleared, as the peer does not.
  */
 #include "arch/arch.h"
 #include "arch/x86_64/apic.h"
 #include "lib/command.h"
+#include "lib/panic.h"
 #include "lib/print.h"
 #include "mm/frame.h"
+#include "tests/bench/measure.h"
 
 enum {
-	SAMPLES = 501,
 	BURST_SAMPLES = 5,
 	BURST_FRAMES = 4096,
 	BURST_BLOCKS = 32,
 	NEEDED_FRAMES = 4 * BURST_BLOCKS * CHUNK_FRAMES,
-	HUNDREDTHS = 100,
 	TIMER_PERIOD_US = 10000,
 };
 
-static uint64_t sample[SAMPLES];
-static uint64_t overhead; /* ticks between two readings with nothing between them */
 static struct frame *held[BURST_FRAMES];
 static pfn_t held_raw[BURST_FRAMES];
-
-static void sort_samples(unsigned n)
-{
-	for (unsigned i = 1; i < n; i++) {
-		uint64_t v = sample[i];
-		unsigned at = i;
-
-		for (; at > 0 && sample[at - 1] > v; at--)
-			sample[at] = sample[at - 1];
-		sample[at] = v;
-	}
-}
-
-static void print_figure(const char *label, uint64_t ticks, unsigned per)
-{
-	uint64_t v = ticks * HUNDREDTHS / per;
-
-	print(" %s=%lu.%02lu", label, v / HUNDREDTHS, v % HUNDREDTHS);
-}
-
-static void print_samples(const char *name, unsigned order, unsigned n, unsigned per)
-{
-	sort_samples(n);
-	print("BENCH %s%u", name, order);
-	print_figure("med", sample[n / 2], per);
-	print_figure("min", sample[0], per);
-	print_figure("max", sample[n - 1], per);
-	print(" n=%u\n", n);
-}
-
-/* Inlined into each measurement together with what is measured, so that no call is counted that
- * the caller of the allocator would not make. */
-static __forceinline void measure(const char *name, unsigned order, unsigned n, unsigned per,
-				  void (*before)(unsigned), void (*operation)(unsigned),
-				  void (*after)(unsigned))
-{
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t start;
-
-		before(order);
-		start = arch_ticks();
-		operation(order);
-		sample[i] = arch_ticks() - start - overhead;
-		after(order);
-	}
-	print_samples(name, order, n, per);
-}
-
-static __forceinline void nothing(unsigned order)
-{
-	(void)order;
-}
 
 /* ---- one frame or block ---- */
 
@@ -206,9 +146,7 @@ COMMAND(bench, "", "ticks that frames cost; exact where the TSC counts instructi
 		return;
 	}
 	apic_timer_stop();
-	overhead = 0;
-	measure("rdtsc_o", 0, SAMPLES, 1, nothing, nothing, nothing);
-	overhead = sample[SAMPLES / 2];
+	measure_overhead();
 	measure_pair(0);
 	measure_pair(3);
 	measure_pair(5);

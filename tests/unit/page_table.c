@@ -35,7 +35,6 @@ static void begin(void)
 #ifndef KEEL_TESTS
 	machine_start_simple(256, 0, 1);
 #endif
-	pt_node_init();
 	pt_node_inject_failure(0);
 	memset(model, 0, sizeof(model));
 }

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernel_space.c - what areas and windows of kernel space cost, in TSC ticks (measure.h).
+ *
+ * The monitor's `benchspace`.  Names and loops are the peer's: 301 samples each, contents not
+ * touched.
+ */
+#include "arch/arch.h"
+#include "arch/x86_64/apic.h"
+#include "lib/command.h"
+#include "lib/panic.h"
+#include "mm/kspace.h"
+#include "tests/bench/measure.h"
+
+enum {
+	SPACE_SAMPLES = 301,
+	TIMER_PERIOD_US = 10000,
+};
+#define DEVICE GIB(3) /* no memory there on any machine that this runs on */
+
+static void *area;
+
+static __forceinline void area_take(unsigned kib)
+{
+	area = vmalloc(KIB(kib));
+	if (area == NULL)
+		panic("bench: memory has run out");
+}
+
+static __forceinline void area_give(unsigned kib)
+{
+	(void)kib;
+	vfree(area);
+}
+
+static __forceinline void window_take(unsigned kib)
+{
+	if (kspace_map_mmio(paddr(DEVICE), KIB(kib), MEM_UNCACHED, &area) != OK)
+		panic("bench: the device cannot be mapped");
+}
+
+static __forceinline void window_give(unsigned kib)
+{
+	(void)kib;
+	kspace_unmap_mmio(area);
+}
+
+COMMAND(benchspace, "", "ticks that areas and windows cost")
+{
+	apic_timer_stop();
+	measure_overhead();
+	measure("vmalloc_kib", 4, SPACE_SAMPLES, 1, nothing, area_take, area_give);
+	measure("vfree_kib", 4, SPACE_SAMPLES, 1, area_take, area_give, nothing);
+	measure("vmalloc_kib", 1024, SPACE_SAMPLES, 1, nothing, area_take, area_give);
+	measure("vfree_kib", 1024, SPACE_SAMPLES, 1, area_take, area_give, nothing);
+	measure("ioremap_kib", 4, SPACE_SAMPLES, 1, nothing, window_take, window_give);
+	measure("iounmap_kib", 4, SPACE_SAMPLES, 1, window_take, window_give, nothing);
+	measure("ioremap_kib", 1024, SPACE_SAMPLES, 1, nothing, window_take, window_give);
+	measure("iounmap_kib", 1024, SPACE_SAMPLES, 1, window_take, window_give, nothing);
+	if (apic_timer_start(TIMER_PERIOD_US, NULL) != OK)
+		warn("the timer does not start again after a bench");
+}
