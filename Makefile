@@ -204,7 +204,7 @@ test: $(H_asan)/keel-test build/ktest.iso build/host/keel | setup-build setup-ru
 	@echo '# tools'
 	@if [ '$(T)' = '*' ]; then tests/tools/run.sh > build/logs/tools.log 2>&1; \
 		else echo '0 passed, 0 failed, 0 skipped' > build/logs/tools.log; fi; \
-		tail -n 1 build/logs/tools.log
+		grep -E '^not ok' -B 4 build/logs/tools.log; tail -n 1 build/logs/tools.log
 	@tools/totals.py build/logs/host.log build/logs/kernel.log build/logs/tools.log
 
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list

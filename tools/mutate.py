@@ -49,6 +49,7 @@ RESULT = re.compile(r"^\s*(not ok|ok)\s+\d+\s+(?:-\s+)?([^\s#]+)\s*(#\s*skip\b)?
 VERSION = re.compile(r"^\s*KTAP version \d+\s*$")
 PLAN = re.compile(r"^\s*1\.\.\d+\s*$")
 TOTALS = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
+KERNEL_DIED = re.compile(r"^ktest: (crash|ended|hang|silence)")
 DIED = re.compile(r"^totals: .* has no totals line")  # tools/totals.py says it
 SANITIZER = re.compile(r"SUMMARY: \w*Sanitizer|runtime error:")
 CRASH = re.compile(r"panic:|SUMMARY: \w*Sanitizer|runtime error:|Assertion|Segmentation fault|"
@@ -209,7 +210,7 @@ def read_ktap(status, timed_out, lines):
             programs += VERSION.match(line) is not None
         elif TOTALS.match(line):
             totals += 1
-        elif DIED.match(line):
+        elif DIED.match(line) or KERNEL_DIED.match(line):
             died = True
         elif line.lstrip().startswith("# "):
             notes.append(line.strip()[2:])

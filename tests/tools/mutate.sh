@@ -80,7 +80,7 @@ expect mutate_nothing_selected_is_a_failure 1 '^0 passed, 0 failed, 0 skipped$' 
 mutate_project
 mutant crash 'number_*' "$good" 'int number = 13;'
 expect mutate_crash_kills 0 '^ok 1 crash # killed by number_is_42: crashed: ' mutate
-sed 's/"host": 300/"host": 2/' "$tools/mutate.py" >"$work/tree/impatient.py"
+sed 's/"host": 90/"host": 2/' "$tools/mutate.py" >"$work/tree/impatient.py"
 mutant crash 'number_*' "$good" 'int number = 99;'
 expect mutate_timeout_kills 0 '^ok 1 crash # killed by number_is_42: timed out' \
 	sh -c "cd '$work/tree' && python3 impatient.py"
