@@ -194,7 +194,7 @@ test-kernel: build/ktest.iso | setup-run ## in-kernel tests from the ISO: MACHIN
 	$(Q)tools/ktest.py --iso build/ktest.iso --machine $(MACHINE) --firmware $(FIRMWARE) \
 		--mem $(MEM) --smp $(SMP) --log build/ktest.log $(KTEST_FLAGS)
 
-test: $(H_asan)/keel-test build/ktest.iso build/host/keel | setup-build setup-run ## all tests, then their sum
+test: $(H_asan)/keel-test build/ktest.iso build/host/keel | setup-build setup-run setup-test ## all tests, then their sum
 	@mkdir -p build/logs
 	@echo '# host tests, ASan and UBSan'
 	@$(H_asan)/keel-test '$(T)' > build/logs/host.log 2>&1 || true
@@ -229,7 +229,7 @@ build/fuzz/%: tests/fuzz/%.c $(PORTABLE) $(HOST_C) | setup-fuzz
 format: | setup-check ## rewrite the sources as .clang-format says
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
 
-layers: | setup-build ## every include points down
+layers: | setup-build setup-test ## every include points down
 	$(Q)tools/layers.py
 
 seam: $(PORTABLE:%.c=$(K)/%.o) ## the portable code needs nothing but arch/arch.h and lib/
@@ -241,7 +241,7 @@ check: | setup-build setup-check ## format, layers, seam, lint, both compilers, 
 prove: | setup-prove ## unbounded proofs by Frama-C/WP: T=GLOB
 	$(Q)tools/prove.sh '$(T)'
 
-mutate: | setup-build ## put each mistake of tests/mutants/ back and name the test that kills it
+mutate: | setup-build setup-run setup-test ## put each mistake of tests/mutants/ back and name the test that kills it
 	$(Q)tools/mutate.py $(if $(ONLY),--only '$(ONLY)') $(if $(PART),--part $(PART))
 
 fresh: | setup-fresh ## run and test in a minimal Debian 12 made by debootstrap
