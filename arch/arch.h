@@ -59,6 +59,10 @@ enum {
 	ARCH_DIRECT_TABLES = 3,
 };
 
+/* Read 8 bytes at va, whatever va is.  ERR_BAD_RANGE: the CPU refused, *out is as it was.  Not for
+ * device registers: reading may change them. */
+err_t arch_probe_read64(vaddr_t va, uint64_t *out);
+
 /* The linear map: valid for frames below 4 GiB and what arch_direct_extend() added. */
 static inline void *arch_direct(paddr_t pa);
 static inline paddr_t arch_direct_to_paddr(const void *p);
@@ -93,9 +97,14 @@ uint64_t arch_ticks_per_ms(void);
 
 /* ---- console ---- */
 
+/* The serial port, or the standard streams of a process.  Nothing happens where there is none. */
 void arch_console_write(const char *bytes, size_t n);
-/* The next byte that was typed, or -1 at once when there is none. */
+/* The next byte that was typed there, or -1 at once when there is none. */
 int arch_console_read(void);
+/* The next scan code (set 1) of a keyboard, or -1 at once when there is none. */
+int arch_keyboard_read(void);
+/* Hide the cursor that firmware left blinking on a VGA in text mode. */
+void arch_vga_cursor_hide(void);
 
 /* ---- the end ---- */
 

@@ -14,6 +14,7 @@
  *   1  section growth (mm/section.c)
  *   2  a CPU's depot of blocks (mm/frame_cache.c)
  *   3  a zone (mm/zone.c): nothing is taken while it is held
+ *   4  the console (drivers/console.c): nothing is taken while it is held
  */
 #pragma once
 

@@ -2,16 +2,13 @@
 #include "drivers/monitor.h"
 
 #include "arch/arch.h"
+#include "drivers/console.h"
+#include "drivers/keys.h"
+#include "drivers/line.h"
 #include "lib/command.h"
 #include "lib/print.h"
-#include "lib/string.h"
 
-enum {
-	LINE_BYTES = 128,
-	CHAR_BACKSPACE = 8,
-	CHAR_CONTROL_U = 21,
-	CHAR_DELETE = 127,
-};
+#define PROMPT "keel> "
 
 static void run_script(const char *script)
 {
@@ -24,62 +21,36 @@ static void run_script(const char *script)
 			if (n + 1 < sizeof(line))
 				line[n++] = *script == '+' ? ' ' : *script;
 		line[n] = '\0';
-		print("keel> %s\n", line);
+		print(PROMPT "%s\n", line);
 		(void)command_run(line);
 		if (*script == ',')
 			script++;
 	}
 }
 
-static char wait_for_char(void)
+static int wait_for_key(void)
 {
-	int c;
+	int key;
 
-	while ((c = arch_console_read()) < 0)
+	while ((key = console_key()) == KEY_NONE)
 		arch_relax();
-	return (char)c;
-}
-
-static void erase(size_t *n)
-{
-	if (*n > 0) {
-		--*n;
-		print("\b \b");
-	}
-}
-
-static void read_line(char *line, size_t size)
-{
-	size_t n = 0;
-
-	for (;;) {
-		char c = wait_for_char();
-
-		if (c == '\r' || c == '\n')
-			break;
-		if (c == CHAR_BACKSPACE || c == CHAR_DELETE) {
-			erase(&n);
-		} else if (c == CHAR_CONTROL_U) {
-			while (n > 0)
-				erase(&n);
-		} else if (c >= ' ' && n + 1 < size) {
-			line[n++] = c;
-			print("%c", c);
-		}
-	}
-	line[n] = '\0';
-	print("\n");
+	return key;
 }
 
 void monitor_run(const char *script)
 {
-	char line[LINE_BYTES];
+	static struct line line;
 
 	run_script(script);
 	for (;;) {
-		print("keel> ");
-		read_line(line, sizeof(line));
-		(void)command_run(line);
+		enum line_result result;
+
+		line_begin(&line, PROMPT, console_columns());
+		do
+			result = line_key(&line, wait_for_key());
+		while (result == LINE_MORE);
+		if (result == LINE_ENTERED)
+			(void)command_run(line.text);
 	}
 }
 

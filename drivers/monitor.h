@@ -2,8 +2,8 @@
 /*
  * monitor.h - a prompt on the console: `keel> `.
  *
- * Lines are read by polling, echoed, with backspace; commands come from lib/command.h.  The
- * first CPU runs it, with interrupts on; it never returns.
+ * Lines are edited as drivers/line.h says; commands come from lib/command.h.  The first CPU runs
+ * it, polling for keys, with interrupts on; it never returns.
  */
 #pragma once
 

@@ -122,7 +122,7 @@ both="boot configfile echo iso9660 multiboot2 normal part_gpt part_msdos search 
       serial terminal test"
 # shellcheck disable=SC2086 # a list of modules
 grub-mkimage -d "$grub_lib/i386-pc" -O i386-pc -p /boot/grub -c "$scratch/early.cfg" \
-	-o "$scratch/core.img" biosdisk $both
+	-o "$scratch/core.img" biosdisk vbe $both
 cat "$grub_lib/i386-pc/cdboot.img" "$scratch/core.img" >"$tree/boot/grub/i386-pc/eltorito.img"
 # shellcheck disable=SC2086
 grub-mkimage -d "$grub_lib/x86_64-efi" -O x86_64-efi -p /boot/grub -c "$scratch/early.cfg" \

@@ -262,6 +262,7 @@ class Machine:
 
     def __init__(self):
         self.text = ""  # all that came so far
+        self.may_panic = False  # a prompt comes after a panic too; else that is an error
         self._asked = 0  # where in it the answer to the last command begins
         self._child = None
         self._serial_in = -1  # file descriptors: what the machine says, what it hears
@@ -308,6 +309,9 @@ class Machine:
             if found:
                 answer = self.text[self._asked:found.start()]
                 self._asked = found.end()
+                panic = PANIC.search(answer)
+                if panic and not self.may_panic:
+                    raise self.error(panic[0])
                 return answer
             if not panicked and PANIC.search(self.text, self._asked):
                 panicked = True
@@ -321,6 +325,12 @@ class Machine:
 
     def command(self, line, seconds=COMMAND_SECONDS):
         """Type a line at the prompt; returns what was said up to the next prompt."""
+        self.type_line(line)
+        answer = self.wait_prompt(seconds)
+        return answer.removeprefix(line).removeprefix("\n")
+
+    def type_line(self, line):
+        """Type a line at the prompt and do not wait."""
         self._asked = len(self.text)
         # A terminal's Enter is a carriage return.
         data = (line + "\r").encode()
@@ -329,8 +339,6 @@ class Machine:
                 data = data[os.write(self._serial_out, data):]
             except OSError as gone:
                 raise self.error(f"ended before '{line}': {self.how_it_ended()}") from gone
-        answer = self.wait_prompt(seconds)
-        return answer.removeprefix(line).removeprefix("\n")
 
     def status(self):
         """The emulator's exit status once the serial line has closed; None if it goes on."""

@@ -11,7 +11,8 @@ set -eu
 
 packages_of() {
 	case $1 in
-	build) echo gcc binutils libc6-dev linux-libc-dev gnu-efi nasm make python3 ;;
+	build) echo gcc binutils libc6-dev linux-libc-dev gnu-efi nasm make python3 \
+		grub-common ;;
 	run) echo qemu-system-x86 ovmf grub-common grub-pc-bin grub-efi-amd64-bin xorriso mtools \
 		python3 ;;
 	test) echo gcc binutils libc6-dev libgcc-12-dev make python3 git patch ;;

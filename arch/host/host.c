@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -204,6 +205,18 @@ err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigne
 	return OK;
 }
 
+/* The kernel below copies, and says when it cannot. */
+err_t arch_probe_read64(vaddr_t va, uint64_t *out)
+{
+	uint64_t value;
+	struct iovec to = { &value, sizeof(value) }, from = { (void *)va, sizeof(value) };
+
+	if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != (ssize_t)sizeof(value))
+		return ERR_BAD_RANGE;
+	*out = value;
+	return OK;
+}
+
 /* ---- translation: effects are recorded ---- */
 
 struct host_tlb_log host_tlb_log;
@@ -258,6 +271,15 @@ void arch_console_write(const char *bytes, size_t n)
 int arch_console_read(void)
 {
 	return getchar();
+}
+
+int arch_keyboard_read(void)
+{
+	return -1;
+}
+
+void arch_vga_cursor_hide(void)
+{
 }
 
 void arch_exit(enum arch_exit how)

@@ -14,7 +14,6 @@ enum {
 };
 
 static bool present;
-static uint64_t write_ticks;
 
 void serial_init(void)
 {
@@ -43,8 +42,6 @@ static void serial_put(char c)
 
 void arch_console_write(const char *bytes, size_t n)
 {
-	uint64_t start = rdtsc();
-
 	if (!present)
 		return;
 	for (size_t i = 0; i < n; i++) {
@@ -52,12 +49,6 @@ void arch_console_write(const char *bytes, size_t n)
 			serial_put('\r');
 		serial_put(bytes[i]);
 	}
-	write_ticks += rdtsc() - start;
-}
-
-uint64_t serial_ticks(void)
-{
-	return write_ticks;
 }
 
 int arch_console_read(void)

@@ -7,10 +7,5 @@
  */
 #pragma once
 
-#include "lib/types.h"
-
 /* Find out whether the port is there, and set it up.  Before the first print. */
 void serial_init(void);
-
-/* TSC ticks spent in arch_console_write() so far: start-up is measured without them. */
-uint64_t serial_ticks(void);

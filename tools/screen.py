@@ -1,0 +1,380 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""screen.py - drive keel as a person does, by keyboard and screen, and see that it answers.
+
+    tools/screen.py --iso keel.iso --kernel keel.elf    the tests; prints KTAP 1 and the totals
+    tools/screen.py --read DUMP.ppm                     the text of a screen dump
+
+Keys are sent to QEMU's keyboard, the screen is dumped as pixels and read back with the font that
+the kernel draws with (tools/font.py).  A VGA in text mode has its own font: there the characters
+are read from its memory.
+"""
+
+import argparse
+import fnmatch
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+
+import font
+import machine
+
+FONT = os.environ.get("GRUB_FONT", "/usr/share/grub/ascii.pf2")
+UNREADABLE = "\N{REPLACEMENT CHARACTER}"
+SCREEN_COLUMNS_MOST = 240  # drivers/screen.h: a wider screen has larger dots
+
+VGA_ADDRESS, VGA_COLUMNS, VGA_ROWS = 0xb8000, 80, 25
+
+PROMPT = "keel> "
+FIRST_LINE = "keel: a memory subsystem for x86-64"
+SCREEN_SECONDS = 15
+KEY_MS = 20  # how long a key is held
+KEYS = {" ": "spc", "\n": "ret", "-": "minus", "=": "equal", "/": "slash", ".": "dot",
+        ",": "comma", "*": "shift-8", "_": "shift-minus"}
+
+
+# ---- reading pixels ----
+
+class Picture:
+    """A screen dump: binary PPM, as QEMU writes it."""
+
+    HEADER = re.compile(rb"P6\s+(\d+)\s+(\d+)\s+255\s")
+
+    def __init__(self, data):
+        header = self.HEADER.match(data)
+        if not header:
+            raise machine.MachineError("not a binary PPM picture")
+        self.width, self.height = int(header[1]), int(header[2])
+        self._pixels = data[header.end():]
+        if len(self._pixels) < 3 * self.width * self.height:
+            raise machine.MachineError("the picture is cut off")
+
+    def lit(self, x, y):
+        """Whether the pixel is bright."""
+        at = 3 * (y * self.width + x)
+        return self._pixels[at + 1] >= 0x60
+
+
+def read_glyph(picture, left, top, scale):
+    """One cell as rows of dots, as in the font."""
+    rows = []
+    for y in range(top, top + font.HEIGHT * scale, scale):
+        dots = 0
+        for x in range(left, left + font.WIDTH * scale, scale):
+            dots = dots << 1 | picture.lit(x, y)
+        rows.append(dots)
+    return tuple(rows)
+
+
+def glyph_table(glyphs):
+    """Rows of dots -> character, inverse ones (the cursor) too."""
+    table = {}
+    for character, rows in glyphs.items():
+        table[tuple(rows)] = character
+        table[tuple(row ^ 0xff for row in rows)] = character
+    return table
+
+
+def scale_of(picture):
+    """The pixels that a dot is wide and high."""
+    return -(-picture.width // (SCREEN_COLUMNS_MOST * font.WIDTH))
+
+
+def read_picture(picture, glyphs):
+    """The lines of text in a picture, without blanks at their ends."""
+    table = glyph_table(glyphs)
+    scale = scale_of(picture)
+    width, height = font.WIDTH * scale, font.HEIGHT * scale
+    return ["".join(table.get(read_glyph(picture, column * width, row * height, scale), UNREADABLE)
+                    for column in range(picture.width // width)).rstrip()
+            for row in range(picture.height // height)]
+
+
+# ---- a machine with a screen and a keyboard ----
+
+class ScreenMachine(machine.Machine):
+    """QEMU with a VGA, a keyboard, and a serial port that may be missing ("none")."""
+
+    CONNECT_SECONDS = 10
+
+    def __init__(self, config, serial="stdio"):
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory(prefix="keel-screen.")
+        self._dump = os.path.join(self._folder.name, "dump.ppm")
+        self._triple_fault = machine.TripleFault()
+        self._glyphs = font.load(FONT)
+        self.columns = VGA_COLUMNS  # of what was looked at last
+        self._qmp = None
+        path = os.path.join(self._folder.name, "qmp")
+        command = machine.qemu_command(config, serial, self._triple_fault)
+        command += ["-vga", "std", "-qmp", f"unix:{path},server=on,wait=off"]
+        self._start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL, bufsize=0)
+        self._serial_in = self._child.stdout.fileno()
+        self._serial_out = self._child.stdin.fileno()
+        try:
+            self._connect(path)
+        except BaseException:
+            self.close()
+            raise
+
+    def _connect(self, path):
+        end = time.monotonic() + self.CONNECT_SECONDS
+        self._qmp = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                self._qmp.connect(path)
+                break
+            except OSError as refused:
+                if time.monotonic() > end or self._child.poll() is not None:
+                    raise self.error("QEMU opens no monitor") from refused
+                time.sleep(0.05)
+        self._qmp.settimeout(self.CONNECT_SECONDS)
+        self._answers = self._qmp.makefile("r", encoding="utf-8")
+        self._answers.readline()  # the greeting
+        self._execute("qmp_capabilities")
+
+    def _execute(self, what, **arguments):
+        request = {"execute": what, "arguments": arguments}
+        try:
+            self._qmp.sendall(json.dumps(request).encode() + b"\n")
+            for line in self._answers:
+                answer = json.loads(line)
+                if "return" in answer:
+                    return answer["return"]
+                if "error" in answer:
+                    raise self.error(f"{what}: {answer['error']['desc']}")
+        except OSError as gone:
+            raise self.error(f"QEMU's monitor is gone: {gone}") from gone
+        raise self.error(f"QEMU's monitor is gone: {self.how_it_ended()}")
+
+    def press(self, *names):
+        """Press keys, by QEMU's names for them."""
+        for name in names:
+            self._execute("human-monitor-command",
+                          **{"command-line": f"sendkey {name} {KEY_MS}"})
+            time.sleep(2 * KEY_MS / 1000)
+
+    def type(self, text):
+        """Type text; a newline is the Enter key."""
+        self.press(*(KEYS.get(c, f"shift-{c.lower()}" if c.isupper() else c) for c in text))
+
+    def send(self, data):
+        """Bytes for the serial port."""
+        os.write(self._serial_out, data)
+
+    def screen(self):
+        """The lines that the framebuffer shows."""
+        self._execute("screendump", filename=self._dump)
+        with open(self._dump, "rb") as file:
+            picture = Picture(file.read())
+        self.columns = picture.width // (font.WIDTH * scale_of(picture))
+        return read_picture(picture, self._glyphs)
+
+    def vga_text(self):
+        """The lines that a VGA in text mode shows."""
+        self.columns = VGA_COLUMNS
+        cells = VGA_COLUMNS * VGA_ROWS
+        answer = self._execute("human-monitor-command",
+                               **{"command-line": f"xp /{cells}hx {VGA_ADDRESS:#x}"})
+        values = [int(value, 16) for line in answer.splitlines()
+                  for value in line.partition(":")[2].split()]
+        text = "".join(chr(value & 0x7f) if value & 0x60 else " " for value in values)
+        return [text[at:at + VGA_COLUMNS].rstrip() for at in range(0, cells, VGA_COLUMNS)]
+
+    def wait_screen(self, wanted, look=None, seconds=SCREEN_SECONDS):
+        """Wait until wanted(lines) holds; returns the lines."""
+        look = look or self.screen
+        end = time.monotonic() + seconds
+        while True:
+            lines = look()
+            if wanted(lines):
+                return lines
+            if time.monotonic() > end:
+                shown = "\n".join(f"    > {line}" for line in lines if line)
+                raise self.error(f"the screen does not show what it should; it shows\n{shown}")
+            self.read(0.2)  # or QEMU would block on its serial port
+
+    def close(self):
+        super().close()
+        for stream in (self._child.stdin, self._child.stdout):
+            stream.close()
+        if self._qmp is not None:
+            self._qmp.close()
+        self._triple_fault.close()
+        self._folder.cleanup()
+
+
+def at_prompt(*before):
+    """A condition: the last line is an empty prompt, and each of the lines is there."""
+
+    def holds(lines):
+        text = [line for line in lines if line]
+        return bool(text) and text[-1] == PROMPT.rstrip() and all(
+            any(wanted in line for line in text) for wanted in before)
+
+    return holds
+
+
+def last_line_is(text):
+    """A condition on the line with the cursor."""
+    return lambda lines: [line for line in lines if line][-1:] == [text]
+
+
+# ---- the tests: each takes the images and raises MachineError ----
+
+def same_as_serial(running, look):
+    """The screen shows the end of what the serial line said, after it scrolled."""
+    for _ in range(3):
+        running.command("regions")
+        running.command("help")
+    lines = running.wait_screen(at_prompt(), look)
+    wanted, columns = [], running.columns
+    for line in running.text.split("\n"):
+        wanted += [line[at:at + columns].rstrip() for at in range(0, max(len(line), 1), columns)]
+    wanted = wanted[-len(lines):]
+    for shown, said in zip(lines, wanted):
+        if shown != said:
+            raise running.error(f"the screen shows\n    > {shown}\nwhere the serial line said\n"
+                                f"    > {said}")
+
+
+def bios_screen_shows_what_the_serial_line_says(images):
+    """Framebuffer by VBE; scrolling."""
+    with ScreenMachine(machine.Config(iso=images.iso)) as running:
+        running.wait_prompt()
+        running.wait_screen(at_prompt(FIRST_LINE))
+        same_as_serial(running, running.screen)
+
+
+def bios_keyboard_edits_and_recalls(images):
+    """Arrows, Home, Delete, history, Shift, Ctrl-C and Ctrl-L at the keyboard."""
+    with ScreenMachine(machine.Config(iso=images.iso)) as running:
+        running.wait_prompt()
+        running.type("xhlp")
+        running.press("left", "left", "e", "home", "delete", "end")
+        running.wait_screen(last_line_is(PROMPT + "help"))
+        running.press("ret")
+        running.wait_screen(at_prompt("this list"))
+        running.type("Foo")
+        running.wait_screen(last_line_is(PROMPT + "Foo"))
+        running.press("ctrl-c", "up")
+        running.wait_screen(last_line_is(PROMPT + "help"))
+        running.press("ctrl-l")
+        running.wait_screen(lambda lines: lines[0] == PROMPT + "help" and not any(lines[1:]))
+
+
+def uefi_without_a_serial_port_is_usable(images):
+    """All there is is a framebuffer and a keyboard."""
+    config = machine.Config(iso=images.iso, firmware="uefi")
+    with ScreenMachine(config, serial="none") as running:
+        running.wait_screen(at_prompt(FIRST_LINE, "UEFI"), seconds=machine.BOOT_SECONDS)
+        running.type("frames\n")
+        running.wait_screen(at_prompt("difference 0"))
+
+
+def vga_text_serves_where_there_is_no_framebuffer(images):
+    """PVH brings none, but the BIOS left a VGA in text mode."""
+    with ScreenMachine(machine.Config(kernel=images.kernel)) as running:
+        running.wait_prompt()
+        running.wait_screen(at_prompt(FIRST_LINE), running.vga_text)
+        running.type("help\n")
+        running.wait_prompt(SCREEN_SECONDS)
+        same_as_serial(running, running.vga_text)
+
+
+def no_keyboard_controller_is_survived(images):
+    """The FADT says so, and the ports read all ones."""
+    config = machine.Config(kernel=images.kernel, extra=("-machine", "i8042=off"))
+    with ScreenMachine(config) as running:
+        running.wait_prompt()
+        if "keyboard" in running.command("log"):
+            raise running.error("a keyboard that is not there was looked for")
+
+
+def serial_line_edits_and_logs(images):
+    """The same editing by the escape sequences of a terminal, and `log`."""
+    with ScreenMachine(machine.Config(kernel=images.kernel)) as running:
+        running.wait_prompt()
+        running.send(b"xhlp\x1b[D\x1b[De\x1b[H\x1b[3~\x1b[F")
+        if "this list" not in running.command(""):
+            raise running.error("the edited line was not 'help'")
+        running.send(b"rubbish\x03")
+        running.wait_prompt(SCREEN_SECONDS)
+        running.send(b"\x1b[A")
+        if "this list" not in running.command(""):
+            raise running.error("the arrow up did not bring 'help' back")
+        if FIRST_LINE not in running.command("log"):
+            raise running.error("the log does not hold the first line")
+        answer = running.command("log 2")
+        if answer.splitlines() != ["| keel> log", "| keel> log 2"]:
+            raise running.error("`log 2` does not show the last two lines")
+
+
+TESTS = (
+    bios_screen_shows_what_the_serial_line_says,
+    bios_keyboard_edits_and_recalls,
+    uefi_without_a_serial_port_is_usable,
+    vga_text_serves_where_there_is_no_framebuffer,
+    no_keyboard_controller_is_survived,
+    serial_line_edits_and_logs,
+)
+
+
+def run_tests(options):
+    """Run them one after the other; returns the exit status."""
+    tests = [test for test in TESTS if fnmatch.fnmatch(test.__name__, options.only)]
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    print(f"KTAP version 1\n1..{len(tests)}", flush=True)
+    for number, test in enumerate(tests, 1):
+        start, notes = time.monotonic(), []
+        try:
+            test(options)
+            result, line = "passed", f"ok {number} {test.__name__}"
+        except machine.Missing as missing:
+            result, line = "skipped", f"ok {number} {test.__name__} # SKIP not installed: {missing}"
+        except (machine.ConfigError, machine.MachineError) as error:
+            result, line, notes = "failed", f"not ok {number} {test.__name__}", str(error).split("\n")
+        counts[result] += 1
+        for note in [*notes, f"{time.monotonic() - start:.1f} s"]:
+            print(f"# {note}")
+        print(line, flush=True)
+    print(", ".join(f"{count} {what}" for what, count in counts.items()))
+    return 0 if tests and not counts["failed"] else 1
+
+
+def parse_arguments():
+    """The options."""
+    parser = argparse.ArgumentParser(description="Test screen and keyboard in QEMU.")
+    parser.add_argument("--iso", default="build/keel.iso")
+    parser.add_argument("--kernel", default="build/keel.elf")
+    parser.add_argument("--only", default="*", help="tests, by glob")
+    parser.add_argument("--read", metavar="PPM", help="print the text of a screen dump instead")
+    return parser.parse_args()
+
+
+def main():
+    """Tests, or the text of one dump."""
+    machine.end_politely()
+    options = parse_arguments()
+    if not options.read:
+        return run_tests(options)
+    try:
+        with open(options.read, "rb") as file:
+            lines = read_picture(Picture(file.read()), font.load(FONT))
+    except (OSError, font.FontError, machine.MachineError) as error:
+        print(f"screen.py: {options.read}: {error}", file=sys.stderr)
+        return 1
+    print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
