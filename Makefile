@@ -37,7 +37,7 @@ probe = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null &&
 
 # ---------------------------------------------------------------- sources
 PORTABLE := $(sort $(filter-out boot/main.c,$(wildcard lib/*.c boot/*.c mm/*.c iommu/*.c dma/*.c \
-	drivers/*.c)))
+	drivers/*.c))) build/font.c
 ARCH_C   := $(sort $(wildcard arch/x86_64/*.c))
 ARCH_S   := $(sort $(wildcard arch/x86_64/*.S)) boot/boot.S
 HOST_C   := $(sort $(wildcard arch/host/*.c))
@@ -58,7 +58,8 @@ COMMON := -std=gnu2x -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86
 	-fno-common -fno-strict-aliasing -fno-delete-null-pointer-checks \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
 DEBUG_release :=
-DEBUG_debug := -DKEEL_DEBUG
+# no sibling calls: a backtrace shows every caller
+DEBUG_debug := -DKEEL_DEBUG -fno-optimize-sibling-calls
 TRAP_debug := $(if $(findstring clang,$(CC)),-fsanitize=undefined -fsanitize-trap=all,\
 	-fsanitize=undefined -fsanitize-undefined-trap-on-error) -fno-sanitize=alignment
 KFLAGS := $(COMMON) -Iarch/x86_64 -O2 -ffreestanding -mno-red-zone -mcmodel=kernel \
@@ -84,9 +85,27 @@ iso: build/keel.iso ## build/keel.iso: BIOS and UEFI, CD and USB
 build/keel.elf: $(K)/keel.elf FORCE
 	@cmp -s $< $@ || cp $< $@
 
-$(K)/keel.elf: $(KOBJS) linker.ld
-	$(call say,LD,$@)ld -nostdlib -static --build-id=none -z max-page-size=4096 -z noexecstack \
-		--no-warn-rwx-segments -T linker.ld $(KOBJS) -o $@
+# Two links: the names and addresses of the first go into the second, behind all else, so that
+# nothing that has a name moves.
+LINK = ld -nostdlib -static --build-id=none -z max-page-size=4096 -z noexecstack \
+	--compress-debug-sections=zlib --no-warn-rwx-segments -T linker.ld $(KOBJS)
+
+$(K)/keel.elf: $(K)/first.elf $(K)/symbols.o
+	$(call say,LD,$@)$(LINK) $(K)/symbols.o -o $@
+	@tools/symbols.py --check $< $@
+
+$(K)/first.elf: $(KOBJS) $(K)/no-symbols.o linker.ld
+	$(call say,LD,$@)$(LINK) $(K)/no-symbols.o -o $@
+
+$(K)/no-symbols.asm: tools/symbols.py
+	@mkdir -p $(@D)
+	@tools/symbols.py > $@
+
+$(K)/symbols.asm: $(K)/first.elf tools/symbols.py
+	@tools/symbols.py $< > $@
+
+$(K)/symbols.o $(K)/no-symbols.o: %.o: %.asm | setup-build
+	$(call say,NASM,$@)nasm -f elf64 -Werror $< -o $@
 
 $(K)/%.o: %.c $(K)/flags | setup-build
 	@mkdir -p $(@D)
@@ -103,6 +122,12 @@ $(K)/%.S.o: %.S $(K)/layout.inc | setup-build
 $(K)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(KFLAGS)' | cmp -s - $@ || echo '$(CC) $(KFLAGS)' > $@
+
+# The shapes of characters come from a font of GRUB's package; the sources hold none.
+GRUB_FONT ?= /usr/share/grub/ascii.pf2
+build/font.c: tools/font.py | setup-build
+	@mkdir -p $(@D)
+	$(call say,FONT,$@)tools/font.py $(GRUB_FONT) $@
 
 # An image for each command line; the one of CMDLINE is build/keel.iso.
 build/keel.iso: build/keel.elf build/cmdline tools/iso.sh | setup-build setup-run
@@ -194,7 +219,13 @@ test-kernel: build/ktest.iso | setup-run ## in-kernel tests from the ISO: MACHIN
 	$(Q)tools/ktest.py --iso build/ktest.iso --machine $(MACHINE) --firmware $(FIRMWARE) \
 		--mem $(MEM) --smp $(SMP) --log build/ktest.log $(KTEST_FLAGS)
 
-test: $(H_asan)/keel-test build/ktest.iso build/host/keel | setup-build setup-run setup-test ## all tests, then their sum
+test-screen: build/keel.iso build/keel.elf | setup-run ## screen and keyboard of QEMU, and the monitor
+	$(Q)tools/screen.py --iso build/keel.iso --kernel build/keel.elf
+
+crashes: build/keel.elf | setup-run ## each kind of crash, and whether it is explained: T=GLOB
+	$(Q)tools/crashes.py --kernel build/keel.elf --only '$(T)'
+
+test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup-build setup-run setup-test ## all tests, then their sum
 	@mkdir -p build/logs
 	@echo '# host tests, ASan and UBSan'
 	@$(H_asan)/keel-test '$(T)' > build/logs/host.log 2>&1 || true
@@ -205,7 +236,16 @@ test: $(H_asan)/keel-test build/ktest.iso build/host/keel | setup-build setup-ru
 	@if [ '$(T)' = '*' ]; then tests/tools/run.sh > build/logs/tools.log 2>&1; \
 		else echo '0 passed, 0 failed, 0 skipped' > build/logs/tools.log; fi; \
 		grep -E '^not ok' -B 4 build/logs/tools.log; tail -n 1 build/logs/tools.log
-	@tools/totals.py build/logs/host.log build/logs/kernel.log build/logs/tools.log
+	@echo '# screen and keyboard'
+	@if [ '$(T)' = '*' ]; then tools/screen.py > build/logs/screen.log 2>&1; \
+		else echo '0 passed, 0 failed, 0 skipped' > build/logs/screen.log; fi; \
+		grep '^not ok' build/logs/screen.log; tail -n 1 build/logs/screen.log
+	@echo '# crashes, each explained'
+	@if [ '$(T)' = '*' ]; then tools/crashes.py --kernel build/keel.elf > build/logs/crashes.log; \
+		else echo '0 passed, 0 failed, 0 skipped' > build/logs/crashes.log; fi; \
+		grep -E '^not ok|^#' build/logs/crashes.log; tail -n 1 build/logs/crashes.log
+	@tools/totals.py build/logs/host.log build/logs/kernel.log build/logs/tools.log \
+		build/logs/screen.log build/logs/crashes.log
 
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list
 	$(Q)tools/shows.py --iso build/keel.iso $(if $(ONLY),--only $(ONLY))
@@ -224,6 +264,9 @@ build/fuzz/%: tests/fuzz/%.c $(PORTABLE) $(HOST_C) | setup-fuzz
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)clang-14 $(filter-out -MMD -MP -Werror -Wlogical-op -Wduplicated%,$(HFLAGS)) \
 		-w -O1 -fsanitize=fuzzer,address,undefined $(filter %.c,$^) -o $@
+
+flash: build/keel.iso ## write the ISO to a USB stick and read it back: DEV=/dev/sdX
+	$(Q)tools/flash.sh build/keel.iso '$(DEV)'
 
 # ---------------------------------------------------------------- checks
 format: | setup-check ## rewrite the sources as .clang-format says
@@ -256,6 +299,6 @@ help: ## this list
 clean: ## remove build/
 	$(Q)rm -rf build
 
-.PHONY: all kernel iso host run debug gdb test test-host test-tsan test-kernel shows bench fuzz \
-	format layers seam check prove mutate fresh help clean FORCE
+.PHONY: all kernel iso host run debug gdb crashes test test-host test-tsan test-kernel shows bench \
+	fuzz test-screen flash format layers seam check prove mutate fresh help clean FORCE
 FORCE:

@@ -89,10 +89,29 @@ static bool set_panic(struct cmdline *c, const char *value)
 	return true;
 }
 
+static bool set_slub_debug(struct cmdline *c, const char *value)
+{
+	c->has_slub_debug = true;
+	return str_copy(c->slub_debug, value, sizeof(c->slub_debug));
+}
+
+static bool set_page_owner(struct cmdline *c, const char *value)
+{
+	c->page_owner = strcmp(value, "on") == 0;
+	return c->page_owner || strcmp(value, "off") == 0;
+}
+
 static const struct option options[] = {
-	{ "no5lvl", NULL },         { "mem", set_mem },     { "memmap", set_memmap },
-	{ "ktest", set_ktest },     { "panic", set_panic }, { "maxcpus", NULL },
-	{ "monitor", set_monitor }, { "nosmp", NULL },
+	{ "no5lvl", NULL },
+	{ "mem", set_mem },
+	{ "memmap", set_memmap },
+	{ "ktest", set_ktest },
+	{ "panic", set_panic },
+	{ "maxcpus", NULL },
+	{ "monitor", set_monitor },
+	{ "nosmp", NULL },
+	{ "slub_debug", set_slub_debug },
+	{ "page_owner", set_page_owner },
 };
 
 static void set_option(struct cmdline *c, const char *key, const char *value)

@@ -8,6 +8,8 @@
  *   ktest=GLOBS       run the in-kernel tests that match, then exit with their result
  *   monitor=C,C       run monitor commands before the prompt (`+` stands for a space)
  *   panic=SECONDS     restart that long after a panic; 0 or absent: stay
+ *   slub_debug[=PZU]  poison, red zones, owners in the heap; without a value all of them
+ *   page_owner=on     owners in the heap
  *   maxcpus=N nosmp   one CPU is what there is so far
  *
  * A value in double quotes may hold spaces.  Unknown keys are warned about.  Pure.
@@ -19,12 +21,14 @@
 enum {
 	CMDLINE_TEXT_BYTES = 256,
 	CMDLINE_MEMMAP_MOST = 32,
+	CMDLINE_LETTERS = 16,
 };
 
 struct cmdline {
 	uint64_t mem_limit; /* bytes; UINT64_MAX: none */
 	unsigned panic_seconds;
-	bool has_ktest;
+	bool has_ktest, has_slub_debug, page_owner;
+	char slub_debug[CMDLINE_LETTERS]; /* as given; "": all */
 	char ktest[CMDLINE_TEXT_BYTES];
 	char monitor[CMDLINE_TEXT_BYTES];
 	struct region memmap[CMDLINE_MEMMAP_MOST];

@@ -7,9 +7,12 @@
  */
 #include "arch/arch.h"
 #include "arch/x86_64/apic.h"
+#include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/boot_table.h"
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/exit.h"
+#include "arch/x86_64/fault.h"
+#include "arch/x86_64/keyboard.h"
 #include "arch/x86_64/serial.h"
 #include "arch/x86_64/stacks.h"
 #include "arch/x86_64/translate.h"
@@ -18,20 +21,27 @@
 #include "boot/cmdline.h"
 #include "boot/multiboot2.h"
 #include "boot/pvh.h"
+#include "drivers/console.h"
 #include "drivers/monitor.h"
+#include "drivers/vga_text.h"
 #include "lib/bits.h"
 #include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "lib/string.h"
+#include "lib/symbols.h"
 #include "mm/boot_alloc.h"
+#include "mm/fault_report.h"
+#include "mm/heap.h"
+#include "mm/heap_debug.h"
 #include "mm/kspace.h"
 #include "mm/report.h"
 #include "mm/regions.h"
 
 enum {
 	ACPI_TABLES_MOST = 128,
-	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 2, /* and the kernel, the arena */
+	/* and the kernel, the arena, VGA text */
+	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 3,
 	TIMER_PERIOD_US = 10000,
 	HPET_BYTES = 1024,
 	KERNEL_STACK_BYTES = 64 * 1024,
@@ -43,6 +53,7 @@ enum {
 
 extern const uint8_t kernel_image_start[], kernel_image_end[];
 extern const uint8_t text_start[], text_end[], rodata_start[], rodata_end[], data_start[];
+extern const uint8_t symbols_start[], symbols_end[];
 void kernel_main(uint32_t protocol, uint64_t info_address);
 
 static struct boot_info boot_info;
@@ -51,26 +62,47 @@ static struct acpi_table acpi_tables[ACPI_TABLES_MOST];
 static struct acpi acpi = { .table = acpi_tables, .room = ACPI_TABLES_MOST };
 static struct region *regions;
 static size_t region_count;
+static struct prange screen; /* its memory; length 0: there is none */
 static struct {
 	uint64_t entered, ready; /* TSC at kernel_main() and when frames could be had */
-	uint64_t console;        /* of the ticks between them, those that COM1 took */
+	uint64_t console;        /* of the ticks between them, those that output took */
 } stamps;
 
 /* ---- console and the end ---- */
 
-static void console_write(struct print_sink *sink, const char *bytes, size_t n)
+static void halt_for_ever(void) __noreturn;
+static void halt_for_ever(void)
 {
-	(void)sink;
-	arch_console_write(bytes, n);
+	for (;;)
+		halt();
 }
 
-static struct print_sink console = { console_write };
+static bool panicking; /* from the message of a panic to the prompt or the end */
 
+static void panic_monitor(void *arg)
+{
+	(void)arg;
+	panicking = false;
+	fault_settled();
+	monitor_run("");
+}
+
+/* The prompt after a panic is on the boot stack, which nobody needs any more, whatever became of
+ * the stack that panicked; a panic from there begins it anew.  Interrupts stay off. */
 static void on_panic(const char *message)
 {
+	static const char nested[] = "\nkeel: panic: within a panic; halted\n";
 	uint64_t start = arch_ticks();
 
 	(void)message;
+	interrupts_off();
+	if (!panicking) {
+		panicking = true;
+		backtrace_print_panic();
+	} else if (!options.has_ktest) {
+		arch_console_write(nested, sizeof(nested) - 1); /* print() may be what panics */
+		halt_for_ever();
+	}
 	if (options.has_ktest)
 		arch_exit(ARCH_EXIT_FAIL);
 	if (options.panic_seconds != 0) {
@@ -78,9 +110,7 @@ static void on_panic(const char *message)
 			arch_relax();
 		arch_exit(ARCH_EXIT_REBOOT);
 	}
-	interrupts_off();
-	for (;;)
-		halt();
+	run_on_stack(boot_stacks.boot + sizeof(boot_stacks.boot), panic_monitor, NULL);
 }
 
 static void cannot_run(const char *why, const char *detail) __noreturn;
@@ -160,6 +190,32 @@ static void read_boot_info(uint32_t protocol, uint64_t address, struct boot_aren
 	cmdline_apply_memory(&options, &boot_info);
 }
 
+static bool somebody_calls_it_memory(struct prange p)
+{
+	for (size_t i = 0; i < boot_info.source_count; i++) {
+		const struct region *r = &boot_info.sources[i];
+
+		if (r->start < p.start.raw + p.len && r->end > p.start.raw &&
+		    r->type != REGION_FRAMEBUFFER && r->type != REGION_RESERVED)
+			return true;
+	}
+	return false;
+}
+
+/* Through the boot table where that reaches, so that what goes wrong early can be read. */
+static void show_screen(void)
+{
+	struct boot_framebuffer b = boot_info.framebuffer;
+
+	if (b.address == 0 && !boot_info.has_efi_map) {
+		b = vga_text_standard();
+		add_source(b.address, b.address + b.pitch * b.height, REGION_FRAMEBUFFER);
+	}
+	if (console_find_screen(&b, &screen) == OK && /* else it has said why */
+	    screen.start.raw + screen.len <= GIB(BOOT_MAP_GIB) && !somebody_calls_it_memory(screen))
+		console_show_screen(arch_direct(screen.start));
+}
+
 static void read_acpi(void)
 {
 	const uint8_t *rsdp = boot_info.rsdp;
@@ -237,7 +293,7 @@ static void start_frames(void)
 	section_open(boot_alloc_retire());
 	frame_cache_open();
 	stamps.ready = rdtsc();
-	stamps.console = serial_ticks();
+	stamps.console = console_ticks();
 }
 
 #ifdef KEEL_TESTS
@@ -284,11 +340,10 @@ static void build_kernel_space(void)
 		.image_offset = KERNEL_VMA,
 	};
 	const struct kspace_section sections[] = {
-		{ (vaddr_t)kernel_image_start, (vaddr_t)text_start, PROP_READ | PROP_WRITE,
-		  "boot part" },
 		{ (vaddr_t)text_start, page_end(text_end), PROP_READ | PROP_EXECUTE, "text" },
 		{ (vaddr_t)rodata_start, page_end(rodata_end), PROP_READ, "read-only data" },
-		{ (vaddr_t)data_start, (vaddr_t)kernel_image_end, PROP_READ | PROP_WRITE, "data" },
+		{ (vaddr_t)data_start, (vaddr_t)symbols_start, PROP_READ | PROP_WRITE, "data" },
+		{ (vaddr_t)symbols_start, (vaddr_t)kernel_image_end, PROP_READ, "symbols" },
 	};
 	err_t err = kspace_build(&layout, sections, ARRAY_SIZE(sections), regions, region_count);
 
@@ -298,10 +353,27 @@ static void build_kernel_space(void)
 		cannot_run("no memory for the kernel's address space", "");
 	look_at_boot_table();
 	translate_init();
+	console_hide_screen();
 	kspace_activate();
-	trap_set_describer(kspace_describe);
+	fault_set_explainer(fault_report);
 	if (section_adopt(boot_table_frames()) != OK)
 		warn("the boot page table's frames cannot be given back");
+}
+
+static void start_heap(void)
+{
+	unsigned flags = options.page_owner ? HEAP_DEBUG_OWNER : 0, more = HEAP_DEBUG_ALL;
+
+	if (heap_init(1) != OK)
+		cannot_run("no memory for the heap", "");
+	if (options.has_slub_debug && options.slub_debug[0] != '\0' &&
+	    !heap_debug_parse(options.slub_debug, &more))
+		warn("command line: slub_debug=%s has no letter that means anything",
+		     options.slub_debug);
+	else if (options.has_slub_debug)
+		flags |= more;
+	if (flags != 0)
+		heap_set_debug(flags);
 }
 
 /* Uncached registers of `len` bytes, or NULL with a line. */
@@ -313,6 +385,20 @@ static void *map_registers(uint64_t pa, size_t len, const char *what)
 	if (err != OK && pa != 0)
 		warn("%s at %#lx cannot be mapped: %s", what, pa, err_name(err));
 	return p;
+}
+
+static void map_screen(void)
+{
+	void *p = NULL;
+	err_t err;
+
+	if (screen.len == 0)
+		return;
+	err = kspace_map_mmio(screen.start, screen.len, MEM_WRITE_COMBINING, &p);
+	if (err == OK)
+		console_show_screen(p);
+	else
+		warn("no screen: %#lx cannot be mapped: %s", screen.start.raw, err_name(err));
 }
 
 /* ---- clocks ---- */
@@ -351,6 +437,15 @@ static void start_timer(void)
 	interrupts_on();
 }
 
+static void start_keyboard(void)
+{
+	const struct acpi_table *t = acpi_find(&acpi, ACPI_FADT);
+	struct acpi_fadt fadt;
+
+	if (t == NULL || acpi_fadt_read(t, &fadt) != OK || fadt.i8042)
+		keyboard_init();
+}
+
 /* ---- the first screen ---- */
 
 static void report(void)
@@ -382,6 +477,7 @@ static void start_on_kernel_stack(void *arg)
 	(void)arg;
 	start_clock();
 	start_timer();
+	start_keyboard();
 	report();
 	run_tests();
 	monitor_run(options.monitor);
@@ -394,15 +490,21 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 
 	stamps.entered = rdtsc();
 	serial_init();
-	print_set_sink(&console);
+	console_init();
 	panic_set_handler(on_panic);
 	trap_init();
 	print("\nkeel: a memory subsystem for x86-64\n");
+	if (symbols_use(symbols_start, (size_t)(symbols_end - symbols_start),
+			(vaddr_t)symbols_start) != OK)
+		warn("the table of symbols is damaged: addresses will have no names");
 	read_boot_info(protocol, info_address, &arena);
+	show_screen();
 	read_acpi();
 	make_regions(&arena);
 	start_frames();
 	build_kernel_space();
+	map_screen();
+	start_heap();
 	stack = kspace_stack_alloc(KERNEL_STACK_BYTES);
 	if (stack == NULL)
 		cannot_run("no memory for a stack", "");

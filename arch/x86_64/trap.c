@@ -2,10 +2,11 @@
 #include "arch/x86_64/trap.h"
 
 #include "arch/arch.h"
+#include "arch/x86_64/fault.h"
+#include "arch/x86_64/machine_check.h"
 #include "arch/x86_64/stacks.h"
 #include "lib/panic.h"
 #include "lib/print.h"
-#include "lib/string.h"
 
 enum {
 	SEG_CODE = 1 << 3,
@@ -17,7 +18,6 @@ enum {
 	IST_NMI = 2,
 	IST_MACHINE_CHECK = 3,
 
-	PLACE_BYTES = 96,
 	GATE_INTERRUPT = 0x8e, /* present, DPL 0, 64-bit interrupt gate: SDM 3A 6.14.1 */
 	TSS_AVAILABLE = 0x89,  /* present, 64-bit TSS: SDM 3A 7.2.3 */
 };
@@ -55,43 +55,7 @@ static struct gate idt[TRAP_VECTORS] __aligned(16);
 static uint64_t gdt[GDT_ENTRIES];
 static struct tss tss;
 static void (*handlers[TRAP_VECTORS])(struct trap_frame *frame);
-static void (*describer)(vaddr_t va, char *text, size_t size);
 static bool (*trap_filter)(struct trap_frame *frame, uint64_t cr2);
-
-static const char *const exception_names[TRAP_EXCEPTIONS] = {
-	"divide error",
-	"debug",
-	"NMI",
-	"breakpoint",
-	"overflow",
-	"BOUND range exceeded",
-	"invalid opcode",
-	"device not available",
-	"double fault",
-	"coprocessor segment overrun",
-	"invalid TSS",
-	"segment not present",
-	"stack-segment fault",
-	"general protection",
-	"page fault",
-	"reserved (15)",
-	"x87 floating-point error",
-	"alignment check",
-	"machine check",
-	"SIMD floating-point error",
-	"virtualization",
-	"control protection",
-	"reserved (22)",
-	"reserved (23)",
-	"reserved (24)",
-	"reserved (25)",
-	"reserved (26)",
-	"reserved (27)",
-	"hypervisor injection",
-	"VMM communication",
-	"security",
-	"reserved (31)",
-};
 
 static void tss_set_ist(unsigned ist, const uint8_t *stack, size_t bytes)
 {
@@ -163,6 +127,7 @@ void trap_init(void)
 		};
 	}
 	load_tables();
+	machine_check_enable();
 }
 
 void trap_set_handler(unsigned vector, void (*handler)(struct trap_frame *frame))
@@ -171,52 +136,20 @@ void trap_set_handler(unsigned vector, void (*handler)(struct trap_frame *frame)
 	handlers[vector] = handler;
 }
 
-void trap_set_describer(void (*describe)(vaddr_t va, char *text, size_t size))
-{
-	describer = describe;
-}
-
 void trap_set_filter(bool (*filter)(struct trap_frame *frame, uint64_t cr2))
 {
 	trap_filter = filter;
 }
 
-static void print_frame(const struct trap_frame *f)
+bool trap_filtered(struct trap_frame *frame, uint64_t cr2)
 {
-	print("  rip %016lx  rsp %016lx  rflags %08lx\n", f->rip, f->rsp, f->rflags);
-	print("  rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
-	print("  rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx\n", f->rsi, f->rdi, f->rbp, f->r8);
-	print("  r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx\n", f->r9, f->r10, f->r11, f->r12);
-	print("  r13 %016lx  r14 %016lx  r15 %016lx\n", f->r13, f->r14, f->r15);
-}
-
-static void exception(struct trap_frame *f)
-{
-	uint64_t cr2 = read_cr2();
-	const char *stack = stack_guard_name(cr2);
-	char place[PLACE_BYTES] = "?";
-
-	if (trap_filter != NULL && trap_filter(f, cr2))
-		return;
-	print("\nkeel: exception %lu: %s, error code %#lx, rip %#lx, cr2 %#lx\n", f->vector,
-	      exception_names[f->vector], f->error, f->rip, cr2);
-	print_frame(f);
-	if (f->vector != VECTOR_DOUBLE_FAULT && f->vector != VECTOR_PAGE_FAULT)
-		panic("%s at rip %#lx", exception_names[f->vector], f->rip);
-	if (describer != NULL)
-		describer(cr2, place, sizeof(place));
-	if (stack != NULL)
-		panic("stack overflow: %#lx lies in the guard page below the %s stack", cr2, stack);
-	if (str_glob("guard page below a stack*", place))
-		panic("stack overflow: %#lx lies in the %s", cr2, place);
-	print("keel: %#lx is in: %s\n", cr2, place);
-	panic("%s at rip %#lx", exception_names[f->vector], f->rip);
+	return trap_filter != NULL && trap_filter(frame, cr2);
 }
 
 void trap_enter(struct trap_frame *frame)
 {
 	if (frame->vector < TRAP_EXCEPTIONS)
-		exception(frame);
+		fault_enter(frame);
 	else if (handlers[frame->vector] != NULL)
 		handlers[frame->vector](frame);
 	else

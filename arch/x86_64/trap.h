@@ -5,7 +5,7 @@
  * trap_init() installs GDT, TSS and an IDT in which every vector has an entry.  Double
  * fault, NMI and machine check run on stacks of their own (IST); page faults do not, so that
  * an overflowing stack becomes a double fault whose CR2 lies in a guard page, and is named as
- * one.  An exception prints its name, error code, RIP and CR2 and stops.
+ * one.  What an exception says and does: arch/x86_64/fault.h.
  *
  * Sources: SDM 3A 6.12-6.15 (IDT, exceptions), 7.7 (TSS in 64-bit mode).
  */
@@ -18,9 +18,13 @@ enum {
 	TRAP_ENTRY_BYTES = 16,
 	TRAP_EXCEPTIONS = 32,
 
+	VECTOR_DIVIDE_ERROR = 0,
 	VECTOR_NMI = 2,
 	VECTOR_BREAKPOINT = 3,
+	VECTOR_INVALID_OPCODE = 6,
 	VECTOR_DOUBLE_FAULT = 8,
+	VECTOR_STACK_SEGMENT = 12,
+	VECTOR_GENERAL_PROTECTION = 13,
 	VECTOR_PAGE_FAULT = 14,
 	VECTOR_MACHINE_CHECK = 18,
 
@@ -47,9 +51,8 @@ void trap_set_handler(unsigned vector, void (*handler)(struct trap_frame *frame)
 /* Called by trap.S only. */
 void trap_enter(struct trap_frame *frame);
 
-/* Who can say in words what an address belongs to; until set, nobody. */
-void trap_set_describer(void (*describe)(vaddr_t va, char *text, size_t size));
-
 /* Let the test suite see an exception instead of stopping: returns true when it dealt with it
  * (and changed the frame so that execution can go on).  NULL: none. */
 void trap_set_filter(bool (*filter)(struct trap_frame *frame, uint64_t cr2));
+/* Whether the filter dealt with it; for fault.c. */
+bool trap_filtered(struct trap_frame *frame, uint64_t cr2);

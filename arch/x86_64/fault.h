@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fault.h - what an exception says before the kernel stops.
+ *
+ * In this order: an instruction of the exception table goes on; the test suite's filter may take
+ * the exception; an NMI warns and goes on; all else is explained (what was accessed, the walk, the
+ * owner, the likely cause, registers), leaves its backtrace behind, and panics.
+ *
+ * An exception within the explanation of another is a panic without one; a third within that
+ * ends in one line and a halt.  Nothing here allocates or takes a lock.
+ *
+ * Sources: SDM 3A 6.15 (exceptions), 4.7 (page-fault error code).
+ */
+#pragma once
+
+#include "arch/fault.h"
+
+struct trap_frame;
+
+/* Called by trap.c for vectors below 32. */
+void fault_enter(struct trap_frame *frame);
+
+/* Who puts an access that was refused into words: prints lines, and leaves a short form in
+ * `summary`.  Until set, the bare facts are printed. */
+void fault_set_explainer(void (*explain)(const struct fault *f, char *summary, size_t size));
+
+/* A panic has been dealt with and the kernel goes on (the monitor): the next one is a first. */
+void fault_settled(void);

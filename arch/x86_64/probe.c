@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "arch/x86_64/probe.h"
+
+#include "arch/arch.h"
+
+extern const struct exception_entry __start_exception_table[], __stop_exception_table[];
+
+bool probe_resume(vaddr_t ip, vaddr_t *resume)
+{
+	for (const struct exception_entry *e = __start_exception_table; e < __stop_exception_table;
+	     e++) {
+		if (e->fault == ip) {
+			*resume = e->resume;
+			return true;
+		}
+	}
+	return false;
+}
+
+err_t arch_probe_read64(vaddr_t va, uint64_t *out)
+{
+	uint32_t faulted = 1;
+	uint64_t value = 0;
+
+	__asm__ volatile("1: movq (%2), %1\n\t"
+			 "xorl %0, %0\n\t"
+			 "2:\n\t" EXCEPTION_ENTRY(1b, 2b)
+			 : "+&r"(faulted), "+&r"(value)
+			 : "r"(va)
+			 : "memory", "cc");
+	if (faulted != 0)
+		return ERR_BAD_RANGE;
+	*out = value;
+	return OK;
+}
+
+err_t probe_rdmsr(uint32_t msr, uint64_t *out)
+{
+	uint32_t faulted = 1, low = 0, high = 0;
+
+	__asm__ volatile("1: rdmsr\n\t"
+			 "xorl %0, %0\n\t"
+			 "2:\n\t" EXCEPTION_ENTRY(1b, 2b)
+			 : "+&r"(faulted), "+&a"(low), "+&d"(high)
+			 : "c"(msr)
+			 : "memory", "cc");
+	if (faulted != 0)
+		return ERR_NOT_FOUND;
+	*out = (uint64_t)high << 32 | low;
+	return OK;
+}
+
+err_t probe_wrmsr(uint32_t msr, uint64_t value)
+{
+	uint32_t faulted = 1;
+
+	__asm__ volatile("1: wrmsr\n\t"
+			 "xorl %0, %0\n\t"
+			 "2:\n\t" EXCEPTION_ENTRY(1b, 2b)
+			 : "+&r"(faulted)
+			 : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+			 : "memory", "cc");
+	return faulted != 0 ? ERR_NOT_FOUND : OK;
+}

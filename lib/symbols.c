@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "lib/symbols.h"
+
+#include "lib/print.h"
+#include "lib/string.h"
+
+static const struct symbols_head *head;
+static const char *names;
+static vaddr_t names_end; /* addresses from here up have no name */
+
+static bool entries_are_good(const struct symbols_head *h)
+{
+	uint32_t last = 0;
+
+	for (uint32_t i = 0; i < h->count; i++) {
+		if (h->entry[i].offset < last || h->entry[i].name >= h->name_bytes)
+			return false;
+		last = h->entry[i].offset;
+	}
+	return true;
+}
+
+err_t symbols_use(const void *image, size_t bytes, vaddr_t end)
+{
+	const struct symbols_head *h = image;
+	const char *text;
+
+	head = NULL;
+	if (bytes < sizeof(*h) || h->count > (bytes - sizeof(*h)) / sizeof(h->entry[0]) ||
+	    h->name_bytes > bytes - sizeof(*h) - h->count * sizeof(h->entry[0]))
+		return ERR_BAD_FORMAT;
+	text = (const char *)&h->entry[h->count];
+	if (h->name_bytes != 0 && text[h->name_bytes - 1] != '\0')
+		return ERR_BAD_FORMAT;
+	if (!entries_are_good(h))
+		return ERR_BAD_FORMAT;
+	names = text;
+	names_end = end;
+	head = h;
+	return OK;
+}
+
+bool symbols_find(vaddr_t va, struct symbol *out)
+{
+	uint32_t low = 0, high;
+
+	if (head == NULL || head->count == 0 || va >= names_end ||
+	    va < head->base + head->entry[0].offset)
+		return false;
+	/* entry[low] is at or below va, entry[high] above it */
+	high = head->count;
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (head->base + head->entry[middle].offset <= va)
+			low = middle;
+		else
+			high = middle;
+	}
+	out->name = names + head->entry[low].name;
+	out->offset = va - (head->base + head->entry[low].offset);
+	return true;
+}
+
+void symbols_format(vaddr_t va, char *text, size_t size)
+{
+	struct symbol s;
+
+	if (symbols_find(va, &s))
+		print_to(text, size, "%s+%#lx", s.name, s.offset);
+	else
+		print_to(text, size, "?");
+}
+
+void symbols_format_return(vaddr_t va, char *text, size_t size)
+{
+	struct symbol s;
+
+	if (symbols_find(va - 1, &s))
+		print_to(text, size, "%s+%#lx", s.name, s.offset + 1);
+	else
+		print_to(text, size, "?");
+}
+
+bool symbols_address(const char *name, vaddr_t *va)
+{
+	for (uint32_t i = 0; head != NULL && i < head->count; i++) {
+		if (strcmp(names + head->entry[i].name, name) == 0) {
+			*va = head->base + head->entry[i].offset;
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of faults on the real machine: probes, backtraces, NMI and its GS, the words. */
+#include "arch/x86_64/fault.h"
+
+#include "arch/arch.h"
+#include "arch/x86_64/backtrace.h"
+#include "arch/x86_64/machine_check.h"
+#include "arch/x86_64/probe.h"
+#include "arch/x86_64/trap.h"
+#include "lib/panic.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "lib/symbols.h"
+#include "mm/fault_report.h"
+#include "mm/kspace.h"
+#include "mm/pt_walk.h"
+#include "tests/test.h"
+
+/* ---- probes ---- */
+
+TEST(fault_probe_reads_what_is_there_and_refuses_the_rest)
+{
+	static const uint64_t known = 0x1122334455667788;
+	static const vaddr_t bad[] = {
+		0, 8, 0xffffd00000001000, UINT64_C(1) << 62, UINT64_MAX - 3, VMALLOC_BASE + GIB(63),
+	};
+	uint64_t v = 0;
+
+	CHECK_EQ(arch_probe_read64((vaddr_t)&known, &v), OK);
+	CHECK_EQ(v, known);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		v = 5;
+		CHECK_EQ(arch_probe_read64(bad[i], &v), ERR_BAD_RANGE);
+		CHECK_EQ(v, 5);
+	}
+}
+
+/* That one is missing cannot be shown everywhere: QEMU's TCG answers for any number. */
+TEST(fault_probe_reads_and_writes_registers)
+{
+	uint64_t v = 0;
+
+	CHECK_EQ(probe_rdmsr(MSR_EFER, &v), OK);
+	CHECK((v & EFER_NXE) != 0);
+	CHECK_EQ(probe_wrmsr(MSR_EFER, v), OK);
+	CHECK_EQ(rdmsr(MSR_EFER), v);
+}
+
+/* ---- backtraces ---- */
+
+static struct backtrace seen;
+
+static bool note_backtrace(struct trap_frame *frame, uint64_t cr2)
+{
+	(void)cr2;
+	if (frame->vector != VECTOR_BREAKPOINT)
+		return false;
+	backtrace_here(&seen);
+	return true;
+}
+
+static __noinline void break_here(void)
+{
+	__asm__ volatile("int3" : : : "memory");
+}
+
+/* Where in the backtrace a function stands, or its count. */
+static unsigned place_of(const struct backtrace *b, const char *function)
+{
+	struct symbol s;
+	unsigned i = 0;
+
+	while (i < b->count && !(symbols_find(b->at[i] - 1, &s) && strcmp(s.name, function) == 0))
+		i++;
+	return i;
+}
+
+TEST(fault_backtrace_goes_through_an_exception)
+{
+	trap_set_filter(note_backtrace);
+	break_here();
+	trap_set_filter(NULL);
+	CHECK(place_of(&seen, "trap_enter") < place_of(&seen, "break_here"));
+	CHECK(place_of(&seen, "break_here") < place_of(&seen, "test_run_all"));
+	CHECK(place_of(&seen, "test_run_all") < seen.count);
+	CHECK_EQ(seen.end, BACKTRACE_WHOLE);
+}
+
+TEST(fault_backtrace_of_a_damaged_chain_ends)
+{
+	static uint64_t chain[64];
+	vaddr_t at = (vaddr_t)chain, text = (vaddr_t)panic + 8;
+	const vaddr_t bad[] = { 8,      UINT64_C(1) << 62,  0xffffd00000001000,
+				at + 3, UINT64_MAX & ~7ull, VMALLOC_BASE + GIB(63) };
+	struct backtrace b;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		backtrace_of(&b, text, bad[i], at);
+		CHECK_EQ(b.end, BACKTRACE_DAMAGED);
+		CHECK_EQ(b.count, 1);
+		chain[0] = bad[i];
+		chain[1] = text;
+		backtrace_of(&b, text, at, at);
+		CHECK_EQ(b.end, BACKTRACE_DAMAGED);
+	}
+	/* a ring */
+	chain[0] = (vaddr_t)&chain[4];
+	chain[4] = at;
+	chain[1] = chain[5] = text;
+	backtrace_of(&b, text, at, at);
+	CHECK_EQ(b.end, BACKTRACE_DAMAGED);
+	/* something that no call can return to */
+	chain[1] = at;
+	backtrace_of(&b, text, at, at);
+	CHECK_EQ(b.end, BACKTRACE_DAMAGED);
+	CHECK_EQ(b.count, 1);
+}
+
+TEST(fault_backtrace_is_bounded_and_folds_recursion)
+{
+	static uint64_t chain[2 * (BACKTRACE_MOST + 10)];
+	vaddr_t text = (vaddr_t)panic;
+	struct backtrace b;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(chain); i += 2) {
+		chain[i] = i + 2 < ARRAY_SIZE(chain) ? (vaddr_t)&chain[i + 2] : 0;
+		chain[i + 1] = text + 1 + i;
+	}
+	backtrace_of(&b, text + 1000, (vaddr_t)chain, (vaddr_t)chain);
+	CHECK_EQ(b.end, BACKTRACE_CUT);
+	CHECK_EQ(b.count, BACKTRACE_MOST);
+	for (unsigned i = 0; i < ARRAY_SIZE(chain); i += 2)
+		chain[i + 1] = text + 1;
+	backtrace_of(&b, text + 1000, (vaddr_t)chain, (vaddr_t)chain);
+	CHECK_EQ(b.end, BACKTRACE_WHOLE);
+	CHECK_EQ(b.count, 2);
+	CHECK_EQ(b.times[1], ARRAY_SIZE(chain) / 2);
+}
+
+/* ---- exceptions that come at any instant ---- */
+
+enum {
+	MSR_GS_BASE_ = 0xc0000101,
+	MSR_KERNEL_GS_BASE_ = 0xc0000102,
+};
+#define USER_GS   UINT64_C(0x00007f0000001000)
+#define KERNEL_GS UINT64_C(0xffff800000001000)
+
+static uint64_t gs_seen;
+static unsigned nmis;
+
+static bool note_gs(struct trap_frame *frame, uint64_t cr2)
+{
+	(void)cr2;
+	if (frame->vector != VECTOR_NMI)
+		return false;
+	gs_seen = rdmsr(MSR_GS_BASE_);
+	nmis++;
+	return true;
+}
+
+static void nmi_with_gs(uint64_t gs, uint64_t other)
+{
+	wrmsr(MSR_GS_BASE_, gs);
+	wrmsr(MSR_KERNEL_GS_BASE_, other);
+	gs_seen = 0;
+	__asm__ volatile("int $2" : : : "memory");
+}
+
+TEST(fault_nmi_in_a_swapgs_window_has_the_kernels_gs)
+{
+	uintptr_t irq = arch_irq_save();
+	uint64_t gs = rdmsr(MSR_GS_BASE_), other = rdmsr(MSR_KERNEL_GS_BASE_);
+
+	nmis = 0;
+	trap_set_filter(note_gs);
+	/* user code entered the kernel, and swapgs did not run yet */
+	nmi_with_gs(USER_GS, KERNEL_GS);
+	CHECK_EQ(gs_seen, KERNEL_GS);
+	CHECK_EQ(rdmsr(MSR_GS_BASE_), USER_GS);
+	CHECK_EQ(rdmsr(MSR_KERNEL_GS_BASE_), KERNEL_GS);
+	/* it did */
+	nmi_with_gs(KERNEL_GS, USER_GS);
+	CHECK_EQ(gs_seen, KERNEL_GS);
+	CHECK_EQ(rdmsr(MSR_GS_BASE_), KERNEL_GS);
+	CHECK_EQ(rdmsr(MSR_KERNEL_GS_BASE_), USER_GS);
+	CHECK_EQ(nmis, 2);
+	trap_set_filter(NULL);
+	wrmsr(MSR_GS_BASE_, gs);
+	wrmsr(MSR_KERNEL_GS_BASE_, other);
+	arch_irq_restore(irq);
+}
+
+TEST(fault_nmi_warns_and_goes_on)
+{
+	unsigned before = warn_count();
+
+	__asm__ volatile("int $2" : : : "memory");
+	CHECK_EQ(warn_count(), before + 1);
+}
+
+TEST(fault_machine_check_codes_have_words)
+{
+	static const struct {
+		uint64_t status;
+		const char *want;
+	} cases[] = {
+		{ UINT64_C(0xa400000000000135), "uncorrected: data cache level 1 data read (*" },
+		{ UINT64_C(0x8000000000000151), "corrected by hardware: instruction cache level 1 "
+						"instruction fetch (*" },
+		{ UINT64_C(0xa600000000000092), "uncorrected, the CPU's state is lost: memory "
+						"controller read, channel 2 (*" },
+		{ UINT64_C(0xe000000000000015), "uncorrected, others before it went unseen: data "
+						"TLB level 1 (*" },
+		{ UINT64_C(0xa000000000000e0b), "uncorrected: bus or interconnect error (*" },
+		{ UINT64_C(0xa000000000000400), "uncorrected: internal error (*" },
+	};
+	char text[160];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		machine_check_words(cases[i].status, text, sizeof(text));
+		if (!str_glob(cases[i].want, text))
+			test_fail(__FILE__, __LINE__, "case %u: %s", i, text);
+	}
+}
+
+/* ---- the whole explanation ---- */
+
+static char said[4096];
+static size_t said_length;
+
+static void keep(struct print_sink *sink, const char *bytes, size_t n)
+{
+	(void)sink;
+	if (n >= sizeof(said) - said_length)
+		n = sizeof(said) - said_length - 1;
+	memcpy(said + said_length, bytes, n);
+	said_length += n;
+	said[said_length] = '\0';
+}
+
+static bool explained(void (*fn)(void *arg), void *arg, const char *panics, const char *words)
+{
+	struct print_sink sink = { keep }, *old = print_sink_now();
+	bool panicked;
+
+	said_length = 0;
+	print_set_sink(&sink);
+	panicked = test_panics(fn, arg, panics);
+	print_set_sink(old);
+	interrupts_on();
+	if (panicked && str_glob(words, said))
+		return true;
+	test_note("said: %s", said);
+	return false;
+}
+
+static void write_to(void *arg)
+{
+	__asm__ volatile("movb $0, (%0)" : : "r"(arg) : "memory");
+}
+
+static void push_for_ever(void *arg)
+{
+	(void)arg;
+	__asm__ volatile("1: pushq %%rax; jmp 1b" : : : "memory");
+}
+
+TEST(fault_is_explained_and_panics)
+{
+	CHECK(explained(write_to, (void *)8, "a null pointer was used",
+			"*write to 0000000000000008 (the null page, not mapped) by instruction at "
+			"* write_to+*walk: PML* not present*no frame; likely cause: a null "
+			"pointer was used*"));
+	CHECK(explained(write_to, (void *)(vaddr_t)panic, "code or constants were written to",
+			"*write to * (kernel text, panic+0x0, read-only and executable)*PT[*] "
+			"present, read, execute*kernel image*"));
+}
+
+static void explain_badly(const struct fault *f, char *summary, size_t size)
+{
+	(void)f;
+	(void)summary;
+	(void)size;
+	write_to((void *)16);
+}
+
+TEST(fault_within_an_explanation_is_a_plain_panic)
+{
+	fault_set_explainer(explain_badly);
+	CHECK(explained(write_to, (void *)8, "while another exception was being explained",
+			"*exception 14: page fault at * write_to+*panic: page fault at *"));
+	fault_set_explainer(fault_report);
+	fault_settled();
+	CHECK(explained(write_to, (void *)8, "a null pointer was used", "*walk: *"));
+}
+
+TEST(audit_boo_03_stack_overflow_gives_its_message)
+{
+	CHECK(explained(push_for_ever, NULL, "stack overflow: ",
+			"*double fault at *push_for_ever+*likely cause: stack overflow*panic: "
+			"stack overflow: * lies in the guard page below a*stack*"));
+}
+
+TEST(fault_walk_agrees_with_the_page_table)
+{
+	const struct page_table *table = kspace_table();
+	static const vaddr_t bases[] = { DIRECT_BASE, META_BASE, VMALLOC_BASE, KERNEL_VMA };
+
+	for (unsigned i = 0; i < 2000; i++) {
+		vaddr_t va = bases[i % ARRAY_SIZE(bases)] + test_random_below(MIB(64));
+		struct pt_item item = page_table_query(table, va);
+		struct pt_walk w;
+
+		pt_walk_read(&w, frame_paddr(table->root), table->levels, va);
+		CHECK(w.readable);
+		CHECK_EQ(pt_walk_leaf(&w) != 0, item.kind == PT_ITEM_LEAF);
+		if (item.kind == PT_ITEM_LEAF)
+			CHECK_EQ(pt_walk_paddr(&w), item.pa.raw + (va - item.start));
+	}
+}

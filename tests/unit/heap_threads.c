@@ -1,0 +1,551 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of the heap on several CPUs, in interrupts, at the end of memory, and with its debug
+ * options, which want a heap of their own.  Threads are CPUs here, so they run on the host. */
+#ifndef KEEL_TESTS
+#include "mm/heap.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/host/host.h"
+#include "mm/heap_debug.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+enum {
+	CPUS = 4,
+	SLOTS = 400,
+	STEPS = 20000,
+	STEPS_SHORT = 2000, /* when each may end in a rescue */
+	MACHINE_MIB = 200,
+	IRQ_US = 300,
+};
+
+/* ---- a shadow map: who has each grain of memory ---- */
+
+static _Atomic uint8_t owner[MIB(MACHINE_MIB + 1) / HEAP_GRAIN];
+static _Atomic unsigned wrong;
+static unsigned steps; /* that a worker does */
+
+static void claim(const void *p, uint8_t from, uint8_t to)
+{
+	uint64_t grain = arch_direct_to_paddr(p).raw / HEAP_GRAIN;
+
+	for (size_t i = 0; i < heap_size_of(p) / HEAP_GRAIN; i++)
+		if (atomic_exchange(&owner[grain + i], to) != from)
+			atomic_fetch_add(&wrong, 1);
+}
+
+struct worker {
+	pthread_t thread;
+	unsigned cpu;
+	uint64_t random;
+	uint64_t refused; /* allocations that were answered with NULL */
+};
+
+static uint64_t worker_random(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random;
+}
+
+/* Objects that a worker hands to its neighbour, who frees them. */
+static _Atomic(void *) mailbox[CPUS];
+
+static size_t worker_size(struct worker *w)
+{
+	uint64_t kind = worker_random(w) % 32;
+
+	if (kind == 0)
+		return 1 + worker_random(w) % 30000;
+	return 1 + worker_random(w) % (kind < 16 ? 200 : 4096);
+}
+
+static void step(struct worker *w, void **held)
+{
+	unsigned slot = (unsigned)(worker_random(w) % SLOTS);
+	uint8_t me = (uint8_t)(w->cpu + 1);
+	void *p = held[slot];
+
+	if (p == NULL) {
+		p = heap_alloc(worker_size(w));
+		w->refused += p == NULL;
+		if (p != NULL)
+			claim(p, 0, me);
+		held[slot] = p;
+		return;
+	}
+	held[slot] = NULL;
+	claim(p, me, 0);
+	if (worker_random(w) % 2 == 0)
+		p = atomic_exchange(&mailbox[(w->cpu + 1) % CPUS], p);
+	heap_free(p);
+}
+
+static void work_through(struct worker *w)
+{
+	void **held = calloc(SLOTS, sizeof(*held));
+
+	for (unsigned i = 0; i < steps; i++)
+		step(w, held);
+	for (unsigned i = 0; i < SLOTS; i++) {
+		if (held[i] == NULL)
+			continue;
+		claim(held[i], (uint8_t)(w->cpu + 1), 0);
+		heap_free(held[i]);
+	}
+	free(held);
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
+	work_through(w);
+	host_cpu_unbind();
+	return NULL;
+}
+
+static uint64_t run_workers(void *(*fn)(void *), unsigned n)
+{
+	struct worker workers[CPUS];
+	uint64_t refused = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		workers[i] = (struct worker){ .cpu = i, .random = test_random() | 1 };
+		pthread_create(&workers[i].thread, NULL, fn, &workers[i]);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		pthread_join(workers[i].thread, NULL);
+		refused += workers[i].refused;
+	}
+	host_cpu = 0;
+	for (unsigned i = 0; i < CPUS; i++)
+		heap_free(atomic_exchange(&mailbox[i], NULL));
+	return refused;
+}
+
+static struct ledger start(uint64_t mib)
+{
+	memset(owner, 0, sizeof(owner));
+	atomic_store(&wrong, 0);
+	steps = mib < MACHINE_MIB ? STEPS_SHORT : STEPS;
+	machine_start_simple(mib, 0, CPUS);
+	CHECK_EQ(heap_init(CPUS), OK);
+	return machine_ledger();
+}
+
+static void check_end(const struct ledger *before)
+{
+	const char *why;
+
+	heap_drain();
+	CHECK_EQ(atomic_load(&wrong), 0);
+	CHECK_EQ(heap_totals().slab_frames + heap_totals().large_frames, 0);
+	CHECK_LEDGER(before);
+	why = heap_check();
+	CHECK_STR(why == NULL ? "" : why, "");
+}
+
+TEST(heap_gives_no_byte_twice_on_four_cpus)
+{
+	struct ledger before = start(MACHINE_MIB);
+
+	CHECK_EQ(run_workers(work, CPUS), 0);
+	check_end(&before);
+}
+
+TEST(heap_gives_no_byte_twice_when_memory_is_short)
+{
+	struct ledger before = start(16);
+	uint64_t refused;
+	static void *hog[4096];
+	unsigned n = 0;
+
+	/* leave the workers a quarter of what they want */
+	while (n < ARRAY_SIZE(hog) && frame_available() > 300)
+		hog[n++] = frame_alloc(FRAME_TEST);
+	refused = run_workers(work, CPUS);
+	test_note("%lu allocations refused", refused);
+	while (n > 0)
+		frame_put(hog[--n]);
+	check_end(&before);
+}
+
+TEST(heap_survives_every_nth_frame_refused_on_four_cpus)
+{
+	struct ledger before = start(MACHINE_MIB);
+
+	for (unsigned nth = 2; nth <= 5; nth++) {
+		heap_inject_failure(nth);
+		(void)run_workers(work, CPUS);
+	}
+	heap_inject_failure(0);
+	check_end(&before);
+}
+
+/* ---- the end of memory ---- */
+
+enum {
+	LAST_ROUNDS = 400,
+	LAST_SIZE = 1360, /* three a frame */
+	LAST_FRAMES = 2,
+	LAST_OBJECTS = 3 * LAST_FRAMES,
+};
+
+static void *hog[1u << 16];
+
+/* Take frames until none is left but `leave`. */
+static unsigned take_all_but(unsigned leave)
+{
+	unsigned n = 0;
+
+	frame_cache_drain();
+	while (n < ARRAY_SIZE(hog) && (hog[n] = frame_alloc(FRAME_TEST)) != NULL)
+		n++;
+	while (leave-- > 0)
+		frame_put(hog[--n]);
+	return n;
+}
+
+static void give_back(unsigned n)
+{
+	while (n > 0)
+		frame_put(hog[--n]);
+}
+
+/* No more CPUs than objects, each wants one: nobody may ever be refused, wherever they lie. */
+static void *want_one(void *arg)
+{
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
+	for (unsigned i = 0; i < LAST_ROUNDS; i++) {
+		void *p = heap_alloc_any(LAST_SIZE);
+
+		w->refused += p == NULL;
+		if (p != NULL)
+			claim(p, 0, (uint8_t)(w->cpu + 1));
+		if (worker_random(w) % 4 == 0)
+			sched_yield();
+		if (p != NULL)
+			claim(p, (uint8_t)(w->cpu + 1), 0);
+		heap_free(p);
+	}
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(audit_hep_01_a_requester_keeps_its_claim)
+{
+	struct ledger before = start(16);
+	unsigned n = take_all_but(LAST_FRAMES);
+
+	CHECK_EQ(run_workers(want_one, CPUS), 0);
+	give_back(n);
+	check_end(&before);
+}
+
+/* One frame, and its objects in the magazines of others and in other classes. */
+TEST(audit_hep_01_what_lies_in_another_cpus_magazine_is_found)
+{
+	struct ledger before = start(16);
+	unsigned n = take_all_but(1);
+	void *mine[3], *p;
+
+	host_cpu = 1;
+	for (unsigned i = 0; i < 3; i++)
+		NEED((mine[i] = heap_alloc_any(LAST_SIZE)) != NULL);
+	for (unsigned i = 0; i < 3; i++)
+		heap_free(mine[i]);
+	host_cpu = 2;
+	p = heap_alloc_any(LAST_SIZE);
+	CHECK(p != NULL);
+	heap_free(p);
+	host_cpu = 3;
+	p = heap_alloc_any(4096); /* of another class: the slab must change */
+	CHECK(p != NULL);
+	CHECK(heap_alloc_any(16) == NULL);
+	heap_free(p);
+	host_cpu = 0;
+	p = heap_alloc_any(16);
+	CHECK(p != NULL);
+	heap_free(p);
+	give_back(n);
+	check_end(&before);
+}
+
+TEST(audit_hep_03_heap_and_frames_run_out_together)
+{
+	static void *held[1u << 17];
+	static const size_t sizes[] = { 16, 100, 1000, 4096, 3 * PAGE_SIZE };
+	struct ledger before = start(32);
+	unsigned n = 0, frames = 0;
+
+	for (unsigned round = 0; round < 3; round++) {
+		uint64_t bytes = 0;
+
+		/* to the last frame by frames and objects in turn, then to the last object */
+		for (unsigned i = 0; n < ARRAY_SIZE(held) && frames < ARRAY_SIZE(hog); i++) {
+			size_t size = sizes[i % ARRAY_SIZE(sizes)];
+
+			held[n] = heap_alloc_any(size);
+			hog[frames] = frame_alloc(FRAME_TEST);
+			if (held[n] == NULL && hog[frames] == NULL)
+				break;
+			bytes += held[n] != NULL ? size : 0;
+			n += held[n] != NULL;
+			frames += hog[frames] != NULL;
+		}
+		CHECK(n > 0 && frames > 0 && bytes > 0);
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+			while (n < ARRAY_SIZE(held) && (held[n] = heap_alloc_any(sizes[i])) != NULL)
+				n++;
+		CHECK_EQ(frame_available(), 0);
+		CHECK(frame_alloc(FRAME_TEST) == NULL);
+		for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+			CHECK(heap_alloc_any(sizes[i]) == NULL);
+		while (n > 0)
+			heap_free(held[--n]);
+		while (frames > 0)
+			frame_put(hog[--frames]);
+	}
+	check_end(&before);
+}
+
+/* ---- interrupts ---- */
+
+static _Thread_local void *from_irq[16];
+static _Atomic uint64_t irq_allocs;
+
+static void allocate_in_interrupt(void)
+{
+	static _Thread_local unsigned turn;
+	unsigned i = turn++ % ARRAY_SIZE(from_irq);
+	uint8_t me = (uint8_t)(100 + arch_cpu_id());
+
+	if (from_irq[i] != NULL) {
+		claim(from_irq[i], me, 0);
+		heap_free(from_irq[i]);
+		from_irq[i] = NULL;
+		return;
+	}
+	from_irq[i] = heap_alloc_any(16 + turn * 37 % 2000);
+	if (from_irq[i] != NULL) {
+		claim(from_irq[i], 0, me);
+		atomic_fetch_add(&irq_allocs, 1);
+	}
+	if (turn % 64 == 0)
+		heap_age();
+}
+
+static void *work_interrupted(void *arg)
+{
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
+	host_timer_start(IRQ_US, allocate_in_interrupt);
+	work_through(w);
+	host_timer_stop();
+	for (unsigned i = 0; i < ARRAY_SIZE(from_irq); i++) {
+		if (from_irq[i] == NULL)
+			continue;
+		claim(from_irq[i], (uint8_t)(100 + w->cpu), 0);
+		heap_free(from_irq[i]);
+	}
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(heap_interrupts_allocate_inside_alloc_and_free)
+{
+	struct ledger before = start(MACHINE_MIB);
+
+	atomic_store(&irq_allocs, 0);
+	for (unsigned round = 0; round < 4; round++)
+		CHECK_EQ(run_workers(work_interrupted, 2), 0);
+	test_note("%lu allocations in interrupts", atomic_load(&irq_allocs));
+	CHECK(atomic_load(&irq_allocs) > 100);
+	check_end(&before);
+}
+
+TEST(heap_interrupts_allocate_while_memory_is_short)
+{
+	struct ledger before = start(16);
+	unsigned n = take_all_but(60);
+
+	(void)run_workers(work_interrupted, 2);
+	give_back(n);
+	check_end(&before);
+}
+
+/* ---- misuse between CPUs ---- */
+
+/* Its magazines are idle at the second visit. */
+static void empty_cpu(void *cpu)
+{
+	host_cpu = (unsigned)(uintptr_t)cpu;
+	heap_age();
+	heap_age();
+}
+
+TEST(heap_double_free_by_two_cpus_at_once_is_caught)
+{
+	void *p;
+
+	(void)start(16);
+	host_cpu = 1;
+	p = heap_alloc_any(64);
+	NEED(p != NULL);
+	heap_free(p);
+	/* both found it allocated, and both have it: what the race leaves behind */
+	host_cpu = 0;
+	{
+		struct heap_magazine *from = &heap.cpu[1]->magazine[heap_class_of(64)];
+		struct heap_magazine *to = &heap.cpu[0]->magazine[heap_class_of(64)];
+
+		*heap_top(to) = heap_top(from)[-1];
+		heap_set_top(to, heap_top(to) + 1);
+	}
+	empty_cpu((void *)0);
+	CHECK(test_panics(empty_cpu, (void *)1, "came back twice"));
+	arch_irq_restore(0); /* it panicked with interrupts off */
+	host_cpu = 0;
+}
+
+/* ---- debug options ---- */
+
+static void free_it(void *p)
+{
+	heap_free(p);
+}
+
+static void alloc_it(void *size)
+{
+	(void)heap_alloc_any((size_t)size);
+}
+
+static struct ledger start_debug(unsigned flags)
+{
+	struct ledger before = start(64);
+
+	heap_set_debug(flags);
+	return before;
+}
+
+static void end_debug(const struct ledger *before)
+{
+	heap_drain();
+	heap_set_debug(0);
+	check_end(before);
+}
+
+TEST(heap_debug_values_are_read)
+{
+	unsigned flags = 99;
+
+	CHECK(heap_debug_parse("", &flags));
+	CHECK_EQ(flags, HEAP_DEBUG_ALL);
+	CHECK(heap_debug_parse("FZ", &flags));
+	CHECK_EQ(flags, HEAP_DEBUG_RED);
+	CHECK(heap_debug_parse("PU,kmalloc-64", &flags));
+	CHECK_EQ(flags, HEAP_DEBUG_POISON | HEAP_DEBUG_OWNER);
+	CHECK(heap_debug_parse("-", &flags));
+	CHECK_EQ(flags, 0);
+	CHECK(!heap_debug_parse("yes", &flags));
+}
+
+TEST(heap_debug_sees_a_write_past_the_end)
+{
+	static const size_t sizes[] = { 1, 16, 63, 64, 1000, 4000, 4096, 10000 };
+	struct ledger before = start_debug(HEAP_DEBUG_ALL);
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		char *p = heap_alloc_any(sizes[i]), old;
+
+		NEED(p != NULL);
+		CHECK_EQ(heap_size_of(p), sizes[i]);
+		old = p[sizes[i]];
+		p[sizes[i]] = 0x11;
+		CHECK(test_panics(free_it, p, "past the end"));
+		p[sizes[i]] = old;
+		heap_free(p);
+	}
+	end_debug(&before);
+}
+
+TEST(heap_debug_sees_a_write_after_free)
+{
+	char *p, *q;
+
+	(void)start_debug(HEAP_DEBUG_POISON);
+	p = heap_alloc_any(100);
+	q = heap_alloc_any(100);
+	NEED(p != NULL && q != NULL);
+	memset(p, 1, 100);
+	heap_free(p);
+	CHECK_EQ(p[0], 0x6b);
+	p[50] = 0;
+	CHECK(test_panics(alloc_it, (void *)100, "written after free"));
+	heap_free(q); /* p stays with nobody */
+}
+
+TEST(heap_debug_tells_who_freed_twice)
+{
+	struct ledger before = start_debug(HEAP_DEBUG_ALL);
+	void *p = heap_alloc_any(100);
+
+	NEED(p != NULL);
+	heap_free(p);
+	CHECK(test_panics(free_it, p, "double free"));
+	end_debug(&before);
+}
+
+static char printed[4096];
+static size_t printed_bytes;
+
+static void keep_print(struct print_sink *sink, const char *bytes, size_t n)
+{
+	(void)sink;
+	n = (size_t)min_u64(n, sizeof(printed) - 1 - printed_bytes);
+	memcpy(printed + printed_bytes, bytes, n);
+	printed_bytes += n;
+	printed[printed_bytes] = '\0';
+}
+
+TEST(heap_debug_reports_leaks_by_place)
+{
+	struct ledger before = start_debug(HEAP_DEBUG_OWNER);
+	struct print_sink sink = { keep_print }, *old = print_sink_now();
+	void *p[12];
+
+	for (unsigned i = 0; i < 10; i++)
+		p[i] = heap_alloc_any(100);
+	p[10] = heap_alloc(5000);
+	p[11] = heap_zalloc(50000);
+	printed_bytes = 0;
+	print_set_sink(&sink);
+	heap_debug_leaks();
+	print_set_sink(old);
+	CHECK(strstr(printed, "10 objects         1000 bytes") != NULL);
+	CHECK(strstr(printed, "1 objects         5000 bytes") != NULL);
+	CHECK(strstr(printed, "1 objects        50000 bytes") != NULL);
+	CHECK(strstr(printed, "12 objects, 56000 bytes are allocated") != NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
+		heap_free(p[i]);
+	end_debug(&before);
+}
+
+TEST(heap_debug_passes_what_is_right)
+{
+	struct ledger before = start_debug(HEAP_DEBUG_ALL);
+
+	CHECK_EQ(run_workers(work, CPUS), 0);
+	end_debug(&before);
+}
+#endif

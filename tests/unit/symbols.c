@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of lib/symbols.c.  In the kernel its own table is in use, and is looked at. */
+#include "lib/symbols.h"
+
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "tests/test.h"
+
+#ifdef KEEL_TESTS
+
+extern const uint8_t text_start[], text_end[], kernel_image_end[];
+
+static __noinline void name_is(const void *p, const char *want)
+{
+	char text[SYMBOL_TEXT_BYTES];
+
+	symbols_format((vaddr_t)p, text, sizeof(text));
+	CHECK_STR(text, want);
+}
+
+TEST(symbols_of_the_kernel_have_their_names)
+{
+	vaddr_t va;
+
+	name_is((const uint8_t *)(vaddr_t)panic, "panic+0x0");
+	name_is((const uint8_t *)symbols_find + 1, "symbols_find+0x1");
+	name_is((const void *)name_is, "name_is+0x0");
+	CHECK(symbols_address("print", &va));
+	CHECK_EQ(va, (vaddr_t)print);
+	CHECK(!symbols_address("print_", &va));
+	name_is((const void *)8, "?");
+	name_is(kernel_image_end, "?");
+}
+
+TEST(symbols_name_every_byte_of_the_text_in_order)
+{
+	struct symbol s;
+	vaddr_t start = 0;
+
+	for (vaddr_t va = (vaddr_t)text_start + 64; va < (vaddr_t)text_end; va++) {
+		if (!symbols_find(va, &s)) {
+			test_fail(__FILE__, __LINE__, "%#lx has no name", va);
+			return;
+		}
+		NEED(va - s.offset >= start);
+		start = va - s.offset;
+	}
+}
+
+#else
+
+enum {
+	ENTRIES = 4,
+};
+#define BASE UINT64_C(0xffffffff80000000)
+
+static struct {
+	struct symbols_head head;
+	struct symbol_entry entry[ENTRIES];
+	char names[24];
+} image;
+
+static void make_image(void)
+{
+	memset(&image, 0, sizeof(image));
+	image.head.base = BASE;
+	image.head.count = ENTRIES;
+	image.head.name_bytes = 14;
+	image.entry[0] = (struct symbol_entry){ 0x1000, 0 };
+	image.entry[1] = (struct symbol_entry){ 0x1010, 4 };
+	image.entry[2] = (struct symbol_entry){ 0x2000, 8 };
+	image.entry[3] = (struct symbol_entry){ 0x2040, 12 };
+	memcpy(image.names, "abc\0def\0ghi\0z", 14);
+}
+
+static err_t use(size_t bytes)
+{
+	return symbols_use(&image, bytes, BASE + 0x3000);
+}
+
+static void is_called(vaddr_t va, const char *want)
+{
+	char text[SYMBOL_TEXT_BYTES];
+
+	symbols_format(va, text, sizeof(text));
+	CHECK_STR(text, want);
+}
+
+TEST(symbols_are_found_at_and_behind_their_addresses)
+{
+	vaddr_t va;
+
+	make_image();
+	CHECK_EQ(use(sizeof(image)), OK);
+	is_called(0, "?");
+	is_called(BASE + 0xfff, "?");
+	is_called(BASE + 0x1000, "abc+0x0");
+	is_called(BASE + 0x100f, "abc+0xf");
+	is_called(BASE + 0x1010, "def+0x0");
+	is_called(BASE + 0x1fff, "def+0xfef");
+	is_called(BASE + 0x2000, "ghi+0x0");
+	is_called(BASE + 0x2040, "z+0x0");
+	is_called(BASE + 0x2fff, "z+0xfbf");
+	is_called(BASE + 0x3000, "?");
+	is_called(UINT64_MAX, "?");
+	CHECK(symbols_address("ghi", &va));
+	CHECK_EQ(va, BASE + 0x2000);
+	CHECK(!symbols_address("gh", &va));
+}
+
+TEST(symbols_of_return_addresses_are_those_of_the_call)
+{
+	char text[SYMBOL_TEXT_BYTES];
+
+	make_image();
+	CHECK_EQ(use(sizeof(image)), OK);
+	symbols_format_return(BASE + 0x1010, text, sizeof(text));
+	CHECK_STR(text, "abc+0x10");
+	symbols_format_return(BASE + 0x1011, text, sizeof(text));
+	CHECK_STR(text, "def+0x1");
+	symbols_format_return(BASE + 0x1000, text, sizeof(text));
+	CHECK_STR(text, "?");
+}
+
+TEST(symbols_refuse_a_damaged_table)
+{
+	size_t least = sizeof(image.head) + sizeof(image.entry) + 14;
+
+	make_image();
+	for (size_t n = 0; n < least; n++)
+		CHECK_EQ(use(n), ERR_BAD_FORMAT);
+	CHECK_EQ(use(least), OK);
+	image.entry[2].offset = 0x100f;
+	CHECK_EQ(use(least), ERR_BAD_FORMAT);
+	is_called(BASE + 0x1000, "?");
+	make_image();
+	image.entry[3].name = 14;
+	CHECK_EQ(use(least), ERR_BAD_FORMAT);
+	make_image();
+	image.names[13] = 'y';
+	CHECK_EQ(use(least), ERR_BAD_FORMAT);
+	make_image();
+	image.head.count = UINT32_MAX;
+	CHECK_EQ(use(sizeof(image)), ERR_BAD_FORMAT);
+	make_image();
+	image.head.count = 0;
+	CHECK_EQ(use(sizeof(image.head)), ERR_BAD_FORMAT);
+	image.head.name_bytes = 0;
+	CHECK_EQ(use(sizeof(image.head)), OK);
+	is_called(BASE + 0x1000, "?");
+}
+
+#endif
