@@ -77,7 +77,7 @@ HALT_SECONDS = 2
 # Afterwards, the monitor's answers.
 AFTER = {
     "bt": [BACKTRACE, r"^keel:   ffffffff\w+ \S+\+0x"],
-    "pt ffffffff80201000": [r"kernel boot part", r"^  PT\[1\] at 0x\w+ = \w+: 4 KiB page, frame 0x201",
+    "pt ffffffff80210000": [r"kernel text", r"^  PT\[16\] at 0x\w+ = \w+: 4 KiB page, frame 0x210",
                             "kernel image"],
     "regions": [r"^0x\w+ +0x\w+ +usable", r"^usable: \d+ KiB in all"],
 }
