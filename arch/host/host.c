@@ -18,6 +18,7 @@ enum {
 	PENDING_KICK = 1,
 	PENDING_TIMER = 2,
 	RELAX_TURNS = 64,       /* of a spin loop before the processor is given away */
+	REQUESTS_MOST = 8,      /* of different kinds */
 	TICKS_PER_MS = 1000000, /* nanoseconds */
 };
 
@@ -25,12 +26,17 @@ _Thread_local unsigned host_cpu;
 _Thread_local volatile sig_atomic_t host_irq_off, host_irq_pending;
 char *host_meta, *host_direct;
 
+struct request {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+/* All guarded by `registry`; whoever holds that has interrupts off. */
 struct cpu {
 	bool bound;
 	pthread_t thread;
-	_Atomic bool kicked;
-	void (*fn)(void *arg);
-	void *arg;
+	struct request pending[REQUESTS_MOST];
+	unsigned count;
 };
 
 static struct cpu cpus[ARCH_MAX_CPUS];
@@ -40,11 +46,31 @@ static _Thread_local timer_t timer;
 
 /* ---- interrupts ---- */
 
-static void run_kick(struct cpu *c)
+/* What was asked of the CPU, by its own thread or on its behalf; interrupts are off. */
+static void run_requests(struct cpu *c)
 {
-	/* acquire pairs with the release in arch_cpu_kick() */
-	if (atomic_exchange_explicit(&c->kicked, false, memory_order_acq_rel))
-		c->fn(c->arg);
+	struct request todo[REQUESTS_MOST];
+	unsigned n;
+
+	pthread_mutex_lock(&registry);
+	n = c->count;
+	memcpy(todo, c->pending, n * sizeof(todo[0]));
+	c->count = 0;
+	pthread_mutex_unlock(&registry);
+	for (unsigned i = 0; i < n; i++)
+		todo[i].fn(todo[i].arg);
+}
+
+/* Merged into one that waits already. */
+static void add_request(struct cpu *c, void (*fn)(void *arg), void *arg)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->pending[i].fn == fn && c->pending[i].arg == arg)
+			return;
+	if (c->count == REQUESTS_MOST)
+		abort();
+	c->pending[c->count++] = (struct request){ fn, arg };
+	pthread_kill(c->thread, SIGUSR1);
 }
 
 void host_irq_deliver(void)
@@ -55,7 +81,7 @@ void host_irq_deliver(void)
 		host_irq_off = 1;
 		host_irq_pending = 0;
 		if ((pending & PENDING_KICK) != 0)
-			run_kick(&cpus[host_cpu]);
+			run_requests(&cpus[host_cpu]);
 		if ((pending & PENDING_TIMER) != 0 && timer_handler != NULL)
 			timer_handler();
 		host_irq_off = 0;
@@ -80,15 +106,10 @@ err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
 		return OK;
 	}
 	pthread_mutex_lock(&registry);
-	if (!c->bound) {
-		fn(arg);
-	} else if (!atomic_load_explicit(&c->kicked, memory_order_acquire)) {
-		c->fn = fn;
-		c->arg = arg;
-		/* release pairs with run_kick() */
-		atomic_store_explicit(&c->kicked, true, memory_order_release);
-		pthread_kill(c->thread, SIGUSR1);
-	}
+	if (c->bound)
+		add_request(c, fn, arg);
+	else
+		fn(arg); /* nobody binds meanwhile */
 	pthread_mutex_unlock(&registry);
 	arch_irq_restore(irq);
 	return OK;
@@ -112,8 +133,8 @@ void host_cpu_unbind(void)
 
 	pthread_mutex_lock(&registry);
 	cpus[host_cpu].bound = false;
-	run_kick(&cpus[host_cpu]);
 	pthread_mutex_unlock(&registry);
+	run_requests(&cpus[host_cpu]);
 	arch_irq_restore(irq);
 }
 

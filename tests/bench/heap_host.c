@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "arch/host/host.h"
-#include "heap_ops.h"
+#include <heap_ops.h>
 #include "mm/heap.h"
 #include "tests/machine.h"
 

@@ -54,18 +54,22 @@ enum {
 };
 #define BASE UINT64_C(0xffffffff80000000)
 
+/* struct symbols_head with entries and names behind it. */
 static struct {
-	struct symbols_head head;
+	uint64_t base;
+	uint32_t count, name_bytes;
 	struct symbol_entry entry[ENTRIES];
 	char names[24];
 } image;
+_Static_assert(offsetof(typeof(image), entry) == sizeof(struct symbols_head),
+	       "as the table has it");
 
 static void make_image(void)
 {
 	memset(&image, 0, sizeof(image));
-	image.head.base = BASE;
-	image.head.count = ENTRIES;
-	image.head.name_bytes = 14;
+	image.base = BASE;
+	image.count = ENTRIES;
+	image.name_bytes = 14;
 	image.entry[0] = (struct symbol_entry){ 0x1000, 0 };
 	image.entry[1] = (struct symbol_entry){ 0x1010, 4 };
 	image.entry[2] = (struct symbol_entry){ 0x2000, 8 };
@@ -124,7 +128,7 @@ TEST(symbols_of_return_addresses_are_those_of_the_call)
 
 TEST(symbols_refuse_a_damaged_table)
 {
-	size_t least = sizeof(image.head) + sizeof(image.entry) + 14;
+	size_t least = sizeof(struct symbols_head) + sizeof(image.entry) + 14;
 
 	make_image();
 	for (size_t n = 0; n < least; n++)
@@ -140,13 +144,13 @@ TEST(symbols_refuse_a_damaged_table)
 	image.names[13] = 'y';
 	CHECK_EQ(use(least), ERR_BAD_FORMAT);
 	make_image();
-	image.head.count = UINT32_MAX;
+	image.count = UINT32_MAX;
 	CHECK_EQ(use(sizeof(image)), ERR_BAD_FORMAT);
 	make_image();
-	image.head.count = 0;
-	CHECK_EQ(use(sizeof(image.head)), ERR_BAD_FORMAT);
-	image.head.name_bytes = 0;
-	CHECK_EQ(use(sizeof(image.head)), OK);
+	image.count = 0;
+	CHECK_EQ(use(sizeof(struct symbols_head)), ERR_BAD_FORMAT);
+	image.name_bytes = 0;
+	CHECK_EQ(use(sizeof(struct symbols_head)), OK);
 	is_called(BASE + 0x1000, "?");
 }
 
