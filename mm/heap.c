@@ -14,7 +14,6 @@ enum {
 static struct heap_cpu first_cpu;
 
 struct heap heap = { .cpu = { &first_cpu } };
-static struct spinlock span_lock;
 static _Atomic unsigned inject_every, injected;
 
 /* ---- start ---- */
@@ -56,34 +55,6 @@ static void cpu_init(struct heap_cpu *cpu)
 		magazine_init(&cpu->magazine[number], number);
 }
 
-static unsigned cpu_order(void)
-{
-	return bits_order((sizeof(struct heap_cpu) + PAGE_SIZE - 1) / PAGE_SIZE);
-}
-
-err_t heap_init(unsigned cpus)
-{
-	ASSERT(cpus >= 1 && cpus <= ARCH_MAX_CPUS);
-	memset(&heap, 0, sizeof(heap));
-	atomic_store_explicit(&inject_every, 0, memory_order_relaxed); /* nobody else runs */
-	spin_init(&span_lock);
-	for (unsigned number = 0; number < HEAP_CLASSES; number++)
-		slab_class_init(number, heap_magazine_offset(number));
-	for (size_t grains = 0; grains < ARRAY_SIZE(heap.magazine_of); grains++)
-		heap.magazine_of[grains] = heap_magazine_offset(heap_class_of(grains * HEAP_GRAIN));
-	for (unsigned i = 0; i < cpus; i++) {
-		struct frame *f = i == 0 ? NULL : frame_alloc_block(FRAME_KERNEL, cpu_order());
-
-		if (i != 0 && f == NULL)
-			return ERR_NO_MEMORY;
-		heap.cpu[i] = i == 0 ? &first_cpu : arch_direct(frame_paddr(f));
-		cpu_init(heap.cpu[i]);
-	}
-	heap.cpus = cpus;
-	heap_set_debug(0);
-	return OK;
-}
-
 /* ---- frames ---- */
 
 void heap_inject_failure(unsigned nth)
@@ -108,51 +79,69 @@ static struct frame *get_frames(enum frame_kind kind, unsigned order)
 	return order == 0 ? frame_alloc(kind) : frame_alloc_block(kind, order);
 }
 
-static uintptr_t span_base(void)
-{
-	return atomic_load_explicit(&heap.span.base, memory_order_relaxed);
-}
-
-/* Up to which frame the section of pfn has slots. */
-static uint64_t stretch_end(pfn_t pfn)
+/* Address of the first frame without a slot in the section of pfn. */
+static uintptr_t stretch_end(pfn_t pfn)
 {
 	uint64_t index = pfn / SECTION_FRAMES;
+	uint64_t end = index * SECTION_FRAMES + section_at((uint32_t)index)->covered;
 
-	return index * SECTION_FRAMES + section_at((uint32_t)index)->covered;
+	return (uintptr_t)arch_direct(paddr(end * PAGE_SIZE));
 }
 
-/* Slabs come from a few stretches of memory, mostly from one: the first whose frames we get, which
+/* Slabs come from a few stretches of memory, mostly from one: that of the first frame we get.  It
  * grows upwards when the next section is populated. */
-static __noinline void span_extend(pfn_t pfn)
+static err_t span_init(void)
 {
-	uintptr_t irq = spin_lock_irq(&span_lock);
+	struct frame *f = frame_alloc(FRAME_SLAB);
 	struct heap_span *s = &heap.span;
-	uint64_t bytes = atomic_load_explicit(&s->bytes, memory_order_relaxed); /* (l) */
-	pfn_t first = pfn / SECTION_FRAMES * SECTION_FRAMES;
-	uint64_t base;
+	pfn_t pfn, first;
 
-	if (bytes == 0) {
-		/* relaxed: published by `bytes` */
-		atomic_store_explicit(&s->base, (uintptr_t)arch_direct(pfn_to_paddr(first)),
-				      memory_order_relaxed);
-		atomic_store_explicit(&s->slots, (uintptr_t)meta_slot_of(first),
-				      memory_order_relaxed);
-	}
-	base = arch_direct_to_paddr((const void *)span_base()).raw;
-	if (first * (uint64_t)PAGE_SIZE == base + bytes)
-		/* release pairs with the acquire in heap_free() */
-		atomic_store_explicit(&s->bytes, stretch_end(pfn) * PAGE_SIZE - base,
-				      memory_order_release);
-	spin_unlock_irq(&span_lock, irq);
+	if (f == NULL)
+		return ERR_NO_MEMORY;
+	pfn = frame_pfn(f);
+	frame_put(f);
+	first = pfn / SECTION_FRAMES * SECTION_FRAMES;
+	s->base = (uintptr_t)arch_direct(pfn_to_paddr(first));
+	s->slots = (uintptr_t)meta_slot_of(first);
+	/* relaxed: nobody else runs */
+	atomic_store_explicit(&s->bytes, stretch_end(pfn) - s->base, memory_order_relaxed);
+	return OK;
 }
 
 static void span_cover(pfn_t pfn)
 {
-	uintptr_t at = (uintptr_t)arch_direct(pfn_to_paddr(pfn));
-	uint64_t bytes = atomic_load_explicit(&heap.span.bytes, memory_order_acquire);
+	uintptr_t first =
+		(uintptr_t)arch_direct(pfn_to_paddr(pfn / SECTION_FRAMES * SECTION_FRAMES));
+	struct heap_span *s = &heap.span;
+	uint64_t bytes = first - s->base;
 
-	if (unlikely(bytes == 0 || at - span_base() >= bytes))
-		span_extend(pfn);
+	/* release pairs with the acquire in heap_free(); who comes late has lost nothing */
+	if (unlikely(bytes == atomic_load_explicit(&s->bytes, memory_order_relaxed)))
+		atomic_compare_exchange_strong_explicit(&s->bytes, &bytes,
+							stretch_end(pfn) - s->base,
+							memory_order_release, memory_order_relaxed);
+}
+
+err_t heap_init(unsigned cpus)
+{
+	ASSERT(cpus >= 1 && cpus <= ARCH_MAX_CPUS);
+	memset(&heap, 0, sizeof(heap));
+	atomic_store_explicit(&inject_every, 0, memory_order_relaxed); /* nobody else runs */
+	for (unsigned number = 0; number < HEAP_CLASSES; number++)
+		slab_class_init(number, heap_magazine_offset(number));
+	for (size_t grains = 0; grains < ARRAY_SIZE(heap.magazine_of); grains++)
+		heap.magazine_of[grains] = heap_magazine_offset(heap_class_of(grains * HEAP_GRAIN));
+	for (unsigned i = 0; i < cpus; i++) {
+		struct frame *f = i == 0 ? NULL : frame_alloc_block(FRAME_KERNEL, heap_cpu_order());
+
+		if (i != 0 && f == NULL)
+			return ERR_NO_MEMORY;
+		heap.cpu[i] = i == 0 ? &first_cpu : arch_direct(frame_paddr(f));
+		cpu_init(heap.cpu[i]);
+	}
+	heap.cpus = cpus;
+	heap_set_debug(0);
+	return span_init();
 }
 
 /* ---- magazines, slowly ---- */
@@ -616,24 +605,25 @@ static __noinline void free_slow(void *object, const void *where, uintptr_t irq)
 void heap_free(void *object)
 {
 	uintptr_t irq = arch_irq_save();
-	/* acquire pairs with span_extend() */
+	/* acquire pairs with span_cover() */
 	uint64_t bytes = atomic_load_explicit(&heap.span.bytes, memory_order_acquire);
-	uintptr_t p = (uintptr_t)object, at = p - span_base(), slot;
+	uintptr_t p = (uintptr_t)object, at = p - heap.span.base, slot;
 	struct heap_magazine *m;
 	struct heap_entry *top;
 	_Atomic uint8_t *tag;
-	uint64_t state, product;
+	uint64_t product;
+	uint32_t state;
 
 	if (unlikely(at >= bytes))
 		goto slow;
-	slot = atomic_load_explicit(&heap.span.slots, memory_order_relaxed) +
-	       at / PAGE_SIZE * META_SLOT_BYTES;
-	/* relaxed: who has an object sees its slab */
-	state = atomic_load_explicit(&((const struct meta_slot *)slot)->state,
-				     memory_order_relaxed);
-	if (unlikely((uint8_t)(state >> 32) != FRAME_SLAB))
+	slot = heap.span.slots + at / PAGE_SIZE * META_SLOT_BYTES;
+	/* kind, order and aux of struct slot_state; relaxed: who has an object sees its slab */
+	state = (uint32_t)(atomic_load_explicit(&((const struct meta_slot *)slot)->state,
+						memory_order_relaxed) >>
+			   32);
+	if (unlikely((uint8_t)state != FRAME_SLAB))
 		goto slow;
-	m = heap_magazine_at(state >> 48);
+	m = heap_magazine_at(state >> 16);
 	product = p % PAGE_SIZE * m->inverse + m->bias;
 	if (unlikely(!heap_product_is_cut(product, m->inverse)))
 		goto slow;
@@ -688,124 +678,4 @@ void heap_age(void)
 	}
 	arch_irq_restore(irq);
 	slab_chain_put(&gone);
-}
-
-/* ---- looking ---- */
-
-struct each_object {
-	void (*fn)(void *ctx, const void *object, size_t room);
-	void *ctx;
-};
-
-static void each_in_slab(const struct each_object *each, struct meta_slot *slot,
-			 const struct heap_shape *s)
-{
-	const _Atomic uint8_t *tags = slab_tags(slot, s);
-	const char *frame = arch_direct(pfn_to_paddr(meta_pfn_of(slot)));
-
-	for (uint32_t place = s->lead; place < s->places; place++)
-		if (slab_tag(&tags[place]) == TAG_ALLOCATED)
-			each->fn(each->ctx, frame + heap_shape_offset(s, place), s->size);
-}
-
-static void each_in_range(void *ctx, pfn_t first, uint32_t frames)
-{
-	const struct each_object *each = ctx;
-
-	for (uint32_t i = 0; i < frames; i++) {
-		struct meta_slot *slot = meta_slot_of(first + i);
-		struct slot_state s = meta_state(slot);
-
-		if (!slot_is_counted(s))
-			continue;
-		if (s.kind == FRAME_SLAB)
-			each_in_slab(each, slot,
-				     &slab_classes[s.aux / sizeof(struct heap_magazine)].shape);
-		else if (s.kind == FRAME_HEAP_LARGE)
-			each->fn(each->ctx, arch_direct(pfn_to_paddr(first + i)),
-				 (size_t)PAGE_SIZE << s.order);
-	}
-}
-
-void heap_each_object(void (*fn)(void *ctx, const void *object, size_t room), void *ctx)
-{
-	struct each_object each = { fn, ctx };
-
-	for (uint32_t i = 0; i < section_count(); i++)
-		if (section_slot(paddr((uint64_t)i * GIB(1))) != NULL)
-			section_each_range(i, each_in_range, &each);
-}
-
-struct heap_class_totals heap_class_totals(unsigned number)
-{
-	struct slab_class *c = &slab_classes[number];
-	uintptr_t irq = spin_lock_irq(&c->lock);
-	struct heap_class_totals t = {
-		.slabs = c->slabs,
-		.empty = c->empty,
-		.queued = c->queued,
-		.in_slabs = c->free,
-		.in_depot = c->depot_count,
-	};
-	uint64_t outside;
-
-	for (unsigned i = 0; i < heap.cpus; i++) {
-		const struct heap_magazine *m = &heap.cpu[i]->magazine[number];
-
-		t.in_magazines += (uint64_t)(heap_top(m) - m->base);
-	}
-	spin_unlock_irq(&c->lock, irq);
-	outside = t.in_slabs + t.in_depot + t.in_magazines;
-	/* others' magazines are a glance */
-	t.allocated = t.slabs * c->shape.objects - min_u64(outside, t.slabs * c->shape.objects);
-	return t;
-}
-
-struct heap_totals heap_totals(void)
-{
-	struct heap_totals sum = {
-		.large_frames = atomic_load_explicit(&heap.large_frames, memory_order_relaxed),
-		.cpu_frames = heap.cpus == 0 ? 0 : (uint64_t)(heap.cpus - 1) << cpu_order(),
-	};
-
-	for (unsigned number = 1; number < HEAP_CLASSES; number++) {
-		struct heap_class_totals t = heap_class_totals(number);
-
-		sum.slab_frames += t.slabs;
-		sum.allocated += t.allocated;
-		sum.cached += t.in_depot + t.in_magazines;
-		sum.in_slabs += t.in_slabs;
-		sum.allocated_bytes += t.allocated * heap_class_size(number);
-	}
-	return sum;
-}
-
-/* Each entry twice in this magazine would be flagged when it goes home; here its tag and class. */
-static const char *check_magazine(const struct heap_magazine *m)
-{
-	for (const struct heap_entry *e = m->base; e < heap_top(m); e++) {
-		const struct slab_class *c = &slab_classes[m->number];
-		struct slot_state s = meta_state(slab_slot_of(e->object));
-
-		if (slab_tag(e->tag) != TAG_CACHED)
-			return "H6: an object in a magazine is not CACHED";
-		if (s.kind != FRAME_SLAB || s.aux != c->aux)
-			return "H6: an object in a magazine is of another class";
-		for (const struct heap_entry *other = e + 1; other < heap_top(m); other++)
-			if (other->object == e->object)
-				return "H6: an object is in a magazine twice";
-	}
-	return NULL;
-}
-
-const char *heap_check(void)
-{
-	const char *wrong = NULL;
-
-	for (unsigned number = 1; number < HEAP_CLASSES && wrong == NULL; number++) {
-		wrong = slab_check(&slab_classes[number]);
-		for (unsigned i = 0; i < heap.cpus && wrong == NULL; i++)
-			wrong = check_magazine(&heap.cpu[i]->magazine[number]);
-	}
-	return wrong;
 }

@@ -73,12 +73,11 @@ struct heap_cpu {
 };
 _Static_assert(HEAP_CLASSES * sizeof(struct heap_magazine) <= UINT16_MAX, "slot_state.aux");
 
-/* The stretch of populated metadata in which slabs are found at once; others are looked up.
- * `bytes` is written last, and grows. */
+/* The stretch of populated metadata in which slabs are found at once; others are looked up. */
 struct heap_span {
-	_Atomic uint64_t bytes;
-	_Atomic uintptr_t base;  /* address of its first frame */
-	_Atomic uintptr_t slots; /* and of its slot */
+	_Atomic uint64_t bytes; /* grows */
+	uintptr_t base;         /* (c) address of its first frame */
+	uintptr_t slots;        /* (c) and of its slot */
 };
 
 struct heap {
@@ -89,6 +88,12 @@ struct heap {
 	_Atomic uint64_t large_frames;
 };
 extern struct heap heap;
+
+/* Order of the block of frames that a CPU's magazines take. */
+static inline unsigned heap_cpu_order(void)
+{
+	return bits_order((sizeof(struct heap_cpu) + PAGE_SIZE - 1) / PAGE_SIZE);
+}
 
 /* Magazines for `cpus` CPUs, from frames; the first CPU's are static.  ERR_NO_MEMORY. */
 err_t heap_init(unsigned cpus);

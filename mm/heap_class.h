@@ -132,7 +132,7 @@ static inline uint64_t heap_product(const struct heap_shape *s, uint32_t offset)
 
 static inline bool heap_product_is_cut(uint64_t product, uint64_t inverse)
 {
-	return (uint32_t)product < inverse;
+	return (uint32_t)product < (uint32_t)inverse; /* at most 2^F / HEAP_GRAIN */
 }
 
 static inline uint64_t heap_product_place(uint64_t product)

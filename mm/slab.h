@@ -150,6 +150,7 @@ void slab_trim(struct slab_class *c, struct slab_chain *gone);
 /* What the depot holds goes home, and all empty slabs to *gone. */
 void slab_drain(struct slab_class *c, struct slab_chain *gone);
 
+/* From now on / no longer one object more of the class is kept for claimants. */
 void slab_claim(struct slab_class *c);
 void slab_unclaim(struct slab_class *c);
 

@@ -21,6 +21,9 @@ enum {
 	STEPS_SHORT = 2000, /* when each may end in a rescue */
 	MACHINE_MIB = 200,
 	IRQ_US = 300,
+	HIT_IRQ_US = 40,
+	HIT_TURNS = 5000,
+	HIT_MOST = 100000000,
 };
 
 /* ---- a shadow map: who has each grain of memory ---- */
@@ -181,6 +184,7 @@ TEST(heap_survives_every_nth_frame_refused_on_four_cpus)
 {
 	struct ledger before = start(MACHINE_MIB);
 
+	steps = STEPS_SHORT;
 	for (unsigned nth = 2; nth <= 5; nth++) {
 		heap_inject_failure(nth);
 		(void)run_workers(work, CPUS);
@@ -248,6 +252,33 @@ TEST(audit_hep_01_a_requester_keeps_its_claim)
 
 	CHECK_EQ(run_workers(want_one, CPUS), 0);
 	give_back(n);
+	check_end(&before);
+}
+
+/* What somebody claimed is there for claimants alone, and its slab stays. */
+TEST(audit_hep_01_others_do_not_get_what_is_claimed)
+{
+	struct ledger before = start(16);
+	struct slab_class *c = &slab_classes[heap_class_of(LAST_SIZE)];
+	struct slab_chain gone = SLAB_CHAIN_NONE;
+	struct heap_entry e[3];
+	uintptr_t irq;
+
+	heap_free(heap_alloc_any(LAST_SIZE));
+	for (unsigned i = 0; i < 3; i++)
+		slab_claim(c);
+	heap_age();
+	heap_age();
+	irq = arch_irq_save();
+	CHECK_EQ(c->free, 3);
+	CHECK_EQ(slab_take(c, e, 3, SLAB_ANYBODY), 0);
+	slab_drain(c, &gone);
+	CHECK_EQ(gone.front, PFN_NONE);
+	CHECK_EQ(slab_take(c, e, 3, SLAB_CLAIMANT), 3);
+	CHECK(!slab_give(c, e, 3, SLAB_HOME));
+	arch_irq_restore(irq);
+	for (unsigned i = 0; i < 3; i++)
+		slab_unclaim(c);
 	check_end(&before);
 }
 
@@ -362,12 +393,43 @@ static void *work_interrupted(void *arg)
 	return NULL;
 }
 
+static void *volatile irq_has;
+static unsigned irq_turns;
+
+static void allocate_one_in_interrupt(void)
+{
+	heap_free(irq_has);
+	irq_has = heap_alloc_any(64);
+	irq_turns++;
+}
+
+TEST(heap_interrupts_do_not_get_the_object_of_a_hit)
+{
+	struct ledger before = start(MACHINE_MIB);
+	unsigned same = 0;
+
+	irq_turns = 0;
+	host_timer_start(HIT_IRQ_US, allocate_one_in_interrupt);
+	for (unsigned i = 0; irq_turns < HIT_TURNS && i < HIT_MOST; i++) {
+		void *p = heap_alloc_any(64);
+
+		same += p == irq_has;
+		heap_free(p);
+	}
+	host_timer_stop();
+	heap_free(irq_has);
+	irq_has = NULL;
+	CHECK(irq_turns > 100);
+	CHECK_EQ(same, 0);
+	check_end(&before);
+}
+
 TEST(heap_interrupts_allocate_inside_alloc_and_free)
 {
 	struct ledger before = start(MACHINE_MIB);
 
 	atomic_store(&irq_allocs, 0);
-	for (unsigned round = 0; round < 4; round++)
+	for (unsigned round = 0; round < 2; round++)
 		CHECK_EQ(run_workers(work_interrupted, 2), 0);
 	test_note("%lu allocations in interrupts", atomic_load(&irq_allocs));
 	CHECK(atomic_load(&irq_allocs) > 100);
