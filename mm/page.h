@@ -32,15 +32,12 @@ typedef uint32_t pfn_t;
 /* Memory from here up is left out; the frame below has the number PFN_NONE. */
 #define PHYS_LIMIT (TIB(16) - PAGE_SIZE)
 
-/*@ assigns \nothing; ensures \result.raw == pfn * PAGE_SIZE; */
 static inline paddr_t pfn_to_paddr(pfn_t pfn)
 {
 	return paddr((uint64_t)pfn * PAGE_SIZE);
 }
 
 /* pa below PHYS_LIMIT. */
-/*@ requires pa.raw < PHYS_LIMIT; assigns \nothing;
-    ensures \result == pa.raw / PAGE_SIZE && \result != PFN_NONE; */
 static inline pfn_t paddr_to_pfn(paddr_t pa)
 {
 	return (pfn_t)(pa.raw / PAGE_SIZE);
