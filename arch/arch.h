@@ -35,8 +35,8 @@ static inline bool arch_irq_was_on(uintptr_t old);
 static inline void arch_relax(void);
 
 /* Ask `cpu` to run fn(arg) with interrupts off, soon; returns at once.  The calling CPU runs
- * it before returning.  ERR_NOT_FOUND: that CPU is not running.  `fn` must be quick and may
- * be asked for once while it has not run yet: a second request is merged into the first. */
+ * it before returning.  ERR_NOT_FOUND: that CPU is not running.  `fn` must be quick.  A request
+ * with the fn and arg of one that still waits is merged into it; no other is ever dropped. */
 err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg);
 
 /* ---- memory ---- */

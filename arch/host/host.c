@@ -129,12 +129,16 @@ void host_cpu_bind(unsigned cpu)
 
 void host_cpu_unbind(void)
 {
+	struct cpu *c = &cpus[host_cpu];
 	uintptr_t irq = arch_irq_save();
 
+	/* what waits is done before anybody else may act for this CPU */
 	pthread_mutex_lock(&registry);
-	cpus[host_cpu].bound = false;
+	for (unsigned i = 0; i < c->count; i++)
+		c->pending[i].fn(c->pending[i].arg);
+	c->count = 0;
+	c->bound = false;
 	pthread_mutex_unlock(&registry);
-	run_requests(&cpus[host_cpu]);
 	arch_irq_restore(irq);
 }
 
