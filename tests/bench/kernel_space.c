@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel_space.c - what areas and windows of kernel space cost, in TSC ticks (measure.h).
+ * kernel_space.c - what heap objects, areas and windows cost in the kernel, in TSC ticks
+ * (measure.h).
  *
  * The monitor's `benchspace`.  Names and loops are the peer's: 301 samples each, contents not
  * touched.
@@ -9,16 +10,44 @@
 #include "arch/x86_64/apic.h"
 #include "lib/command.h"
 #include "lib/panic.h"
+#include "mm/heap.h"
 #include "mm/kspace.h"
 #include "tests/bench/measure.h"
 
 enum {
 	SPACE_SAMPLES = 301,
+	BURST_OBJECTS = 4096,
+	BURST_SAMPLES = 5,
 	TIMER_PERIOD_US = 10000,
 };
 #define DEVICE GIB(3) /* no memory there on any machine that this runs on */
 
 static void *area;
+static void *objects[BURST_OBJECTS];
+
+static __forceinline void object_take(unsigned bytes)
+{
+	objects[0] = heap_alloc(bytes);
+}
+
+static __forceinline void object_give(unsigned bytes)
+{
+	(void)bytes;
+	heap_free(objects[0]);
+}
+
+static __forceinline void objects_take(unsigned bytes)
+{
+	for (unsigned i = 0; i < BURST_OBJECTS; i++)
+		objects[i] = heap_alloc(bytes);
+}
+
+static __forceinline void objects_give(unsigned bytes)
+{
+	(void)bytes;
+	for (unsigned i = 0; i < BURST_OBJECTS; i++)
+		heap_free(objects[i]);
+}
 
 static __forceinline void area_take(unsigned kib)
 {
@@ -45,10 +74,18 @@ static __forceinline void window_give(unsigned kib)
 	kspace_unmap_mmio(area);
 }
 
-COMMAND(benchspace, "", "ticks that areas and windows cost")
+COMMAND(benchspace, "", "ticks that heap, areas and windows cost")
 {
 	apic_timer_stop();
 	measure_overhead();
+	measure("kmalloc", 64, SAMPLES, 1, nothing, object_take, object_give);
+	measure("kfree", 64, SAMPLES, 1, object_take, object_give, nothing);
+	measure("kmalloc", 1024, SAMPLES, 1, nothing, object_take, object_give);
+	measure("kfree", 1024, SAMPLES, 1, object_take, object_give, nothing);
+	measure("burst4096_kmalloc", 64, BURST_SAMPLES, BURST_OBJECTS, nothing, objects_take,
+		objects_give);
+	measure("burst4096_kfree", 64, BURST_SAMPLES, BURST_OBJECTS, objects_take, objects_give,
+		nothing);
 	measure("vmalloc_kib", 4, SPACE_SAMPLES, 1, nothing, area_take, area_give);
 	measure("vfree_kib", 4, SPACE_SAMPLES, 1, area_take, area_give, nothing);
 	measure("vmalloc_kib", 1024, SPACE_SAMPLES, 1, nothing, area_take, area_give);
