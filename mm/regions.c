@@ -12,17 +12,22 @@ static void edges_swap(struct region_edge *e, size_t i, size_t j)
 
 	e[i] = e[j];
 	e[j] = was;
+	/*@ assert swapped{Pre,Here}(e, i, j); */
+	/*@ assert edges_ok{Pre}(e, edges_total) ==> edges_ok(e, edges_total); */
 	/*@ ghost size_t k = 0;
 	    /@ loop invariant k <= SIZE_MAX && swap_sums{Pre,Here}(e, i, j, k);
 	       loop assigns k; loop variant SIZE_MAX - k; @/
-	    while (k < SIZE_MAX) k++; */
+	    while (k < SIZE_MAX) {
+	      /@ assert next_sum{Pre,Here}(e, i, j, k); @/
+	      k++;
+	    } */
 }
 
 /* Let e[i] sink until e[i .. n) is a heap again: greatest address first. */
 static void edges_sink(struct region_edge *e, size_t i, size_t n)
 {
 	/*@ loop invariant \at(i,Pre) <= i < n && heap_but(e, \at(i,Pre), n, i);
-	    loop invariant edges_kept{Pre,Here}(e, n);
+	    loop invariant kept{Pre,Here}(e, edges_total) && still_below{Pre,Here}(e, n);
 	    loop assigns i, e[0 .. n - 1];
 	    loop variant n - i; */
 	while (i < n / 2) {
@@ -42,18 +47,20 @@ static void edges_take_greatest(struct region_edge *e, size_t n)
 {
 	/*@ ghost heap_top(e, n); */
 	edges_swap(e, 0, n - 1);
+	/*@ assert below(e, n - 1, \at(e[0].at,Pre)); */
 	edges_sink(e, 0, n - 1);
 }
 
 static void edges_sort(struct region_edge *e, size_t n)
 {
-	/*@ loop invariant i <= n / 2 && heap(e, i, n) && edges_kept{Pre,Here}(e, n);
+	/*@ ghost edges_total = n; */
+	/*@ loop invariant i <= n / 2 && heap(e, i, n) && kept{Pre,Here}(e, edges_total);
 	    loop assigns i, e[0 .. n - 1];
 	    loop variant i; */
 	for (size_t i = n / 2; i > 0; i--)
 		edges_sink(e, i - 1, n);
 	/*@ loop invariant end <= n && heap(e, 0, end) && sorted(e, end, n);
-	    loop invariant edges_kept{Pre,Here}(e, n);
+	    loop invariant kept{Pre,Here}(e, edges_total);
 	    loop invariant \forall integer p, q; 0 <= p < end <= q < n ==> e[p].at <= e[q].at;
 	    loop assigns end, e[0 .. n - 1];
 	    loop variant end; */
@@ -126,8 +133,8 @@ static size_t edges_sweep(const struct region_edge *edges, size_t count, struct 
 	int64_t open[REGION_TYPES] = { 0 };
 	size_t made = 0;
 
-	/*@ loop invariant i <= count && made <= i && sums_of(&open[0], edges, i);
-	    loop invariant region_list(out, made);
+	/*@ loop invariant i <= count && made <= i && sums_of{Pre,Here}(edges, i, &open[0]);
+	    loop invariant region_list(out, made) && same_addresses{Pre,Here}(edges, count);
 	    loop invariant made > 0 && i < count ==> out[made - 1].end <= edges[i].at;
 	    loop invariant \forall integer x, t; holds(out, made, x, t) <==>
 	      (i < count ==> x < edges[i].at) && wins{Pre}(edges, count, x, t);
@@ -138,6 +145,9 @@ static size_t edges_sweep(const struct region_edge *edges, size_t count, struct 
 
 		open[edges[i].type] += edges[i].step;
 		type = first_open(open);
+		/*@ assert sums_of{Pre,Here}(edges, i + 1, &open[0]); */
+		/*@ assert one_winner_if_flat{Pre}(edges, count, i, type); */
+		/*@ assert one_winner{Pre,Here}(edges, count, i, type); */
 		if (i + 1 < count && type != REGION_TYPES)
 			made = append(out, made, edges[i].at, edges[i + 1].at, type);
 	}
@@ -153,6 +163,7 @@ size_t regions_normalise(const struct region *in, size_t n, struct region_edge *
 	count = edges_make(in, n, edges);
 	edges_sort(edges, count);
 	/*@ ghost sums_are_stairs(edges, count); */
+	/*@ assert edges_tell{Pre,Here}(in, n, edges, count); */
 	return edges_sweep(edges, count, out);
 }
 
@@ -206,6 +217,10 @@ size_t regions_build(const struct region *in, size_t n, void *memory, struct reg
 
 size_t regions_check(const struct region *r, size_t n)
 {
+	/*@ loop invariant i <= n && filled(r, i) && apart(r, i) && merged(r, i);
+	    loop invariant \forall integer k; 0 <= k < i ==> r[k].end <= r[i - 1].end;
+	    loop assigns i;
+	    loop variant n - i; */
 	for (size_t i = 0; i < n; i++) {
 		if (r[i].start >= r[i].end || (unsigned)r[i].type >= REGION_TYPES)
 			return i;
@@ -222,6 +237,11 @@ static size_t first_ending_after(const struct region *r, size_t n, uint64_t byte
 {
 	size_t low = 0, high = n;
 
+	/*@ loop invariant low <= high <= n;
+	    loop invariant \forall integer k; 0 <= k < low ==> r[k].end <= byte;
+	    loop invariant \forall integer k; high <= k < n ==> r[k].end > byte;
+	    loop assigns low, high;
+	    loop variant high - low; */
 	while (low < high) {
 		size_t mid = low + (high - low) / 2;
 
@@ -244,6 +264,10 @@ uint64_t regions_bytes(const struct region *r, size_t n, enum region_type type)
 {
 	uint64_t sum = 0;
 
+	/*@ loop invariant i <= n && sum == bytes(r, i, type);
+	    loop invariant i > 0 ==> sum <= r[i - 1].end;
+	    loop assigns i, sum;
+	    loop variant n - i; */
 	for (size_t i = 0; i < n; i++)
 		if (r[i].type == type)
 			sum += r[i].end - r[i].start;
@@ -252,6 +276,11 @@ uint64_t regions_bytes(const struct region *r, size_t n, enum region_type type)
 
 bool regions_have_memory(const struct region *r, size_t n, uint64_t start, uint64_t end)
 {
+	/*@ loop invariant i <= n;
+	    loop invariant \forall integer k; i <= k < n ==> r[k].end > start;
+	    loop invariant \forall integer k; 0 <= k < i ==> !memory_in(r, k, start, end);
+	    loop assigns i;
+	    loop variant n - i; */
 	for (size_t i = first_ending_after(r, n, start); i < n && r[i].start < end; i++)
 		if (r[i].type != REGION_RESERVED && r[i].type != REGION_FRAMEBUFFER)
 			return true;
