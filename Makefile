@@ -36,7 +36,7 @@ say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 probe = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 
 # ---------------------------------------------------------------- sources
-PORTABLE := $(sort $(filter-out boot/main.c,$(wildcard lib/*.c boot/*.c mm/*.c iommu/*.c dma/*.c \
+PORTABLE := $(sort $(filter-out boot/main.c,$(wildcard lib/*.c arch/*.c boot/*.c mm/*.c iommu/*.c dma/*.c \
 	drivers/*.c))) build/font.c
 ARCH_C   := $(sort $(wildcard arch/x86_64/*.c))
 ARCH_S   := $(sort $(wildcard arch/x86_64/*.S)) boot/boot.S

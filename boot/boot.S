@@ -39,6 +39,7 @@ CR0_PG equ 1 << 31
 CR4_PAE  equ 1 << 5
 CR4_LA57 equ 1 << 12
 MSR_EFER equ 0xc0000080
+MSR_GS_BASE equ 0xc0000101
 EFER_LME equ 1 << 8
 EFER_NXE equ 1 << 11
 EFLAGS_ID equ 1 << 21
@@ -380,6 +381,10 @@ start64:
         xor eax, eax
         mov fs, ax
         mov gs, ax
+        mov ecx, MSR_GS_BASE            ; no per-CPU variables before percpu_start_first()
+        mov eax, PERCPU_NOWHERE & 0xffffffff
+        mov edx, PERCPU_NOWHERE >> 32
+        wrmsr
         mov rsp, boot_stack_top
         mov edi, ebp
         mov esi, esi

@@ -6,6 +6,7 @@
  * why keel cannot run here, and stops.
  */
 #include "arch/arch.h"
+#include "arch/percpu.h"
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/boot_table.h"
@@ -13,6 +14,7 @@
 #include "arch/x86_64/exit.h"
 #include "arch/x86_64/fault.h"
 #include "arch/x86_64/keyboard.h"
+#include "arch/x86_64/percpu.h"
 #include "arch/x86_64/serial.h"
 #include "arch/x86_64/stacks.h"
 #include "arch/x86_64/translate.h"
@@ -342,6 +344,8 @@ static void build_kernel_space(void)
 	const struct kspace_section sections[] = {
 		{ (vaddr_t)text_start, page_end(text_end), PROP_READ | PROP_EXECUTE, "text" },
 		{ (vaddr_t)rodata_start, page_end(rodata_end), PROP_READ, "read-only data" },
+		{ (vaddr_t)__start_percpu, page_end((uint8_t *)__stop_percpu), PROP_READ,
+		  "template of per-CPU variables" },
 		{ (vaddr_t)data_start, (vaddr_t)symbols_start, PROP_READ | PROP_WRITE, "data" },
 		{ (vaddr_t)symbols_start, (vaddr_t)kernel_image_end, PROP_READ, "symbols" },
 	};
@@ -488,6 +492,7 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 	struct boot_arena arena;
 	uint8_t *stack;
 
+	percpu_start_first();
 	stamps.entered = rdtsc();
 	serial_init();
 	console_init();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/pt_node.h"
 
+#include "arch/percpu.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 
@@ -21,12 +22,12 @@ struct pool {
 	struct frame *node[POOL_MOST];
 } __aligned(64);
 
-static struct pool pools[ARCH_MAX_CPUS];
+static PER_CPU(struct pool, pool);
 
 static struct frame *pool_take(void)
 {
 	uintptr_t irq = arch_irq_save();
-	struct pool *p = &pools[arch_cpu_id()];
+	struct pool *p = this_cpu_ptr(pool);
 	struct frame *node = p->count == 0 ? NULL : p->node[--p->count];
 
 	arch_irq_restore(irq);
@@ -36,7 +37,7 @@ static struct frame *pool_take(void)
 static bool pool_give(struct frame *node)
 {
 	uintptr_t irq = arch_irq_save();
-	struct pool *p = &pools[arch_cpu_id()];
+	struct pool *p = this_cpu_ptr(pool);
 	bool fits = p->count < POOL_MOST;
 
 	if (fits)
@@ -113,7 +114,6 @@ static void drop_node(struct meta_slot *slot, pfn_t pfn)
 
 void pt_node_init(void)
 {
-	memset(pools, 0, sizeof(pools));
 	frame_set_on_drop(FRAME_PAGE_TABLE, drop_node);
 }
 

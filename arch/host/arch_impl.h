@@ -22,6 +22,15 @@ void host_irq_deliver(void);
 uint64_t host_ticks(void);
 void arch_relax_slow(void);
 
+/* arch/percpu.h; made by host_machine_init(). */
+extern uintptr_t host_biases[];
+#define arch_this_cpu(name) (*(__typeof__(name) *)(host_biases[host_cpu] + (uintptr_t) & (name)))
+
+static inline uintptr_t arch_percpu_bias(void)
+{
+	return host_biases[host_cpu];
+}
+
 static inline unsigned arch_cpu_id(void)
 {
 	return host_cpu;

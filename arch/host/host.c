@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "arch/percpu.h"
 
 enum {
 	PENDING_KICK = 1,
@@ -25,6 +26,8 @@ enum {
 _Thread_local unsigned host_cpu;
 _Thread_local volatile sig_atomic_t host_irq_off, host_irq_pending;
 char *host_meta, *host_direct;
+uintptr_t host_biases[ARCH_MAX_CPUS];
+static char *areas;
 
 struct request {
 	void (*fn)(void *arg);
@@ -187,6 +190,12 @@ static char *reserve(size_t bytes, int protection)
 	return p;
 }
 
+static void prepare_areas(void)
+{
+	for (unsigned i = 0; i < ARCH_MAX_CPUS; i++)
+		host_biases[i] = percpu_prepare(i, areas + i * percpu_bytes());
+}
+
 void host_machine_init(void)
 {
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
@@ -197,6 +206,8 @@ void host_machine_init(void)
 	sigaction(SIGUSR2, &action, NULL);
 	host_meta = reserve(HOST_META_BYTES, PROT_NONE);
 	host_direct = reserve(HOST_DIRECT_BYTES, PROT_READ | PROT_WRITE);
+	areas = reserve(ARCH_MAX_CPUS * percpu_bytes(), PROT_READ | PROT_WRITE);
+	prepare_areas();
 }
 
 void host_machine_reset(void)
@@ -209,6 +220,7 @@ void host_machine_reset(void)
 		perror("mmap");
 		exit(1);
 	}
+	prepare_areas();
 }
 
 err_t arch_meta_map(vaddr_t va, paddr_t pa, size_t len, struct prange tables, unsigned *used)

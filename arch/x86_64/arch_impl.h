@@ -6,9 +6,20 @@
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/pte.h"
 
+/* arch/percpu.h: the named address space of GS makes an access one instruction. */
+#define arch_this_cpu(name) (*(__seg_gs __typeof__(name) *)(uintptr_t) & (name))
+
+extern unsigned arch_cpu_number;
+extern uintptr_t arch_percpu_own_bias;
+
+static inline uintptr_t arch_percpu_bias(void)
+{
+	return arch_this_cpu(arch_percpu_own_bias);
+}
+
 static inline unsigned arch_cpu_id(void)
 {
-	return 0; /* the first CPU is the only one that is started */
+	return arch_this_cpu(arch_cpu_number);
 }
 
 static inline uintptr_t arch_irq_save(void)

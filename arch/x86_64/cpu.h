@@ -25,6 +25,7 @@ enum {
 	MSR_X2APIC_FIRST = 0x800,
 };
 #define MSR_EFER 0xc0000080u
+#define MSR_GS_BASE 0xc0000101u
 #define EFER_NXE (UINT64_C(1) << 11)
 
 static inline uint8_t inb(uint16_t port)

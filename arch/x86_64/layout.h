@@ -22,6 +22,10 @@
 #define VMALLOC_BASE 0xfffff00000000000
 #define VMALLOC_GIB  64
 
+/* A GS base by which per-CPU variables (at KERNEL_VMA and up) come to lie at ffffdead_00000000 and
+ * up, where nothing is ever mapped. */
+#define PERCPU_NOWHERE 0xffffdead80000000
+
 /* Top-level indices of the three, SDM 3A 4.5: bits 47:39. */
 #define PML4_DIRECT 256
 #define PML4_META   448
