@@ -34,6 +34,10 @@ static inline bool arch_irq_was_on(uintptr_t old);
 /* One turn of a spin loop. */
 static inline void arch_relax(void);
 
+/* Wait for an interrupt.  Called and returns with interrupts off; they are on, and what is pending
+ * is served, in between.  May return without a reason. */
+void arch_idle(void);
+
 /* Ask `cpu` to run fn(arg) with interrupts off, soon; returns at once.  The calling CPU runs
  * it before returning.  ERR_NOT_FOUND: that CPU is not running.  `fn` must be quick.  A request
  * with the fn and arg of one that still waits is merged into it; no other is ever dropped. */
@@ -94,6 +98,12 @@ void arch_tlb_flush_all(void);
 /* A monotonic counter, and how many of its ticks make a millisecond (never 0). */
 static inline uint64_t arch_ticks(void);
 uint64_t arch_ticks_per_ms(void);
+
+/* Let this CPU's timer interrupt come once, when arch_ticks() has reached `deadline` or soon
+ * after; a deadline that has passed comes at once.  One at a time: the latest call counts.
+ * ARCH_TIMER_NEVER: none.  The interrupt calls timer_interrupt() of arch/timer.h. */
+#define ARCH_TIMER_NEVER UINT64_MAX
+void arch_timer_set(uint64_t deadline);
 
 /* ---- console ---- */
 

@@ -145,6 +145,13 @@ void host_cpu_unbind(void)
 	arch_irq_restore(irq);
 }
 
+void arch_idle(void)
+{
+	arch_irq_restore(0);
+	sched_yield();
+	(void)arch_irq_save();
+}
+
 void host_timer_start(unsigned us, void (*handler)(void))
 {
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2 };

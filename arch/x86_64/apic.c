@@ -159,6 +159,12 @@ void apic_timer_stop(void)
 	apic_write(APIC_TIMER_INITIAL, 0);
 }
 
+void arch_idle(void)
+{
+	interrupts_on_and_halt();
+	interrupts_off();
+}
+
 uint64_t apic_timer_count(void)
 {
 	return atomic_load_explicit(&ticks, memory_order_relaxed);
