@@ -344,9 +344,9 @@ static void build_kernel_space(void)
 	const struct kspace_section sections[] = {
 		{ (vaddr_t)text_start, page_end(text_end), PROP_READ | PROP_EXECUTE, "text" },
 		{ (vaddr_t)rodata_start, page_end(rodata_end), PROP_READ, "read-only data" },
-		{ (vaddr_t)__start_percpu, page_end((uint8_t *)__stop_percpu), PROP_READ,
+		{ (vaddr_t)data_start, (vaddr_t)__start_percpu, PROP_READ | PROP_WRITE, "data" },
+		{ (vaddr_t)__start_percpu, (vaddr_t)symbols_start, PROP_READ,
 		  "template of per-CPU variables" },
-		{ (vaddr_t)data_start, (vaddr_t)symbols_start, PROP_READ | PROP_WRITE, "data" },
 		{ (vaddr_t)symbols_start, (vaddr_t)kernel_image_end, PROP_READ, "symbols" },
 	};
 	err_t err = kspace_build(&layout, sections, ARRAY_SIZE(sections), regions, region_count);

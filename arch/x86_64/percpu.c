@@ -2,6 +2,7 @@
 #include "arch/x86_64/percpu.h"
 
 #include "arch/percpu.h"
+#include "lib/panic.h"
 
 extern char percpu_first[]; /* linker.ld: as long as the template */
 
@@ -10,6 +11,7 @@ PER_CPU(uintptr_t, arch_percpu_own_bias);
 
 void percpu_use(uintptr_t bias)
 {
+	ASSERT((intptr_t)bias < 0); /* by this trap.S knows the kernel's GS base from a user's */
 	wrmsr(MSR_GS_BASE, bias);
 	this_cpu(arch_percpu_own_bias) = bias;
 }

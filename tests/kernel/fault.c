@@ -191,6 +191,27 @@ TEST(fault_nmi_in_a_swapgs_window_has_the_kernels_gs)
 	arch_irq_restore(irq);
 }
 
+static uintptr_t bias_seen;
+
+static bool note_bias(struct trap_frame *frame, uint64_t cr2)
+{
+	(void)cr2;
+	if (frame->vector != VECTOR_NMI)
+		return false;
+	bias_seen = arch_percpu_bias();
+	return true;
+}
+
+TEST(fault_nmi_finds_the_variables_of_its_cpu)
+{
+	bias_seen = 0;
+	trap_set_filter(note_bias);
+	__asm__ volatile("int $2" : : : "memory");
+	trap_set_filter(NULL);
+	CHECK_EQ(bias_seen, arch_percpu_bias());
+	CHECK(bias_seen != 0);
+}
+
 TEST(fault_nmi_warns_and_goes_on)
 {
 	unsigned before = warn_count();
