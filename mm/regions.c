@@ -191,8 +191,12 @@ size_t regions_trim(const struct region *in, size_t n, struct region *out)
 	      trimmed_of{Pre}(in, i, x, t);
 	    loop assigns i, made, out[0 .. 3 * n - 1];
 	    loop variant n - i; */
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		/*@ assert \forall integer x, t; trimmed_of{Pre}(in, i + 1, x, t) <==>
+		      trimmed_of{Pre}(in, i, x, t) ||
+		      trimmed(in[i].start, in[i].end, in[i].type, x, t); */
 		made = trim_one(&in[i], made, out);
+	}
 	return made;
 }
 
