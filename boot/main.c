@@ -435,7 +435,7 @@ static void start_timer(void)
 	err_t err = apic_init(map_registers(apic_page_address(), PAGE_SIZE, "local APIC"));
 
 	if (err == OK)
-		err = apic_timer_start(TIMER_PERIOD_US, NULL);
+		err = apic_timer_start(TIMER_PERIOD_US, heap_tick);
 	if (err != OK)
 		warn("no timer interrupt: the local APIC says %s", err_name(err));
 	interrupts_on();

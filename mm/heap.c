@@ -679,3 +679,14 @@ void heap_age(void)
 	arch_irq_restore(irq);
 	slab_chain_put(&gone);
 }
+
+void heap_tick(void)
+{
+	struct heap_cpu *cpu = heap.cpu[arch_cpu_id()];
+	uint64_t now = arch_ticks();
+
+	if (now - cpu->aged < HEAP_AGE_MS * arch_ticks_per_ms())
+		return;
+	cpu->aged = now;
+	heap_age();
+}

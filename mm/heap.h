@@ -50,6 +50,7 @@ enum {
 	HEAP_BATCH = HEAP_MAGAZINE / 2,
 	HEAP_MAGAZINE_BYTES = 32768, /* a magazine holds no more than this, but at least a few */
 	HEAP_MAGAZINE_LEAST = 8,
+	HEAP_AGE_MS = 100, /* between two visits of heap_age() */
 };
 
 /* `top` is written by the owner alone, interrupts off, or by who empties it on its behalf; others
@@ -68,6 +69,7 @@ struct heap_magazine {
 struct heap_cpu {
 	struct heap_magazine magazine[HEAP_CLASSES];
 	const struct heap_entry *seen[HEAP_CLASSES]; /* (o) tops when heap_age() came last */
+	uint64_t aged;                               /* (o) arch_ticks() then */
 	_Atomic bool rescuing;                       /* (o) */
 	_Atomic uint32_t drains;                     /* (a) times that others emptied it */
 };
@@ -174,9 +176,12 @@ size_t heap_size_of(const void *object);
  * on other CPUs' magazines too. */
 void heap_drain(void);
 
-/* From each CPU's timer, about every tenth of a second: magazines of this CPU that were not used
- * since the last time are emptied. */
+/* Magazines of this CPU that were not used since the last time are emptied. */
 void heap_age(void);
+
+/* From each CPU's periodic timer, whatever its period: heap_age() once every HEAP_AGE_MS.
+ * Interrupts are off. */
+void heap_tick(void);
 
 /* ---- looking ---- */
 

@@ -2,6 +2,7 @@
 #include "tests/machine.h"
 
 #include "mm/boot_alloc.h"
+#include "mm/heap.h"
 #include "mm/pt_node.h"
 #include "tests/test.h"
 
@@ -14,6 +15,7 @@ err_t machine_start(const struct region *r, size_t n, unsigned cpus, uint64_t fi
 
 	host_machine_reset();
 	pt_node_init();
+	heap.cpus = 0; /* until heap_init(): what it has is another machine's */
 	host_cpu = 0;
 	report_set_regions(r, n);
 	err = boot_alloc_init(r, n, MIB(1), GIB(4));
@@ -45,6 +47,8 @@ struct ledger machine_ledger(void)
 {
 	struct section_totals t = section_totals();
 
+	if (heap.cpus != 0)
+		heap_drain();
 	pt_node_drain();
 	frame_cache_drain();
 	return (struct ledger){ frame_available(), t.meta_frames + t.seed_frames };

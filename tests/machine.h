@@ -5,8 +5,9 @@
  * On the host: a fresh simulated machine with the regions that the test asks for, brought up as
  * boot/main.c does.  In the kernel the machine is there already; a test then takes it as it is.
  *
- * machine_ledger() is taken before a test and compared after it: frames that can be had must
- * be the same in number, every invariant must hold, and every frame be in one class.
+ * machine_ledger() is taken before a test and compared after it, the caches of heap, page tables
+ * and frames drained: frames that can be had must be the same in number, every invariant must hold,
+ * and every frame be in one class.
  */
 #pragma once
 

@@ -15,6 +15,7 @@
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "mm/frame.h"
+#include "mm/heap.h"
 #include "tests/bench/measure.h"
 
 enum {
@@ -152,6 +153,6 @@ COMMAND(bench, "", "ticks that frames cost; exact where the TSC counts instructi
 	measure_pair(5);
 	measure_pair(CHUNK_ORDER);
 	measure_bursts();
-	if (apic_timer_start(TIMER_PERIOD_US, NULL) != OK)
+	if (apic_timer_start(TIMER_PERIOD_US, heap_tick) != OK)
 		warn("the timer does not start again after a bench");
 }

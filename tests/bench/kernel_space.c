@@ -94,6 +94,6 @@ COMMAND(benchspace, "", "ticks that heap, areas and windows cost")
 	measure("iounmap_kib", 4, SPACE_SAMPLES, 1, window_take, window_give, nothing);
 	measure("ioremap_kib", 1024, SPACE_SAMPLES, 1, nothing, window_take, window_give);
 	measure("iounmap_kib", 1024, SPACE_SAMPLES, 1, window_take, window_give, nothing);
-	if (apic_timer_start(TIMER_PERIOD_US, NULL) != OK)
+	if (apic_timer_start(TIMER_PERIOD_US, heap_tick) != OK)
 		warn("the timer does not start again after a bench");
 }

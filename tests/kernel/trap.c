@@ -7,6 +7,7 @@
 #include "arch/x86_64/clock.h"
 #include "lib/print.h"
 #include "lib/string.h"
+#include "mm/heap.h"
 #include "mm/kspace.h"
 #include "tests/machine.h"
 #include "tests/test.h"
@@ -194,7 +195,7 @@ TEST(audit_alo_01_timer_interrupt_allocates_inside_alloc_and_free)
 			held[i] = frame_alloc_block(FRAME_TEST, i % 16 == 0 ? 3 : 0);
 		}
 	}
-	CHECK_EQ(apic_timer_start(NORMAL_PERIOD_US, NULL), OK);
+	CHECK_EQ(apic_timer_start(NORMAL_PERIOD_US, heap_tick), OK);
 	test_note("%lu allocations in interrupts", irq_allocs);
 	CHECK(irq_allocs >= IRQ_WANTED);
 	for (unsigned i = 0; i < ARRAY_SIZE(held); i++)
