@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of the heap under the real timer: its interrupts are clients of the heap, and give back
+ * what lies idle. */
+#include "mm/heap.h"
+
+#include "arch/x86_64/apic.h"
+#include "lib/string.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+enum {
+	HELD = 256,    /* objects of the interrupted code */
+	IRQ_HELD = 16, /* and of its interrupts */
+	IRQ_WANTED = 3000,
+	IRQ_PERIOD_US = 100,
+	NORMAL_PERIOD_US = 10000,
+	DEADLINE_MS = 20000,
+	LARGE_EACH = 64, /* one in so many is larger than a frame */
+	LARGE_BYTES = 3 * PAGE_SIZE,
+	REFUSE_EACH = 3, /* frames, when memory is to be short */
+	BY_CODE = 0xc0,
+	BY_INTERRUPT = 0x1e,
+};
+
+struct held {
+	uint8_t *object;
+	size_t bytes;
+};
+
+static struct held held[HELD], irq_held[IRQ_HELD];
+static volatile uint64_t irq_allocs, refused;
+static volatile unsigned damaged; /* objects that somebody else wrote into */
+static uint64_t irq_turn;
+
+/* Take an object and write whose it is all over it, or look whether that still stands there, and
+ * give it back. */
+static bool turn(struct held *h, size_t bytes, uint8_t by)
+{
+	if (h->object == NULL) {
+		*h = (struct held){ heap_alloc_any(bytes), bytes };
+		if (h->object != NULL)
+			memset(h->object, by, bytes);
+		return h->object != NULL;
+	}
+	for (size_t i = 0; i < h->bytes; i++)
+		if (h->object[i] != by) {
+			damaged = damaged + 1;
+			break;
+		}
+	heap_free(h->object);
+	h->object = NULL;
+	return true;
+}
+
+/* The few sizes are those of the interrupted code too, so that the magazines are the same. */
+static size_t size_of_turn(uint64_t n)
+{
+	static const size_t sizes[] = { 64, 16, 1024, 64, 200, 64, 2048, 64 };
+
+	return n % LARGE_EACH == 0 ? LARGE_BYTES : sizes[n % ARRAY_SIZE(sizes)];
+}
+
+static void allocate_in_interrupt(void)
+{
+	struct held *h = &irq_held[irq_turn++ % IRQ_HELD];
+
+	if (turn(h, size_of_turn(irq_turn), BY_INTERRUPT))
+		irq_allocs = irq_allocs + (h->object != NULL);
+	heap_tick();
+}
+
+static void give_all_back(void)
+{
+	for (unsigned i = 0; i < HELD; i++)
+		if (held[i].object != NULL)
+			(void)turn(&held[i], 0, BY_CODE);
+	for (unsigned i = 0; i < IRQ_HELD; i++)
+		if (irq_held[i].object != NULL)
+			(void)turn(&irq_held[i], 0, BY_INTERRUPT);
+}
+
+/* Allocate and free until the interrupts have allocated IRQ_WANTED times. */
+static void run_interrupted(void)
+{
+	uint64_t start = arch_ticks();
+
+	irq_allocs = refused = damaged = 0;
+	NEED(apic_timer_start(IRQ_PERIOD_US, allocate_in_interrupt) == OK);
+	while (irq_allocs < IRQ_WANTED &&
+	       arch_ticks() - start < DEADLINE_MS * arch_ticks_per_ms()) {
+		struct held *h = &held[test_random_below(HELD)];
+
+		refused = refused + !turn(h, size_of_turn(test_random()), BY_CODE);
+	}
+	CHECK_EQ(apic_timer_start(NORMAL_PERIOD_US, heap_tick), OK);
+	test_note("%lu allocations in interrupts", irq_allocs);
+	CHECK(irq_allocs >= IRQ_WANTED);
+	give_all_back();
+	CHECK_EQ(damaged, 0);
+}
+
+static void check_end(const struct ledger *before)
+{
+	const char *wrong;
+
+	CHECK_LEDGER(before);
+	wrong = heap_check();
+	CHECK_STR(wrong == NULL ? "" : wrong, "");
+}
+
+TEST(heap_timer_interrupt_allocates_inside_alloc_and_free)
+{
+	struct ledger before = machine_ledger();
+
+	run_interrupted();
+	CHECK_EQ(refused, 0);
+	check_end(&before);
+}
+
+TEST(heap_timer_interrupt_allocates_inside_a_rescue)
+{
+	struct ledger before = machine_ledger();
+
+	heap_inject_failure(REFUSE_EACH);
+	run_interrupted();
+	heap_inject_failure(0);
+	test_note("%lu allocations refused", refused);
+	check_end(&before);
+}
+
+TEST(heap_timer_gives_idle_magazines_back)
+{
+	struct heap_magazine *m = &heap.cpu[0]->magazine[heap_class_of(64)];
+	struct ledger before = machine_ledger();
+	uint64_t start = arch_ticks(), slabs = heap_class_totals(heap_class_of(64)).slabs;
+
+	heap_free(heap_alloc_any(64));
+	while (heap_top(m) != m->base && arch_ticks() - start < DEADLINE_MS * arch_ticks_per_ms())
+		arch_relax();
+	CHECK_EQ(heap_top(m) - m->base, 0);
+	CHECK_EQ(heap_class_totals(heap_class_of(64)).slabs, slabs);
+	check_end(&before);
+}
