@@ -6,6 +6,7 @@
 #   tools/iso.sh KERNEL.elf OUT.iso ["COMMAND LINE"]
 #
 #   MODULES="path ..."         boot modules, in this order; each gets its file name as its string
+#   VIDEO=640x480x16           the video mode to ask for, instead of what the kernel's header wants
 #   SOURCE_DATE_EPOCH=seconds  the only date in the image (default 1700000000)
 #   GRUB_LIB=folder            where GRUB's platform folders are (default /usr/lib/grub)
 #
@@ -34,6 +35,7 @@ kernel=$1
 out=$2
 cmdline=${3-}
 modules=${MODULES-}
+video=${VIDEO-}
 grub_lib=${GRUB_LIB-/usr/lib/grub}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1700000000}
 export SOURCE_DATE_EPOCH
@@ -81,6 +83,13 @@ for module in $modules; do
 	n=$((n + 1))
 done
 
+# The command multiboot2 sets it from the header, so it is set after that.
+video_line=
+if [ -n "$video" ]; then
+	video_line="
+	set gfxpayload=$(quote "$video")"
+fi
+
 cat >"$tree/boot/grub/grub.cfg" <<END
 set timeout=0
 set default=0
@@ -92,7 +101,7 @@ if [ "\$grub_platform" = efi ]; then
 	insmod all_video
 fi
 menuentry keel {
-	$boot_line$module_lines
+	$boot_line$module_lines$video_line
 	boot
 }
 END

@@ -100,11 +100,11 @@ def read_picture(picture, glyphs):
 # ---- a machine with a screen and a keyboard ----
 
 class ScreenMachine(machine.Machine):
-    """QEMU with a VGA, a keyboard, and a serial port that may be missing ("none")."""
+    """QEMU with a screen, a keyboard, and a serial port that may be missing ("none")."""
 
     CONNECT_SECONDS = 10
 
-    def __init__(self, config, serial="stdio"):
+    def __init__(self, config, serial="stdio", video=("-vga", "std")):
         super().__init__()
         self._folder = tempfile.TemporaryDirectory(prefix="keel-screen.")
         self._dump = os.path.join(self._folder.name, "dump.ppm")
@@ -114,7 +114,7 @@ class ScreenMachine(machine.Machine):
         self._qmp = None
         path = os.path.join(self._folder.name, "qmp")
         command = machine.qemu_command(config, serial, self._triple_fault)
-        command += ["-vga", "std", "-qmp", f"unix:{path},server=on,wait=off"]
+        command += [*video, "-qmp", f"unix:{path},server=on,wait=off"]
         self._start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL, bufsize=0)
         self._serial_in = self._child.stdout.fileno()
@@ -280,6 +280,50 @@ def uefi_without_a_serial_port_is_usable(images):
         running.wait_screen(at_prompt("difference 0"))
 
 
+def image_for(images, video, folder):
+    """An ISO of the same kernel, for which GRUB sets that video mode."""
+    path = os.path.join(folder, f"{video}.iso")
+    done = subprocess.run(["tools/iso.sh", images.kernel, path], capture_output=True, text=True,
+                          check=False, env={**os.environ, "VIDEO": video})
+    if done.returncode != 0:
+        raise machine.MachineError(f"iso.sh: {done.stderr.strip()}")
+    return path
+
+
+def bios_screens_of_16_and_24_bits_show_the_same(images):
+    """Modes that the header does not ask for, but a boot loader may choose."""
+    for video in ("640x480x16", "800x600x24"):
+        with tempfile.TemporaryDirectory(prefix="keel-video.") as folder:
+            config = machine.Config(iso=image_for(images, video, folder))
+            with ScreenMachine(config) as running:
+                running.wait_prompt()
+                running.wait_screen(at_prompt())
+                same_as_serial(running, running.screen)
+
+
+def bios_screen_of_15_bits_is_refused_in_words(images):
+    """A mode of the VGA BIOS that keel does not draw in; it goes on without a screen."""
+    with tempfile.TemporaryDirectory(prefix="keel-video.") as folder:
+        config = machine.Config(iso=image_for(images, "640x480x15", folder))
+        with ScreenMachine(config) as running:
+            running.wait_prompt()
+            if "no screen: 640 x 480, 15 bits" not in running.text:
+                raise running.error("nothing says why there is no screen")
+            running.type("help\n")
+            running.wait_prompt(SCREEN_SECONDS)
+            if "this list" not in running.text:
+                raise running.error("the keyboard does not work without a screen")
+
+
+def uefi_screen_may_lie_in_memory(images):
+    """QEMU's ramfb: firmware sets frames of ordinary memory aside, and the device shows them."""
+    config = machine.Config(iso=images.iso, firmware="uefi")
+    with ScreenMachine(config, video=("-device", "ramfb")) as running:
+        running.wait_prompt()
+        running.wait_screen(at_prompt(FIRST_LINE, "UEFI"))
+        same_as_serial(running, running.screen)
+
+
 def vga_text_serves_where_there_is_no_framebuffer(images):
     """PVH brings none, but the BIOS left a VGA in text mode."""
     with ScreenMachine(machine.Config(kernel=images.kernel)) as running:
@@ -321,7 +365,10 @@ def serial_line_edits_and_logs(images):
 TESTS = (
     bios_screen_shows_what_the_serial_line_says,
     bios_keyboard_edits_and_recalls,
+    bios_screens_of_16_and_24_bits_show_the_same,
+    bios_screen_of_15_bits_is_refused_in_words,
     uefi_without_a_serial_port_is_usable,
+    uefi_screen_may_lie_in_memory,
     vga_text_serves_where_there_is_no_framebuffer,
     no_keyboard_controller_is_survived,
     serial_line_edits_and_logs,
