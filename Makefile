@@ -174,14 +174,18 @@ build/host/keel: $(H_plain)/keel
 # The harness and the peers are the shared folder's; without it there is nothing to build.  The
 # harness' bench_cpu becomes host_cpu for keel, so that a CPU's number is one load as in the peers.
 PEERS   := $(if $(SHARED),$(wildcard $(SHARED)/peers/allocators))
-BENCHES := $(if $(PEERS),$(addprefix build/bench/,floor buddy buddy-pcp keel-raw keel-counted))
+BENCHES := $(if $(PEERS),$(addprefix build/bench/,floor buddy buddy-pcp keel-raw keel-counted \
+	heap-malloc heap-keel))
 BENCHED := $(patsubst %.c,$(H_plain)/%.o,$(PORTABLE) $(HOST_C) tests/machine.c)
 PEER_CC  = $(call say,BENCH,$@)$(CC) -O2 -pthread -I$(PEERS)
 
 build/bench/harness.o: $(PEERS)/bench_frames.c | setup-build
 	@mkdir -p $(@D)
 	$(PEER_CC) -c $< -o $@
-build/bench/harness-keel.o: build/bench/harness.o
+build/bench/heap-harness.o: $(PEERS)/bench_heap.c | setup-build
+	@mkdir -p $(@D)
+	$(PEER_CC) -c $< -o $@
+build/bench/harness-keel.o build/bench/heap-harness-keel.o: build/bench/%-keel.o: build/bench/%.o
 	$(Q)objcopy --redefine-sym bench_cpu=host_cpu --weaken-symbol=host_cpu $< $@
 build/bench/floor: build/bench/harness.o $(PEERS)/fa_null.c
 	$(PEER_CC) $^ -o $@
@@ -195,7 +199,14 @@ $(KEELS:=.o): build/bench/keel-%.o: tests/bench/frames_host.c $(H_plain)/flags |
 	$(call say,BENCH,$@)$(CC) $(HFLAGS) $(SAN_plain) -I$(PEERS) -DBENCH_$* -c $< -o $@
 $(KEELS): build/bench/keel-%: build/bench/harness-keel.o build/bench/keel-%.o $(BENCHED)
 	$(call say,LD,$@)$(CC) -pthread $(SAN_plain) $^ -o $@
--include $(KEELS:=.d)
+build/bench/heap-malloc: build/bench/heap-harness.o
+	$(PEER_CC) $^ -o $@
+build/bench/heap-keel.o: tests/bench/heap_host.c $(H_plain)/flags | setup-build
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)$(CC) $(HFLAGS) $(SAN_plain) -I$(PEERS) -c $< -o $@
+build/bench/heap-keel: build/bench/heap-harness-keel.o build/bench/heap-keel.o $(BENCHED)
+	$(call say,LD,$@)$(CC) -pthread $(SAN_plain) $^ -o $@
+-include $(KEELS:=.d) build/bench/heap-keel.d
 
 # ---------------------------------------------------------------- run and test
 run: build/keel.iso | setup-run $(if $(filter gtk,$(UI)),setup-gui) ## boot the ISO in QEMU: CMDLINE= MEM= SMP= FIRMWARE=bios|uefi UI=gtk
@@ -250,7 +261,7 @@ test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list
 	$(Q)tools/shows.py --iso build/keel.iso $(if $(ONLY),--only $(ONLY))
 
-bench: $(BENCHES) | setup-build setup-bench ## figures beside their peers': PART='frames kernel ready size'
+bench: $(BENCHES) | setup-build setup-bench ## figures beside their peers': PART='frames heap kernel ready size'
 	$(Q)$(MAKE) MODE=release TESTS=1 build/kernel-release-$(CC)/keel.elf
 	$(Q)$(MAKE) MODE=release TESTS=0 build/kernel-release-$(CC)-bare/keel.elf
 	$(Q)CC=$(CC) tools/bench.py $(PART)

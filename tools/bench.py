@@ -4,13 +4,16 @@
 
   frames   nanoseconds on the host: keel, raw and counted, and the peers of the shared folder,
            all behind one harness, test by test in turn, medians; fragmentation after churn
+  heap     the same for the heap, beside malloc() of glibc, jemalloc, tcmalloc and mimalloc; what
+           is held after growing and freeing
   kernel   instructions in the kernel (RDTSC under -icount), beside Linux' by the same loops
   ready    instructions from kernel_main() to the first frame, for 1 GiB and for 512 GiB
   size     bytes of keel.elf, release, without tests
 
-Without arguments all four.  The programs and kernels are built by `make bench`, which calls
+Without arguments all five.  The programs and kernels are built by `make bench`, which calls
 this.  What cannot be had is said: `peer absent` without the shared folder, `recorded` for a
-figure of Linux that was measured elsewhere.  The exit status says whether everything ran, not
+figure of Linux that was measured elsewhere, also when the machine cannot build Linux' module or
+does not get through with it in time.  The exit status says whether everything ran, not
 whether the goals are reached.
 """
 
@@ -19,6 +22,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -62,6 +66,28 @@ FRAME_GOALS = [
     ("mix_geo", 2, 20, 54),
 ]
 FRAG_GOAL, FRAG_CEILING = 700, 768
+
+# Test of the harness, threads, goal in ns, best peer when the goals were set.
+HEAP_GOALS = [
+    ("pair_16", 1, 3, 4.7),
+    ("pair_64", 1, 3, 3.5),
+    ("pair_256", 1, None, None),
+    ("pair_1024", 1, 3, 3.6),
+    ("pair_4096", 1, 3, 4.2),
+    ("fifo1k_64", 1, None, None),
+    ("fifo1k_1024", 1, None, None),
+    ("random", 1, 6, 7.1),
+    ("random", 2, None, None),
+    ("larson", 2, 120, 178),
+]
+# Growth and return: the harness' names, what they are.
+GROWTHS = [("grow_64", "64 B, freed in order"), ("grow_64_rnd", "64 B, freed at random"),
+           ("grow_4096", "4 KiB, freed in order")]
+HELD_GOAL = 2  # percent
+GLIBC = "glibc"
+HEAP_PEERS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.so.4",
+              "mimalloc": "libmimalloc.so.2.0"}
+LIBRARIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"]
 
 # Name in the logs, what it is, goal in instructions, Linux' recorded figure.
 KERNEL_GOALS = [
@@ -123,14 +149,21 @@ class CannotRun(Exception):
 
 
 def run(command, seconds, **options):
+    """What it printed.  When its time is up it ends, and all that it started."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace",
-                              timeout=seconds, check=False, stdin=subprocess.DEVNULL, **options)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              errors="replace", stdin=subprocess.DEVNULL, start_new_session=True,
+                              **options) as child:
+            try:
+                out, err = child.communicate(timeout=seconds)
+            except BaseException:
+                os.killpg(child.pid, signal.SIGKILL)
+                raise
     except subprocess.TimeoutExpired as late:
         raise CannotRun(f"{command[0]} takes longer than {seconds} s") from late
     except OSError as error:
         raise CannotRun(f"{command[0]}: {error.strerror}") from error
-    return done
+    return subprocess.CompletedProcess(command, child.returncode, out, err)
 
 
 def print_table(head, rows):
@@ -157,18 +190,20 @@ def number(figure, form="{:.1f}"):
 
 # ---- frames on the host
 
-def measure_frames(program, test, runs, lines):
+def measure(program, test, runs, lines, preload=None):
     """{(test, threads): (median, min, max)} of one provider; its lines go to the log too."""
-    done = run([str(BUILD / program), "-r", str(runs), "-o", test], HARNESS_SECONDS)
+    env = {**os.environ, "LD_PRELOAD": preload} if preload else None
+    done = run([str(BUILD / program), "-r", str(runs), "-o", test], HARNESS_SECONDS, env=env)
+    name = pathlib.Path(preload).name if preload else program
     if done.returncode != 0:
-        raise CannotRun(f"{program} {test}: {done.stderr.strip()[-200:]}")
+        raise CannotRun(f"{name} {test}: {done.stderr.strip()[-200:]}")
     figures = {}
     for line in done.stdout.splitlines():
-        lines.append(f"{program}: {line}")
+        lines.append(f"{name}: {line}")
         fields = line.split(",")
         if "fails=" in line:
-            raise CannotRun(f"{program} {test}: memory ran out: {line}")
-        if len(fields) >= 6 and fields[1] != "frag":
+            raise CannotRun(f"{name} {test}: memory ran out: {line}")
+        if len(fields) >= 6 and fields[1] != "frag" and "=" not in line:
             figures[fields[1], int(fields[2])] = tuple(map(float, fields[3:6]))
     return figures
 
@@ -213,7 +248,7 @@ def bench_frames(runs):
     for test in dict.fromkeys(row[0].split(".")[0] for row in FRAME_GOALS):
         for program in [FLOOR, *PEERS, *KEEL]:
             figures.setdefault(program, {}).update(
-                measure_frames(program, test, runs, lines))
+                measure(program, test, runs, lines))
     left = {program: fragmentation(program, lines) for program in [*PEERS, *KEEL]}
     (BUILD / "frames.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     floor = statistics.median(value[0] for (test, _), value in figures[FLOOR].items()
@@ -229,6 +264,73 @@ def bench_frames(runs):
     print_table(["", *left, "goal", "verdict"],
                 [["blocks", *left.values(), FRAG_GOAL,
                   "reached" if int(left["keel-raw"]) >= FRAG_GOAL else "missed"]])
+
+
+# ---- the heap on the host
+
+def heap_peers():
+    """{name: library to preload}; a library that is not installed is said and left out."""
+    found = {GLIBC: None}
+    for name, file in HEAP_PEERS.items():
+        path = next((p for p in (pathlib.Path(d) / file for d in LIBRARIES) if p.exists()), None)
+        if path is None:
+            print(f"  peer absent: {name} ({file} is not installed)")
+        else:
+            found[name] = str(path)
+    return found
+
+
+def growth(program, test, lines, preload=None):
+    """MiB (grown, held after freeing, held a little later)."""
+    env = {**os.environ, "LD_PRELOAD": preload} if preload else None
+    done = run([str(BUILD / program), "-r", "1", "-o", test], HARNESS_SECONDS, env=env)
+    lines.extend(f"{program} {preload or ''}: {line}" for line in done.stdout.splitlines())
+    match = re.search(r"base=([\d.]+),peak=([\d.]+),after=([\d.]+),after1.5s=([\d.]+)",
+                      done.stdout)
+    if not match:
+        raise CannotRun(f"{program} {test}: {done.stderr.strip()[-200:]}")
+    base, peak, after, later = map(float, match.groups())
+    return peak - base, after - base, later - base
+
+
+def heap_row(goal_row, figures, peers):
+    test, threads, goal, then = goal_row
+    own, least, _ = figures["keel"][test, threads]
+    others = [figures[name][test, threads][0] for name in peers]
+    return [test, threads, number(own), number(least), *map(number, others),
+            f"{min(others) / own:.1f}x", number(then), number(goal, "{}"), verdict(own, goal)]
+
+
+def growth_row(growth_of, what, peers, lines):
+    own = growth("heap-keel", growth_of, lines)
+    held = 100 * own[1] / own[0]
+    others = [growth("heap-malloc", growth_of, lines, library)
+              for library in peers.values()]
+    return [what, *(f"{held:.0f} of {grown:.0f}" for grown, held, _ in [own, *others]),
+            f"{held:.1f} %", f"{HELD_GOAL} %", verdict(held, HELD_GOAL)]
+
+
+def bench_heap(runs):
+    print(f"The heap on the host, ns per malloc or free, medians of {runs} runs")
+    if not (BUILD / "heap-keel").exists() or not SHARED:
+        print("  peer absent: the harness is in the shared folder, SHARED= names it\n")
+        return
+    print(f"  {host_line()}")
+    peers, figures, lines = heap_peers(), {}, []
+    for test in dict.fromkeys(row[0].split("_")[0] for row in HEAP_GOALS):
+        figures.setdefault("keel", {}).update(measure("heap-keel", test, runs, lines))
+        for name, library in peers.items():
+            figures.setdefault(name, {}).update(
+                measure("heap-malloc", test, runs, lines, library))
+    if os.getloadavg()[0] > BUSY_LOAD:
+        print("  this machine has other work: look at (min) too, above all with two threads")
+    print()
+    print_table(["test", "threads", "keel", "(min)", *peers, "ahead", "best then", "goal",
+                 "verdict"], [heap_row(row, figures, peers) for row in HEAP_GOALS])
+    print("MiB held after 256 MiB were grown and freed")
+    print_table(["", "keel", *peers, "keel holds", "goal", "verdict"],
+                [growth_row(name, what, peers, lines) for name, what in GROWTHS])
+    (BUILD / "heap.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 # ---- the kernel, by instructions
@@ -262,9 +364,13 @@ def linux_figures():
     if not SHARED or not script.exists():
         return {}, "peer absent"
     if not log.exists() and linux_can_be_built():
-        print("  building and running Linux, once ...", flush=True)
-        run([str(script)], LINUX_SECONDS,
-            env={**os.environ, "QUICK": "1", "W": str(LINUX.resolve())})
+        print(f"  building a module for Linux and running it in QEMU: once, in a few minutes, and "
+              f"no longer than {LINUX_SECONDS} s;\n  later runs read {log}", flush=True)
+        try:
+            run([str(script)], LINUX_SECONDS,
+                env={**os.environ, "QUICK": "1", "W": str(LINUX.resolve())})
+        except CannotRun as why:
+            print(f"  Linux: {why}")
     if log.exists():
         figures = figures_of(log.read_text(encoding="utf-8", errors="replace"), "PEER")
         if figures:
@@ -333,10 +439,11 @@ def bench_size():
 
 def main():
     parser = argparse.ArgumentParser(description="keel's figures beside its peers'")
-    parser.add_argument("parts", nargs="*", metavar="frames|kernel|ready|size")
+    parser.add_argument("parts", nargs="*", metavar="frames|heap|kernel|ready|size")
     parser.add_argument("-r", "--runs", type=int, default=RUNS)
     arguments = parser.parse_args()
-    parts = {"frames": lambda: bench_frames(arguments.runs), "kernel": bench_kernel,
+    parts = {"frames": lambda: bench_frames(arguments.runs),
+             "heap": lambda: bench_heap(arguments.runs), "kernel": bench_kernel,
              "ready": bench_ready, "size": bench_size}
     if unknown := [part for part in arguments.parts if part not in parts]:
         parser.error(f"no part is called {unknown[0]}")

@@ -21,7 +21,8 @@ packages_of() {
 	prove) echo gcc libc6-dev make python3 frama-c-base why3 z3 cvc4 spin ;;
 	bochs) echo bochs bochsbios vgabios bochs-term bsdutils grub-common grub-pc-bin xorriso \
 		mtools python3 ;;
-	bench) echo gcc binutils libc6-dev make python3 qemu-system-x86 ;;
+	bench) echo gcc binutils libc6-dev make python3 qemu-system-x86 libjemalloc2 \
+		libtcmalloc-minimal4 libmimalloc2.0 ;;
 	fresh) echo debootstrap debian-archive-keyring mount util-linux tar git ;;
 	fuzz) echo clang-14 libclang-rt-14-dev llvm-14 libc6-dev make python3 ;;
 	gui) echo qemu-system-gui ;;

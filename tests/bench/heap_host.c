@@ -16,6 +16,7 @@
 #include <heap_ops.h>
 #include "mm/heap.h"
 #include "tests/machine.h"
+#include "tests/test.h"
 
 #define HEAP_MIB 2048
 
@@ -58,7 +59,6 @@ static const struct heap_ops operations = {
 	.footprint = footprint,
 };
 
-const struct heap_ops *heap_ops_get(void);
 const struct heap_ops *heap_ops_get(void)
 {
 	return &operations;
