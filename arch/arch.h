@@ -30,6 +30,8 @@ static inline uintptr_t arch_irq_save(void);
 static inline void arch_irq_restore(uintptr_t old);
 /* Whether the state returned by arch_irq_save had interrupts on. */
 static inline bool arch_irq_was_on(uintptr_t old);
+/* Whether interrupts are off now. */
+static inline bool arch_irq_is_off(void);
 
 /* One turn of a spin loop. */
 static inline void arch_relax(void);

@@ -20,7 +20,8 @@ enum {
 	NOBODY = ARCH_MAX_CPUS,
 };
 
-static struct spinlock lock = SPINLOCK_INIT;
+LOCK_CLASS(console_lock_class, "console", RANK_CONSOLE);
+static struct spinlock lock = SPINLOCK_INIT(&console_lock_class);
 static _Atomic unsigned holder = NOBODY;
 
 /* All of these are protected by the lock. */
@@ -62,7 +63,7 @@ static struct hold hold(void) __no_tsa
 	while (!(h.locked = spin_try_lock(&lock))) {
 		if (arch_ticks() - h.start > LOCK_WAIT_MS * arch_ticks_per_ms())
 			return h;
-		arch_relax();
+		lock_wait_turn();
 	}
 	atomic_store_explicit(&holder, arch_cpu_id(), memory_order_relaxed);
 	return h;

@@ -14,6 +14,8 @@ enum {
 	DRAIN_WAIT_MS = 1000,
 };
 
+LOCK_CLASS(depot_lock_class, "depot of blocks", RANK_DEPOT);
+
 struct frame_caches frame_caches;
 
 /* Blocks of each order that a depot keeps. */
@@ -43,6 +45,8 @@ err_t frame_cache_init(unsigned cpus)
 	memset(&frame_caches, 0, sizeof(frame_caches));
 	frame_caches.cpu = boot_alloc(cpus * sizeof(struct frame_cache), 64);
 	frame_caches.cpus = cpus;
+	for (unsigned i = 0; i < cpus && frame_caches.cpu != NULL; i++)
+		spin_init(&frame_caches.cpu[i].lock, &depot_lock_class);
 	return frame_caches.cpu == NULL ? ERR_NO_MEMORY : OK;
 }
 

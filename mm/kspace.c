@@ -12,6 +12,7 @@ enum {
 	IMAGE_SECTIONS_MOST = 8,
 };
 
+LOCK_CLASS(kspace_lock_class, "kernel space", RANK_KERNEL_SPACE);
 struct kspace kspace;
 static struct kspace_section image[IMAGE_SECTIONS_MOST];
 static size_t image_count;
@@ -140,7 +141,10 @@ err_t kspace_build(const struct kspace_layout *where, const struct kspace_sectio
 	err_t err;
 
 	ASSERT(count > 0 && count <= IMAGE_SECTIONS_MOST && where->vmalloc_len % GIB(1) == 0);
-	kspace = (struct kspace){ .layout = *where, .regions = r, .region_count = n };
+	kspace = (struct kspace){ .lock = SPINLOCK_INIT(&kspace_lock_class),
+				  .layout = *where,
+				  .regions = r,
+				  .region_count = n };
 	memcpy(image, sections, count * sizeof(image[0]));
 	image_count = count;
 	kspace_ranges_init();

@@ -32,7 +32,8 @@ static const struct region *regions;
 static size_t region_count;
 static struct prange boot_taken; /* (c) after section_open() */
 
-static struct spinlock growth = SPINLOCK_INIT;
+LOCK_CLASS(section_lock_class, "section growth", RANK_SECTION);
+static struct spinlock growth = SPINLOCK_INIT(&section_lock_class);
 static _Atomic unsigned growing_cpu = NOBODY;
 static struct seed seed = { PFN_NONE, PFN_NONE };
 static struct section_totals totals;

@@ -9,11 +9,14 @@ enum {
 	BITS_A_TAG = 8,
 };
 
+LOCK_CLASS(slab_lock_class, "heap class", RANK_HEAP_CLASS);
+
 struct slab_class slab_classes[HEAP_CLASSES];
 
 void slab_class_init(unsigned number, uint16_t aux)
 {
 	slab_classes[number] = (struct slab_class){
+		.lock = SPINLOCK_INIT(&slab_lock_class),
 		.front = PFN_NONE,
 		.back = PFN_NONE,
 		.shape = heap_shape_of(number),

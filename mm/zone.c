@@ -8,6 +8,8 @@ enum {
 	TAKE_AT_ONCE = 64, /* indices that chunk_take_frames() writes per call */
 };
 
+LOCK_CLASS(zone_lock_class, "zone", RANK_ZONE);
+
 /* ---- chunks by number ---- */
 
 static struct chunk_table *table_of(const struct zone *z, uint32_t chunk)
@@ -535,7 +537,7 @@ pfn_t zone_alloc_range(struct zone *z, uint32_t frames, uint32_t align, pfn_t mi
 void zone_init(struct zone *z, const char *name, struct chunk_table **tables, uint32_t first,
 	       uint32_t end)
 {
-	spin_init(&z->lock);
+	spin_init(&z->lock, &zone_lock_class);
 	z->name = name;
 	z->tables = tables;
 	z->first_section = first;

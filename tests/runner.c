@@ -2,6 +2,7 @@
 /* runner.c - the half of the test runner that the host and the kernel share. */
 #include "tests/test.h"
 
+#include "arch/lock.h"
 #include "lib/string.h"
 
 extern const struct test __start_tests[], __stop_tests[];
@@ -93,6 +94,7 @@ static void run_one(const struct test *t, unsigned number, struct test_totals *t
 	failed = skipped = false;
 	test_reseed(seed);
 	t->run();
+	lock_check_none_held(t->name);
 	if (failed) {
 		totals->failed++;
 		print("not ok %u %s # %s, SEED=%lu\n", number, t->name, t->file, seed);

@@ -50,6 +50,11 @@ static inline bool arch_irq_was_on(uintptr_t old)
 	return old == 0;
 }
 
+static inline bool arch_irq_is_off(void)
+{
+	return host_irq_off != 0;
+}
+
 static inline void arch_irq_restore(uintptr_t old)
 {
 	atomic_signal_fence(memory_order_seq_cst);

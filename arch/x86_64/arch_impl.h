@@ -35,6 +35,11 @@ static inline bool arch_irq_was_on(uintptr_t old)
 	return (old & RFLAGS_IF) != 0;
 }
 
+static inline bool arch_irq_is_off(void)
+{
+	return !arch_irq_was_on(read_rflags());
+}
+
 static inline void arch_irq_restore(uintptr_t old)
 {
 	if (arch_irq_was_on(old))

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* lock_report.c - the monitor's `locks`: what debug builds know about each class. */
+#include "arch/lock.h"
+#include "lib/command.h"
+#include "lib/print.h"
+#include "lib/symbols.h"
+
+#ifdef KEEL_DEBUG
+
+enum {
+	US_PER_MS = 1000,
+};
+
+static uint64_t microseconds(const struct lock_record *r)
+{
+	return atomic_load_explicit(&r->ticks, memory_order_relaxed) * US_PER_MS /
+	       arch_ticks_per_ms();
+}
+
+static void print_record(const char *what, const struct lock_record *r)
+{
+	char at[SYMBOL_TEXT_BYTES];
+
+	if (atomic_load_explicit(&r->ticks, memory_order_relaxed) == 0)
+		return;
+	symbols_format_return(atomic_load_explicit(&r->where, memory_order_relaxed), at,
+			      sizeof(at));
+	print("    longest %s %lu us, %s\n", what, microseconds(r), at);
+}
+
+static void print_class(const struct lock_class *c, void *arg)
+{
+	(void)arg;
+	print("%s, rank %u: taken %lu times, waited for %lu times\n", c->name, (unsigned)c->rank,
+	      atomic_load_explicit(&c->acquisitions, memory_order_relaxed),
+	      atomic_load_explicit(&c->contended, memory_order_relaxed));
+	print_record("hold", &c->hold);
+	print_record("wait", &c->wait);
+}
+
+COMMAND(locks, "", "how often each class of locks was taken and waited for, and by whom for long")
+{
+	lock_each_class(print_class, NULL);
+}
+
+#else
+
+COMMAND(locks, "", "how often each class of locks was taken, in debug builds")
+{
+	print("locks are counted in debug builds alone (make MODE=debug)\n");
+}
+
+#endif

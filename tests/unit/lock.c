@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of locks: what debug builds refuse and count, and, where threads are CPUs, who gets in. */
+#include "arch/lock.h"
+
+#include "arch/percpu.h"
+#include "lib/command.h"
+#include "lib/string.h"
+#include "lib/symbols.h"
+#include "tests/test.h"
+
+LOCK_CLASS(outer_class, "test outer", RANK_KERNEL_SPACE);
+LOCK_CLASS(inner_class, "test inner", RANK_ZONE);
+LOCK_CLASS(beside_class, "test beside", RANK_ZONE);
+LOCK_CLASS_BY_ADDRESS(sorted_class, "test sorted", RANK_RUN_QUEUE);
+
+static struct spinlock outer = SPINLOCK_INIT(&outer_class);
+static struct spinlock inner = SPINLOCK_INIT(&inner_class);
+
+/* ---- both homes ---- */
+
+TEST(lock_hands_the_state_of_interrupts_on)
+{
+	uintptr_t irq = spin_lock_irq(&outer), within;
+
+	CHECK(arch_irq_is_off());
+	within = spin_lock_irq(&inner);
+	CHECK(!arch_irq_was_on(within));
+	spin_unlock_irq(&inner, within);
+	CHECK(arch_irq_is_off());
+	spin_unlock_irq(&outer, irq);
+	CHECK_EQ(arch_irq_is_off(), !arch_irq_was_on(irq));
+}
+
+TEST(lock_that_is_held_cannot_be_tried)
+__no_tsa
+{
+	uintptr_t irq = spin_lock_irq(&inner);
+	bool got = spin_try_lock(&inner);
+
+	CHECK(!got);
+	if (got)
+		spin_unlock(&inner);
+	spin_unlock(&inner);
+	got = spin_try_lock(&inner);
+	CHECK(got);
+	if (got)
+		spin_unlock(&inner);
+	arch_irq_restore(irq);
+}
+
+static unsigned served;
+
+static void serve(void)
+{
+	served++;
+}
+
+TEST(lock_turn_of_waiting_calls_what_was_set)
+{
+	lock_waiter_t before = lock_set_waiter(serve);
+	uintptr_t irq = arch_irq_save();
+
+	served = 0;
+	lock_wait_turn();
+	CHECK_EQ(served, 1);
+	CHECK(lock_set_waiter(before) == serve);
+	arch_irq_restore(irq);
+}
+
+static char said[4096];
+static size_t said_length;
+
+static void keep(struct print_sink *sink, const char *bytes, size_t n)
+{
+	(void)sink;
+	if (n >= sizeof(said) - said_length)
+		n = sizeof(said) - said_length - 1;
+	memcpy(said + said_length, bytes, n);
+	said_length += n;
+	said[said_length] = '\0';
+}
+
+/* Whether the monitor's `locks` prints something like `glob`. */
+static bool command_says(const char *glob)
+{
+	struct print_sink sink = { keep }, *before = print_sink_now();
+	char line[] = "locks";
+	bool known;
+
+	said_length = 0;
+	print_set_sink(&sink);
+	known = command_run(line);
+	print_set_sink(before);
+	return known && str_glob(glob, said);
+}
+
+#ifndef KEEL_DEBUG
+
+TEST(lock_costs_two_numbers_in_release_builds)
+{
+	CHECK_EQ(sizeof(struct spinlock), 2 * sizeof(uint32_t));
+	CHECK(command_says("*debug builds*MODE=debug*"));
+}
+
+#else
+
+/* ---- refused ---- */
+
+static void take(void *lock) __no_tsa
+{
+	spin_lock(lock);
+}
+
+static void try(void *lock) __no_tsa
+{
+	(void)spin_try_lock(lock);
+}
+
+static void release(void *lock) __no_tsa
+{
+	spin_unlock(lock);
+}
+
+TEST(lock_out_of_order_is_refused_with_both_names)
+{
+	uintptr_t irq = spin_lock_irq(&inner);
+
+	CHECK(test_panics(take, &outer, "\"test outer\" taken at "));
+	CHECK(test_panics(take, &outer, " out of order: this CPU holds \"test inner\", taken at "));
+	CHECK(!arch_irq_was_on(irq) || arch_irq_is_off());
+#ifdef KEEL_TESTS /* the host has no symbols */
+	CHECK(test_panics(take, &outer, "taken at take+"));
+	CHECK(test_panics(take, &outer, "taken at lock_out_of_order_is_refused_with_both_names+"));
+#endif
+	spin_unlock_irq(&inner, irq);
+	/* nothing is left of the attempts */
+	irq = spin_lock_irq(&outer);
+	spin_lock(&inner);
+	spin_unlock(&inner);
+	spin_unlock_irq(&outer, irq);
+}
+
+TEST(lock_order_counts_whatever_was_released_between)
+{
+	static struct spinlock last = SPINLOCK_INIT(&sorted_class);
+	uintptr_t irq = spin_lock_irq(&outer);
+
+	spin_lock(&inner);
+	spin_lock(&last);
+	spin_unlock(&inner);
+	CHECK(test_panics(take, &inner, "out of order: this CPU holds \"test sorted\""));
+	spin_unlock(&outer);
+	CHECK(test_panics(take, &inner, "out of order: this CPU holds \"test sorted\""));
+	spin_unlock_irq(&last, irq);
+}
+
+TEST(lock_of_the_same_rank_is_refused)
+{
+	static struct spinlock other = SPINLOCK_INIT(&inner_class);
+	static struct spinlock beside = SPINLOCK_INIT(&beside_class);
+	uintptr_t irq = spin_lock_irq(&inner);
+
+	CHECK(test_panics(take, &other, "out of order: this CPU holds \"test inner\""));
+	CHECK(test_panics(take, &beside, "out of order: this CPU holds \"test inner\""));
+	spin_unlock_irq(&inner, irq);
+}
+
+TEST(lock_of_an_ordered_class_nests_by_address)
+__no_tsa
+{
+	static struct spinlock pair[2] = { SPINLOCK_INIT(&sorted_class),
+					   SPINLOCK_INIT(&sorted_class) };
+	uintptr_t irq = spin_lock_irq(&pair[0]);
+
+	spin_lock(&pair[1]);
+	spin_unlock(&pair[0]);
+	CHECK(test_panics(take, &pair[0], "out of order: this CPU holds \"test sorted\""));
+	spin_unlock_irq(&pair[1], irq);
+}
+
+TEST(lock_may_be_tried_in_any_order)
+__no_tsa
+{
+	uintptr_t irq = spin_lock_irq(&inner);
+
+	NEED(spin_try_lock(&outer));
+	spin_unlock(&outer);
+	spin_unlock_irq(&inner, irq);
+}
+
+TEST(lock_taken_twice_by_a_cpu_is_refused)
+{
+	uintptr_t irq = spin_lock_irq(&inner);
+
+	CHECK(test_panics(take, &inner, " again: this CPU holds \"test inner\", taken at "));
+	spin_unlock_irq(&inner, irq);
+}
+
+TEST(lock_released_by_who_does_not_hold_it_is_refused)
+{
+	uintptr_t irq = arch_irq_save();
+
+	CHECK(test_panics(release, &inner, "\"test inner\" released by a CPU that does not hold"));
+	spin_lock(&inner);
+	spin_unlock(&inner);
+	CHECK(test_panics(release, &inner, "\"test inner\" released by a CPU that does not hold"));
+	arch_irq_restore(irq);
+}
+
+TEST(lock_with_interrupts_on_is_refused)
+{
+	uintptr_t irq = arch_irq_save();
+
+	if (!arch_irq_was_on(irq)) {
+		arch_irq_restore(irq);
+		test_skip("interrupts are off here");
+		return;
+	}
+	spin_lock(&inner);
+	arch_irq_restore(irq);
+	CHECK(test_panics(release, &inner, "\"test inner\" released with interrupts on"));
+	(void)arch_irq_save();
+	spin_unlock_irq(&inner, irq);
+	CHECK(test_panics(take, &inner, "\"test inner\" taken with interrupts on"));
+	CHECK(test_panics(try, &inner, "\"test inner\" taken with interrupts on"));
+}
+
+TEST(lock_that_was_not_initialised_is_refused)
+{
+	static struct spinlock nothing;
+	uintptr_t irq = arch_irq_save();
+
+	CHECK(test_panics(take, &nothing, "was not initialised"));
+	arch_irq_restore(irq);
+}
+
+TEST(lock_beyond_the_most_is_refused)
+__no_tsa
+{
+	static struct spinlock many[LOCKS_HELD_MOST + 1];
+	uintptr_t irq = arch_irq_save();
+
+	for (unsigned i = 0; i <= LOCKS_HELD_MOST; i++)
+		spin_init(&many[i], &sorted_class);
+	for (unsigned i = 0; i < LOCKS_HELD_MOST; i++)
+		spin_lock(&many[i]);
+	CHECK(test_panics(take, &many[LOCKS_HELD_MOST], "is one lock too many for this CPU"));
+	for (unsigned i = 0; i < LOCKS_HELD_MOST; i++)
+		spin_unlock(&many[i]);
+	arch_irq_restore(irq);
+}
+
+static void none_held(void *arg)
+{
+	(void)arg;
+	lock_check_none_held("the end of this test");
+}
+
+TEST(lock_that_is_held_still_is_found)
+{
+	uintptr_t irq = arch_irq_save();
+
+	lock_check_none_held("here");
+	spin_lock(&inner);
+	CHECK(test_panics(none_held, NULL, "\"test inner\", taken at "));
+	CHECK(test_panics(none_held, NULL, "is held at the end of this test"));
+	spin_unlock_irq(&inner, irq);
+	lock_check_none_held("here");
+}
+
+TEST(lock_that_was_abandoned_hinders_no_other)
+{
+	static struct spinlock lost = SPINLOCK_INIT(&sorted_class);
+	uintptr_t irq = spin_lock_irq(&lost);
+
+	lock_abandon_held();
+	lock_check_none_held("a new beginning");
+	spin_lock(&inner);
+	spin_unlock(&inner);
+	CHECK(test_panics(take, &lost, "\"test sorted\" taken again: this CPU panicked with it"));
+	spin_unlock_irq(&lost, irq); /* that a test may */
+	lock_check_none_held("the end");
+}
+
+/* ---- counted ---- */
+
+LOCK_CLASS(counted_class, "test counted", RANK_ZONE);
+
+static uint64_t value_of(const _Atomic uint64_t *p)
+{
+	return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+static void wait_ticks(uint64_t ticks)
+{
+	uint64_t start = arch_ticks();
+
+	while (arch_ticks() - start < ticks)
+		arch_relax();
+}
+
+TEST(lock_statistics_count_each_acquisition)
+__no_tsa
+{
+	static struct spinlock a = SPINLOCK_INIT(&counted_class);
+	uint64_t taken = value_of(&counted_class.acquisitions);
+	uint64_t waited = value_of(&counted_class.contended);
+	struct spinlock b;
+
+	spin_init(&b, &counted_class);
+	for (unsigned i = 0; i < 1000; i++) {
+		struct spinlock *l = i % 2 == 0 ? &a : &b;
+		uintptr_t irq = spin_lock_irq(l);
+
+		CHECK(!spin_try_lock(l));
+		spin_unlock_irq(l, irq);
+	}
+	CHECK_EQ(value_of(&counted_class.acquisitions), taken + 1000);
+	CHECK_EQ(value_of(&counted_class.contended), waited);
+	CHECK(command_says("*test counted, rank 50: taken * times, waited for * times\n"
+			   "    longest hold * us, *"));
+}
+
+/* Each longer than all before: their bounds are taken outside and inside of the lock. */
+TEST(lock_statistics_keep_the_longest_hold)
+{
+	static struct spinlock l = SPINLOCK_INIT(&counted_class);
+	uint64_t outside = arch_ticks(), inside, least, longest;
+	uintptr_t irq = spin_lock_irq(&l);
+
+	inside = arch_ticks();
+	wait_ticks(value_of(&counted_class.hold.ticks) + 1);
+	least = arch_ticks() - inside;
+	spin_unlock(&l);
+	longest = value_of(&counted_class.hold.ticks);
+	CHECK(longest >= least && longest <= arch_ticks() - outside);
+	spin_lock(&l); /* a short one changes nothing */
+	spin_unlock_irq(&l, irq);
+	CHECK_EQ(value_of(&counted_class.hold.ticks), longest);
+#ifdef KEEL_TESTS
+	CHECK(command_says("*test counted, *longest hold * us, "
+			   "lock_statistics_keep_the_longest_hold+*"));
+#endif
+}
+
+TEST(lock_longest_stretch_is_that_of_the_outermost)
+{
+	uintptr_t irq = arch_irq_save(), where, again;
+	unsigned me = arch_cpu_id();
+	uint64_t start, ticks, most;
+
+	lock_longest_off_reset(me);
+	lock_longest_off(me, &ticks, &where);
+	CHECK_EQ(ticks, 0);
+	most = arch_ticks();
+	spin_lock(&outer);
+	start = arch_ticks();
+	spin_lock(&inner);
+	spin_unlock(&outer);
+	wait_ticks(1);
+	lock_longest_off(me, &ticks, &where);
+	CHECK_EQ(ticks, 0); /* it is not at its end */
+	start = arch_ticks() - start;
+	spin_unlock(&inner);
+	most = arch_ticks() - most;
+	lock_longest_off(me, &ticks, &where);
+	CHECK(ticks >= start && ticks <= most && where != 0);
+	lock_note_off(most + 1, 4711);
+	lock_longest_off(me, &ticks, &again);
+	CHECK_EQ(ticks, most + 1);
+	CHECK_EQ(again, 4711);
+	lock_note_off(most, 4712);
+	lock_longest_off(me, &ticks, &again);
+	CHECK_EQ(again, 4711);
+	lock_longest_off_reset(me);
+	arch_irq_restore(irq);
+#ifdef KEEL_TESTS
+	struct symbol s;
+
+	CHECK(symbols_find(where - 1, &s));
+	CHECK_STR(s.name, "lock_longest_stretch_is_that_of_the_outermost");
+#endif
+}
+
+#endif
+
+/* ---- several CPUs ---- */
+
+#ifndef KEEL_TESTS
+#include <pthread.h>
+#include <sched.h>
+
+#include "arch/host/host.h"
+
+enum {
+	CPUS = 4,
+	TURNS = 20000,
+};
+
+static struct spinlock shared = SPINLOCK_INIT(&inner_class);
+static unsigned inside, collisions, entries, order[CPUS]; /* under `shared`, or that it is broken */
+
+struct worker {
+	pthread_t thread;
+	unsigned cpu;
+};
+
+static void start_worker(struct worker *w, unsigned cpu, void *(*fn)(void *))
+{
+	w->cpu = cpu;
+	pthread_create(&w->thread, NULL, fn, w);
+}
+
+static void *enter_often(void *arg)
+{
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
+	for (unsigned i = 0; i < TURNS; i++) {
+		uintptr_t irq = spin_lock_irq(&shared);
+
+		collisions += inside++ != 0;
+		entries++;
+		inside--;
+		spin_unlock_irq(&shared, irq);
+	}
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(lock_lets_one_cpu_in_at_a_time)
+{
+	struct worker w[CPUS];
+
+	collisions = entries = 0;
+	for (unsigned i = 0; i < CPUS; i++)
+		start_worker(&w[i], 1 + i, enter_often);
+	for (unsigned i = 0; i < CPUS; i++)
+		pthread_join(w[i].thread, NULL);
+	CHECK_EQ(collisions, 0);
+	CHECK_EQ(entries, CPUS * TURNS);
+}
+
+static uint32_t tickets(void)
+{
+	return atomic_load_explicit(&shared.next, memory_order_relaxed);
+}
+
+/* Start a worker and see it queue. */
+static void queue_worker(struct worker *w, unsigned cpu, void *(*fn)(void *))
+{
+	uint32_t before = tickets();
+
+	start_worker(w, cpu, fn);
+	while (tickets() == before)
+		sched_yield();
+}
+
+static void *enter_once(void *arg)
+{
+	struct worker *w = arg;
+	uintptr_t irq;
+
+	host_cpu_bind(w->cpu);
+	irq = spin_lock_irq(&shared);
+	order[entries++] = w->cpu;
+	spin_unlock_irq(&shared, irq);
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(lock_is_fair)
+{
+	uintptr_t irq = spin_lock_irq(&shared);
+	struct worker w[CPUS];
+
+	entries = 0;
+	for (unsigned i = 0; i < CPUS; i++)
+		queue_worker(&w[i], 1 + i, enter_once);
+	CHECK_EQ(entries, 0);
+	spin_unlock_irq(&shared, irq);
+	for (unsigned i = 0; i < CPUS; i++)
+		pthread_join(w[i].thread, NULL);
+	for (unsigned i = 0; i < CPUS; i++)
+		CHECK_EQ(order[i], 1 + i);
+}
+
+static _Atomic unsigned served_by;
+
+static void serve_flush(void)
+{
+	atomic_store(&served_by, arch_cpu_id());
+}
+
+/* A shootdown in small: the holder waits, with the lock, for what the waiter has to do. */
+TEST(lock_waiter_serves_others_while_it_waits)
+{
+	lock_waiter_t before = lock_set_waiter(serve_flush);
+	uintptr_t irq = spin_lock_irq(&shared);
+	struct worker w;
+
+	entries = 0;
+	atomic_store(&served_by, 0);
+	queue_worker(&w, 3, enter_once);
+	while (atomic_load(&served_by) != 3)
+		sched_yield();
+	CHECK_EQ(entries, 0);
+	spin_unlock_irq(&shared, irq);
+	pthread_join(w.thread, NULL);
+	CHECK_EQ(entries, 1);
+	lock_set_waiter(before);
+}
+
+#ifdef KEEL_DEBUG
+
+static void *release_only(void *arg)
+{
+	struct worker *w = arg;
+	uintptr_t irq;
+
+	host_cpu_bind(w->cpu);
+	irq = arch_irq_save();
+	CHECK(test_panics(release, &shared, "released by a CPU that does not hold it"));
+	arch_irq_restore(irq);
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(lock_of_another_cpu_cannot_be_released)
+{
+	uintptr_t irq = spin_lock_irq(&shared);
+	struct worker w;
+
+	start_worker(&w, 2, release_only);
+	pthread_join(w.thread, NULL);
+	spin_unlock_irq(&shared, irq);
+}
+
+TEST(lock_statistics_count_each_wait)
+{
+	uint64_t waited = value_of(&inner_class.contended);
+	uint64_t taken = value_of(&inner_class.acquisitions);
+	uintptr_t irq = spin_lock_irq(&shared);
+	uint64_t start = arch_ticks();
+	struct worker w[2];
+
+	atomic_store(&inner_class.wait.ticks, 0);
+	for (unsigned i = 0; i < 2; i++)
+		queue_worker(&w[i], 1 + i, enter_once);
+	entries = 0;
+	spin_unlock_irq(&shared, irq);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(w[i].thread, NULL);
+	CHECK_EQ(value_of(&inner_class.contended), waited + 2);
+	CHECK_EQ(value_of(&inner_class.acquisitions), taken + 3);
+	CHECK(value_of(&inner_class.wait.ticks) > 0);
+	CHECK(value_of(&inner_class.wait.ticks) <= arch_ticks() - start);
+}
+
+#endif
+#endif
