@@ -170,7 +170,7 @@ err_t kspace_exclude_page(vaddr_t va)
 
 	if (err != OK)
 		return err;
-	tlb_batch_init(&gone);
+	tlb_batch_init(&gone, &flush_kernel_space);
 	err = cursor_unmap(&c, PAGE_SIZE, &gone);
 	cursor_close(&c);
 	tlb_batch_finish(&gone);

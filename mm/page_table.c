@@ -99,8 +99,7 @@ static void prune(struct page_table *pt, vaddr_t va, struct path *p, struct tlb_
 
 		p->level++;
 		(void)pt_node_set(node_of_entry(p), pte_index(va, p->level), 0);
-		tlb_batch_page(gone, va);
-		tlb_batch_node(gone, empty);
+		tlb_batch_node(gone, va, empty);
 	}
 }
 

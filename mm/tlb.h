@@ -2,56 +2,55 @@
 /*
  * tlb.h - what was taken out of a page table, until no TLB can hold it any more.
  *
- * A batch collects the pages whose entries changed and the frames and nodes that were behind
- * them.  tlb_batch_finish() first makes every CPU forget the pages, then puts the frames: a
- * frame is never reused while a TLB may still map it.
+ * A batch collects the pages of one space whose entries changed and the frames and nodes that
+ * were behind them.  tlb_batch_finish() first makes every CPU forget the pages (arch/flush.h), then
+ * puts the frames: a frame is never reused while a TLB may still map it, nor a node while a CPU may
+ * still walk it.
  *
  *   struct tlb_batch gone;
- *   tlb_batch_init(&gone);
+ *   tlb_batch_init(&gone, &flush_kernel_space);
  *   ... cursor_unmap(&c, len, &gone) ...
  *   cursor_close(&c);
  *   tlb_batch_finish(&gone);
  *
  * Pages are flushed one by one, each by the size that it was mapped with (finding MOM-02: a
- * 2 MiB page is one flush, not 512), up to TLB_PAGES_MOST; above that everything is flushed at
+ * 2 MiB page is one flush, not 512), up to FLUSH_PAGES_MOST; above that everything is flushed at
  * once.  A full batch finishes itself in between.
  *
- * Owned by its caller; no lock.  There is one CPU so far; the shootdown of others finds its
- * place in flush().
+ * Owned by its caller; no lock.  Finishing waits for other CPUs with interrupts off; locks may be
+ * held, as whoever waits for them serves flushes.
  */
 #pragma once
 
+#include "arch/flush.h"
 #include "mm/frame.h"
 
 enum {
-	TLB_PAGES_MOST = 32, /* above: one flush of everything is cheaper */
 	TLB_RUNS_MOST = 24,
 	TLB_NODES_MOST = 16,
 };
 
 struct tlb_batch {
-	vaddr_t page[TLB_PAGES_MOST];
+	struct flush flush;
 	struct {
 		struct frame *first; /* frames in a row, or one block */
 		uint32_t n;
 	} run[TLB_RUNS_MOST];
 	struct frame *node[TLB_NODES_MOST];
-	unsigned pages; /* TLB_PAGES_MOST + 1: everything */
 	unsigned runs, nodes;
 };
 
-static inline void tlb_batch_init(struct tlb_batch *b)
+/* For what is taken out of the table of `space`. */
+static inline void tlb_batch_init(struct tlb_batch *b, struct flush_space *space)
 {
-	b->pages = b->runs = b->nodes = 0;
+	flush_init(&b->flush, space);
+	b->runs = b->nodes = 0;
 }
 
 /* The translation of the page at va, whatever its size, is to be forgotten. */
 static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va)
 {
-	if (b->pages < TLB_PAGES_MOST)
-		b->page[b->pages++] = va;
-	else
-		b->pages = TLB_PAGES_MOST + 1;
+	flush_add_page(&b->flush, va);
 }
 
 /* Flush, then put.  The batch is empty and usable afterwards. */
@@ -66,10 +65,12 @@ static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint3
 	b->run[b->runs++].n = n;
 }
 
-/* Put an empty page-table node after the flush. */
-static inline void tlb_batch_node(struct tlb_batch *b, struct frame *node) __takes(2)
+/* Put an empty page-table node, to which the entry for va led, after the flush. */
+static inline void tlb_batch_node(struct tlb_batch *b, vaddr_t va, struct frame *node) __takes(3)
 {
 	if (unlikely(b->nodes == TLB_NODES_MOST))
 		tlb_batch_finish(b);
+	flush_add_page(&b->flush, va);
+	b->flush.reach = FLUSH_TABLES;
 	b->node[b->nodes++] = node;
 }

@@ -112,7 +112,7 @@ void kspace_clear_range(vaddr_t va, uint64_t pages, pfn_t range, unsigned order)
 	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, pages * PAGE_SIZE });
 
 	ASSERT(err == OK);
-	tlb_batch_init(&gone);
+	tlb_batch_init(&gone, &flush_kernel_space);
 	err = cursor_unmap(&c, pages * PAGE_SIZE, &gone);
 	ASSERT(err == OK); /* whole pages: nothing is split */
 	cursor_close(&c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/machine.h"
 
+#include "arch/cpu.h"
 #include "mm/boot_alloc.h"
 #include "mm/heap.h"
 #include "mm/pt_node.h"
@@ -14,6 +15,7 @@ err_t machine_start(const struct region *r, size_t n, unsigned cpus, uint64_t fi
 	err_t err;
 
 	host_machine_reset();
+	cpu_set_count(cpus);
 	pt_node_init();
 	heap.cpus = 0; /* until heap_init(): what it has is another machine's */
 	host_cpu = 0;

@@ -84,8 +84,10 @@ static inline paddr_t arch_direct_to_paddr(const void *p)
 	return (paddr_t){ (uint64_t)((const char *)p - host_direct) };
 }
 
-/* Note in host_tlb_log that the page was flushed. */
+/* The simulated TLB: host.h. */
 void host_tlb_flush_page(vaddr_t va);
+extern unsigned host_tlb_contexts;
+extern bool host_tlb_broadcasts;
 
 static inline unsigned arch_pt_levels(void)
 {
@@ -95,6 +97,16 @@ static inline unsigned arch_pt_levels(void)
 static inline unsigned arch_pt_leaf_level_most(void)
 {
 	return PT_LEAF_LEVEL_MOST;
+}
+
+static inline unsigned arch_tlb_contexts(void)
+{
+	return host_tlb_contexts;
+}
+
+static inline bool arch_tlb_can_broadcast(void)
+{
+	return host_tlb_broadcasts;
 }
 
 static inline void arch_tlb_flush_page(vaddr_t va)

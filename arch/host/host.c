@@ -64,6 +64,16 @@ static void run_requests(struct cpu *c)
 		todo[i].fn(todo[i].arg);
 }
 
+/* On behalf of a CPU that no thread is; nobody binds it meanwhile. */
+static void act_for(unsigned cpu, void (*fn)(void *arg), void *arg)
+{
+	unsigned self = host_cpu;
+
+	host_cpu = cpu;
+	fn(arg);
+	host_cpu = self;
+}
+
 /* Merged into one that waits already. */
 static void add_request(struct cpu *c, void (*fn)(void *arg), void *arg)
 {
@@ -112,7 +122,7 @@ err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
 	if (c->bound)
 		add_request(c, fn, arg);
 	else
-		fn(arg); /* nobody binds meanwhile */
+		act_for(cpu, fn, arg);
 	pthread_mutex_unlock(&registry);
 	arch_irq_restore(irq);
 	return OK;
@@ -228,6 +238,7 @@ void host_machine_reset(void)
 		exit(1);
 	}
 	prepare_areas();
+	host_tlb_reset();
 }
 
 err_t arch_meta_map(vaddr_t va, paddr_t pa, size_t len, struct prange tables, unsigned *used)
@@ -261,21 +272,7 @@ err_t arch_probe_read64(vaddr_t va, uint64_t *out)
 	return OK;
 }
 
-/* ---- translation: effects are recorded ---- */
-
-struct host_tlb_log host_tlb_log;
-
-void host_tlb_flush_page(vaddr_t va)
-{
-	if (host_tlb_log.pages < HOST_TLB_LOG)
-		host_tlb_log.page[host_tlb_log.pages] = va;
-	host_tlb_log.pages++;
-}
-
-void arch_tlb_flush_all(void)
-{
-	host_tlb_log.alls++;
-}
+/* ---- translation: the rest is in tlb.c ---- */
 
 uint64_t arch_memory_type_change(uint64_t pa)
 {
@@ -285,11 +282,6 @@ uint64_t arch_memory_type_change(uint64_t pa)
 bool arch_paddr_ok(paddr_t pa)
 {
 	return pa.raw < TIB(256);
-}
-
-void arch_pt_activate(paddr_t root)
-{
-	host_tlb_log.root = root.raw;
 }
 
 /* ---- time, console, the end ---- */

@@ -23,16 +23,42 @@ void host_machine_reset(void);
 void host_cpu_bind(unsigned cpu);
 void host_cpu_unbind(void);
 
-/* What was flushed: a log that tests read.  Page flushes beyond the log's room are only counted. */
+/* ---- the simulated TLB (tlb.c) ----
+ *
+ * Each CPU has one: pages of any size, and upper-level entries, which lead to tables.  It fills
+ * when the CPU accesses an address, sets accessed bits as it walks, and forgets only what it is
+ * told to, or what it has no room for.  */
+
+/* This CPU accesses va: from its TLB, or by a walk of the table that it has loaded, in `levels`
+ * levels, which fills the TLB.  *pa is where the access goes.  False: a fault. */
+bool host_tlb_access(vaddr_t va, unsigned levels, uint64_t *pa);
+
+/* Whether that CPU could still reach any byte of [pa, pa + len): as a page, or as a table. */
+bool host_tlb_has_page(unsigned cpu, uint64_t pa, uint64_t len);
+bool host_tlb_has_table(unsigned cpu, uint64_t pa);
+
+/* Give the processor away before each flush takes effect, so that what comes too early is seen. */
+extern bool host_tlb_is_slow;
+
+/* What the machine can do is in host_tlb_contexts and host_tlb_broadcasts of arch_impl.h; after
+ * host_machine_reset() it has no contexts and no broadcast, and is not slow. */
+
+/* What the calling thread had flushed: a log that tests read.  Page flushes beyond the log's room
+ * are only counted. */
 enum {
 	HOST_TLB_LOG = 4096,
 };
 struct host_tlb_log {
-	unsigned pages, alls;
+	unsigned pages, alls, contexts, broadcasts;
 	vaddr_t page[HOST_TLB_LOG];
-	uint64_t root; /* activated last */
 };
-extern struct host_tlb_log host_tlb_log;
+extern _Thread_local struct host_tlb_log host_tlb_log;
+
+/* The table that this CPU walks. */
+uint64_t host_tlb_root(void);
+
+/* Part of host_machine_reset(). */
+void host_tlb_reset(void);
 
 /* From now on `handler` runs on the calling thread about every `us` microseconds, wherever it is,
  * unless its interrupts are off; then as soon as they are on again. */

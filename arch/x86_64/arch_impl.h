@@ -78,6 +78,19 @@ static inline unsigned arch_pt_leaf_level_most(void)
 	return arch_leaf_levels;
 }
 
+extern unsigned arch_contexts;
+extern bool arch_broadcasts;
+
+static inline unsigned arch_tlb_contexts(void)
+{
+	return arch_contexts;
+}
+
+static inline bool arch_tlb_can_broadcast(void)
+{
+	return arch_broadcasts;
+}
+
 static inline void arch_tlb_flush_page(vaddr_t va)
 {
 	invlpg(va);

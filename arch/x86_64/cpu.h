@@ -13,6 +13,7 @@ enum {
 	CR0_WP = 1 << 16,
 	CR4_PGE = 1 << 7,
 	CR4_LA57 = 1 << 12,
+	CR4_PCIDE = 1 << 17,
 	RFLAGS_IF = 1 << 9,
 };
 
@@ -24,9 +25,9 @@ enum {
 	MSR_PAT = 0x277,
 	MSR_X2APIC_FIRST = 0x800,
 };
-#define MSR_EFER 0xc0000080u
+#define MSR_EFER    0xc0000080u
 #define MSR_GS_BASE 0xc0000101u
-#define EFER_NXE (UINT64_C(1) << 11)
+#define EFER_NXE    (UINT64_C(1) << 11)
 
 static inline uint8_t inb(uint16_t port)
 {
@@ -123,6 +124,18 @@ static inline void write_cr4(uint64_t v)
 static inline void invlpg(vaddr_t va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+/* AMD APM 3, INVLPGB: ecx 0 is one page, edx 0 the context numbers that rax does not ask for. */
+static inline void invlpgb(uint64_t rax)
+{
+	__asm__ volatile(".byte 0x0f, 0x01, 0xfe" : : "a"(rax), "c"(0), "d"(0) : "memory");
+}
+
+/* AMD APM 3, TLBSYNC. */
+static inline void tlbsync(void)
+{
+	__asm__ volatile(".byte 0x0f, 0x01, 0xff" : : : "memory");
 }
 
 static inline void interrupts_on(void)

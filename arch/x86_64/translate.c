@@ -7,12 +7,24 @@
 #define CPUID_PAGES_1GIB (UINT32_C(1) << 26) /* 80000001h edx */
 
 #define CPUID_MTRR       (UINT32_C(1) << 12) /* 1 edx */
+#define CPUID_PCID       (UINT32_C(1) << 17) /* 1 ecx */
+#define CPUID_INVLPGB    (UINT32_C(1) << 3)  /* 80000008h ebx, AMD */
 #define CPUID_SIZES_LEAF 0x80000008          /* physical address bits in eax 7:0 */
 #define MTRR_MASK_VALID  (UINT64_C(1) << 11)
 #define MTRR_ADDRESS     UINT64_C(0x000ffffffffff000)
 #define MTRR_FIXED_END   MIB(1)
 
+/* SDM 3A 4.10.1: 12 bits of CR3; bit 63 of what is loaded keeps what is remembered. */
+#define PCID_MOST UINT64_C(0xfff)
+#define CR3_KEEP  (UINT64_C(1) << 63)
+
+/* AMD APM 3, INVLPGB: what is asked for in rax, beside the address. */
+#define BROADCAST_ADDRESS (UINT64_C(1) << 0)
+#define BROADCAST_GLOBAL  (UINT64_C(1) << 3)
+
 unsigned arch_leaf_levels = 2;
+unsigned arch_contexts;
+bool arch_broadcasts;
 
 static unsigned physical_bits; /* set by translate_init(), the same on every CPU */
 
@@ -58,6 +70,12 @@ void translate_init(void)
 	wrmsr(MSR_PAT, PAT_VALUE);
 	write_cr3(read_cr3());
 	write_cr4(read_cr4() | CR4_PGE);
+	/* the number in CR3 is 0, as turning it on demands: SDM 3A 4.10.1 */
+	if ((cpuid(1, 0).ecx & CPUID_PCID) != 0) {
+		write_cr4(read_cr4() | CR4_PCIDE);
+		arch_contexts = PCID_MOST;
+	}
+	arch_broadcasts = (cpuid(CPUID_SIZES_LEAF, 0).ebx & CPUID_INVLPGB) != 0;
 }
 
 void arch_pt_activate(paddr_t root)
@@ -66,7 +84,34 @@ void arch_pt_activate(paddr_t root)
 	arch_tlb_flush_all();
 }
 
-/* Turning global pages off and on forgets them all: SDM 3A 4.10.4.1. */
+void arch_pt_switch(paddr_t root, unsigned context, enum arch_tlb_past past)
+{
+	write_cr3(root.raw | context | (past == ARCH_TLB_KEEP ? CR3_KEEP : 0));
+}
+
+/* CR3 reads without CR3_KEEP. */
+void arch_tlb_flush_context(void)
+{
+	write_cr3(read_cr3());
+}
+
+/* Any page size, any context, and the upper-level entries that lead there. */
+void arch_tlb_broadcast_page(vaddr_t va)
+{
+	invlpgb(va | BROADCAST_ADDRESS | BROADCAST_GLOBAL);
+}
+
+void arch_tlb_broadcast_all(void)
+{
+	invlpgb(BROADCAST_GLOBAL);
+}
+
+void arch_tlb_broadcast_wait(void)
+{
+	tlbsync();
+}
+
+/* Turning global pages off and on forgets all, of all contexts: SDM 3A 4.10.4.1. */
 void arch_tlb_flush_all(void)
 {
 	uintptr_t irq = arch_irq_save();

@@ -158,7 +158,7 @@ static void step_unmap(void)
 	struct cursor c;
 	err_t err;
 
-	tlb_batch_init(&gone);
+	tlb_batch_init(&gone, &flush_kernel_space);
 	open_at(&c, first);
 	err = cursor_unmap(&c, (uint64_t)n * PAGE_SIZE, &gone);
 	CHECK(err == OK || err == ERR_NO_MEMORY);
@@ -177,7 +177,7 @@ static void step_protect(void)
 	struct cursor c;
 	err_t err;
 
-	tlb_batch_init(&gone);
+	tlb_batch_init(&gone, &flush_kernel_space);
 	open_at(&c, first);
 	err = cursor_protect(&c, (uint64_t)n * PAGE_SIZE, prop, &gone);
 	CHECK(err == OK || err == ERR_NO_MEMORY);
@@ -224,7 +224,7 @@ static void empty_the_window(void)
 	struct tlb_batch gone;
 	struct cursor c;
 
-	tlb_batch_init(&gone);
+	tlb_batch_init(&gone, &flush_kernel_space);
 	open_at(&c, 0);
 	CHECK_EQ(cursor_unmap(&c, (uint64_t)PAGES * PAGE_SIZE, &gone), OK);
 	cursor_close(&c);
@@ -295,7 +295,7 @@ TEST(page_table_owns_the_frames_of_tracked_leaves)
 	/* one page out of the middle of the large one: it is split, its frames counted one by one
 	 */
 	CHECK_EQ(cursor_jump(&c, BASE + 700 * PAGE_SIZE), OK);
-	tlb_batch_init(&gone);
+	tlb_batch_init(&gone, &flush_kernel_space);
 	CHECK_EQ(cursor_unmap(&c, PAGE_SIZE, &gone), OK);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(frame_count(small), 2);
@@ -421,7 +421,7 @@ TEST(audit_mom_02_a_large_page_is_one_flush)
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), MIB(4), rw, 3), OK);
 	CHECK_EQ(cursor_jump(&c, BASE), OK);
 	host_tlb_log.pages = host_tlb_log.alls = 0;
-	tlb_batch_init(&gone);
+	tlb_batch_init(&gone, &flush_kernel_space);
 	CHECK_EQ(cursor_unmap(&c, MIB(4), &gone), OK);
 	tlb_batch_finish(&gone);
 	CHECK(host_tlb_log.pages >= 2 &&

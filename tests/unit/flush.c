@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of arch/flush.c and mm/tlb.c: one thread that acts for every CPU of a simulated machine, so
+ * that each step is where the test puts it.  flush_threads.c has CPUs that run. */
+#include "arch/flush.h"
+
+#include "tests/test.h"
+
+/* Requests served by others, and marks left for idle ones. */
+static uint64_t served_by_others(void)
+{
+	uint64_t n = 0;
+
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		if (cpu != arch_cpu_id())
+			n += atomic_load(&per_cpu_ptr(flush_totals, cpu)->served);
+	return n + atomic_load(&this_cpu_ptr(flush_totals)->marks);
+}
+
+static void check_reaches_everybody(void)
+{
+	uint64_t before = served_by_others();
+	struct flush f;
+
+	flush_init(&f, &flush_kernel_space);
+	flush_add_page(&f, (vaddr_t)&f & -(vaddr_t)PT_PAGE_BYTES);
+	flush_run(&f);
+	CHECK(served_by_others() - before >= cpu_count() - 1);
+}
+
+#ifdef KEEL_TESTS
+TEST(flush_reaches_every_cpu)
+{
+	if (cpu_count() == 1)
+		test_skip("there is one CPU");
+	for (unsigned i = 0; i < 1000; i++)
+		check_reaches_everybody();
+}
+#else
+#include "arch/host/host.h"
+#include "mm/page_table.h"
+#include "tests/machine.h"
+
+enum {
+	CPUS = 4,
+	LEVELS = 4,
+};
+#define KERNEL_VA UINT64_C(0xffffc10000000000)
+#define USER_VA   UINT64_C(0x0000400000000000)
+
+static const struct page_prop kernel_rw = { PROP_READ | PROP_WRITE | PROP_GLOBAL, MEM_WRITE_BACK };
+static const struct page_prop user_rw = { PROP_READ | PROP_WRITE | PROP_USER, MEM_WRITE_BACK };
+static struct page_table pt;
+static struct ledger before;
+
+static void begin(void)
+{
+	machine_start_simple(64, 0, CPUS);
+	before = machine_ledger();
+	CHECK_EQ(page_table_init(&pt, LEVELS), OK);
+	for (unsigned cpu = CPUS; cpu-- > 0;) {
+		host_cpu = cpu;
+		arch_pt_activate(frame_paddr(pt.root));
+	}
+}
+
+static void end(void)
+{
+	host_cpu = 0;
+	page_table_destroy(&pt);
+	CHECK_LEDGER(&before);
+}
+
+/* A fresh frame there; where it is. */
+static uint64_t map(vaddr_t va, struct page_prop prop)
+{
+	struct frame *f = frame_alloc(FRAME_TEST);
+	struct cursor c;
+
+	CHECK(f != NULL);
+	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE }), OK);
+	CHECK_EQ(cursor_map(&c, f, prop), OK);
+	cursor_close(&c);
+	return frame_paddr(f).raw;
+}
+
+static void unmap(vaddr_t va, uint64_t pages, struct tlb_batch *gone)
+{
+	struct cursor c;
+
+	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ va, pages * PAGE_SIZE }), OK);
+	CHECK_EQ(cursor_unmap(&c, pages * PAGE_SIZE, gone), OK);
+	cursor_close(&c);
+}
+
+static bool reach(unsigned cpu, vaddr_t va, uint64_t *pa)
+{
+	unsigned self = host_cpu;
+	bool ok;
+
+	host_cpu = cpu;
+	ok = host_tlb_access(va, LEVELS, pa);
+	host_cpu = self;
+	return ok;
+}
+
+static bool can_access(unsigned cpu, vaddr_t va)
+{
+	uint64_t pa;
+
+	return reach(cpu, va, &pa);
+}
+
+static void switch_to(unsigned cpu, struct flush_space *space)
+{
+	unsigned self = host_cpu;
+
+	host_cpu = cpu;
+	flush_switch_to(space, frame_paddr(pt.root));
+	host_cpu = self;
+}
+
+static uint64_t total(unsigned cpu, size_t offset)
+{
+	const uint8_t *totals = (const uint8_t *)per_cpu_ptr(flush_totals, cpu);
+
+	return atomic_load((const _Atomic uint64_t *)(const void *)(totals + offset));
+}
+#define TOTAL(cpu, member) total(cpu, offsetof(struct flush_totals, member))
+
+TEST(host_tlb_keeps_what_nobody_flushed)
+{
+	_Atomic pte_t *top;
+	uint64_t pa, old;
+	pte_t entry;
+
+	begin();
+	old = map(KERNEL_VA, kernel_rw);
+	CHECK(reach(1, KERNEL_VA + 5, &pa));
+	CHECK_EQ(pa, old + 5);
+	CHECK(host_tlb_has_page(1, old, PAGE_SIZE) && !host_tlb_has_page(0, old, PAGE_SIZE));
+	CHECK(host_tlb_has_table(1, frame_paddr(pt.root).raw));
+	top = (_Atomic pte_t *)arch_direct(frame_paddr(pt.root)) + pte_index(KERNEL_VA, LEVELS);
+	entry = atomic_exchange(top, 0);
+	CHECK(can_access(1, KERNEL_VA) && !can_access(0, KERNEL_VA));
+	atomic_store(top, entry);
+	end();
+}
+
+TEST(flush_reaches_every_cpu)
+{
+	begin();
+	check_reaches_everybody();
+	CHECK_EQ(TOTAL(0, requests), 1);
+	CHECK_EQ(TOTAL(0, kicks), CPUS - 1);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		CHECK_EQ(TOTAL(cpu, pages), 1);
+	end();
+}
+
+TEST(tlb_batch_frees_after_every_cpu_forgot)
+{
+	struct tlb_batch gone;
+	uint64_t pa;
+
+	begin();
+	pa = map(KERNEL_VA, kernel_rw);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		CHECK(can_access(cpu, KERNEL_VA));
+	tlb_batch_init(&gone, &flush_kernel_space);
+	unmap(KERNEL_VA, 1, &gone);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		CHECK(can_access(cpu, KERNEL_VA)); /* stale, and the frame is not free */
+	CHECK_EQ(frame_count(frame_of_slot(section_slot(paddr(pa)))), 1);
+	tlb_batch_finish(&gone);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		CHECK(!host_tlb_has_page(cpu, pa, PAGE_SIZE));
+		CHECK(!can_access(cpu, KERNEL_VA));
+	}
+	end();
+}
+
+TEST(flush_of_many_pages_is_one_of_everything)
+{
+	struct flush f;
+
+	begin();
+	flush_init(&f, &flush_kernel_space);
+	for (unsigned i = 0; i < FLUSH_PAGES_MOST; i++)
+		flush_add_page(&f, KERNEL_VA + i * PAGE_SIZE);
+	flush_run(&f);
+	CHECK_EQ(TOTAL(1, pages), FLUSH_PAGES_MOST);
+	CHECK_EQ(TOTAL(1, everything), 0);
+	flush_add_page(&f, KERNEL_VA);
+	flush_run(&f);
+	CHECK_EQ(TOTAL(1, pages), FLUSH_PAGES_MOST);
+	CHECK_EQ(TOTAL(1, everything), 1);
+	end();
+}
+
+TEST(flush_without_pages_asks_nobody)
+{
+	struct flush f;
+
+	begin();
+	flush_init(&f, &flush_kernel_space);
+	flush_run(&f);
+	CHECK_EQ(TOTAL(0, requests), 0);
+	CHECK_EQ(TOTAL(1, served), 0);
+	end();
+}
+
+TEST(flush_of_a_space_asks_those_who_have_it_loaded)
+{
+	struct flush_space space;
+	struct flush f;
+	uint64_t pa;
+
+	begin();
+	flush_space_init(&space);
+	CHECK(space.id > flush_kernel_space.id);
+	pa = map(USER_VA, user_rw);
+	switch_to(1, &space);
+	switch_to(2, &space);
+	CHECK(can_access(1, USER_VA) && can_access(2, USER_VA));
+	switch_to(2, &flush_kernel_space);
+	CHECK(!host_tlb_has_page(2, pa, PAGE_SIZE));
+	flush_init(&f, &space);
+	flush_add_page(&f, USER_VA);
+	flush_run(&f);
+	CHECK_EQ(TOTAL(0, kicks), 1);
+	CHECK_EQ(TOTAL(1, served), 1);
+	CHECK_EQ(TOTAL(2, served), 0);
+	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
+	end();
+}
+
+TEST(flush_marks_an_idle_cpu_which_forgets_before_it_goes_on)
+{
+	struct tlb_batch gone;
+	uint64_t pa;
+
+	begin();
+	pa = map(KERNEL_VA, kernel_rw);
+	(void)map(KERNEL_VA + PAGE_SIZE, kernel_rw); /* the node stays */
+	host_cpu = 1;
+	CHECK(can_access(1, KERNEL_VA));
+	flush_idle_enter();
+	host_cpu = 0;
+	tlb_batch_init(&gone, &flush_kernel_space);
+	unmap(KERNEL_VA, 1, &gone);
+	tlb_batch_finish(&gone);
+	CHECK_EQ(TOTAL(0, marks), 1);
+	CHECK_EQ(TOTAL(0, kicks), CPUS - 2);
+	CHECK_EQ(TOTAL(1, served), 0);
+	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
+	check_reaches_everybody(); /* a mark that is there is enough */
+	CHECK_EQ(TOTAL(0, marks), 2);
+	host_cpu = 1;
+	flush_idle_leave();
+	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
+	CHECK_EQ(TOTAL(1, everything), 1);
+	flush_idle_leave();
+	flush_idle_enter();
+	flush_idle_leave();
+	CHECK_EQ(TOTAL(1, everything), 1); /* no mark, nothing to forget */
+	host_cpu = 0;
+	check_reaches_everybody();
+	CHECK_EQ(TOTAL(1, served), 1);
+	end();
+}
+
+TEST(flush_asks_idle_cpus_too_when_tables_go)
+{
+	struct tlb_batch gone;
+	uint64_t node;
+
+	begin();
+	(void)map(KERNEL_VA, kernel_rw);
+	CHECK(can_access(1, KERNEL_VA));
+	node = frame_paddr(pt.root).raw;
+	for (unsigned level = LEVELS; level > 1; level--) {
+		const _Atomic pte_t *entries = arch_direct(paddr(node));
+
+		node = pte_paddr(atomic_load(&entries[pte_index(KERNEL_VA, level)]));
+	}
+	CHECK(host_tlb_has_table(1, node));
+	host_cpu = 1;
+	flush_idle_enter();
+	host_cpu = 0;
+	tlb_batch_init(&gone, &flush_kernel_space);
+	unmap(KERNEL_VA, 1, &gone);
+	tlb_batch_finish(&gone);
+	CHECK(!host_tlb_has_table(1, node));
+	CHECK_EQ(TOTAL(0, marks), 0);
+	CHECK_EQ(TOTAL(1, served), 1);
+	end();
+}
+
+/* ---- contexts ---- */
+
+TEST(flush_context_is_kept_over_a_switch)
+{
+	struct flush_space a, b;
+	uint64_t pa;
+
+	begin();
+	host_tlb_contexts = CPUS;
+	flush_space_init(&a);
+	flush_space_init(&b);
+	pa = map(USER_VA, user_rw);
+	switch_to(1, &a);
+	CHECK(can_access(1, USER_VA));
+	switch_to(1, &b);
+	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
+	switch_to(1, &a);
+	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
+	CHECK_EQ(TOTAL(1, kept), 1);
+	CHECK(!cpu_set_has(&b.loaded, 1) && cpu_set_has(&a.loaded, 1));
+	end();
+}
+
+TEST(flush_context_that_is_behind_is_forgotten_when_it_comes_back)
+{
+	struct flush_space a, b;
+	struct flush f;
+	uint64_t pa;
+
+	begin();
+	host_tlb_contexts = CPUS;
+	flush_space_init(&a);
+	flush_space_init(&b);
+	pa = map(USER_VA, user_rw);
+	switch_to(1, &a);
+	CHECK(can_access(1, USER_VA));
+	switch_to(1, &b);
+	flush_init(&f, &a);
+	flush_add_page(&f, USER_VA);
+	flush_run(&f);
+	CHECK_EQ(TOTAL(0, kicks), 0); /* nobody has it loaded */
+	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
+	switch_to(1, &a);
+	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
+	CHECK_EQ(TOTAL(1, kept), 0);
+	end();
+}
+
+TEST(flush_context_goes_to_another_space_when_all_are_used)
+{
+	struct flush_space space[FLUSH_CONTEXTS + 2];
+	uint64_t pa;
+
+	begin();
+	host_tlb_contexts = 2 * FLUSH_CONTEXTS;
+	pa = map(USER_VA, user_rw);
+	for (unsigned i = 0; i < ARRAY_SIZE(space); i++) {
+		flush_space_init(&space[i]);
+		switch_to(1, &space[i]);
+		if (i == 0)
+			CHECK(can_access(1, USER_VA));
+		CHECK_EQ(host_tlb_has_page(1, pa, PAGE_SIZE), i < FLUSH_CONTEXTS);
+	}
+	switch_to(1, &space[0]);
+	CHECK_EQ(TOTAL(1, kept), 0);
+	end();
+}
+
+TEST(flush_contexts_end_when_a_kernel_table_goes)
+{
+	struct flush_space a, b;
+	struct tlb_batch gone;
+
+	begin();
+	host_tlb_contexts = CPUS;
+	flush_space_init(&a);
+	flush_space_init(&b);
+	(void)map(KERNEL_VA, kernel_rw);
+	switch_to(1, &a);
+	CHECK(can_access(1, KERNEL_VA));
+	switch_to(1, &b);
+	tlb_batch_init(&gone, &flush_kernel_space);
+	unmap(KERNEL_VA, 1, &gone);
+	tlb_batch_finish(&gone);
+	switch_to(1, &a);
+	CHECK_EQ(TOTAL(1, kept), 0);
+	CHECK(!can_access(1, KERNEL_VA));
+	end();
+}
+
+/* ---- broadcast ---- */
+
+TEST(flush_by_broadcast_asks_nobody)
+{
+	struct tlb_batch gone;
+	struct flush_space a, b;
+	uint64_t pa;
+
+	begin();
+	host_tlb_contexts = CPUS;
+	host_tlb_broadcasts = true;
+	flush_space_init(&a);
+	flush_space_init(&b);
+	pa = map(USER_VA, user_rw);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		switch_to(cpu, &a);
+		CHECK(can_access(cpu, USER_VA));
+		switch_to(cpu, &b);
+	}
+	host_tlb_log.broadcasts = 0;
+	tlb_batch_init(&gone, &a);
+	unmap(USER_VA, 1, &gone);
+	tlb_batch_finish(&gone);
+	CHECK(host_tlb_log.broadcasts > 0);
+	CHECK_EQ(TOTAL(0, kicks), 0);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		CHECK(!host_tlb_has_page(cpu, pa, PAGE_SIZE));
+	switch_to(1, &a);
+	CHECK_EQ(TOTAL(1, kept), 1); /* nothing of it is behind */
+	end();
+}
+#endif
