@@ -128,7 +128,7 @@ uint64_t arch_ticks_per_ms(void);
 
 /* Let this CPU's timer interrupt come once, when arch_ticks() has reached `deadline` or soon
  * after; a deadline that has passed comes at once.  One at a time: the latest call counts.
- * ARCH_TIMER_NEVER: none.  The interrupt calls timer_interrupt() of arch/timer.h. */
+ * ARCH_TIMER_NEVER: none.  It may come early: then set it again. */
 #define ARCH_TIMER_NEVER UINT64_MAX
 void arch_timer_set(uint64_t deadline);
 

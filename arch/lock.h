@@ -47,6 +47,8 @@ enum lock_rank {
 	RANK_WAIT_QUEUE = 60,   /* whoever wakes a thread goes on to a run queue */
 	RANK_TIMERS = 70,
 	RANK_RUN_QUEUE = 80,
+	RANK_REQUESTS = 90, /* arch/x86_64/kick.c: a CPU can be asked whatever is held */
+	RANK_IOAPIC = 95,   /* arch/x86_64/ioapic.c */
 	RANK_CONSOLE = 100, /* drivers/console.c: whatever is held, a line can be printed */
 };
 

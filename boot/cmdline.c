@@ -78,15 +78,42 @@ static bool set_monitor(struct cmdline *c, const char *value)
 	return str_copy(c->monitor, value, sizeof(c->monitor));
 }
 
-static bool set_panic(struct cmdline *c, const char *value)
+static bool read_number(const char *value, uint32_t *out)
 {
 	uint64_t v;
 	const char *end = str_to_size(value, &v);
 
 	if (end == NULL || *end != '\0' || v > UINT32_MAX)
 		return false;
-	c->panic_seconds = (unsigned)v;
+	*out = (uint32_t)v;
 	return true;
+}
+
+static bool set_panic(struct cmdline *c, const char *value)
+{
+	return read_number(value, &c->panic_seconds);
+}
+
+/* As in Linux: none means the first alone. */
+static bool set_maxcpus(struct cmdline *c, const char *value)
+{
+	uint32_t n;
+
+	if (!read_number(value, &n))
+		return false;
+	c->cpus_most = n == 0 ? 1 : n;
+	return true;
+}
+
+static bool set_nosmp(struct cmdline *c, const char *value)
+{
+	c->cpus_most = 1;
+	return value[0] == '\0';
+}
+
+static bool set_cpu_hang(struct cmdline *c, const char *value)
+{
+	return read_number(value, &c->cpu_hang);
 }
 
 static bool set_slub_debug(struct cmdline *c, const char *value)
@@ -107,9 +134,10 @@ static const struct option options[] = {
 	{ "memmap", set_memmap },
 	{ "ktest", set_ktest },
 	{ "panic", set_panic },
-	{ "maxcpus", NULL },
+	{ "maxcpus", set_maxcpus },
+	{ "cpu_hang", set_cpu_hang },
 	{ "monitor", set_monitor },
-	{ "nosmp", NULL },
+	{ "nosmp", set_nosmp },
 	{ "slub_debug", set_slub_debug },
 	{ "page_owner", set_page_owner },
 };
@@ -163,7 +191,11 @@ void cmdline_parse(const char *text, struct cmdline *c)
 	char word[CMDLINE_TEXT_BYTES];
 	size_t length;
 
-	*c = (struct cmdline){ .mem_limit = UINT64_MAX };
+	*c = (struct cmdline){
+		.mem_limit = UINT64_MAX,
+		.cpus_most = UINT32_MAX,
+		.cpu_hang = UINT32_MAX,
+	};
 	while (next_word(&text, word, sizeof(word), &length)) {
 		char *equals = strchr(word, '=');
 

@@ -10,7 +10,8 @@
  *   panic=SECONDS     restart that long after a panic; 0 or absent: stay
  *   slub_debug[=PZU]  poison, red zones, owners in the heap; without a value all of them
  *   page_owner=on     owners in the heap
- *   maxcpus=N nosmp   one CPU is what there is so far
+ *   maxcpus=N         run at most N CPUs; nosmp: the first alone
+ *   cpu_hang=APIC     tests: that CPU is never told where to begin, as if it had died
  *
  * A value in double quotes may hold spaces.  Unknown keys are warned about.  Pure.
  */
@@ -27,6 +28,8 @@ enum {
 struct cmdline {
 	uint64_t mem_limit; /* bytes; UINT64_MAX: none */
 	unsigned panic_seconds;
+	unsigned cpus_most; /* at least 1 */
+	uint32_t cpu_hang;  /* UINT32_MAX: none */
 	bool has_ktest, has_slub_debug, page_owner;
 	char slub_debug[CMDLINE_LETTERS]; /* as given; "": all */
 	char ktest[CMDLINE_TEXT_BYTES];

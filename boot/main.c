@@ -5,17 +5,24 @@
  * kernel_main() is the table of contents.  Each step below it either succeeds or says in one line
  * why keel cannot run here, and stops.
  */
-#include "arch/arch.h"
+#include "arch/cpu.h"
+#include "arch/flush.h"
+#include "arch/lock.h"
 #include "arch/percpu.h"
+#include "arch/timer.h"
 #include "arch/x86_64/apic.h"
+#include "arch/x86_64/apic_timer.h"
 #include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/boot_table.h"
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/exit.h"
 #include "arch/x86_64/fault.h"
+#include "arch/x86_64/ioapic.h"
 #include "arch/x86_64/keyboard.h"
+#include "arch/x86_64/kick.h"
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/serial.h"
+#include "arch/x86_64/smp.h"
 #include "arch/x86_64/stacks.h"
 #include "arch/x86_64/translate.h"
 #include "arch/x86_64/trap.h"
@@ -23,6 +30,7 @@
 #include "boot/cmdline.h"
 #include "boot/multiboot2.h"
 #include "boot/pvh.h"
+#include "boot/topology.h"
 #include "drivers/console.h"
 #include "drivers/monitor.h"
 #include "drivers/vga_text.h"
@@ -42,9 +50,8 @@
 
 enum {
 	ACPI_TABLES_MOST = 128,
-	/* and the kernel, the arena, VGA text */
-	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 3,
-	TIMER_PERIOD_US = 10000,
+	/* and the kernel, the trampoline, the arena, VGA text */
+	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 4,
 	HPET_BYTES = 1024,
 	KERNEL_STACK_BYTES = 64 * 1024,
 };
@@ -64,7 +71,9 @@ static struct acpi_table acpi_tables[ACPI_TABLES_MOST];
 static struct acpi acpi = { .table = acpi_tables, .room = ACPI_TABLES_MOST };
 static struct region *regions;
 static size_t region_count;
-static struct prange screen; /* its memory; length 0: there is none */
+static struct topology topology;
+static struct prange screen;     /* its memory; length 0: there is none */
+static struct prange trampoline; /* below 1 MiB, for smp_start(); length 0: no room */
 static struct {
 	uint64_t entered, ready; /* TSC at kernel_main() and when frames could be had */
 	uint64_t console;        /* of the ticks between them, those that output took */
@@ -100,6 +109,7 @@ static void on_panic(const char *message)
 	interrupts_off();
 	if (!panicking) {
 		panicking = true;
+		smp_stop_others();
 		backtrace_print_panic();
 	} else if (!options.has_ktest) {
 		arch_console_write(nested, sizeof(nested) - 1); /* print() may be what panics */
@@ -150,6 +160,15 @@ static struct boot_arena place_arena(const struct source_walk *walk, size_t byte
 	return (struct boot_arena){ p, p + bytes };
 }
 
+/* Where further CPUs begin.  Taken out of the map before anybody allocates. */
+static void place_trampoline(const struct source_walk *walk)
+{
+	uint64_t start;
+
+	if (source_find_gap(walk, PAGE_SIZE, LOW_MEMORY, SMP_TRAMPOLINE_BYTES, &start) == OK)
+		trampoline = (struct prange){ paddr(start), SMP_TRAMPOLINE_BYTES };
+}
+
 static void read_multiboot2(uint64_t address, struct boot_arena *arena)
 {
 	const uint8_t *bytes = arch_direct(paddr(address));
@@ -159,6 +178,7 @@ static void read_multiboot2(uint64_t address, struct boot_arena *arena)
 	if (multiboot2_init(&mb, bytes, read_le32(bytes), address, KERNEL_VMA, &why) != OK)
 		cannot_run("the Multiboot2 information is damaged: ", why);
 	*arena = place_arena(&mb.walk, multiboot2_arena_bytes(&mb));
+	place_trampoline(&mb.walk);
 	if (multiboot2_parse(&mb, arena, SPARE_SOURCES, &boot_info) != OK)
 		cannot_run("the Multiboot2 information does not fit", "");
 }
@@ -171,6 +191,7 @@ static void read_pvh(uint64_t address, struct boot_arena *arena)
 	if (pvh_init(&pvh, read_low, NULL, address, &why) != OK)
 		cannot_run("the PVH start info is damaged: ", why);
 	*arena = place_arena(&pvh.walk, pvh_arena_bytes(&pvh));
+	place_trampoline(&pvh.walk);
 	if (pvh_parse(&pvh, arena, SPARE_SOURCES, &boot_info) != OK)
 		cannot_run("the PVH start info does not fit", "");
 }
@@ -188,6 +209,7 @@ static void read_boot_info(uint32_t protocol, uint64_t address, struct boot_aren
 		read_multiboot2(address, arena);
 	add_source((uint64_t)kernel_image_start - KERNEL_VMA,
 		   (uint64_t)kernel_image_end - KERNEL_VMA, REGION_KERNEL);
+	add_source(trampoline.start.raw, trampoline.start.raw + trampoline.len, REGION_KERNEL);
 	cmdline_parse(boot_info.cmdline, &options);
 	cmdline_apply_memory(&options, &boot_info);
 }
@@ -240,6 +262,14 @@ static void read_acpi(void)
 	}
 }
 
+/* Each CPU that may run has caches of its own, so their number is needed early. */
+static unsigned cpus_most(void)
+{
+	uint64_t n = min_u64(topology.cpus, options.cpus_most);
+
+	return trampoline.len == 0 ? 1 : (unsigned)n;
+}
+
 static bool region_has_memory(void *ctx, uint64_t start, uint64_t end)
 {
 	(void)ctx;
@@ -290,7 +320,7 @@ static void start_frames(void)
 		cannot_run("no usable memory between 1 MiB and 4 GiB", "");
 	copy_acpi();
 	if (section_init(regions, region_count) != OK ||
-	    section_populate_first(FIRST_FRAMES) != OK || frame_cache_init(1) != OK)
+	    section_populate_first(FIRST_FRAMES) != OK || frame_cache_init(cpus_most()) != OK)
 		cannot_run("no memory for the metadata of the first frames", "");
 	section_open(boot_alloc_retire());
 	frame_cache_open();
@@ -368,7 +398,7 @@ static void start_heap(void)
 {
 	unsigned flags = options.page_owner ? HEAP_DEBUG_OWNER : 0, more = HEAP_DEBUG_ALL;
 
-	if (heap_init(1) != OK)
+	if (heap_init(cpus_most()) != OK)
 		cannot_run("no memory for the heap", "");
 	if (options.has_slub_debug && options.slub_debug[0] != '\0' &&
 	    !heap_debug_parse(options.slub_debug, &more))
@@ -434,11 +464,101 @@ static void start_timer(void)
 {
 	err_t err = apic_init(map_registers(apic_page_address(), PAGE_SIZE, "local APIC"));
 
+	smp_init_first();
 	if (err == OK)
-		err = apic_timer_start(TIMER_PERIOD_US, heap_tick);
+		err = apic_timer_init(timer_interrupt);
 	if (err != OK)
 		warn("no timer interrupt: the local APIC says %s", err_name(err));
+	heap_start_aging();
 	interrupts_on();
+}
+
+static void start_ioapics(void)
+{
+	for (unsigned i = 0; i < topology.ioapics; i++) {
+		const struct topology_ioapic *io = &topology.ioapic[i];
+		void *registers = map_registers(io->address, IOAPIC_BYTES, "IOAPIC");
+
+		if (registers != NULL && ioapic_add(registers, io->gsi_base) != OK)
+			warn("the MADT has an IOAPIC at %#lx, but nothing answers there",
+			     io->address);
+	}
+}
+
+/* ---- the other CPUs ---- */
+
+/* The top of a stack, or NULL. */
+static void *new_stack(size_t bytes)
+{
+	uint8_t *stack = kspace_stack_alloc(bytes);
+
+	return stack == NULL ? NULL : stack + bytes;
+}
+
+/* All or nothing matters little here: without memory for this no further CPU is tried. */
+static bool get_cpu_memory(struct smp_memory *m)
+{
+	*m = (struct smp_memory){
+		.area = heap_alloc_aligned(percpu_bytes(), PERCPU_ALIGN),
+		.stack_top = new_stack(KERNEL_STACK_BYTES),
+		.stacks = { new_stack(IST_STACK_BYTES), new_stack(IST_STACK_BYTES),
+			    new_stack(IST_STACK_BYTES) },
+	};
+	return m->area != NULL && m->stack_top != NULL && m->stacks.double_fault != NULL &&
+	       m->stacks.nmi != NULL && m->stacks.machine_check != NULL;
+}
+
+static void run_cpu(void) __noreturn;
+static void run_cpu(void)
+{
+	heap_start_aging();
+	(void)cpu_count_one_more();
+	flush_cpu_join();
+	for (;;) {
+		flush_idle_enter();
+		arch_idle();
+		flush_idle_leave();
+	}
+}
+
+/* The template of per-CPU variables was copied for the last time (document 001). */
+static void hide_template(void)
+{
+	err_t err = OK;
+
+	for (vaddr_t va = (vaddr_t)__start_percpu; va < (vaddr_t)__stop_percpu && err == OK;
+	     va += PAGE_SIZE)
+		err = kspace_exclude_page(va);
+	if (err != OK)
+		warn("the template of per-CPU variables stays readable: %s", err_name(err));
+}
+
+/* Whoever waits for a lock answers what other CPUs ask meanwhile. */
+static void serve_while_waiting(void)
+{
+	if (flush_pending())
+		flush_serve();
+}
+
+static void start_cpus(void)
+{
+	const struct smp_plan plan = {
+		.apic_ids = topology.apic_id,
+		.count = topology.cpus,
+		.cpus_most = cpus_most(),
+		.trampoline = trampoline.start,
+		.hang = options.cpu_hang,
+		.get_memory = get_cpu_memory,
+		.run = run_cpu,
+	};
+
+	(void)lock_set_waiter(serve_while_waiting); /* before that: nobody */
+	if (trampoline.len == 0 && topology.cpus > 1)
+		warn("no usable memory below 1 MiB: the other CPUs cannot be started");
+	if ((plan.cpus_most == 1 || smp_start(&plan)) && trampoline.len != 0 &&
+	    section_adopt(trampoline) != OK)
+		warn("the trampoline's frames cannot be given back");
+	hide_template();
 }
 
 static void start_keyboard(void)
@@ -462,7 +582,10 @@ static void report(void)
 	      boot_info.source_count, region_count,
 	      regions_bytes(regions, region_count, REGION_USABLE) >> 20);
 	print("keel: %zu modules, %zu ACPI tables\n", boot_info.module_count, acpi.count);
-	print("keel: clock %lu kHz by %s\n", arch_ticks_per_ms(), clock_source_name());
+	print("keel: clock %lu kHz by %s, timers by %s\n", arch_ticks_per_ms(), clock_source_name(),
+	      apic_timer_mode_name());
+	print("keel: %u CPUs, %s, %u inputs of IOAPICs, up to %d frames cached for each CPU\n",
+	      cpu_count(), apic_is_x2apic() ? "x2APIC" : "xAPIC", ioapic_inputs(), HOT_MOST);
 	print("keel: %lu MiB of frames can be had, %lu KiB taken at start\n",
 	      frame_available() * PAGE_SIZE >> 20, boot_alloc_used() >> 10);
 	print("keel: ready after %lu ticks, %lu of them for the console\n",
@@ -481,6 +604,9 @@ static void start_on_kernel_stack(void *arg)
 	(void)arg;
 	start_clock();
 	start_timer();
+	start_ioapics();
+	kick_init();
+	start_cpus();
 	start_keyboard();
 	report();
 	run_tests();
@@ -505,6 +631,7 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 	read_boot_info(protocol, info_address, &arena);
 	show_screen();
 	read_acpi();
+	topology_read(acpi_find(&acpi, ACPI_MADT), apic_id(), &topology);
 	make_regions(&arena);
 	start_frames();
 	build_kernel_space();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/heap.h"
 
+#include "arch/percpu.h"
+#include "arch/timer.h"
 #include "lib/string.h"
 #include "mm/heap_debug.h"
 #include "mm/section.h"
@@ -680,13 +682,16 @@ void heap_age(void)
 	slab_chain_put(&gone);
 }
 
-void heap_tick(void)
-{
-	struct heap_cpu *cpu = heap.cpu[arch_cpu_id()];
-	uint64_t now = arch_ticks();
+static PER_CPU(struct timer, age_timer);
 
-	if (now - cpu->aged < HEAP_AGE_MS * arch_ticks_per_ms())
-		return;
-	cpu->aged = now;
+static void age(void *timer)
+{
 	heap_age();
+	timer_again(timer, HEAP_AGE_MS * arch_ticks_per_ms());
+}
+
+void heap_start_aging(void)
+{
+	timer_start(this_cpu_ptr(age_timer), arch_ticks() + HEAP_AGE_MS * arch_ticks_per_ms(), age,
+		    this_cpu_ptr(age_timer));
 }

@@ -69,7 +69,6 @@ struct heap_magazine {
 struct heap_cpu {
 	struct heap_magazine magazine[HEAP_CLASSES];
 	const struct heap_entry *seen[HEAP_CLASSES]; /* (o) tops when heap_age() came last */
-	uint64_t aged;                               /* (o) arch_ticks() then */
 	_Atomic bool rescuing;                       /* (o) */
 	_Atomic uint32_t drains;                     /* (a) times that others emptied it */
 };
@@ -179,9 +178,8 @@ void heap_drain(void);
 /* Magazines of this CPU that were not used since the last time are emptied. */
 void heap_age(void);
 
-/* From each CPU's periodic timer, whatever its period: heap_age() once every HEAP_AGE_MS.
- * Interrupts are off. */
-void heap_tick(void);
+/* From now on a timer of this CPU calls heap_age() every HEAP_AGE_MS.  Once on each CPU. */
+void heap_start_aging(void);
 
 /* ---- looking ---- */
 

@@ -162,7 +162,7 @@ err_t kspace_build(const struct kspace_layout *where, const struct kspace_sectio
 	return err;
 }
 
-err_t kspace_exclude_page(vaddr_t va)
+static err_t exclude_page(vaddr_t va) __requires(kspace.lock)
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
@@ -174,6 +174,15 @@ err_t kspace_exclude_page(vaddr_t va)
 	err = cursor_unmap(&c, PAGE_SIZE, &gone);
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
+	return err;
+}
+
+err_t kspace_exclude_page(vaddr_t va)
+{
+	uintptr_t irq = spin_lock_irq(&kspace.lock);
+	err_t err = exclude_page(va);
+
+	spin_unlock_irq(&kspace.lock, irq);
 	return err;
 }
 
@@ -212,7 +221,7 @@ err_t kspace_image_page_take(vaddr_t va, struct pt_item *old)
 	old->pa.raw += va - old->start;
 	old->start = va;
 	old->len = PAGE_SIZE;
-	err = old->kind == PT_ITEM_LEAF ? kspace_exclude_page(va) : ERR_BAD_RANGE;
+	err = old->kind == PT_ITEM_LEAF ? exclude_page(va) : ERR_BAD_RANGE;
 	spin_unlock_irq(&kspace.lock, irq);
 	return err;
 }

@@ -47,7 +47,8 @@ struct kspace_layout {
  * regions outlive kernel space.  ERR_NO_MEMORY. */
 err_t kspace_build(const struct kspace_layout *layout, const struct kspace_section *sections,
 		   size_t count, const struct region *regions, size_t region_count);
-/* Between build and activate: leave one page of the image out (a guard below a boot stack). */
+/* Leave one page of the image out: a guard below a boot stack, or what nobody needs any more.  Its
+ * frame stays the image's. */
 err_t kspace_exclude_page(vaddr_t va);
 /* This CPU uses the table from now on; so do sections that are populated later. */
 void kspace_activate(void);

@@ -105,12 +105,16 @@ struct frame_audit frame_audit(void)
 {
 	struct frame_audit a = { 0 };
 	struct section_totals t = section_totals();
-	struct prange adopted = section_adopted();
+	struct prange adopted;
 	const struct region *zero = regions_find(regions, region_count, 0);
 
 	audit_regions(&a);
-	a.adopted = adopted.len / PAGE_SIZE;
-	audit_range(&a, paddr_to_pfn(adopted.start), (uint32_t)a.adopted);
+	for (unsigned i = 0; (adopted = section_adopted(i)).len != 0; i++) {
+		uint32_t frames = (uint32_t)(adopted.len / PAGE_SIZE);
+
+		a.adopted += frames;
+		audit_range(&a, paddr_to_pfn(adopted.start), frames);
+	}
 	audit_unused(&a);
 	a.first = zero != NULL && zero->type == REGION_USABLE ? 1 : 0;
 	a.boot = t.boot_frames;

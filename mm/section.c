@@ -39,8 +39,8 @@ static struct seed seed = { PFN_NONE, PFN_NONE };
 static struct section_totals totals;
 static _Atomic uint64_t dormant_frames[ZONES]; /* a sum over dormant sections */
 static unsigned fail_step;
-static const struct section_mapper *mapper; /* NULL: the boot table is in use */
-static struct prange adopted;
+static const struct section_mapper *mapper;         /* NULL: the boot table is in use */
+static struct prange adopted[SECTION_ADOPTED_MOST]; /* length 0: free */
 
 /* ---- what is there ---- */
 
@@ -214,7 +214,7 @@ err_t section_init(const struct region *r, size_t n)
 	boot_taken = (struct prange){ 0 };
 	totals = (struct section_totals){ 0 };
 	mapper = NULL;
-	adopted = (struct prange){ 0 };
+	memset(adopted, 0, sizeof(adopted));
 	seed = (struct seed){ PFN_NONE, PFN_NONE };
 	fail_step = 0;
 	count = (uint32_t)((last_usable_byte() + GIB(1) - 1) / GIB(1));
@@ -480,6 +480,14 @@ static bool in_range(struct prange r, uint64_t pa)
 	return pa >= r.start.raw && pa - r.start.raw < r.len;
 }
 
+static bool was_adopted(uint64_t pa)
+{
+	for (unsigned i = 0; i < SECTION_ADOPTED_MOST; i++)
+		if (in_range(adopted[i], pa))
+			return true;
+	return false;
+}
+
 bool section_owns(pfn_t pfn)
 {
 	uint64_t pa = pfn_to_paddr(pfn).raw;
@@ -488,13 +496,13 @@ bool section_owns(pfn_t pfn)
 		return false;
 	for (size_t i = 0; i < region_count; i++)
 		if (regions[i].start <= pa && pa < regions[i].end)
-			return regions[i].type == REGION_USABLE || in_range(adopted, pa);
+			return regions[i].type == REGION_USABLE || was_adopted(pa);
 	return false;
 }
 
-struct prange section_adopted(void)
+struct prange section_adopted(unsigned i)
 {
-	return adopted;
+	return i < SECTION_ADOPTED_MOST ? adopted[i] : (struct prange){ 0 };
 }
 
 static bool can_adopt(uint64_t pa)
@@ -507,13 +515,17 @@ static bool can_adopt(uint64_t pa)
 
 err_t section_adopt(struct prange range)
 {
-	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 || adopted.len != 0 ||
-	    range.start.raw > PHYS_LIMIT - range.len)
+	struct prange *place = adopted;
+
+	while (place < adopted + SECTION_ADOPTED_MOST && place->len != 0)
+		place++;
+	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 ||
+	    place == adopted + SECTION_ADOPTED_MOST || range.start.raw > PHYS_LIMIT - range.len)
 		return ERR_BAD_RANGE;
 	for (uint64_t at = 0; at < range.len; at += PAGE_SIZE)
 		if (!can_adopt(range.start.raw + at))
 			return ERR_IN_USE;
-	adopted = range;
+	*place = range;
 	zone_add(&zones[zone_of(paddr_to_pfn(range.start))], paddr_to_pfn(range.start),
 		 (uint32_t)(range.len / PAGE_SIZE));
 	return OK;

@@ -79,9 +79,14 @@ void section_use_mapper(const struct section_mapper *mapper);
 bool section_owns(pfn_t pfn);
 
 /* Memory that the allocator never had comes to it: whole frames of a range in populated sections
- * that nobody uses any more.  Once.  ERR_BAD_RANGE, ERR_IN_USE: nothing happened. */
+ * that nobody uses any more.  At boot, by the first CPU.  ERR_BAD_RANGE: no such range, or the
+ * SECTION_ADOPTED_MOST are there.  ERR_IN_USE.  In both cases nothing happened. */
 err_t section_adopt(struct prange range);
-struct prange section_adopted(void);
+/* The ranges that came that way, one after the other; length 0: no more. */
+struct prange section_adopted(unsigned i);
+enum {
+	SECTION_ADOPTED_MOST = 4,
+};
 
 /* Populate one more section of the zone.  ERR_NOT_FOUND: none is dormant.  ERR_NO_MEMORY: no memory
  * for metadata, nothing changed.  ERR_BUSY: this CPU interrupted its own growth. */

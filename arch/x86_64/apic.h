@@ -1,27 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * apic.h - the local APIC of this CPU, and its timer.  Source: SDM 3A chapter 10.
+ * apic.h - the local APIC: interrupts that a CPU gets and those that it sends to others.
  *
- * apic_init() masks the two 8259 PICs (their vectors moved out of the exceptions' way first)
- * and enables the local APIC in the mode that the firmware left it in, xAPIC or x2APIC.
+ * apic_init() masks the two 8259 PICs (their vectors moved out of the exceptions' way first) and
+ * enables the first CPU's local APIC: as x2APIC where CPUID has it, because an interrupt is then
+ * sent by one instruction and identifiers have 32 bits, else as xAPIC.  Every other CPU calls
+ * apic_init_cpu().  The timer is in apic_timer.h.
+ *
+ * Sources: SDM 3A chapter 10 (10.4 local APIC, 10.6 interprocessor interrupts, 10.12 x2APIC).
  */
 #pragma once
 
 #include "lib/err.h"
 #include "lib/types.h"
 
-/* Where the registers of the local APIC lie, physical; 0: none, or they are no page but MSRs
- * (x2APIC). */
+/* Where the registers of the local APIC lie, physical; 0: none, or this CPU needs no page because
+ * it will use or uses x2APIC. */
 uint64_t apic_page_address(void);
 
 /* `registers` is that page, mapped uncached; NULL for x2APIC.  ERR_NOT_FOUND: there is no usable
- * local APIC; the machine runs without a timer. */
+ * local APIC; the machine runs on one CPU without a timer. */
 err_t apic_init(void *registers);
+/* The same on a further CPU. */
+void apic_init_cpu(void);
 
-/* Call `tick` every `us` microseconds in interrupt context on this CPU.  Calibrated by the early
- * clock; ERR_TIMEOUT when the timer does not count. */
-err_t apic_timer_start(unsigned us, void (*tick)(void));
-void apic_timer_stop(void);
+bool apic_is_usable(void);
+bool apic_is_x2apic(void);
 
-/* Timer interrupts so far. */
-uint64_t apic_timer_count(void);
+/* The identifier of this CPU's. */
+uint32_t apic_id(void);
+
+/* The end of an interrupt's handler: the next may come. */
+void apic_end_of_interrupt(void);
+
+/* Send to the CPU whose APIC has that identifier.  Interrupts off for the time of the call.
+ * ERR_TIMEOUT: the previous one was not accepted within a millisecond (xAPIC); nothing was sent.
+ * ERR_BAD_RANGE: an xAPIC cannot name that one. */
+err_t apic_send(uint32_t to, unsigned vector);
+err_t apic_send_nmi(uint32_t to);
+err_t apic_send_init(uint32_t to);
+/* Begin in real mode at physical `page` (4 KiB aligned, below 1 MiB). */
+err_t apic_send_startup(uint32_t to, uint32_t page);
+
+/* ---- for apic_timer.c ---- */
+
+enum apic_register {
+	APIC_LVT_TIMER = 0x320,
+	APIC_TIMER_INITIAL = 0x380,
+	APIC_TIMER_CURRENT = 0x390,
+	APIC_TIMER_DIVIDE = 0x3e0,
+};
+/* One access; apic_is_usable(). */
+uint32_t apic_read(unsigned reg);
+void apic_write(unsigned reg, uint32_t v);

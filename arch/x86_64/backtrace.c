@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/backtrace.h"
 
-#include "arch/arch.h"
+#include "arch/percpu.h"
 #include "lib/command.h"
 #include "lib/print.h"
 #include "lib/symbols.h"
@@ -15,8 +15,8 @@ enum {
 extern const uint8_t text_start[], text_end[];
 extern const uint8_t trap_text_start[], trap_text_end[];
 
-static struct backtrace last;
-static bool last_is_news; /* nobody has printed it yet */
+static PER_CPU(struct backtrace, last);
+static PER_CPU(bool, last_is_news); /* nobody has printed it yet */
 
 static bool is_text(vaddr_t va)
 {
@@ -127,24 +127,24 @@ void backtrace_print(const struct backtrace *b)
 
 void backtrace_remember(const struct backtrace *b)
 {
-	last = *b;
-	last_is_news = true;
+	*this_cpu_ptr(last) = *b;
+	this_cpu(last_is_news) = true;
 }
 
 void backtrace_print_panic(void)
 {
-	if (!last_is_news)
-		backtrace_here(&last);
-	last_is_news = false;
-	backtrace_print(&last);
+	if (!this_cpu(last_is_news))
+		backtrace_here(this_cpu_ptr(last));
+	this_cpu(last_is_news) = false;
+	backtrace_print(this_cpu_ptr(last));
 }
 
 COMMAND(bt, "", "the backtrace of the last fault or panic; before one, the monitor's own")
 {
 	struct backtrace here;
 
-	if (last.count != 0) {
-		backtrace_print(&last);
+	if (this_cpu(last).count != 0) {
+		backtrace_print(this_cpu_ptr(last));
 		return;
 	}
 	backtrace_here(&here);

@@ -10,7 +10,7 @@
  * pointers rise by at most FRAME_BYTES_MOST within a stack, and at most STEPS_MOST are followed.
  * Calls from one place again and again (a recursion) are one entry with a count.
  *
- * No lock, no allocation.  One CPU at a time: there is one record of the last fault.
+ * No lock, no allocation.  Each CPU has one record of its last fault.
  */
 #pragma once
 

@@ -11,6 +11,7 @@
 
 enum {
 	CR0_WP = 1 << 16,
+	CR4_PAE = 1 << 5,
 	CR4_PGE = 1 << 7,
 	CR4_LA57 = 1 << 12,
 	CR4_PCIDE = 1 << 17,
@@ -23,6 +24,7 @@ enum {
 	MSR_MTRR_CAP = 0xfe,
 	MSR_MTRR_PHYS_BASE = 0x200, /* base and mask of range n at + 2 n */
 	MSR_PAT = 0x277,
+	MSR_TSC_DEADLINE = 0x6e0,
 	MSR_X2APIC_FIRST = 0x800,
 };
 #define MSR_EFER    0xc0000080u

@@ -69,15 +69,3 @@ void arch_exit(enum arch_exit how)
 		halt();
 	}
 }
-
-err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
-{
-	uintptr_t irq;
-
-	if (cpu != arch_cpu_id())
-		return ERR_NOT_FOUND;
-	irq = arch_irq_save();
-	fn(arg);
-	arch_irq_restore(irq);
-	return OK;
-}

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/fault.h"
 
-#include "arch/arch.h"
+#include "arch/percpu.h"
 #include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/machine_check.h"
+#include "arch/x86_64/percpu.h"
 #include "arch/x86_64/probe.h"
+#include "arch/x86_64/smp.h"
 #include "arch/x86_64/stacks.h"
 #include "arch/x86_64/trap.h"
 #include "lib/panic.h"
@@ -30,7 +32,7 @@ enum {
 };
 
 static void (*explainer)(const struct fault *f, char *summary, size_t size);
-static unsigned depth; /* of exceptions that have not come to their panic */
+static PER_CPU(unsigned, depth); /* of exceptions that have not come to their panic */
 
 static const char *const exception_names[TRAP_EXCEPTIONS] = {
 	"divide error",
@@ -74,7 +76,7 @@ void fault_set_explainer(void (*explain)(const struct fault *f, char *summary, s
 
 void fault_settled(void)
 {
-	depth = 0;
+	this_cpu(depth) = 0;
 }
 
 static void print_registers(const struct trap_frame *f)
@@ -128,6 +130,10 @@ static void explain_access(const struct trap_frame *f, uint64_t cr2, char *summa
 	else
 		print("keel: %s: address %#lx, error code %#lx\n", exception_names[f->vector], cr2,
 		      f->error);
+	if (percpu_nowhere_has(cr2))
+		print_to(summary, size,
+			 "a per-CPU variable was used before this CPU's area was set up (%#lx)",
+			 cr2);
 }
 
 /* ---- the others ---- */
@@ -254,7 +260,7 @@ static void one_line_and_stop(void)
 {
 	static const char line[] = "\nkeel: panic: exception within exception; halted\n";
 
-	if (depth == NESTED_MOST + 1)
+	if (this_cpu(depth) == NESTED_MOST + 1)
 		arch_console_write(line, sizeof(line) - 1);
 	stop();
 }
@@ -265,17 +271,17 @@ static void fatal(const struct trap_frame *f, uint64_t cr2)
 	const char *what = exception_names[f->vector];
 	char summary[SUMMARY_BYTES] = "", name[SYMBOL_TEXT_BYTES];
 
-	if (++depth > NESTED_MOST)
+	if (++this_cpu(depth) > NESTED_MOST)
 		one_line_and_stop();
 	symbols_format(f->rip, name, sizeof(name));
-	if (depth == NESTED_MOST)
+	if (this_cpu(depth) == NESTED_MOST)
 		panic("%s at %#lx %s, while another exception was being explained", what, f->rip,
 		      name);
 	print("\nkeel: exception %lu: %s at %016lx %s\n", f->vector, what, f->rip, name);
 	explain(f, cr2, summary, sizeof(summary));
 	print_registers(f);
 	remember_where(f);
-	depth = 0;
+	this_cpu(depth) = 0;
 	if (summary[0] != '\0')
 		panic("%s; %s at %s", summary, what, name);
 	panic("%s at %#lx %s", what, f->rip, name);
@@ -291,9 +297,14 @@ void fault_enter(struct trap_frame *f)
 {
 	uint64_t cr2 = read_cr2();
 
+	/* whoever has no variables yet explains with the first CPU's */
+	if (percpu_is_nowhere())
+		percpu_use(percpu_bias_of(0));
 	if ((may_resume(f) && probe_resume(f->rip, &f->rip)) || trap_filtered(f, cr2))
 		return;
-	if (f->vector == VECTOR_NMI)
+	if (f->vector == VECTOR_NMI && smp_is_stopping())
+		smp_stop_here(f);
+	else if (f->vector == VECTOR_NMI)
 		nmi(f);
 	else
 		fatal(f, cr2);

@@ -67,6 +67,11 @@ void translate_init(void)
 	physical_bits = cpuid(CPUID_SIZES_LEAF, 0).eax & 0xff;
 	if ((cpuid(0x80000001, 0).edx & CPUID_PAGES_1GIB) != 0)
 		arch_leaf_levels = 3;
+	translate_init_cpu();
+}
+
+void translate_init_cpu(void)
+{
 	wrmsr(MSR_PAT, PAT_VALUE);
 	write_cr3(read_cr3());
 	write_cr4(read_cr4() | CR4_PGE);

@@ -7,5 +7,7 @@
  */
 #pragma once
 
-/* Once per CPU, after trap_init(), with interrupts off. */
+/* On the first CPU, after trap_init(), with interrupts off. */
 void translate_init(void);
+/* The same on a further CPU. */
+void translate_init_cpu(void);

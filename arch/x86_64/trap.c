@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/trap.h"
 
-#include "arch/arch.h"
+#include <stdatomic.h>
+
+#include "arch/flush.h"
+#include "arch/percpu.h"
 #include "arch/x86_64/fault.h"
 #include "arch/x86_64/machine_check.h"
 #include "arch/x86_64/stacks.h"
@@ -52,17 +55,33 @@ extern const uint8_t trap_entries[];
 extern const uint8_t boot_stack_top[];
 
 static struct gate idt[TRAP_VECTORS] __aligned(16);
-static uint64_t gdt[GDT_ENTRIES];
-static struct tss tss;
-static void (*handlers[TRAP_VECTORS])(struct trap_frame *frame);
+static struct {
+	const char *name;
+	void (*fn)(struct trap_frame *frame);
+} handlers[TRAP_VECTORS];
 static bool (*trap_filter)(struct trap_frame *frame, uint64_t cr2);
+static void (*after_interrupt)(void);
 
-static void tss_set_ist(unsigned ist, const uint8_t *stack, size_t bytes)
+struct tables {
+	uint64_t gdt[GDT_ENTRIES];
+	struct tss tss;
+};
+static PER_CPU(struct tables, tables);
+
+/* The CPU's own; others glance. */
+struct counts {
+	uint32_t of[TRAP_VECTORS];
+	uint64_t longest; /* ticks */
+	unsigned longest_vector;
+};
+static PER_CPU(struct counts, counts);
+
+static void tss_set_ist(struct tss *tss, unsigned ist, const void *stack_top)
 {
-	uint64_t top = (uint64_t)stack + bytes;
+	uint64_t top = (uint64_t)stack_top;
 
-	tss.ist[2 * (ist - 1)] = (uint32_t)top;
-	tss.ist[2 * (ist - 1) + 1] = (uint32_t)(top >> 32);
+	tss->ist[2 * (ist - 1)] = (uint32_t)top;
+	tss->ist[2 * (ist - 1) + 1] = (uint32_t)(top >> 32);
 }
 
 static unsigned vector_ist(unsigned vector)
@@ -75,11 +94,12 @@ static unsigned vector_ist(unsigned vector)
 	}
 }
 
-static void load_tables(void)
+static void load_tables(const struct tables *t)
 {
-	struct table_pointer gdt_pointer = { sizeof(gdt) - 1, (uint64_t)gdt };
+	struct table_pointer gdt_pointer = { sizeof(t->gdt) - 1, (uint64_t)t->gdt };
 	struct table_pointer idt_pointer = { sizeof(idt) - 1, (uint64_t)idt };
 
+	/* GS is left alone: its base is the CPU's bias */
 	__asm__ volatile("lgdt %0\n\t"
 			 "pushq %1\n\t"
 			 "leaq 1f(%%rip), %%rax\n\t"
@@ -97,23 +117,8 @@ static void load_tables(void)
 			 : "rax", "memory");
 }
 
-void trap_init(void)
+static void fill_idt(void)
 {
-	uint64_t base = (uint64_t)&tss;
-
-	ASSERT(boot_stack_top == boot_stacks.boot + sizeof(boot_stacks.boot));
-	tss_set_ist(IST_DOUBLE_FAULT, boot_stacks.double_fault, sizeof(boot_stacks.double_fault));
-	tss_set_ist(IST_NMI, boot_stacks.nmi, sizeof(boot_stacks.nmi));
-	tss_set_ist(IST_MACHINE_CHECK, boot_stacks.machine_check,
-		    sizeof(boot_stacks.machine_check));
-	tss.io_map = sizeof(tss);
-
-	gdt[1] = GDT_CODE;
-	gdt[2] = GDT_DATA;
-	gdt[3] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | (uint64_t)TSS_AVAILABLE << 40 |
-		 (base >> 24 & 0xff) << 56;
-	gdt[4] = base >> 32;
-
 	for (unsigned i = 0; i < TRAP_VECTORS; i++) {
 		uint64_t entry = (uint64_t)(trap_entries + i * TRAP_ENTRY_BYTES);
 
@@ -126,14 +131,77 @@ void trap_init(void)
 			.offset_high = (uint32_t)(entry >> 32),
 		};
 	}
-	load_tables();
+}
+
+void trap_init_cpu(const struct trap_stacks *stacks)
+{
+	struct tables *t = this_cpu_ptr(tables);
+	uint64_t base = (uint64_t)&t->tss;
+
+	tss_set_ist(&t->tss, IST_DOUBLE_FAULT, stacks->double_fault);
+	tss_set_ist(&t->tss, IST_NMI, stacks->nmi);
+	tss_set_ist(&t->tss, IST_MACHINE_CHECK, stacks->machine_check);
+	t->tss.io_map = sizeof(t->tss);
+	t->gdt[1] = GDT_CODE;
+	t->gdt[2] = GDT_DATA;
+	t->gdt[3] = (sizeof(t->tss) - 1) | (base & 0xffffff) << 16 | (uint64_t)TSS_AVAILABLE << 40 |
+		    (base >> 24 & 0xff) << 56;
+	t->gdt[4] = base >> 32;
+	load_tables(t);
 	machine_check_enable();
 }
 
-void trap_set_handler(unsigned vector, void (*handler)(struct trap_frame *frame))
+void trap_init(void)
+{
+	const struct trap_stacks stacks = {
+		boot_stacks.double_fault + sizeof(boot_stacks.double_fault),
+		boot_stacks.nmi + sizeof(boot_stacks.nmi),
+		boot_stacks.machine_check + sizeof(boot_stacks.machine_check),
+	};
+
+	ASSERT(boot_stack_top == boot_stacks.boot + sizeof(boot_stacks.boot));
+	fill_idt();
+	trap_init_cpu(&stacks);
+}
+
+/* ---- who handles what ---- */
+
+void trap_set_handler(unsigned vector, const char *name, void (*handler)(struct trap_frame *frame))
 {
 	ASSERT(vector >= TRAP_EXCEPTIONS && vector < TRAP_VECTORS);
-	handlers[vector] = handler;
+	handlers[vector].name = name;
+	handlers[vector].fn = handler;
+}
+
+unsigned trap_vector_alloc(void)
+{
+	static _Atomic unsigned next = VECTOR_DEVICE_FIRST;
+	unsigned vector = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+
+	return vector <= VECTOR_DEVICE_LAST ? vector : 0;
+}
+
+void trap_set_after(void (*after)(void))
+{
+	after_interrupt = after;
+}
+
+uint32_t trap_count(unsigned cpu, unsigned vector)
+{
+	return per_cpu_ptr(counts, cpu)->of[vector];
+}
+
+const char *trap_name(unsigned vector)
+{
+	return handlers[vector].name;
+}
+
+uint64_t trap_longest(unsigned cpu, unsigned *vector)
+{
+	const struct counts *c = per_cpu_ptr(counts, cpu);
+
+	*vector = c->longest_vector;
+	return c->longest;
 }
 
 void trap_set_filter(bool (*filter)(struct trap_frame *frame, uint64_t cr2))
@@ -146,12 +214,29 @@ bool trap_filtered(struct trap_frame *frame, uint64_t cr2)
 	return trap_filter != NULL && trap_filter(frame, cr2);
 }
 
+static void interrupt(struct trap_frame *frame)
+{
+	uint64_t start = arch_ticks(), took;
+
+	flush_idle_leave(); /* the handler may touch what was unmapped meanwhile */
+	this_cpu(counts).of[frame->vector]++;
+	if (handlers[frame->vector].fn != NULL)
+		handlers[frame->vector].fn(frame);
+	else
+		warn("interrupt on vector %#lx has no handler", frame->vector);
+	took = arch_ticks() - start;
+	if (took > this_cpu(counts).longest) {
+		this_cpu(counts).longest = took;
+		this_cpu(counts).longest_vector = (unsigned)frame->vector;
+	}
+	if (after_interrupt != NULL && (frame->rflags & RFLAGS_IF) != 0)
+		after_interrupt();
+}
+
 void trap_enter(struct trap_frame *frame)
 {
 	if (frame->vector < TRAP_EXCEPTIONS)
 		fault_enter(frame);
-	else if (handlers[frame->vector] != NULL)
-		handlers[frame->vector](frame);
 	else
-		warn("interrupt on vector %#lx has no handler", frame->vector);
+		interrupt(frame);
 }

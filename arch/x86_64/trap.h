@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trap.h - descriptor tables, exceptions and interrupts of the first CPU.
+ * trap.h - descriptor tables, exceptions and interrupts.
  *
- * trap_init() installs GDT, TSS and an IDT in which every vector has an entry.  Double
- * fault, NMI and machine check run on stacks of their own (IST); page faults do not, so that
- * an overflowing stack becomes a double fault whose CR2 lies in a guard page, and is named as
- * one.  What an exception says and does: arch/x86_64/fault.h.
+ * One IDT, in which every vector has an entry, serves all CPUs; each has a GDT and a TSS of its
+ * own.  Double fault, NMI and machine check run on stacks of their own (IST); page faults do not,
+ * so that an overflowing stack becomes a double fault whose CR2 lies in a guard page, and is named
+ * as one.  What an exception says and does: arch/x86_64/fault.h.
+ *
+ * Vectors from VECTOR_DEVICE_FIRST up to VECTOR_DEVICE_LAST are handed out; the others are fixed.
  *
  * Sources: SDM 3A 6.12-6.15 (IDT, exceptions), 7.7 (TSS in 64-bit mode).
  */
@@ -28,9 +30,13 @@ enum {
 	VECTOR_PAGE_FAULT = 14,
 	VECTOR_MACHINE_CHECK = 18,
 
-	VECTOR_TIMER = 0x20,
+	VECTOR_DEVICE_FIRST = 0x30,
+	VECTOR_DEVICE_LAST = 0xdf,
 	VECTOR_PIC_FIRST = 0xe0, /* 16 vectors where a stray PIC interrupt would land */
-	VECTOR_SPURIOUS = 0xff,  /* SDM 3A 10.9: low four bits set */
+	VECTOR_TIMER = 0xf0,     /* the highest class: SDM 3A 10.8.3 */
+	VECTOR_KICK = 0xf1,
+	VECTOR_APIC_ERROR = 0xfe,
+	VECTOR_SPURIOUS = 0xff, /* SDM 3A 10.9: low four bits set */
 };
 
 /* What trap.S pushes, then what the CPU pushed. */
@@ -41,12 +47,34 @@ struct trap_frame {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* Once, first of all on this CPU, with interrupts off. */
+/* The tops of the stacks that some exceptions have for themselves. */
+struct trap_stacks {
+	const void *double_fault, *nmi, *machine_check;
+};
+
+/* On the first CPU, once, with interrupts off; percpu_start_first() came before. */
 void trap_init(void);
+/* On a further CPU, with interrupts off, after percpu_use(). */
+void trap_init_cpu(const struct trap_stacks *stacks);
 
 /* Run `handler` on interrupts of `vector` (32 and up), with interrupts off.  Set before the
- * source is unmasked. */
-void trap_set_handler(unsigned vector, void (*handler)(struct trap_frame *frame));
+ * source is unmasked.  `name` (it stays) is for the monitor. */
+void trap_set_handler(unsigned vector, const char *name, void (*handler)(struct trap_frame *frame));
+
+/* A device's vector that nobody has, or 0. */
+unsigned trap_vector_alloc(void);
+
+/* How often the vector came to that CPU, and its name or NULL. */
+uint32_t trap_count(unsigned cpu, unsigned vector);
+const char *trap_name(unsigned vector);
+
+/* The longest handler of an interrupt on that CPU, in ticks, with interrupts off all the while,
+ * and its vector. */
+uint64_t trap_longest(unsigned cpu, unsigned *vector);
+
+/* Run at the end of every interrupt's handler, with interrupts off, when interrupts were on in what
+ * was interrupted: the scheduler switches threads there.  NULL: nothing. */
+void trap_set_after(void (*after)(void));
 
 /* Called by trap.S only. */
 void trap_enter(struct trap_frame *frame);

@@ -10,7 +10,6 @@
  * The timer is stopped meanwhile.  Contents are not cleared, as the peer does not.
  */
 #include "arch/arch.h"
-#include "arch/x86_64/apic.h"
 #include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/print.h"
@@ -23,7 +22,6 @@ enum {
 	BURST_FRAMES = 4096,
 	BURST_BLOCKS = 32,
 	NEEDED_FRAMES = 4 * BURST_BLOCKS * CHUNK_FRAMES,
-	TIMER_PERIOD_US = 10000,
 };
 
 static struct frame *held[BURST_FRAMES];
@@ -141,18 +139,19 @@ static void measure_bursts(void)
 
 COMMAND(bench, "", "ticks that frames cost; exact where the TSC counts instructions")
 {
+	uintptr_t irq;
+
 	if (frame_available() < NEEDED_FRAMES) {
 		print("bench: %u MiB of free frames are needed\n",
 		      (unsigned)(NEEDED_FRAMES / (MIB(1) / PAGE_SIZE)));
 		return;
 	}
-	apic_timer_stop();
+	irq = arch_irq_save(); /* nothing comes in between */
 	measure_overhead();
 	measure_pair(0);
 	measure_pair(3);
 	measure_pair(5);
 	measure_pair(CHUNK_ORDER);
 	measure_bursts();
-	if (apic_timer_start(TIMER_PERIOD_US, heap_tick) != OK)
-		warn("the timer does not start again after a bench");
+	arch_irq_restore(irq);
 }

@@ -3,8 +3,8 @@
  * what lies idle. */
 #include "mm/heap.h"
 
-#include "arch/x86_64/apic.h"
 #include "lib/string.h"
+#include "tests/kernel/ticker.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -13,7 +13,6 @@ enum {
 	IRQ_HELD = 16, /* and of its interrupts */
 	IRQ_WANTED = 3000,
 	IRQ_PERIOD_US = 100,
-	NORMAL_PERIOD_US = 10000,
 	DEADLINE_MS = 20000,
 	LARGE_EACH = 64, /* one in so many is larger than a frame */
 	LARGE_BYTES = 3 * PAGE_SIZE,
@@ -66,7 +65,6 @@ static void allocate_in_interrupt(void)
 
 	if (turn(h, size_of_turn(irq_turn), BY_INTERRUPT))
 		irq_allocs = irq_allocs + (h->object != NULL);
-	heap_tick();
 }
 
 static void give_all_back(void)
@@ -85,14 +83,14 @@ static void run_interrupted(void)
 	uint64_t start = arch_ticks();
 
 	irq_allocs = refused = damaged = 0;
-	NEED(apic_timer_start(IRQ_PERIOD_US, allocate_in_interrupt) == OK);
+	ticker_start(IRQ_PERIOD_US, allocate_in_interrupt);
 	while (irq_allocs < IRQ_WANTED &&
 	       arch_ticks() - start < DEADLINE_MS * arch_ticks_per_ms()) {
 		struct held *h = &held[test_random_below(HELD)];
 
 		refused = refused + !turn(h, size_of_turn(test_random()), BY_CODE);
 	}
-	CHECK_EQ(apic_timer_start(NORMAL_PERIOD_US, heap_tick), OK);
+	ticker_stop();
 	test_note("%lu allocations in interrupts", irq_allocs);
 	CHECK(irq_allocs >= IRQ_WANTED);
 	give_all_back();
@@ -130,7 +128,7 @@ TEST(heap_timer_interrupt_allocates_inside_a_rescue)
 
 TEST(heap_timer_gives_idle_magazines_back)
 {
-	struct heap_magazine *m = &heap.cpu[0]->magazine[heap_class_of(64)];
+	struct heap_magazine *m = &heap.cpu[arch_cpu_id()]->magazine[heap_class_of(64)];
 	struct ledger before = machine_ledger();
 	uint64_t start = arch_ticks(), slabs = heap_class_totals(heap_class_of(64)).slabs;
 

@@ -19,14 +19,16 @@ TEST(percpu_variables_begin_as_they_were_defined)
 
 TEST(document_001_the_template_is_nobodys_area)
 {
-	unsigned seen = counter;
+	uint64_t before = 0, after = 0;
+	err_t readable = arch_probe_read64((vaddr_t)&counter, &before); /* not in the kernel */
 
 	CHECK(this_cpu_ptr(counter) != &counter);
 	CHECK_EQ((uintptr_t)this_cpu_ptr(counter), arch_percpu_bias() + (uintptr_t)&counter);
 	this_cpu(counter)++;
 	CHECK_EQ(this_cpu(counter), AT_FIRST + 1);
 	CHECK_EQ(*this_cpu_ptr(counter), AT_FIRST + 1);
-	CHECK_EQ(counter, seen);
+	CHECK_EQ(arch_probe_read64((vaddr_t)&counter, &after), readable);
+	CHECK_EQ(after, before);
 	this_cpu(counter)--;
 }
 

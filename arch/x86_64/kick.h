@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kick.h - arch_cpu_kick(): what one CPU asks of another, by an interrupt.
+ *
+ * Each CPU has a short list of requests, one for each (fn, arg) that waits; whoever adds to it
+ * sends VECTOR_KICK.  The list has room for every kind of request that the kernel makes, and who
+ * finds it full all the same waits for the other CPU.
+ */
+#pragma once
+
+/* Once, on the first CPU, after trap_init(). */
+void kick_init(void);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of several CPUs: their numbers, their variables, and what one asks of another. */
+#include "arch/x86_64/smp.h"
+
+#include <stdatomic.h>
+
+#include "arch/cpu.h"
+#include "arch/percpu.h"
+#include "arch/x86_64/percpu.h"
+#include "lib/string.h"
+#include "tests/test.h"
+
+enum {
+	WAIT_MS = 5000,
+	KICKS = 2000,
+};
+
+static _Atomic unsigned asked[ARCH_MAX_CPUS];
+static _Atomic unsigned wrong;
+static PER_CPU(unsigned, own);
+
+static void answer(void *cpu)
+{
+	unsigned number = (unsigned)(uintptr_t)cpu;
+
+	wrong += number != arch_cpu_id() || arch_irq_was_on(arch_irq_save());
+	this_cpu(own)++;
+	asked[number]++;
+}
+
+static bool comes_to(_Atomic unsigned *count, unsigned least)
+{
+	uint64_t start = arch_ticks();
+
+	while (*count < least) {
+		if (arch_ticks() - start > WAIT_MS * arch_ticks_per_ms())
+			return false;
+		arch_relax();
+	}
+	return true;
+}
+
+TEST(smp_every_cpu_answers_as_itself)
+{
+	unsigned cpus = cpu_count();
+
+	memset(asked, 0, sizeof(asked));
+	wrong = 0;
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		CHECK_EQ(arch_cpu_kick(cpu, answer, (void *)(uintptr_t)cpu), OK);
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		CHECK(comes_to(&asked[cpu], 1));
+	CHECK_EQ(wrong, 0);
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		for (unsigned other = 0; other < cpu; other++)
+			CHECK(smp_apic_id(cpu) != smp_apic_id(other));
+	test_note("%u CPUs", cpus);
+}
+
+TEST(smp_nobody_answers_for_a_cpu_that_is_not_there)
+{
+	if (cpu_count() < ARCH_MAX_CPUS)
+		CHECK_EQ(arch_cpu_kick(cpu_count(), answer, NULL), ERR_NOT_FOUND);
+	CHECK_EQ(arch_cpu_kick(ARCH_MAX_CPUS, answer, NULL), ERR_NOT_FOUND);
+}
+
+/* One after the other, so that none is merged with the one before. */
+TEST(smp_no_request_is_lost)
+{
+	unsigned cpus = cpu_count();
+
+	memset(asked, 0, sizeof(asked));
+	wrong = 0;
+	for (unsigned i = 1; i <= KICKS; i++) {
+		unsigned cpu = (unsigned)test_random_below(cpus), before = asked[cpu];
+
+		CHECK_EQ(arch_cpu_kick(cpu, answer, (void *)(uintptr_t)cpu), OK);
+		NEED(comes_to(&asked[cpu], before + 1));
+	}
+	CHECK_EQ(wrong, 0);
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		CHECK(*per_cpu_ptr(own, cpu) >= asked[cpu]);
+}
+
+TEST(smp_requests_that_wait_are_merged_and_each_is_done)
+{
+	unsigned other = cpu_count() - 1;
+	uintptr_t irq;
+
+	if (other == arch_cpu_id()) {
+		test_skip("there is one CPU");
+		return;
+	}
+	memset(asked, 0, sizeof(asked));
+	irq = arch_irq_save();
+	for (unsigned i = 0; i < KICKS; i++)
+		CHECK_EQ(arch_cpu_kick(other, answer, (void *)(uintptr_t)other), OK);
+	arch_irq_restore(irq);
+	CHECK(comes_to(&asked[other], 1));
+	CHECK(asked[other] <= KICKS);
+}
+
+/* ---- document 001 ---- */
+
+static struct {
+	uint64_t vector, cr2;
+} seen;
+static void *resume[5];
+
+static bool note_and_leave(struct trap_frame *frame, uint64_t cr2)
+{
+	seen.vector = frame->vector;
+	seen.cr2 = cr2;
+	__builtin_longjmp(resume, 1);
+}
+
+static void touch_before_set_up(void)
+{
+	wrmsr(MSR_GS_BASE, PERCPU_NOWHERE);
+	this_cpu(own)++;
+}
+
+static void write_template(void)
+{
+	*(volatile unsigned *)&own = 1;
+}
+
+static void read_template(void)
+{
+	(void)*(volatile unsigned *)&own;
+}
+
+static __noinline void provoke(void (*fn)(void))
+{
+	uintptr_t bias = arch_percpu_bias(), irq = arch_irq_save();
+
+	memset(&seen, 0, sizeof(seen));
+	trap_set_filter(note_and_leave);
+	if (__builtin_setjmp(resume) == 0)
+		fn();
+	percpu_use(bias);
+	trap_set_filter(NULL);
+	arch_irq_restore(irq);
+}
+
+TEST(document_001_an_access_before_set_up_faults_where_nothing_is)
+{
+	provoke(touch_before_set_up);
+	CHECK_EQ(seen.vector, VECTOR_PAGE_FAULT);
+	CHECK(percpu_nowhere_has(seen.cr2));
+	CHECK_EQ(seen.cr2, PERCPU_NOWHERE + (uintptr_t)&own);
+}
+
+TEST(document_001_the_template_can_be_neither_written_nor_read)
+{
+	provoke(write_template);
+	CHECK_EQ(seen.vector, VECTOR_PAGE_FAULT);
+	CHECK_EQ(seen.cr2, (uintptr_t)&own);
+	provoke(read_template);
+	CHECK_EQ(seen.vector, VECTOR_PAGE_FAULT);
+	CHECK_EQ(seen.cr2, (uintptr_t)&own);
+}

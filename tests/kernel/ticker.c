@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/kernel/ticker.h"
+
+#include "arch/timer.h"
+
+enum {
+	US_PER_MS = 1000,
+};
+
+static struct timer timer;
+static void (*tick)(void);
+static uint64_t period;
+
+static void run(void *arg)
+{
+	(void)arg;
+	tick();
+	timer_again(&timer, period);
+}
+
+void ticker_start(unsigned us, void (*fn)(void))
+{
+	tick = fn;
+	period = us * arch_ticks_per_ms() / US_PER_MS;
+	timer_start(&timer, arch_ticks() + period, run, NULL);
+}
+
+void ticker_stop(void)
+{
+	(void)timer_cancel_wait(&timer); /* whether it was just running says nothing */
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* ticker.h - a function that interrupts this CPU again and again, until ticker_stop(). */
+#pragma once
+
+#include "lib/types.h"
+
+void ticker_start(unsigned us, void (*fn)(void));
+/* Afterwards it does not run any more. */
+void ticker_stop(void);
