@@ -21,8 +21,8 @@
  *   T1  a target forgets first and acknowledges then (release; the initiator's acquire pairs)
  *   T2  a request is not changed while an acknowledgement of it is outstanding: its initiator waits
  *       with interrupts off, so a CPU has one request at a time
- *   T3  whoever waits for another CPU with interrupts off, be it for acknowledgements or for a lock,
- *       serves its mailbox in each turn.  So two initiators never wait for each other, nor an
+ *   T3  whoever waits for another CPU with interrupts off, be it for acknowledgements or for a
+ * lock, serves its mailbox in each turn.  So two initiators never wait for each other, nor an
  *       initiator that holds a lock for one that waits for it.  The rest of the kernel keeps its
  *       interrupts off for a bounded time
  *   T4  a bit in a mailbox is followed by `pending`, and whoever found `pending` clear kicks; so a
@@ -180,7 +180,8 @@ void flush_idle_leave_slow(void);
 static inline void flush_idle_leave(void)
 {
 	/* relaxed: others only change FLUSH_IDLE into FLUSH_MARKED */
-	if (atomic_load_explicit(this_cpu_ptr(flush_idle_state), memory_order_relaxed) != FLUSH_RUNNING)
+	if (atomic_load_explicit(this_cpu_ptr(flush_idle_state), memory_order_relaxed) !=
+	    FLUSH_RUNNING)
 		flush_idle_leave_slow();
 }
 

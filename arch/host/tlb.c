@@ -110,9 +110,9 @@ static pte_t visit(_Atomic pte_t *at)
 {
 	pte_t pte = atomic_load_explicit(at, memory_order_acquire);
 
-	while (pte_is_present(pte) && !atomic_compare_exchange_weak_explicit(
-					      at, &pte, pte | PTE_ACCESSED, memory_order_acq_rel,
-					      memory_order_acquire))
+	while (pte_is_present(pte) &&
+	       !atomic_compare_exchange_weak_explicit(at, &pte, pte | PTE_ACCESSED,
+						      memory_order_acq_rel, memory_order_acquire))
 		;
 	return pte;
 }

@@ -44,8 +44,8 @@ enum {
 	CPUS = 4,
 	LEVELS = 4,
 };
-#define KERNEL_VA UINT64_C(0xffffc10000000000)
-#define USER_VA   UINT64_C(0x0000400000000000)
+#define KERNEL_VA          UINT64_C(0xffffc10000000000)
+#define USER_VA            UINT64_C(0x0000400000000000)
 
 static const struct page_prop kernel_rw = { PROP_READ | PROP_WRITE | PROP_GLOBAL, MEM_WRITE_BACK };
 static const struct page_prop user_rw = { PROP_READ | PROP_WRITE | PROP_USER, MEM_WRITE_BACK };

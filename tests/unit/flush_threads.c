@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of arch/flush.c and mm/tlb.c with threads as CPUs, so they run on the host. */
+#ifndef KEEL_TESTS
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+#include "arch/flush.h"
+#include "arch/host/host.h"
+#include "mm/page_table.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+enum {
+	CPUS = 4,
+	LEVELS = 4,
+	ROUNDS = 1500,
+	STORM_FLUSHES = 1500,
+	STORM_LOCKS = 2,
+	IDLE_ONE_IN = 4,
+};
+#define KERNEL_VA UINT64_C(0xffffc10000000000)
+#define GOOD      UINT64_C(0x600d600d600d600d)
+#define REUSED    UINT64_C(0xbadbadbadbadbad0)
+
+struct worker {
+	pthread_t thread;
+	unsigned cpu;
+	uint64_t random;
+};
+
+static uint64_t worker_random(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random;
+}
+
+static void start_workers(struct worker *w, unsigned first, unsigned n, void *(*fn)(void *))
+{
+	for (unsigned i = 0; i < n; i++) {
+		w[i] = (struct worker){ .cpu = first + i, .random = test_random() | 1 };
+		pthread_create(&w[i].thread, NULL, fn, &w[i]);
+	}
+}
+
+static void join_workers(struct worker *w, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(w[i].thread, NULL);
+	host_cpu = 0;
+}
+
+static void idle_once(void)
+{
+	uintptr_t irq = arch_irq_save();
+
+	flush_idle_enter();
+	arch_idle();
+	flush_idle_leave();
+	arch_irq_restore(irq);
+}
+
+static uint64_t sum_of(size_t offset)
+{
+	uint64_t sum = 0;
+
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		const uint8_t *totals = (const uint8_t *)per_cpu_ptr(flush_totals, cpu);
+
+		sum += atomic_load((const _Atomic uint64_t *)(const void *)(totals + offset));
+	}
+	return sum;
+}
+#define SUM(member) sum_of(offsetof(struct flush_totals, member))
+
+/* ---- a storm of flushes by holders of locks ---- */
+
+static _Atomic bool storm_lock[STORM_LOCKS];
+static _Atomic unsigned storm_ready;
+
+/* As arch/lock.h waits: interrupts are off, and the mailbox is served. */
+static void storm_wait(unsigned lock)
+{
+	while (atomic_exchange(&storm_lock[lock], true)) {
+		if (flush_pending())
+			flush_serve();
+		arch_relax();
+	}
+}
+
+static void *storm(void *arg)
+{
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
+	atomic_fetch_add(&storm_ready, 1);
+	while (atomic_load(&storm_ready) < CPUS)
+		arch_relax();
+	for (unsigned i = 0; i < STORM_FLUSHES; i++) {
+		unsigned lock = (unsigned)(worker_random(w) % STORM_LOCKS);
+		uintptr_t irq = arch_irq_save();
+		struct flush f;
+
+		flush_init(&f, &flush_kernel_space);
+		for (uint64_t n = worker_random(w) % (FLUSH_PAGES_MOST + 4) + 1; n > 0; n--)
+			flush_add_page(&f, KERNEL_VA + n * PAGE_SIZE);
+		storm_wait(lock);
+		flush_run(&f);
+		atomic_store(&storm_lock[lock], false);
+		arch_irq_restore(irq);
+		if (worker_random(w) % IDLE_ONE_IN == 0)
+			idle_once();
+	}
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(flush_storm_of_lock_holders_ends)
+{
+	struct worker w[CPUS];
+
+	machine_start_simple(64, 0, CPUS);
+	atomic_store(&storm_ready, 0);
+	start_workers(w, 0, CPUS, storm);
+	join_workers(w, CPUS);
+	CHECK_EQ(SUM(requests), CPUS * STORM_FLUSHES);
+	CHECK_EQ(SUM(served) + SUM(marks), CPUS * STORM_FLUSHES * (CPUS - 1));
+	CHECK(SUM(kicks) <= SUM(served)); /* merged where one is on its way */
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		CHECK(!atomic_load(&per_cpu_ptr(flush_mail, cpu)->pending));
+}
+
+/* ---- the stale-translation probe ---- */
+
+static struct page_table pt;
+static _Atomic bool over;
+static _Atomic unsigned wrong;
+static _Atomic uint64_t reads;
+static unsigned idle_one_in; /* 0: readers do not idle */
+
+/* Reads the page as an instruction would: translated and read with nothing in between. */
+static void probe(vaddr_t va)
+{
+	uintptr_t irq = arch_irq_save();
+	uint64_t pa, word = GOOD;
+
+	if (host_tlb_access(va, LEVELS, &pa)) {
+		word = atomic_load((_Atomic uint64_t *)arch_direct(paddr(pa)));
+		atomic_fetch_add(&reads, 1);
+	}
+	arch_irq_restore(irq);
+	if (word != GOOD)
+		atomic_fetch_add(&wrong, 1);
+}
+
+static void *reader(void *arg)
+{
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
+	arch_pt_activate(frame_paddr(pt.root));
+	while (!atomic_load(&over)) {
+		probe(KERNEL_VA);
+		probe(KERNEL_VA + GIB(1));
+		if (idle_one_in != 0 && worker_random(w) % idle_one_in == 0)
+			idle_once();
+		sched_yield();
+	}
+	host_cpu_unbind();
+	return NULL;
+}
+
+static err_t map(vaddr_t va, struct frame *f)
+{
+	const struct page_prop prop = { PROP_READ | PROP_WRITE | PROP_GLOBAL, MEM_WRITE_BACK };
+	struct cursor c;
+	err_t err;
+
+	atomic_store((_Atomic uint64_t *)arch_direct(frame_paddr(f)), GOOD);
+	err = cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE });
+	if (err == OK)
+		err = cursor_map(&c, f, prop);
+	cursor_close(&c);
+	return err;
+}
+
+static err_t unmap(vaddr_t va, struct tlb_batch *gone)
+{
+	struct cursor c;
+	err_t err = cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE });
+
+	if (err == OK)
+		err = cursor_unmap(&c, PAGE_SIZE, gone);
+	cursor_close(&c);
+	return err;
+}
+
+/* What was put by the batch must be out of reach of every CPU; pages, unless it is idle. */
+static void look_at_every_tlb(const struct frame *f, const struct frame *const *nodes, unsigned n)
+{
+	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+		if (idle_one_in == 0 && host_tlb_has_page(cpu, frame_paddr(f).raw, PAGE_SIZE))
+			atomic_fetch_add(&wrong, 1);
+		for (unsigned i = 0; i < n; i++)
+			if (host_tlb_has_table(cpu, frame_paddr(nodes[i]).raw))
+				atomic_fetch_add(&wrong, 1);
+	}
+}
+
+/* Map, let others read, unmap, and use the frame for something else. */
+static err_t round_of(vaddr_t va)
+{
+	uint64_t seen = atomic_load(&reads);
+	const struct frame *nodes[TLB_NODES_MOST];
+	struct frame *f = frame_alloc(FRAME_TEST);
+	struct tlb_batch gone;
+	unsigned n;
+	err_t err;
+
+	if (f == NULL)
+		return ERR_NO_MEMORY;
+	(void)frame_get(f); /* the test's own, for after the flush */
+	err = map(va, f);
+	for (unsigned i = 0; i < 100 && atomic_load(&reads) == seen; i++)
+		sched_yield();
+	tlb_batch_init(&gone, &flush_kernel_space);
+	if (err == OK)
+		err = unmap(va, &gone);
+	n = gone.nodes;
+	memcpy(nodes, gone.node, n * sizeof(nodes[0]));
+	tlb_batch_finish(&gone);
+	look_at_every_tlb(f, nodes, n);
+	atomic_store((_Atomic uint64_t *)arch_direct(frame_paddr(f)), REUSED);
+	frame_put(f);
+	return err;
+}
+
+static void run_probe(unsigned rounds)
+{
+	struct worker w[CPUS - 1];
+	struct frame *neighbour;
+	struct ledger before;
+
+	machine_start_simple(64, 0, CPUS);
+	before = machine_ledger();
+	host_tlb_is_slow = true;
+	NEED(page_table_init(&pt, LEVELS) == OK);
+	neighbour = frame_alloc(FRAME_TEST);
+	NEED(neighbour != NULL);
+	CHECK_EQ(map(KERNEL_VA + PAGE_SIZE, neighbour), OK); /* its tables stay */
+	atomic_store(&over, false);
+	atomic_store(&wrong, 0);
+	atomic_store(&reads, 0);
+	host_cpu_bind(0);
+	start_workers(w, 1, CPUS - 1, reader);
+	for (unsigned i = 0; i < rounds && atomic_load(&wrong) == 0; i++)
+		CHECK_EQ(round_of(i % 2 == 0 ? KERNEL_VA : KERNEL_VA + GIB(1)), OK);
+	atomic_store(&over, true);
+	join_workers(w, CPUS - 1);
+	host_cpu_unbind();
+	CHECK_EQ(atomic_load(&wrong), 0);
+	CHECK(atomic_load(&reads) > 0);
+	page_table_destroy(&pt);
+	CHECK_LEDGER(&before);
+}
+
+TEST(flush_probe_never_reads_a_frame_that_was_reused)
+{
+	idle_one_in = 0;
+	run_probe(ROUNDS);
+}
+
+TEST(flush_probe_of_cpus_that_idle_never_reads_a_frame_that_was_reused)
+{
+	idle_one_in = IDLE_ONE_IN;
+	run_probe(ROUNDS);
+}
+
+/* ---- a CPU that does not answer ---- */
+
+static _Atomic bool is_deaf;
+
+static void *deaf_until_it_was_named(void *arg)
+{
+	struct worker *w = arg;
+	unsigned before = warn_count();
+	uintptr_t irq;
+
+	host_cpu_bind(w->cpu);
+	irq = arch_irq_save();
+	atomic_store(&is_deaf, true);
+	while (warn_count() == before)
+		arch_relax();
+	arch_irq_restore(irq); /* the kick comes through */
+	host_cpu_unbind();
+	return NULL;
+}
+
+static char printed[512];
+static size_t printed_bytes;
+
+static void keep_print(struct print_sink *sink, const char *bytes, size_t n)
+{
+	(void)sink;
+	for (size_t i = 0; i < n && printed_bytes < sizeof(printed) - 1; i++)
+		printed[printed_bytes++] = bytes[i];
+	printed[printed_bytes] = '\0';
+}
+
+TEST(flush_names_a_cpu_that_does_not_answer_and_waits_on)
+{
+	struct print_sink sink = { keep_print }, *old = print_sink_now();
+	struct worker w;
+	struct flush f;
+
+	machine_start_simple(64, 0, CPUS);
+	flush_set_patience(1);
+	atomic_store(&is_deaf, false);
+	start_workers(&w, 2, 1, deaf_until_it_was_named);
+	while (!atomic_load(&is_deaf))
+		arch_relax();
+	flush_init(&f, &flush_kernel_space);
+	flush_add_page(&f, KERNEL_VA);
+	printed_bytes = 0;
+	print_set_sink(&sink);
+	flush_run(&f);
+	print_set_sink(old);
+	join_workers(&w, 1);
+	flush_set_patience(0);
+	CHECK(strstr(printed, "CPU 2 does not answer a TLB flush of CPU 0") != NULL);
+	CHECK_EQ(atomic_load(&per_cpu_ptr(flush_totals, 2)->served), 1);
+}
+#endif
