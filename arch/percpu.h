@@ -51,4 +51,5 @@ bool percpu_is_prepared(unsigned cpu);
 uintptr_t percpu_bias_of(unsigned cpu);
 
 /* The template, for who takes it out of the address space after the last percpu_prepare(). */
-extern char __start_percpu[], __stop_percpu[];
+extern char __start_percpu[];
+extern char __stop_percpu[];

@@ -72,7 +72,7 @@ static void add_own(struct topology *t, uint32_t own)
 	t->apic_id[t->cpus++] = own;
 }
 
-void topology_read(const struct acpi_table *table, uint32_t own, struct topology *t)
+void topology_read(const struct acpi_table *madt, uint32_t own, struct topology *t)
 {
 	struct left_out left = { 0 };
 	struct acpi_madt_entry e;
@@ -81,8 +81,8 @@ void topology_read(const struct acpi_table *table, uint32_t own, struct topology
 	*t = (struct topology){ .cpus = 0 };
 	for (uint32_t i = 0; i < TOPOLOGY_ISA_LINES; i++)
 		t->isa[i].gsi = i;
-	if (table != NULL) {
-		w = acpi_madt_walk(table);
+	if (madt != NULL) {
+		w = acpi_madt_walk(madt);
 		while (acpi_madt_next(&w, &e)) {
 			switch (e.kind) {
 			case ACPI_MADT_LAPIC:

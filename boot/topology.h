@@ -38,6 +38,6 @@ struct topology {
 	struct topology_isa isa[TOPOLOGY_ISA_LINES];
 };
 
-/* Never fails: t may be NULL (no MADT), and what makes no sense is warned about.  The CPU with the
- * identifier `own` is there in any case. */
-void topology_read(const struct acpi_table *t, uint32_t own, struct topology *out);
+/* Never fails: `madt` may be NULL (there is none), and what makes no sense is warned about.  The
+ * CPU with the identifier `own` is there in any case. */
+void topology_read(const struct acpi_table *madt, uint32_t own, struct topology *t);

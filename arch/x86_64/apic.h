@@ -24,6 +24,7 @@ err_t apic_init(void *registers);
 /* The same on a further CPU. */
 void apic_init_cpu(void);
 
+/* What apic_init() found; constant afterwards. */
 bool apic_is_usable(void);
 bool apic_is_x2apic(void);
 
