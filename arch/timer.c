@@ -126,8 +126,15 @@ enum found {
 	RUNS = 1 << 1,
 };
 
-/* Take t out of wherever it waits; what it was found doing at that instant.  Interrupts are off. */
-static unsigned take_home(struct timer *t) __no_tsa
+enum then {
+	STAY,
+	LEAVE,
+};
+
+/* Take t out of wherever it waits; what it was found doing at that instant.  LEAVE: it has no home
+ * from then on, so that nobody who holds the old one's lock takes it for a timer there while it
+ * goes into another heap.  Interrupts are off. */
+static unsigned take_out(struct timer *t, enum then then) __no_tsa
 {
 	struct timer_heap *h = lock_home(t);
 	unsigned found;
@@ -137,6 +144,8 @@ static unsigned take_home(struct timer *t) __no_tsa
 	found = (t->pending ? WAS_PENDING : 0) | (h->running == t ? RUNS : 0);
 	if (t->pending)
 		heap_remove(h, t);
+	if (then == LEAVE)
+		atomic_store_explicit(&t->home, NULL, memory_order_relaxed); /* the lock orders */
 	/* another CPU's machine may go off once for nothing */
 	if (h == this_cpu_ptr(timers))
 		set_machine(h);
@@ -151,7 +160,7 @@ void timer_start(struct timer *t, uint64_t deadline, void (*fn)(void *arg), void
 	uintptr_t irq = arch_irq_save();
 	struct timer_heap *h = this_cpu_ptr(timers);
 
-	(void)take_home(t);
+	(void)take_out(t, LEAVE);
 	spin_lock(&h->lock);
 	t->deadline = deadline;
 	t->fn = fn;
@@ -175,7 +184,7 @@ void timer_again(struct timer *t, uint64_t period)
 bool timer_cancel(struct timer *t)
 {
 	uintptr_t irq = arch_irq_save();
-	unsigned found = take_home(t);
+	unsigned found = take_out(t, STAY);
 
 	arch_irq_restore(irq);
 	return (found & WAS_PENDING) != 0;
@@ -189,7 +198,7 @@ bool timer_cancel_wait(struct timer *t)
 		uintptr_t irq = arch_irq_save();
 
 		/* in each turn anew: the handler may have started it again */
-		found = take_home(t);
+		found = take_out(t, STAY);
 		/* or it would wait for itself */
 		ASSERT((found & RUNS) == 0 ||
 		       atomic_load_explicit(&t->home, memory_order_relaxed) !=
