@@ -28,6 +28,8 @@ static inline unsigned arch_cpu_id(void);
 /* Disable interrupts; returns the state to restore.  Compiler barrier. */
 static inline uintptr_t arch_irq_save(void);
 static inline void arch_irq_restore(uintptr_t old);
+/* Let interrupts come, on a stack that saved no state. */
+static inline void arch_irq_on(void);
 /* Whether the state returned by arch_irq_save had interrupts on. */
 static inline bool arch_irq_was_on(uintptr_t old);
 /* Whether interrupts are off now. */
@@ -44,6 +46,22 @@ void arch_idle(void);
  * it before returning.  ERR_NOT_FOUND: that CPU is not running.  `fn` must be quick.  A request
  * with the fn and arg of one that still waits is merged into it; no other is ever dropped. */
 err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg);
+
+/* ---- threads: arch/thread.h ---- */
+
+/* Make `bytes` at `stack` the stack of code that was never run: what is returned, given to
+ * arch_thread_switch(), calls fn(arg) with interrupts off.  `fn` does not return.  Both ends are
+ * aligned to 16. */
+void *arch_thread_prepare(void *stack, size_t bytes, void (*fn)(void *arg), void *arg);
+
+/* Leave this stack, keeping in *old_sp what comes back to it, for the one that new_sp stands for.
+ * Interrupts are off; this CPU's own state stays as it is.  Returns when somebody, perhaps on
+ * another CPU, switches back. */
+void arch_thread_switch(void **old_sp, void *new_sp);
+
+/* Nobody will ever switch to sp again: what the machine keeps about that stack is given up, and its
+ * memory may be reused. */
+void arch_thread_release(void *sp);
 
 /* ---- memory ---- */
 

@@ -45,6 +45,7 @@ enum lock_rank {
 	RANK_DEPOT = 40,        /* mm/frame_cache.h: a CPU's depot of blocks */
 	RANK_ZONE = 50,         /* mm/zone.h */
 	RANK_WAIT_QUEUE = 60,   /* whoever wakes a thread goes on to a run queue */
+	RANK_THREADS = 65,      /* arch/thread.c: the list of threads and their ends */
 	RANK_TIMERS = 70,
 	RANK_RUN_QUEUE = 80,
 	RANK_REQUESTS = 90, /* arch/x86_64/kick.c: a CPU can be asked whatever is held */

@@ -11,32 +11,47 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "arch/host/sanitizer.h"
 #include "arch/x86_64/pte.h"
 
+/* A function that may find itself on another CPU's pthread after a switch must not keep the address
+ * of a thread-local.  It does not when an access is one instruction; TSan makes it take addresses.
+ */
+#ifdef HOST_TSAN
+#define HOST_THREAD_LOCAL __attribute__((no_sanitize("thread")))
+#else
+#define HOST_THREAD_LOCAL
+#endif
+
 extern _Thread_local unsigned host_cpu;
-extern _Thread_local volatile sig_atomic_t host_irq_off, host_irq_pending;
+extern _Thread_local volatile sig_atomic_t host_irq_off;
+extern _Thread_local _Atomic int host_irq_pending; /* signals add to it */
 extern char *host_meta, *host_direct;
+
+/* An interrupt of any kind may have been missed: it is pending. */
+void host_irq_suspect(void);
 
 /* Run what is pending, with interrupts off; nanoseconds since some point; yield the processor. */
 void host_irq_deliver(void);
 uint64_t host_ticks(void);
 void arch_relax_slow(void);
 
-/* arch/percpu.h; made by host_machine_init(). */
-extern uintptr_t host_biases[];
-#define arch_this_cpu(name) (*(__typeof__(name) *)(host_biases[host_cpu] + (uintptr_t) & (name)))
-
-static inline uintptr_t arch_percpu_bias(void)
-{
-	return host_biases[host_cpu];
-}
-
-static inline unsigned arch_cpu_id(void)
+static inline HOST_THREAD_LOCAL unsigned arch_cpu_id(void)
 {
 	return host_cpu;
 }
 
-static inline uintptr_t arch_irq_save(void)
+/* arch/percpu.h; made by host_machine_init(). */
+extern uintptr_t host_biases[];
+#define arch_this_cpu(name)                                                                        \
+	(*(__typeof__(name) *)(host_biases[arch_cpu_id()] + (uintptr_t) & (name)))
+
+static inline uintptr_t arch_percpu_bias(void)
+{
+	return host_biases[arch_cpu_id()];
+}
+
+static inline HOST_THREAD_LOCAL uintptr_t arch_irq_save(void)
 {
 	uintptr_t old = (uintptr_t)host_irq_off;
 
@@ -50,18 +65,23 @@ static inline bool arch_irq_was_on(uintptr_t old)
 	return old == 0;
 }
 
-static inline bool arch_irq_is_off(void)
+static inline HOST_THREAD_LOCAL bool arch_irq_is_off(void)
 {
 	return host_irq_off != 0;
 }
 
-static inline void arch_irq_restore(uintptr_t old)
+static inline HOST_THREAD_LOCAL void arch_irq_restore(uintptr_t old)
 {
 	atomic_signal_fence(memory_order_seq_cst);
 	host_irq_off = (sig_atomic_t)old;
 	atomic_signal_fence(memory_order_seq_cst);
-	if (old == 0 && host_irq_pending != 0)
+	if (old == 0 && atomic_load_explicit(&host_irq_pending, memory_order_relaxed) != 0)
 		host_irq_deliver();
+}
+
+static inline void arch_irq_on(void)
+{
+	arch_irq_restore(0);
 }
 
 static inline void arch_relax(void)

@@ -13,7 +13,10 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "arch/host/sanitizer.h"
 #include "arch/percpu.h"
+#include "arch/thread.h"
+#include "arch/timer.h"
 
 enum {
 	PENDING_KICK = 1,
@@ -21,10 +24,13 @@ enum {
 	RELAX_TURNS = 64,       /* of a spin loop before the processor is given away */
 	REQUESTS_MOST = 8,      /* of different kinds */
 	TICKS_PER_MS = 1000000, /* nanoseconds */
+	NS_PER_S = 1000000000,
+	NAP_US = 50,
 };
 
 _Thread_local unsigned host_cpu;
-_Thread_local volatile sig_atomic_t host_irq_off, host_irq_pending;
+_Thread_local volatile sig_atomic_t host_irq_off;
+_Thread_local _Atomic int host_irq_pending;
 char *host_meta, *host_direct;
 uintptr_t host_biases[ARCH_MAX_CPUS];
 static char *areas;
@@ -45,7 +51,9 @@ struct cpu {
 static struct cpu cpus[ARCH_MAX_CPUS];
 static pthread_mutex_t registry = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local void (*timer_handler)(void);
-static _Thread_local timer_t timer;
+static _Thread_local timer_t timer; /* of timer_handler */
+static _Thread_local timer_t one_shot;
+static _Thread_local bool has_one_shot;
 
 /* ---- interrupts ---- */
 
@@ -86,26 +94,59 @@ static void add_request(struct cpu *c, void (*fn)(void *arg), void *arg)
 	pthread_kill(c->thread, SIGUSR1);
 }
 
-void host_irq_deliver(void)
+/* Nothing that a thread-local says is kept over thread_preempt(): it may return on another CPU. */
+static __noinline HOST_THREAD_LOCAL void deliver_pending(void)
 {
-	while (host_irq_pending != 0) {
-		sig_atomic_t pending = host_irq_pending;
+	int pending;
 
-		host_irq_off = 1;
-		host_irq_pending = 0;
-		if ((pending & PENDING_KICK) != 0)
-			run_requests(&cpus[host_cpu]);
-		if ((pending & PENDING_TIMER) != 0 && timer_handler != NULL)
+	host_irq_off = 1;
+	pending = atomic_exchange(&host_irq_pending, 0);
+	if ((pending & PENDING_KICK) != 0)
+		run_requests(&cpus[host_cpu]);
+	if ((pending & PENDING_TIMER) != 0) {
+		if (timer_handler != NULL)
 			timer_handler();
-		host_irq_off = 0;
+		timer_interrupt();
 	}
 }
 
-static void on_signal(int number)
+static __noinline HOST_THREAD_LOCAL bool finish_interrupt(void)
 {
-	host_irq_pending |= number == SIGUSR1 ? PENDING_KICK : PENDING_TIMER;
+	host_irq_off = 0;
+	atomic_signal_fence(memory_order_seq_cst);
+	return atomic_load(&host_irq_pending) != 0;
+}
+
+void host_irq_deliver(void)
+{
+	do {
+		deliver_pending();
+		thread_preempt();
+	} while (finish_interrupt());
+}
+
+/* TSan delivers signals from within its own functions, where nobody may switch threads. */
+static void deliver_in_signal(void)
+{
+#ifdef HOST_TSAN
+	do
+		deliver_pending();
+	while (finish_interrupt());
+#else
+	host_irq_deliver();
+#endif
+}
+
+void host_irq_suspect(void)
+{
+	atomic_fetch_or(&host_irq_pending, PENDING_KICK | PENDING_TIMER);
+}
+
+static HOST_THREAD_LOCAL void on_signal(int number)
+{
+	atomic_fetch_or(&host_irq_pending, number == SIGUSR1 ? PENDING_KICK : PENDING_TIMER);
 	if (host_irq_off == 0)
-		host_irq_deliver();
+		deliver_in_signal();
 }
 
 err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
@@ -152,25 +193,73 @@ void host_cpu_unbind(void)
 	c->count = 0;
 	c->bound = false;
 	pthread_mutex_unlock(&registry);
+	if (has_one_shot)
+		timer_delete(one_shot);
+	has_one_shot = false;
 	arch_irq_restore(irq);
+}
+
+/* TSan hands signals over when it likes, so there the wait is a nap.  Else the signals are held
+ * back from the look at what is pending until the wait begins. */
+static void wait_for_signal(void)
+{
+#ifdef HOST_TSAN
+	usleep(NAP_US);
+#else
+	sigset_t both, old;
+
+	sigemptyset(&both);
+	sigaddset(&both, SIGUSR1);
+	sigaddset(&both, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &both, &old);
+	if (atomic_load(&host_irq_pending) == 0)
+		sigsuspend(&old);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+#endif
 }
 
 void arch_idle(void)
 {
-	arch_irq_restore(0);
-	sched_yield();
+	wait_for_signal();
+	arch_irq_on();
 	(void)arch_irq_save();
+}
+
+/* A timer of this thread's, whose signal is SIGUSR2. */
+static timer_t create_timer(void)
+{
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2 };
+	timer_t t;
+
+	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+	if (timer_create(CLOCK_MONOTONIC, &event, &t) != 0) {
+		perror("timer");
+		exit(1);
+	}
+	return t;
+}
+
+void arch_timer_set(uint64_t deadline)
+{
+	uint64_t at = deadline == 0 ? 1 : deadline; /* 0 would mean none */
+	struct itimerspec once = { { 0, 0 }, { (time_t)(at / NS_PER_S), (long)(at % NS_PER_S) } };
+
+	if (!has_one_shot) {
+		one_shot = create_timer();
+		has_one_shot = true;
+	}
+	if (deadline == ARCH_TIMER_NEVER)
+		once.it_value = (struct timespec){ 0, 0 };
+	timer_settime(one_shot, TIMER_ABSTIME, &once, NULL);
 }
 
 void host_timer_start(unsigned us, void (*handler)(void))
 {
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR2 };
 	struct itimerspec every = { { 0, us * 1000L }, { 0, us * 1000L } };
 
-	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
 	timer_handler = handler;
-	if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 ||
-	    timer_settime(timer, 0, &every, NULL) != 0) {
+	timer = create_timer();
+	if (timer_settime(timer, 0, &every, NULL) != 0) {
 		perror("timer");
 		exit(1);
 	}
@@ -215,7 +304,9 @@ static void prepare_areas(void)
 
 void host_machine_init(void)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction action = { .sa_handler = on_signal,
+				    /* a handler may switch to a thread that wants signals */
+				    .sa_flags = SA_RESTART | SA_NODEFER };
 
 	if (host_meta != NULL)
 		return;
@@ -291,7 +382,7 @@ uint64_t host_ticks(void)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
 uint64_t arch_ticks_per_ms(void)
@@ -321,9 +412,4 @@ void arch_vga_cursor_hide(void)
 void arch_exit(enum arch_exit how)
 {
 	exit(how == ARCH_EXIT_FAIL ? 1 : 0);
-}
-
-void arch_timer_set(uint64_t deadline)
-{
-	(void)deadline;
 }

@@ -30,6 +30,11 @@ static inline uintptr_t arch_irq_save(void)
 	return flags;
 }
 
+static inline void arch_irq_on(void)
+{
+	interrupts_on();
+}
+
 static inline bool arch_irq_was_on(uintptr_t old)
 {
 	return (old & RFLAGS_IF) != 0;

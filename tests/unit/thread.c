@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of threads and wait queues.  CPUs are pthreads here, each with an idle loop, and threads
+ * are contexts that they carry; so this runs on the host.  The test itself is the thread "main",
+ * pinned to CPU 0.  Threads may be preempted anywhere and come back on another CPU, so they use
+ * nothing of the C library.  A wake-up that is lost shows as a test that does not end. */
+#ifndef KEEL_TESTS
+#include "arch/thread.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "arch/host/host.h"
+#include "arch/host/sanitizer.h"
+#include "arch/wait_queue.h"
+#include "tests/test.h"
+
+enum {
+	CPUS = 4,
+	STACK_BYTES = 64 * 1024,
+	STACKS = 24,
+};
+
+static uint8_t stacks[STACKS][STACK_BYTES] __aligned(THREAD_ALIGN);
+static uint8_t idle_stack[STACK_BYTES] __aligned(THREAD_ALIGN);
+
+static pthread_t others[CPUS];
+static _Atomic unsigned running;
+static _Atomic bool stop;
+
+static void *be_a_cpu(void *arg)
+{
+	host_cpu_bind((unsigned)(uintptr_t)arg);
+	thread_start_cpu();
+	atomic_fetch_add(&running, 1);
+	while (!atomic_load(&stop))
+		thread_idle_once();
+	host_cpu_unbind();
+	return NULL;
+}
+
+static void cpus_start(unsigned n)
+{
+	host_machine_reset();
+	host_cpu_bind(0);
+	thread_start_main(idle_stack, sizeof(idle_stack));
+	atomic_store(&stop, false);
+	atomic_store(&running, 1);
+	for (unsigned i = 1; i < n; i++)
+		pthread_create(&others[i], NULL, be_a_cpu, (void *)(uintptr_t)i);
+	while (atomic_load(&running) < n)
+		arch_relax();
+	cpu_set_count(n);
+	CHECK_EQ(thread_pin(0), OK);
+}
+
+static void nothing(void *unused)
+{
+	(void)unused;
+}
+
+static void cpus_stop(void)
+{
+	unsigned n = cpu_count();
+	const char *why = thread_check();
+
+	CHECK_STR(why == NULL ? "" : why, "");
+	CHECK_EQ(thread_count(), n + 1); /* main and the idle ones */
+	atomic_store(&stop, true);
+	for (unsigned i = 1; i < n; i++)
+		CHECK_EQ(arch_cpu_kick(i, nothing, NULL), OK);
+	for (unsigned i = 1; i < n; i++)
+		pthread_join(others[i], NULL);
+	cpu_set_count(1);
+	host_cpu_unbind();
+}
+
+static struct thread *spawn(unsigned i, void (*fn)(void *arg), void *arg)
+{
+	struct thread *t = thread_create(stacks[i], STACK_BYTES, "worker", fn, arg);
+
+	thread_start(t);
+	return t;
+}
+
+static struct thread *spawn_on(unsigned cpu, unsigned i, void (*fn)(void *arg), void *arg)
+{
+	struct thread *t = thread_create(stacks[i], STACK_BYTES, "pinned", fn, arg);
+	struct cpu_set only = { 0 };
+
+	cpu_set_add(&only, cpu);
+	CHECK_EQ(thread_set_affinity(t, &only), OK);
+	thread_start(t);
+	return t;
+}
+
+/* ---- one at a time ---- */
+
+static _Atomic unsigned counter;
+
+static void count_one(void *unused)
+{
+	(void)unused;
+	atomic_fetch_add(&counter, 1);
+}
+
+TEST(thread_runs_and_is_joined)
+{
+	cpus_start(1);
+	atomic_store(&counter, 0);
+	thread_join(spawn(0, count_one, NULL));
+	CHECK_EQ(atomic_load(&counter), 1);
+	cpus_stop();
+}
+
+TEST(thread_token_that_comes_before_the_wait_is_kept)
+{
+	cpus_start(1);
+	thread_unpark(thread_self());
+	thread_unpark(thread_self());
+	thread_park();
+	atomic_store(&counter, 0);
+	thread_join(spawn(0, count_one, NULL));
+	CHECK_EQ(atomic_load(&counter), 1);
+	cpus_stop();
+}
+
+static void sleep_and_look(void *arg)
+{
+	uint64_t start = arch_ticks();
+
+	thread_sleep(2);
+	*(uint64_t *)arg = arch_ticks() - start;
+}
+
+TEST(thread_sleeps_at_least_so_long)
+{
+	uint64_t slept[STACKS];
+	struct thread *t[STACKS];
+
+	cpus_start(2);
+	for (unsigned i = 0; i < STACKS; i++)
+		t[i] = spawn(i, sleep_and_look, &slept[i]);
+	for (unsigned i = 0; i < STACKS; i++) {
+		thread_join(t[i]);
+		CHECK(slept[i] >= 2 * arch_ticks_per_ms());
+	}
+	cpus_stop();
+}
+
+TEST(thread_sleep_keeps_a_token_for_later)
+{
+	cpus_start(1);
+	thread_unpark(thread_self());
+	thread_sleep(1);
+	thread_park();
+	CHECK(thread_self() != NULL);
+	cpus_stop();
+}
+
+static void park_with_interrupts_off(void *unused)
+{
+	(void)unused;
+	(void)arch_irq_save();
+	thread_park();
+}
+
+TEST(thread_that_holds_a_lock_may_not_wait)
+{
+	cpus_start(1);
+	thread_unpark(thread_self());
+	CHECK(test_panics(park_with_interrupts_off, NULL, "arch_irq_was_on"));
+	arch_irq_on();
+	thread_park();
+	cpus_stop();
+}
+
+/* ---- many, and their ends ---- */
+
+enum {
+	LIVES = 4000,
+	LIVES_TSAN = 600,
+	BATCH = 16,
+};
+
+TEST(thread_thousands_come_and_go)
+{
+	unsigned lives = 0, most = host_tsan_current() == NULL ? LIVES : LIVES_TSAN;
+
+	cpus_start(CPUS);
+	atomic_store(&counter, 0);
+	while (lives < most) {
+		struct thread *t[BATCH];
+
+		for (unsigned i = 0; i < BATCH; i++)
+			t[i] = spawn(i, count_one, NULL);
+		for (unsigned i = 0; i < BATCH; i++)
+			thread_join(t[i]);
+		lives += BATCH;
+	}
+	CHECK_EQ(atomic_load(&counter), lives);
+	cpus_stop();
+}
+
+TEST(thread_detached_ones_are_handed_to_who_waits_for_them)
+{
+	cpus_start(CPUS);
+	atomic_store(&counter, 0);
+	for (unsigned round = 0; round < 50; round++) {
+		unsigned seen = 0;
+
+		for (unsigned i = 0; i < BATCH; i++)
+			thread_start_detached(
+				thread_create(stacks[i], STACK_BYTES, "detached", count_one, NULL));
+		for (unsigned i = 0; i < BATCH; i++) {
+			struct thread *t = thread_wait_ended();
+
+			seen |= 1u << ((uint8_t *)t->stack - stacks[0]) / STACK_BYTES;
+		}
+		CHECK_EQ(seen, (1u << BATCH) - 1);
+	}
+	CHECK_EQ(atomic_load(&counter), 50 * BATCH);
+	cpus_stop();
+}
+
+/* ---- where they run ---- */
+
+enum {
+	PIN_STEPS = 300,
+};
+static _Atomic unsigned astray;
+
+static void stay(void *arg)
+{
+	for (unsigned i = 0; i < PIN_STEPS; i++) {
+		uintptr_t irq = arch_irq_save();
+
+		if (arch_cpu_id() != (unsigned)(uintptr_t)arg)
+			atomic_fetch_add(&astray, 1);
+		arch_irq_restore(irq);
+		thread_yield();
+	}
+}
+
+static void wander(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 0; i < PIN_STEPS; i++) {
+		uintptr_t irq;
+
+		if (thread_pin(i % CPUS) != OK)
+			atomic_fetch_add(&astray, 1);
+		irq = arch_irq_save();
+		if (arch_cpu_id() != i % CPUS)
+			atomic_fetch_add(&astray, 1);
+		arch_irq_restore(irq);
+	}
+}
+
+TEST(thread_affinity_is_kept)
+{
+	struct thread *t[STACKS];
+
+	cpus_start(CPUS);
+	atomic_store(&astray, 0);
+	for (unsigned i = 0; i < STACKS; i++)
+		t[i] = i % 3 == 0 ? spawn(i, wander, NULL)
+				  : spawn_on(i % CPUS, i, stay, (void *)(uintptr_t)(i % CPUS));
+	for (unsigned i = 0; i < STACKS; i++)
+		thread_join(t[i]);
+	CHECK_EQ(atomic_load(&astray), 0);
+	CHECK_EQ(thread_pin(CPUS), ERR_NOT_FOUND);
+	cpus_stop();
+}
+
+static _Atomic uint64_t cpus_seen;
+static _Atomic unsigned arrived;
+
+/* Until all have come, without giving up the CPU. */
+static void meet(void *unused)
+{
+	uintptr_t irq = arch_irq_save();
+
+	(void)unused;
+	atomic_fetch_or(&cpus_seen, UINT64_C(1) << arch_cpu_id());
+	atomic_fetch_add(&arrived, 1);
+	while (atomic_load(&arrived) < CPUS)
+		arch_relax();
+	arch_irq_restore(irq);
+}
+
+TEST(thread_idle_cpus_take_work_from_others)
+{
+	struct thread *t[CPUS];
+
+	cpus_start(CPUS);
+	atomic_store(&cpus_seen, 0);
+	atomic_store(&arrived, 0);
+	for (unsigned i = 0; i < CPUS; i++)
+		t[i] = spawn(i, meet, NULL); /* all into the queue of CPU 0 */
+	for (unsigned i = 0; i < CPUS; i++)
+		thread_join(t[i]);
+	CHECK_EQ(atomic_load(&cpus_seen), (1u << CPUS) - 1);
+	cpus_stop();
+}
+
+static _Atomic bool released;
+
+static void never_yields(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&released))
+		arch_relax();
+}
+
+static void release(void *unused)
+{
+	(void)unused;
+	atomic_store(&released, true);
+}
+
+TEST(thread_that_never_yields_is_preempted)
+{
+	struct thread *greedy, *other;
+
+	if (host_tsan_current() != NULL) {
+		test_skip("TSan's signals cannot switch threads");
+		return;
+	}
+	cpus_start(2);
+	atomic_store(&released, false);
+	greedy = spawn_on(1, 0, never_yields, NULL);
+	other = spawn_on(1, 1, release, NULL);
+	thread_join(greedy);
+	thread_join(other);
+	cpus_stop();
+}
+
+/* ---- wake-ups ---- */
+
+enum {
+	PAIRS = 8,
+	ROUNDS = 3000,
+};
+
+static struct pair {
+	struct thread *side[2];
+	_Atomic unsigned turn; /* whose */
+	unsigned rounds;       /* written by whose turn it is */
+} pairs[PAIRS];
+
+static void play(struct pair *p, unsigned me)
+{
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		while (atomic_load_explicit(&p->turn, memory_order_acquire) != me)
+			thread_park();
+		p->rounds++;
+		atomic_store_explicit(&p->turn, 1 - me, memory_order_release);
+		thread_unpark(p->side[1 - me]);
+	}
+}
+
+static void play_first(void *p)
+{
+	play(p, 0);
+}
+
+static void play_second(void *p)
+{
+	play(p, 1);
+}
+
+TEST(thread_wake_ups_are_never_lost)
+{
+	cpus_start(CPUS);
+	memset(pairs, 0, sizeof(pairs));
+	for (unsigned i = 0; i < PAIRS; i++) {
+		struct pair *p = &pairs[i];
+
+		p->side[0] = thread_create(stacks[2 * i], STACK_BYTES, "first", play_first, p);
+		p->side[1] = thread_create(stacks[2 * i + 1], STACK_BYTES, "second", play_second,
+					   p);
+		thread_start(p->side[0]);
+		thread_start(p->side[1]);
+	}
+	for (unsigned i = 0; i < PAIRS; i++) {
+		thread_join(pairs[i].side[0]);
+		thread_join(pairs[i].side[1]);
+		CHECK_EQ(pairs[i].rounds, 2 * ROUNDS);
+	}
+	cpus_stop();
+}
+
+/* A ring of few places between many hands. */
+enum {
+	PLACES = 3,
+	HANDS = 4,
+	ITEMS = 1500,
+};
+
+LOCK_CLASS(queues_class, "wait queues of the test", RANK_WAIT_QUEUE);
+LOCK_CLASS(ring_class, "ring of the test", RANK_CONSOLE);
+static struct {
+	struct spinlock lock;
+	struct wait_queue not_empty, not_full;
+	unsigned item[PLACES], head, count;
+	_Atomic uint64_t sum;
+} ring;
+
+static bool ring_put(unsigned item)
+{
+	uintptr_t irq = spin_lock_irq(&ring.lock);
+	bool room = ring.count < PLACES;
+
+	if (room)
+		ring.item[(ring.head + ring.count++) % PLACES] = item;
+	spin_unlock_irq(&ring.lock, irq);
+	return room;
+}
+
+static bool ring_get(unsigned *item)
+{
+	uintptr_t irq = spin_lock_irq(&ring.lock);
+	bool some = ring.count > 0;
+
+	if (some) {
+		*item = ring.item[ring.head];
+		ring.head = (ring.head + 1) % PLACES;
+		ring.count--;
+	}
+	spin_unlock_irq(&ring.lock, irq);
+	return some;
+}
+
+static void produce(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 1; i <= ITEMS; i++) {
+		wait_until(&ring.not_full, ring_put(i));
+		(void)wait_wake_one(&ring.not_empty);
+	}
+}
+
+static void consume(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 1; i <= ITEMS; i++) {
+		unsigned item = 0;
+
+		wait_until(&ring.not_empty, ring_get(&item));
+		(void)wait_wake_one(&ring.not_full);
+		atomic_fetch_add(&ring.sum, item);
+	}
+}
+
+TEST(wait_queue_passes_every_item_through_a_small_ring)
+{
+	struct thread *t[2 * HANDS];
+
+	cpus_start(CPUS);
+	memset(&ring, 0, sizeof(ring));
+	spin_init(&ring.lock, &ring_class);
+	wait_queue_init(&ring.not_empty, &queues_class);
+	wait_queue_init(&ring.not_full, &queues_class);
+	for (unsigned i = 0; i < 2 * HANDS; i++)
+		t[i] = spawn(i, i % 2 == 0 ? produce : consume, NULL);
+	for (unsigned i = 0; i < 2 * HANDS; i++)
+		thread_join(t[i]);
+	CHECK_EQ(atomic_load(&ring.sum), (uint64_t)HANDS * ITEMS * (ITEMS + 1) / 2);
+	CHECK_EQ(ring.count, 0);
+	CHECK(!wait_wake_all(&ring.not_empty));
+	cpus_stop();
+}
+
+static struct wait_queue gate = WAIT_QUEUE_INIT(&queues_class);
+
+static void pass_the_gate(void *unused)
+{
+	(void)unused;
+	wait_until(&gate, atomic_load(&released));
+	atomic_fetch_add(&counter, 1);
+}
+
+TEST(wait_queue_wakes_all)
+{
+	struct thread *t[STACKS];
+
+	cpus_start(CPUS);
+	atomic_store(&released, false);
+	atomic_store(&counter, 0);
+	for (unsigned i = 0; i < STACKS; i++)
+		t[i] = spawn(i, pass_the_gate, NULL);
+	thread_sleep(1); /* so that most of them wait; right whatever they do */
+	CHECK_EQ(atomic_load(&counter), 0);
+	atomic_store(&released, true);
+	(void)wait_wake_all(&gate);
+	for (unsigned i = 0; i < STACKS; i++)
+		thread_join(t[i]);
+	CHECK_EQ(atomic_load(&counter), STACKS);
+	cpus_stop();
+}
+
+/* ---- everything at once ---- */
+
+enum {
+	STORM_STEPS = 1500,
+	CANARY = 0x5eed,
+};
+
+static struct member {
+	struct thread *thread;
+	uint64_t random;
+	_Atomic bool inside; /* it runs: nobody else may */
+} members[STACKS];
+static _Atomic unsigned broken;
+
+static uint64_t storm_random(struct member *m)
+{
+	m->random ^= m->random << 13;
+	m->random ^= m->random >> 7;
+	m->random ^= m->random << 17;
+	return m->random;
+}
+
+static void storm_step(struct member *m)
+{
+	switch (storm_random(m) % 8) {
+	case 0: thread_park_until(arch_ticks() + storm_random(m) % 20000); break;
+	case 1:
+		if (thread_pin((unsigned)(storm_random(m) % CPUS)) != OK)
+			atomic_fetch_add(&broken, 1);
+		break;
+	case 2: {
+		struct cpu_set all = { 0 };
+
+		for (unsigned i = 0; i < CPUS; i++)
+			cpu_set_add(&all, i);
+		if (thread_set_affinity(m->thread, &all) != OK)
+			atomic_fetch_add(&broken, 1);
+		break;
+	}
+	case 3:
+	case 4: thread_unpark(members[storm_random(m) % STACKS].thread); break;
+	case 5:
+		if (thread_check() != NULL)
+			atomic_fetch_add(&broken, 1);
+		break;
+	default: thread_yield();
+	}
+}
+
+static void storm(void *arg)
+{
+	volatile unsigned canary = CANARY; /* on a stack that two CPUs would share */
+	struct member *m = arg;
+
+	for (unsigned i = 0; i < STORM_STEPS; i++) {
+		atomic_store(&m->inside, false);
+		storm_step(m);
+		if (atomic_exchange(&m->inside, true) || canary != CANARY + i)
+			atomic_fetch_add(&broken, 1);
+		canary = canary + 1;
+		if (thread_self() != m->thread)
+			atomic_fetch_add(&broken, 1);
+	}
+	/* the others may still unpark it */
+	atomic_fetch_add(&counter, 1);
+	while (atomic_load(&counter) < STACKS)
+		thread_park_until(arch_ticks() + arch_ticks_per_ms());
+}
+
+TEST(thread_storm_keeps_every_invariant)
+{
+	cpus_start(CPUS);
+	atomic_store(&counter, 0);
+	atomic_store(&broken, 0);
+	for (unsigned i = 0; i < STACKS; i++) {
+		struct member *m = &members[i];
+
+		m->random = test_random() | 1;
+		m->thread = thread_create(stacks[i], STACK_BYTES, "storm", storm, m);
+	}
+	for (unsigned i = 0; i < STACKS; i++)
+		thread_start(members[i].thread);
+	for (unsigned i = 0; i < STACKS; i++)
+		thread_join(members[i].thread);
+	CHECK_EQ(atomic_load(&broken), 0);
+	cpus_stop();
+}
+
+TEST(thread_info_says_who_there_is)
+{
+	struct thread_info info;
+	struct thread *t;
+
+	cpus_start(1);
+	t = thread_create(stacks[0], STACK_BYTES, "a name that is too long", count_one, NULL);
+	NEED(thread_info_at(0, &info));
+	CHECK_STR(info.name, "idle");
+	CHECK_EQ(info.state, THREAD_PARKED);
+	NEED(thread_info_at(1, &info));
+	CHECK_STR(info.name, "main");
+	CHECK_EQ(info.state, THREAD_RUNNING);
+	CHECK_EQ(info.affinity[0], 1);
+	CHECK(info.ticks > 0);
+	NEED(thread_info_at(2, &info));
+	CHECK_STR(info.name, "a name that is ");
+	CHECK_EQ(info.state, THREAD_NEW);
+	CHECK(!thread_info_at(3, &info));
+	thread_start(t);
+	NEED(thread_info_at(2, &info));
+	CHECK_EQ(info.state, THREAD_READY);
+	thread_join(t);
+	CHECK(!thread_info_at(2, &info));
+	cpus_stop();
+}
+#endif
