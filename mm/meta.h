@@ -38,6 +38,10 @@ struct meta_slot {
 			uint16_t children;
 			uint8_t level, dead;
 		} node;
+		struct { /* waits for its last readers (mm/defer.h); the rest is what it was */
+			_Atomic uint32_t next;
+			uint32_t kept;
+		} deferred;
 		struct { /* slab (mm/slab.h) */
 			uint32_t next;
 			union {

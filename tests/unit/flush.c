@@ -51,6 +51,7 @@ static const struct page_prop kernel_rw = { PROP_READ | PROP_WRITE | PROP_GLOBAL
 static const struct page_prop user_rw = { PROP_READ | PROP_WRITE | PROP_USER, MEM_WRITE_BACK };
 static struct page_table pt;
 static struct ledger before;
+static unsigned dropped;
 
 static void begin(void)
 {
@@ -157,6 +158,15 @@ TEST(flush_reaches_every_cpu)
 	end();
 }
 
+/* A frame is given up: nobody can reach it any more. */
+static void check_out_of_reach(struct meta_slot *slot, pfn_t pfn)
+{
+	(void)slot;
+	dropped++;
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		CHECK(!host_tlb_has_page(cpu, pfn_to_paddr(pfn).raw, PAGE_SIZE));
+}
+
 TEST(tlb_batch_frees_after_every_cpu_forgot)
 {
 	struct tlb_batch gone;
@@ -171,7 +181,11 @@ TEST(tlb_batch_frees_after_every_cpu_forgot)
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK(can_access(cpu, KERNEL_VA)); /* stale, and the frame is not free */
 	CHECK_EQ(frame_count(frame_of_slot(section_slot(paddr(pa)))), 1);
+	dropped = 0;
+	frame_set_on_drop(FRAME_TEST, check_out_of_reach);
 	tlb_batch_finish(&gone);
+	frame_set_on_drop(FRAME_TEST, NULL);
+	CHECK_EQ(dropped, 1);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 		CHECK(!host_tlb_has_page(cpu, pa, PAGE_SIZE));
 		CHECK(!can_access(cpu, KERNEL_VA));

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of mm/defer.c, step by step; defer_threads.c has CPUs that run. */
+#include "mm/defer.h"
+
+#include "arch/cpu.h"
+#include "arch/percpu.h"
+#include "mm/pt_node.h"
+#include "tests/machine.h"
+#ifndef KEEL_TESTS
+#include "arch/host/host.h"
+#endif
+#include "tests/test.h"
+
+enum {
+	CPUS = 4,
+	OBJECTS = 8 * DEFER_BACKLOG_MOST,
+	POLLS = 10,
+	MANY = 100000,
+};
+
+struct thing {
+	struct deferred deferred;
+	bool freed;
+};
+static struct thing things[OBJECTS];
+static unsigned frees;
+
+static void free_thing(struct deferred *d)
+{
+	struct thing *t = container_of(d, struct thing, deferred);
+
+	CHECK(!t->freed);
+	t->freed = true;
+	frees++;
+}
+
+static void retire(unsigned i)
+{
+	things[i].freed = false;
+	defer_free(&things[i].deferred, free_thing);
+}
+
+static void begin(void)
+{
+#ifndef KEEL_TESTS
+	machine_start_simple(64, 0, CPUS);
+#endif
+	defer_drain();
+	frees = 0;
+}
+
+static void poll_often(void)
+{
+	for (unsigned i = 0; i < POLLS; i++)
+		(void)defer_poll();
+}
+
+TEST(defer_frees_when_nobody_is_inside)
+{
+	begin();
+	retire(0);
+	CHECK(!things[0].freed);
+	defer_drain();
+	CHECK(things[0].freed);
+	CHECK_EQ(frees, 1);
+	CHECK_EQ(defer_backlog(arch_cpu_id()), 0);
+}
+
+TEST(defer_keeps_what_its_own_reader_may_see)
+{
+	uintptr_t irq;
+
+	begin();
+	irq = arch_irq_save();
+	defer_enter();
+	retire(0);
+	poll_often();
+	CHECK(!things[0].freed && defer_is_inside());
+	defer_enter(); /* nests */
+	defer_exit();
+	poll_often();
+	CHECK(!things[0].freed && defer_is_inside());
+	defer_exit();
+	CHECK(!defer_is_inside());
+	arch_irq_restore(irq);
+	defer_drain();
+	CHECK(things[0].freed);
+}
+
+TEST(defer_frees_each_object_once)
+{
+	begin();
+	for (unsigned i = 0; i < OBJECTS; i++)
+		retire(i);
+	defer_drain();
+	CHECK_EQ(frees, OBJECTS);
+	for (unsigned i = 0; i < OBJECTS; i++)
+		CHECK(things[i].freed);
+}
+
+TEST(defer_frees_in_small_steps_and_keeps_up)
+{
+	uint64_t most = 0;
+	uintptr_t irq;
+
+	begin();
+	irq = arch_irq_save();
+	for (unsigned i = 0; i < MANY; i++) {
+		unsigned before = frees;
+
+		retire(i % OBJECTS);
+		CHECK(frees - before <= DEFER_FREES);
+		most = max_u64(most, defer_backlog(arch_cpu_id()));
+	}
+	arch_irq_restore(irq);
+#ifndef KEEL_TESTS
+	CHECK(most <= DEFER_BACKLOG_MOST); /* other CPUs of a kernel may be inside */
+#endif
+	test_note("%lu of %u at most waited", most, DEFER_BACKLOG_MOST);
+	defer_drain();
+	CHECK_EQ(frees, MANY);
+}
+
+/* ---- what is freed retires something else ---- */
+
+static void free_and_retire(struct deferred *d)
+{
+	free_thing(d);
+	if (frees < OBJECTS)
+		defer_free(&things[frees].deferred, free_and_retire);
+}
+
+TEST(defer_of_a_chain_that_retires_itself_ends)
+{
+	begin();
+	for (unsigned i = 0; i < OBJECTS; i++)
+		things[i].freed = false;
+	defer_free(&things[0].deferred, free_and_retire);
+	for (unsigned i = 0; i < OBJECTS; i++)
+		defer_drain();
+	CHECK_EQ(frees, OBJECTS);
+}
+
+/* ---- frames ---- */
+
+TEST(defer_puts_frames_and_nodes)
+{
+	struct ledger before;
+	struct frame *f, *node, *block;
+
+	begin();
+	before = machine_ledger();
+	f = frame_alloc(FRAME_TEST);
+	block = frame_alloc_block(FRAME_TEST, 3);
+	node = pt_node_alloc(2);
+	NEED(f != NULL && block != NULL && node != NULL);
+	frame_slot(node)->u.node.dead = 1;
+	defer_frame(f);
+	defer_frame(node);
+	defer_frame(block);
+	CHECK_EQ(frame_count(f), 1);
+	CHECK_EQ(pt_node_level(node), 2); /* for late readers */
+	CHECK_EQ(frame_slot(node)->u.node.dead, 1);
+	CHECK(frame_slot(node)->u.node.lock != 0);
+	defer_drain();
+	CHECK_LEDGER(&before);
+}
+
+#ifndef KEEL_TESTS
+static void enter_as(unsigned cpu)
+{
+	unsigned self = host_cpu;
+
+	host_cpu = cpu;
+	defer_enter();
+	host_cpu = self;
+}
+
+static void exit_as(unsigned cpu)
+{
+	unsigned self = host_cpu;
+
+	host_cpu = cpu;
+	defer_exit();
+	host_cpu = self;
+}
+
+TEST(defer_waits_for_a_reader_of_another_cpu)
+{
+	begin();
+	enter_as(1);
+	retire(0);
+	poll_often();
+	CHECK(!things[0].freed);
+	CHECK(atomic_load(&this_cpu_ptr(defer_totals)->blocked) > 0);
+	exit_as(1);
+	poll_often();
+	CHECK(things[0].freed);
+}
+
+TEST(defer_frees_no_advance_too_early)
+{
+	uint64_t epoch;
+
+	begin();
+	epoch = defer_epoch();
+	enter_as(1); /* finds the object */
+	retire(0);
+	poll_often();
+	CHECK_EQ(defer_epoch(), epoch + 1); /* one advance is possible, and no more */
+	CHECK(!things[0].freed);
+	exit_as(1);
+	enter_as(2); /* comes too late to find it */
+	poll_often();
+	CHECK_EQ(defer_epoch(), epoch + 2);
+	CHECK(things[0].freed);
+	exit_as(2);
+}
+
+TEST(defer_goes_on_while_somebody_is_always_inside)
+{
+	begin();
+	enter_as(1);
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		retire(i);
+		enter_as(1 + (i + 1) % 2);
+		exit_as(1 + i % 2);
+	}
+	CHECK(defer_backlog(0) <= DEFER_BACKLOG_MOST);
+	exit_as(1 + OBJECTS % 2);
+	defer_drain();
+	CHECK_EQ(frees, OBJECTS);
+}
+
+TEST(defer_of_a_cpu_that_stopped_is_polled_by_it)
+{
+	begin();
+	host_cpu = 2;
+	retire(0);
+	host_cpu = 0;
+	poll_often();
+	CHECK(!things[0].freed); /* a CPU frees its own */
+	CHECK_EQ(defer_backlog(2), 1);
+	host_cpu = 2;
+	CHECK(!defer_poll());
+	host_cpu = 0;
+	CHECK(things[0].freed);
+}
+#endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of mm/defer.c with threads as CPUs, so they run on the host. */
+#ifndef KEEL_TESTS
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdlib.h>
+
+#include "arch/cpu.h"
+#include "arch/flush.h"
+#include "arch/host/host.h"
+#include "mm/defer.h"
+#include "mm/pt_node.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+enum {
+	CPUS = 4,
+	OBJECTS = 4096, /* of each writer */
+	CELLS = 8,
+	STEPS = 40000,
+	MEMORY_MIB = 16,
+	TIMES_MEMORY = 100,
+	NODE_ONE_IN = 4,
+	STAY_ONE_IN = 4,
+};
+#define GOOD UINT64_C(0x600d600d600d600d)
+#define FREE UINT64_C(0xf7eef7eef7eef7ee)
+
+struct worker {
+	pthread_t thread;
+	unsigned cpu;
+	uint64_t random;
+};
+
+static _Atomic bool over;
+static _Atomic unsigned ready, wrong;
+static _Atomic uint64_t looks;
+
+static uint64_t worker_random(struct worker *w)
+{
+	w->random ^= w->random << 13;
+	w->random ^= w->random >> 7;
+	w->random ^= w->random << 17;
+	return w->random;
+}
+
+static void start_workers(struct worker *w, unsigned first, unsigned n, void *(*fn)(void *))
+{
+	for (unsigned i = 0; i < n; i++) {
+		w[i] = (struct worker){ .cpu = first + i, .random = test_random() | 1 };
+		pthread_create(&w[i].thread, NULL, fn, &w[i]);
+	}
+}
+
+static void join_workers(struct worker *w, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(w[i].thread, NULL);
+}
+
+/* ---- readers never meet a freed object ---- */
+
+struct object {
+	struct deferred deferred;
+	_Atomic uint64_t magic;
+	struct object *next; /* of the writer's free ones */
+};
+static _Atomic(struct object *) cell[CELLS];
+static _Thread_local struct object *free_objects;
+
+/* On the thread of the CPU that retired it. */
+static void free_object(struct deferred *d)
+{
+	struct object *o = container_of(d, struct object, deferred);
+
+	if (atomic_exchange(&o->magic, FREE) != GOOD)
+		atomic_fetch_add(&wrong, 1);
+	o->next = free_objects;
+	free_objects = o;
+}
+
+static struct object *new_object(void)
+{
+	struct object *o;
+	uintptr_t irq = arch_irq_save();
+
+	o = free_objects;
+	if (o != NULL)
+		free_objects = o->next;
+	arch_irq_restore(irq);
+	if (o != NULL)
+		atomic_store(&o->magic, GOOD);
+	return o;
+}
+
+static void put_into_cell(struct worker *w)
+{
+	struct object *o = new_object(), *old;
+
+	if (o == NULL) {
+		defer_drain();
+		return;
+	}
+	old = atomic_exchange(&cell[worker_random(w) % CELLS], o);
+	if (old != NULL)
+		defer_free(&old->deferred, free_object);
+}
+
+/* Looks twice, and gives the processor away in between. */
+static void look_into_cell(struct worker *w)
+{
+	uintptr_t irq = arch_irq_save();
+	const struct object *o;
+
+	defer_enter();
+	o = atomic_load(&cell[worker_random(w) % CELLS]);
+	if (o != NULL) {
+		bool good = atomic_load(&o->magic) == GOOD;
+
+		if (worker_random(w) % 4 == 0)
+			sched_yield();
+		if (!good || atomic_load(&o->magic) != GOOD)
+			atomic_fetch_add(&wrong, 1);
+		atomic_fetch_add(&looks, 1);
+	}
+	defer_exit();
+	arch_irq_restore(irq);
+}
+
+static void *reader_and_writer(void *arg)
+{
+	struct worker *w = arg;
+	struct object *own = calloc(OBJECTS, sizeof(*own));
+
+	host_cpu_bind(w->cpu);
+	for (unsigned i = 0; i < OBJECTS; i++) {
+		own[i].next = free_objects;
+		free_objects = &own[i];
+	}
+	for (unsigned i = 0; i < STEPS; i++) {
+		put_into_cell(w);
+		look_into_cell(w);
+	}
+	for (unsigned i = 0; i < CELLS; i++) {
+		struct object *old = atomic_exchange(&cell[i], NULL);
+
+		if (old != NULL)
+			defer_free(&old->deferred, free_object);
+	}
+	atomic_fetch_add(&ready, 1);
+	while (atomic_load(&ready) < CPUS)
+		sched_yield(); /* others look at own objects */
+	while (defer_poll())
+		sched_yield();
+	atomic_fetch_add(&ready, 1);
+	while (atomic_load(&ready) < 2 * CPUS)
+		sched_yield();
+	host_cpu_unbind();
+	free(own);
+	return NULL;
+}
+
+TEST(defer_readers_never_meet_what_was_freed)
+{
+	struct worker w[CPUS];
+
+	machine_start_simple(64, 0, CPUS);
+	atomic_store(&wrong, 0);
+	atomic_store(&looks, 0);
+	atomic_store(&ready, 0);
+	start_workers(w, 0, CPUS, reader_and_writer);
+	join_workers(w, CPUS);
+	host_cpu = 0;
+	CHECK_EQ(atomic_load(&wrong), 0);
+	CHECK(atomic_load(&looks) > 0);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		CHECK_EQ(defer_backlog(cpu), 0);
+}
+
+/* ---- 100 x memory ---- */
+
+/* Never leaves its loop, answers nobody. */
+static void *busy(void *arg)
+{
+	const struct worker *w = arg;
+	uintptr_t irq;
+
+	host_cpu_bind(w->cpu);
+	irq = arch_irq_save();
+	atomic_fetch_add(&ready, 1);
+	while (!atomic_load(&over))
+		arch_relax();
+	arch_irq_restore(irq);
+	host_cpu_unbind();
+	return NULL;
+}
+
+static sem_t halt;
+
+/* Idles, and nothing wakes it before the end. */
+static void *halted(void *arg)
+{
+	const struct worker *w = arg;
+	uintptr_t irq;
+
+	host_cpu_bind(w->cpu);
+	irq = arch_irq_save();
+	flush_idle_enter();
+	atomic_fetch_add(&ready, 1);
+	while (sem_wait(&halt) != 0)
+		;
+	flush_idle_leave();
+	arch_irq_restore(irq);
+	host_cpu_unbind();
+	return NULL;
+}
+
+/* Inside now and then, and sometimes for long. */
+static void *reader(void *arg)
+{
+	struct worker *w = arg;
+
+	host_cpu_bind(w->cpu);
+	atomic_fetch_add(&ready, 1);
+	while (!atomic_load(&over)) {
+		uintptr_t irq = arch_irq_save();
+
+		defer_enter();
+		if (worker_random(w) % STAY_ONE_IN == 0)
+			sched_yield();
+		defer_exit();
+		arch_irq_restore(irq);
+		sched_yield();
+	}
+	host_cpu_unbind();
+	return NULL;
+}
+
+/* A frame or a node; whoever finds no memory waits for what it retired. */
+static struct frame *take(unsigned i)
+{
+	for (;;) {
+		struct frame *f = i % NODE_ONE_IN == 0 ? pt_node_alloc(1) : frame_alloc(FRAME_TEST);
+
+		if (f != NULL)
+			return f;
+		defer_drain();
+	}
+}
+
+TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu)
+{
+	struct worker w[CPUS - 1];
+	struct ledger before;
+	uint64_t frames;
+
+	machine_start_simple(MEMORY_MIB, 0, CPUS);
+	before = machine_ledger();
+	frames = before.available * TIMES_MEMORY;
+	sem_init(&halt, 0, 0);
+	atomic_store(&over, false);
+	atomic_store(&ready, 0);
+	host_cpu_bind(0);
+	start_workers(&w[0], 1, 1, busy);
+	start_workers(&w[1], 2, 1, halted);
+	start_workers(&w[2], 3, 1, reader);
+	while (atomic_load(&ready) < CPUS - 1)
+		sched_yield();
+	for (uint64_t i = 0; i < frames; i++)
+		defer_frame(take((unsigned)i));
+	defer_drain();
+	CHECK_EQ(defer_backlog(0), 0);
+	CHECK_LEDGER(&before); /* while the others still are what they are */
+	atomic_store(&over, true);
+	sem_post(&halt);
+	join_workers(w, CPUS - 1);
+	host_cpu_unbind();
+	test_note("%lu frames; %lu advances, %lu looks blocked", frames,
+		  atomic_load(&this_cpu_ptr(defer_totals)->advances),
+		  atomic_load(&this_cpu_ptr(defer_totals)->blocked));
+}
+#endif
