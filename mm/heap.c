@@ -148,32 +148,38 @@ err_t heap_init(unsigned cpus)
 
 /* ---- magazines, slowly ---- */
 
-/* Keep one of n entries, the others go to the magazine, which has room.  Interrupts are off. */
-static void *keep_one(struct heap_magazine *m, const struct heap_entry *entries, unsigned n)
+/* Objects that it takes at once: none while it has some, which an interrupt brought; a batch when
+ * it is empty; when it is closed one, which is handed on at once. */
+static unsigned want(const struct heap_magazine *m)
+{
+	if (heap_top(m) != m->base)
+		return 0;
+	return m->end == m->base ? 1 : m->batch;
+}
+
+/* The top object, or NULL.  Interrupts are off. */
+static void *pop(struct heap_magazine *m)
 {
 	struct heap_entry *top = heap_top(m);
 
-	memcpy(top, entries, (n - 1) * sizeof(entries[0]));
-	heap_set_top(m, top + n - 1);
-	slab_set_tag(entries[n - 1].tag, TAG_ALLOCATED);
-	return entries[n - 1].object;
-}
-
-/* Objects to take when one is wanted: a batch, if there is room. */
-static unsigned want(const struct heap_magazine *m)
-{
-	return (unsigned)min_u64(m->batch, (uint64_t)(m->end - heap_top(m)) + 1);
+	if (top == m->base)
+		return NULL;
+	top--;
+	slab_set_tag(top->tag, TAG_ALLOCATED);
+	heap_set_top(m, top);
+	return top->object;
 }
 
 static void *take(unsigned number, enum slab_right right)
 {
-	struct heap_entry entries[HEAP_BATCH];
 	uintptr_t irq = arch_irq_save();
 	struct heap_magazine *m = heap_magazine_at(heap_magazine_offset(number));
-	unsigned n = slab_take(&slab_classes[number], entries, right == SLAB_CLAIMANT ? 1 : want(m),
-			       right);
-	void *object = n == 0 ? NULL : keep_one(m, entries, n);
+	unsigned n = right == SLAB_CLAIMANT ? (unsigned)min_u64(want(m), 1) : want(m);
+	void *object;
 
+	if (n != 0)
+		heap_set_top(m, m->base + slab_take(&slab_classes[number], m->base, n, right));
+	object = pop(m);
 	arch_irq_restore(irq);
 	return object;
 }
@@ -181,7 +187,6 @@ static void *take(unsigned number, enum slab_right right)
 /* A new slab; its first object is ours before anybody sees the others. */
 static void *take_from_new(unsigned number, struct frame *f)
 {
-	struct heap_entry entries[HEAP_BATCH];
 	struct heap_magazine *m;
 	unsigned n;
 	uintptr_t irq;
@@ -191,8 +196,9 @@ static void *take_from_new(unsigned number, struct frame *f)
 	heap_debug_fresh(arch_direct(frame_paddr(f)), PAGE_SIZE);
 	irq = arch_irq_save();
 	m = heap_magazine_at(heap_magazine_offset(number));
-	slab_add(&slab_classes[number], f, entries, want(m), &n);
-	object = keep_one(m, entries, n);
+	slab_add(&slab_classes[number], f, heap_top(m), want(m), &n);
+	heap_set_top(m, heap_top(m) + n);
+	object = pop(m);
 	arch_irq_restore(irq);
 	return object;
 }

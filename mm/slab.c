@@ -8,6 +8,7 @@ enum {
 	TAGS_A_WORD = sizeof(uint64_t),
 	BITS_A_TAG = 8,
 };
+#define WORD_CACHED (UINT64_C(0x0101010101010101) * TAG_CACHED)
 
 LOCK_CLASS(slab_lock_class, "heap class", RANK_HEAP_CLASS);
 
@@ -97,6 +98,14 @@ static void queue_pop(struct slab_class *c) __requires(c->lock)
 
 /* ---- down: objects to a magazine ---- */
 
+/* The objects of a whole word of tags, all of them IN_SLAB, become CACHED. */
+static void word_take(uint32_t size, char *first, _Atomic uint8_t *tags, struct heap_entry *out)
+{
+	__atomic_store_n((uint64_t *)(uintptr_t)tags, WORD_CACHED, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < TAGS_A_WORD; i++, first += size)
+		out[i] = (struct heap_entry){ first, &tags[i] };
+}
+
 /* Up to n IN_SLAB objects of a slab become CACHED. */
 static unsigned tags_take(const struct heap_shape *s, struct meta_slot *slot,
 			  struct heap_entry *out, unsigned n)
@@ -106,8 +115,14 @@ static unsigned tags_take(const struct heap_shape *s, struct meta_slot *slot,
 	unsigned got = 0;
 
 	for (unsigned w = 0; w < tag_words(s) && got < n; w++) {
-		uint64_t in = tags_in_slab(tag_word(s, tags, w));
+		uint64_t word = tag_word(s, tags, w), in = tags_in_slab(word);
 
+		if (word == 0 && n - got >= TAGS_A_WORD) {
+			word_take(s->size, first + w * TAGS_A_WORD * s->size,
+				  &tags[w * TAGS_A_WORD], &out[got]);
+			got += TAGS_A_WORD;
+			continue;
+		}
 		for (; in != 0 && got < n; in &= in - 1) {
 			uint32_t place = w * TAGS_A_WORD + bits_lowest(in) / BITS_A_TAG;
 
@@ -163,32 +178,46 @@ unsigned slab_take(struct slab_class *c, struct heap_entry *out, unsigned n, enu
 
 /* ---- up: objects from a magazine ---- */
 
-/* False: the object is not CACHED, so it has been given twice. */
-static bool give_home(struct slab_class *c, const struct heap_entry *e) __requires(c->lock)
+static bool same_slab(const struct heap_entry *a, const struct heap_entry *b)
 {
-	struct meta_slot *slot = slab_slot_of(e->object);
-	uint32_t before;
-
-	if (unlikely(slab_tag(e->tag) != TAG_CACHED))
-		return false;
-	before = free_of(c, slot);
-	slab_set_tag(e->tag, TAG_IN_SLAB);
-	add_to_free_of(c, slot, 1);
-	c->free++;
-	if (before == 0)
-		queue_push_back(c, slot);
-	if (before + 1 == c->shape.objects)
-		c->empty++;
-	return true;
+	return ((uintptr_t)a->object ^ (uintptr_t)b->object) < PAGE_SIZE;
 }
 
+/* The objects at the front of entries[] that lie in one slab; how many they are.  Less than there
+ * are: the next one is not CACHED, so it has been given twice. */
+static unsigned give_run_home(struct slab_class *c, const struct heap_entry *entries, unsigned n)
+	__requires(c->lock)
+{
+	struct meta_slot *slot = slab_slot_of(entries->object);
+	uint32_t before = free_of(c, slot);
+	unsigned run = 0;
+
+	for (; run < n && same_slab(entries, &entries[run]); run++) {
+		if (unlikely(slab_tag(entries[run].tag) != TAG_CACHED))
+			break;
+		slab_set_tag(entries[run].tag, TAG_IN_SLAB);
+	}
+	if (unlikely(run == 0))
+		return 0;
+	add_to_free_of(c, slot, (int)run);
+	c->free += run;
+	if (before == 0)
+		queue_push_back(c, slot);
+	if (before + run == c->shape.objects)
+		c->empty++;
+	return run;
+}
+
+/* NULL, or the one that has been given twice. */
 static const struct heap_entry *give_all_home(struct slab_class *c,
 					      const struct heap_entry *entries, unsigned n)
 	__requires(c->lock)
 {
-	for (unsigned i = 0; i < n; i++)
-		if (unlikely(!give_home(c, &entries[i])))
-			return &entries[i];
+	for (unsigned given = 0, run; given < n; given += run) {
+		run = give_run_home(c, &entries[given], n - given);
+		if (unlikely(run == 0))
+			return &entries[given];
+	}
 	return NULL;
 }
 
@@ -305,12 +334,11 @@ void slab_drain(struct slab_class *c, struct slab_chain *gone)
 /* Nobody else sees the frame yet. */
 static void tags_init(const struct heap_shape *s, struct meta_slot *slot)
 {
-	_Atomic uint8_t *tags = slab_tags(slot, s);
+	void *tags = (void *)(uintptr_t)slab_tags(slot, s);
 	uint32_t room = heap_shape_tags_in_slot(s) ? HEAP_SLOT_TAGS : tag_words(s) * TAGS_A_WORD;
 
-	for (uint32_t place = 0; place < room; place++)
-		slab_set_tag(&tags[place],
-			     place >= s->lead && place < s->places ? TAG_IN_SLAB : TAG_NO_OBJECT);
+	memset(tags, TAG_NO_OBJECT, room);
+	memset((uint8_t *)tags + s->lead, TAG_IN_SLAB, s->objects);
 }
 
 void slab_add(struct slab_class *c, struct frame *f, struct heap_entry *out, unsigned n,
