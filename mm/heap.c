@@ -20,24 +20,35 @@ static _Atomic unsigned inject_every, injected;
 
 /* ---- start ---- */
 
+/* Where the tag of each object of the class is; for a closed magazine nowhere, so that no free is
+ * a hit. */
+static void find_tags(struct heap_magazine *m, enum heap_magazines how)
+{
+	struct heap_shape s = heap_shape_of(m->number);
+	bool in_slot = heap_shape_tags_in_slot(&s);
+	size_t first = in_slot ? offsetof(struct meta_slot, u.slab.tag) : 0;
+
+	m->slot_mask = in_slot ? UINTPTR_MAX : 0;
+	m->frame_mask = in_slot ? 0 : ~(uintptr_t)(PAGE_SIZE - 1);
+	/* a slab is of order 0, which is no tag of an allocated object */
+	memset(m->tag_at, in_slot ? offsetof(struct slot_state, order) : heap_shape_spare_tag(&s),
+	       sizeof(m->tag_at));
+	for (uint32_t place = s.lead; place < s.places && how == HEAP_MAGAZINES_OPEN; place++)
+		m->tag_at[heap_shape_offset(&s, place) / HEAP_GRAIN] = (uint8_t)(first + place);
+}
+
 static void magazine_init(struct heap_magazine *m, unsigned number)
 {
 	struct heap_shape s = heap_shape_of(number);
 	uint64_t most = s.size == 0 ? 0
 				    : max_u64(HEAP_MAGAZINE_BYTES / s.size, HEAP_MAGAZINE_LEAST);
-	bool in_slot = heap_shape_tags_in_slot(&s);
 
 	most = min_u64(most, HEAP_MAGAZINE) & ~UINT64_C(1); /* two batches */
 	m->base = m->entry;
 	m->end = m->entry + most;
 	m->number = number;
 	m->batch = (uint32_t)most / 2;
-	m->inverse = s.inverse;
-	m->bias = -(uint64_t)s.r * s.inverse;
-	if (in_slot)
-		m->bias += (uint64_t)offsetof(struct meta_slot, u.slab.tag) << HEAP_FRACTION_BITS;
-	m->slot_mask = in_slot ? UINTPTR_MAX : 0;
-	m->frame_mask = in_slot ? 0 : ~(uintptr_t)(PAGE_SIZE - 1);
+	find_tags(m, HEAP_MAGAZINES_OPEN);
 	heap_set_top(m, m->base);
 }
 
@@ -47,6 +58,7 @@ void heap_open_magazines(struct heap_cpu *cpu, enum heap_magazines how)
 		struct heap_magazine *m = &cpu->magazine[number];
 
 		m->end = how == HEAP_MAGAZINES_CLOSED ? m->base : m->base + 2 * m->batch;
+		find_tags(m, how);
 	}
 }
 
@@ -106,7 +118,8 @@ static err_t span_init(void)
 	s->base = (uintptr_t)arch_direct(pfn_to_paddr(first));
 	s->slots = (uintptr_t)meta_slot_of(first);
 	/* relaxed: nobody else runs */
-	atomic_store_explicit(&s->bytes, stretch_end(pfn) - s->base, memory_order_relaxed);
+	atomic_store_explicit(&s->grains, (stretch_end(pfn) - s->base) / HEAP_GRAIN,
+			      memory_order_relaxed);
 	return OK;
 }
 
@@ -115,12 +128,12 @@ static void span_cover(pfn_t pfn)
 	uintptr_t first =
 		(uintptr_t)arch_direct(pfn_to_paddr(pfn / SECTION_FRAMES * SECTION_FRAMES));
 	struct heap_span *s = &heap.span;
-	uint64_t bytes = first - s->base;
+	uint64_t grains = (first - s->base) / HEAP_GRAIN;
 
 	/* release pairs with the acquire in heap_free(); who comes late has lost nothing */
-	if (unlikely(bytes == atomic_load_explicit(&s->bytes, memory_order_relaxed)))
-		atomic_compare_exchange_strong_explicit(&s->bytes, &bytes,
-							stretch_end(pfn) - s->base,
+	if (unlikely(grains == atomic_load_explicit(&s->grains, memory_order_relaxed)))
+		atomic_compare_exchange_strong_explicit(&s->grains, &grains,
+							(stretch_end(pfn) - s->base) / HEAP_GRAIN,
 							memory_order_release, memory_order_relaxed);
 }
 
@@ -455,205 +468,6 @@ void *heap_alloc_aligned(size_t size, size_t align)
 	unsigned number = bits_is_pow2(align) ? class_for(size, align) : HEAP_CLASS_NONE;
 
 	return heap_hit(heap_magazine_offset(number), size, align, where);
-}
-
-/* ---- free ---- */
-
-/* What a pointer that somebody came with points at. */
-struct target {
-	struct meta_slot *slot; /* NULL: large, or nothing */
-	const struct slab_class *in;
-	_Atomic uint8_t *tag;
-	size_t room;
-};
-
-/* The head of a large object that the frame lies in, or PFN_NONE. */
-static pfn_t large_around(pfn_t pfn)
-{
-	for (unsigned order = 1; order <= ORDER_MOST; order++) {
-		pfn_t head = pfn >> order << order;
-		const struct meta_slot *slot = section_slot(pfn_to_paddr(head));
-		struct slot_state s;
-
-		if (slot == NULL)
-			return PFN_NONE;
-		s = meta_state(slot);
-		if (s.kind == FRAME_HEAP_LARGE && s.order >= order)
-			return head;
-	}
-	return PFN_NONE;
-}
-
-static void panic_foreign(const void *object, const struct meta_slot *slot) __noreturn;
-static void panic_foreign(const void *object, const struct meta_slot *slot)
-{
-	pfn_t pfn, head;
-
-	if (slot == NULL)
-		panic("heap: bad pointer: %p is no memory of the heap", object);
-	pfn = meta_pfn_of(slot);
-	head = large_around(pfn);
-	if (head != PFN_NONE)
-		panic("heap: bad pointer: %p points into the large object at %p", object,
-		      arch_direct(pfn_to_paddr(head)));
-	panic("heap: bad pointer: %p is no memory of the heap, or was freed: frame %#x is %s",
-	      object, pfn, frame_kind_name((enum frame_kind)meta_state(slot).kind));
-}
-
-static void panic_interior(const void *object, const struct target *t) __noreturn;
-static void panic_interior(const void *object, const struct target *t)
-{
-	panic("heap: bad pointer: no object of %u bytes begins at %p in slab %#x",
-	      t->in->shape.size, object, meta_pfn_of(t->slot));
-}
-
-static void panic_free_already(const void *object, const struct target *t) __noreturn;
-static void panic_free_already(const void *object, const struct target *t)
-{
-	if (slab_tag(t->tag) == TAG_NO_OBJECT)
-		panic_interior(object, t);
-	heap_debug_tell(object, t->room);
-	panic("heap: double free: %p, of %u bytes in slab %#x, is free", object, t->in->shape.size,
-	      meta_pfn_of(t->slot));
-}
-
-/* Panics when no object begins there. */
-static struct target find(const void *object)
-{
-	uint64_t pa = arch_direct_to_paddr(object).raw, product;
-	struct target t = { .slot = pa < PHYS_LIMIT ? section_slot(paddr(pa)) : NULL };
-	struct slot_state s = { 0 };
-
-	if (t.slot != NULL)
-		s = meta_state(t.slot);
-	if (s.kind == FRAME_HEAP_LARGE && slot_is_counted(s)) {
-		if (pa % PAGE_SIZE != 0)
-			panic("heap: bad pointer: %p points into the large object at %p", object,
-			      arch_direct(pfn_to_paddr(meta_pfn_of(t.slot))));
-		return (struct target){ .room = (size_t)PAGE_SIZE << s.order };
-	}
-	if (s.kind != FRAME_SLAB || !slot_is_counted(s))
-		panic_foreign(object, t.slot);
-	t.in = &slab_classes[s.aux / sizeof(struct heap_magazine)];
-	t.room = t.in->shape.size;
-	product = heap_product(&t.in->shape, (uint32_t)(pa % PAGE_SIZE));
-	if (!heap_product_is_cut(product, t.in->shape.inverse))
-		panic_interior(object, &t);
-	t.tag = &slab_tags(t.slot, &t.in->shape)[heap_product_place(product)];
-	if (slab_tag(t.tag) != TAG_ALLOCATED)
-		panic_free_already(object, &t);
-	return t;
-}
-
-static void free_large(void *object)
-{
-	struct frame *f = large_of(object);
-
-	atomic_fetch_sub_explicit(&heap.large_frames, UINT64_C(1) << frame_order(f),
-				  memory_order_relaxed); /* a statistic */
-	frame_put(f);
-}
-
-/* Make room: the older half leaves.  Interrupts are off.  Result as slab_give(). */
-static bool shrink(struct heap_magazine *m)
-{
-	struct heap_entry *top = heap_top(m);
-	unsigned n = m->batch;
-
-	bool trim = slab_give(&slab_classes[m->number], m->base, n, SLAB_BY_DEPOT);
-
-	memmove(m->base, m->base + n, (char *)top - (char *)(m->base + n));
-	heap_set_top(m, top - n);
-	return trim;
-}
-
-/* An object whose magazine has no room, or never has. */
-static void free_small(void *object, const struct target *t, unsigned number)
-{
-	const struct heap_entry e = { object, t->tag };
-	struct slab_chain gone = SLAB_CHAIN_NONE;
-	uintptr_t irq = arch_irq_save();
-	struct heap_magazine *m = heap_magazine_at(heap_magazine_offset(number));
-	bool trim = false;
-
-	slab_set_tag(t->tag, TAG_CACHED);
-	if (m->end == m->base) {
-		trim = slab_give(&slab_classes[number], &e, 1, SLAB_HOME);
-	} else {
-		if (heap_top(m) == m->end)
-			trim = shrink(m);
-		*heap_top(m) = e;
-		heap_set_top(m, heap_top(m) + 1);
-	}
-	arch_irq_restore(irq);
-	if (!trim)
-		return;
-	slab_trim(&slab_classes[number], &gone);
-	slab_chain_put(&gone);
-}
-
-static __noinline void free_slow(void *object, const void *where, uintptr_t irq)
-{
-	struct target t;
-
-	arch_irq_restore(irq);
-	if (object == NULL)
-		return;
-	if (heap.cpus == 0)
-		panic("heap used before heap_init()");
-	t = find(object);
-	if (heap_debug_flags() != 0)
-		heap_debug_freed(object, t.room, where);
-	if (t.slot == NULL)
-		free_large(object);
-	else
-		free_small(object, &t, (unsigned)(t.in - slab_classes));
-}
-
-void heap_free(void *object)
-{
-	uintptr_t irq = arch_irq_save();
-	/* acquire pairs with span_cover() */
-	uint64_t bytes = atomic_load_explicit(&heap.span.bytes, memory_order_acquire);
-	uintptr_t p = (uintptr_t)object, at = p - heap.span.base, slot;
-	struct heap_magazine *m;
-	struct heap_entry *top;
-	_Atomic uint8_t *tag;
-	uint64_t product;
-	uint32_t state;
-
-	if (unlikely(at >= bytes))
-		goto slow;
-	slot = heap.span.slots + at / PAGE_SIZE * META_SLOT_BYTES;
-	/* kind, order and aux of struct slot_state; relaxed: who has an object sees its slab */
-	state = (uint32_t)(atomic_load_explicit(&((const struct meta_slot *)slot)->state,
-						memory_order_relaxed) >>
-			   32);
-	if (unlikely((uint8_t)state != FRAME_SLAB))
-		goto slow;
-	m = heap_magazine_at(state >> 16);
-	product = p % PAGE_SIZE * m->inverse + m->bias;
-	if (unlikely(!heap_product_is_cut(product, m->inverse)))
-		goto slow;
-	tag = (_Atomic uint8_t *)((slot & m->slot_mask) + (p & m->frame_mask) +
-				  heap_product_place(product));
-	top = heap_top(m);
-	if (unlikely(slab_tag(tag) != TAG_ALLOCATED) || unlikely(top == m->end))
-		goto slow;
-	slab_set_tag(tag, TAG_CACHED);
-	*top = (struct heap_entry){ object, tag };
-	heap_set_top(m, top + 1);
-	arch_irq_restore(irq);
-	return;
-slow:
-	free_slow(object, __builtin_return_address(0), irq);
-}
-
-size_t heap_size_of(const void *object)
-{
-	struct target t = find(object);
-
-	return heap_debug_flags() != 0 ? heap_debug_size(object, t.room) : t.room;
 }
 
 /* ---- giving back ---- */

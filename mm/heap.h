@@ -11,9 +11,9 @@
  *   frames (mm/frame.h); what is larger than a frame is a block of frames of its own
  *
  * From a pointer to what it points at, in a free: the address gives the frame's MetaSlot; its kind
- * says that it is a slab and `aux` where the class's magazine lies in each CPU's memory; one
- * multiplication says whether an object begins there and which (mm/heap_class.h); its tag says
- * whether it is allocated (mm/slab.h).  All that in every build: a pointer that was never
+ * says that it is a slab and `aux` where the class's magazine lies in each CPU's memory; a table
+ * there says where the tag of the object is that begins at this grain of a frame, if any does; the
+ * tag says whether it is allocated (mm/slab.h).  All that in every build: a pointer that was never
  * allocated, points into an object, belongs to somebody else or was freed already, however long
  * ago, ends in a panic that names the pointer and the slab.  LIMIT: when its slab's frame
  * has a new owner meanwhile, it is that owner's to tell; and a second free of an object that
@@ -58,11 +58,12 @@ enum {
 struct heap_magazine {
 	_Atomic(struct heap_entry *) top;
 	struct heap_entry *base, *end; /* (c) */
-	/* (c) Where tags are: a product of mm/heap_class.h plus `bias` has in its quotient the
-	 * place and how far the tags are from the slot or, by the masks, the frame. */
-	uint64_t inverse, bias;
+	/* (c) The tag of an object that begins so many grains into its frame is tag_at[] bytes from
+	 * the slot or, by the masks, from the frame.  Where none begins it leads to a byte that
+	 * never is TAG_ALLOCATED. */
 	uintptr_t slot_mask, frame_mask;
 	uint32_t number, batch; /* (c) */
+	uint8_t tag_at[HEAP_FRAME_GRAINS];
 	struct heap_entry entry[HEAP_MAGAZINE];
 } __aligned(64);
 
@@ -76,9 +77,9 @@ _Static_assert(HEAP_CLASSES * sizeof(struct heap_magazine) <= UINT16_MAX, "slot_
 
 /* The stretch of populated metadata in which slabs are found at once; others are looked up. */
 struct heap_span {
-	_Atomic uint64_t bytes; /* grows */
-	uintptr_t base;         /* (c) address of its first frame */
-	uintptr_t slots;        /* (c) and of its slot */
+	_Atomic uint64_t grains; /* grows */
+	uintptr_t base;          /* (c) address of its first frame */
+	uintptr_t slots;         /* (c) and of its slot */
 };
 
 struct heap {

@@ -25,7 +25,9 @@
 #include "mm/page.h"
 
 enum {
-	HEAP_GRAIN = 16,
+	HEAP_GRAIN_BITS = 4,
+	HEAP_GRAIN = 1 << HEAP_GRAIN_BITS, /* each size and offset is a multiple of it */
+	HEAP_FRAME_GRAINS = PAGE_SIZE / HEAP_GRAIN,
 	HEAP_SMALL_MOST = PAGE_SIZE, /* larger ones are blocks of frames */
 	HEAP_SLOT_TAGS = 4,
 	HEAP_FRACTION_BITS = 32,
@@ -122,6 +124,20 @@ static inline bool heap_shape_tags_in_slot(const struct heap_shape *s)
 static inline uint32_t heap_shape_offset(const struct heap_shape *s, uint32_t place)
 {
 	return s->r + place * s->size;
+}
+
+/* Number of the grain that begins at the offset, from 0; where none begins, more than there can be:
+ * what is left over goes to the highest bits. */
+static inline uint64_t heap_grain_of(uint64_t offset)
+{
+	return offset >> HEAP_GRAIN_BITS | offset << (64 - HEAP_GRAIN_BITS);
+}
+
+/* A tag that no object has: of a place that holds tags, or behind the last.  Tags are in the
+ * frame. */
+static inline uint32_t heap_shape_spare_tag(const struct heap_shape *s)
+{
+	return s->lead != 0 ? 0 : s->places;
 }
 
 /* The product that heap_product_is_cut() and heap_product_place() read. */

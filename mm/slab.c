@@ -178,21 +178,16 @@ unsigned slab_take(struct slab_class *c, struct heap_entry *out, unsigned n, enu
 
 /* ---- up: objects from a magazine ---- */
 
-static bool same_slab(const struct heap_entry *a, const struct heap_entry *b)
-{
-	return ((uintptr_t)a->object ^ (uintptr_t)b->object) < PAGE_SIZE;
-}
-
 /* The objects at the front of entries[] that lie in one slab; how many they are.  Less than there
  * are: the next one is not CACHED, so it has been given twice. */
 static unsigned give_run_home(struct slab_class *c, const struct heap_entry *entries, unsigned n)
 	__requires(c->lock)
 {
+	uintptr_t frame = align_down((uintptr_t)entries->object, PAGE_SIZE);
 	struct meta_slot *slot = slab_slot_of(entries->object);
-	uint32_t before = free_of(c, slot);
-	unsigned run = 0;
+	uint32_t before = free_of(c, slot), run = 0;
 
-	for (; run < n && same_slab(entries, &entries[run]); run++) {
+	for (; run < n && (uintptr_t)entries[run].object - frame < PAGE_SIZE; run++) {
 		if (unlikely(slab_tag(entries[run].tag) != TAG_CACHED))
 			break;
 		slab_set_tag(entries[run].tag, TAG_IN_SLAB);

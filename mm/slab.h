@@ -38,7 +38,7 @@
  * Locking: `lock` of the class, taken with interrupts off, for everything here but ALLOCATED and
  * CACHED tags, which belong to whoever has the object.  Frames are neither had nor given back
  * while it is held: slab_trim() and slab_drain() collect what is to be given back.
- * Cost: about 10 instructions an object on the way down or up, one lock for each batch.
+ * Cost: about 15 instructions an object on the way down or up, one lock for each batch.
  */
 #pragma once
 

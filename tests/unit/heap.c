@@ -83,6 +83,35 @@ TEST(heap_class_arithmetic_is_right_for_every_offset)
 
 /* ---- objects ---- */
 
+/* Whether tag_at[] leads to the tag of the object that begins there, or to a byte that is none's.
+ */
+static bool tag_is_right(const struct heap_magazine *m, const struct heap_shape *s, uint32_t grain)
+{
+	uint32_t offset = grain * HEAP_GRAIN, at = m->tag_at[grain];
+	uint32_t place = (offset - s->r) / s->size;
+	bool begins = offset >= s->r && (offset - s->r) % s->size == 0 && place >= s->lead;
+
+	if (heap_shape_tags_in_slot(s))
+		return at == (begins ? offsetof(struct meta_slot, u.slab.tag) + place
+				     : offsetof(struct slot_state, order));
+	return begins ? at == place : at < s->lead || (at >= s->places && at < s->places + 8);
+}
+
+TEST(heap_tables_lead_to_the_tag_of_each_object)
+{
+	struct ledger before = start();
+
+	for (unsigned number = 1; number < HEAP_CLASSES; number++) {
+		struct heap_shape s = heap_shape_of(number);
+		unsigned wrong = 0;
+
+		for (uint32_t grain = 0; grain < HEAP_FRAME_GRAINS; grain++)
+			wrong += !tag_is_right(&heap.cpu[0]->magazine[number], &s, grain);
+		CHECK_EQ(wrong, 0);
+	}
+	check_end(&before);
+}
+
 TEST(heap_gives_every_size_with_room_and_alignment)
 {
 	struct ledger before = start();
