@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Proof of arch/x86_64/pte.h against the layout of the SDM (3A 4.5, tables 4-15 to 4-20, written
+ * here as bit numbers): what an entry is made from is what it says, to keel and to the CPU.
+ *
+ * By: words
+ * Seconds: 2
+ */
+#include "arch/x86_64/pte.h"
+#include "mm/page.h"
+#include "tests/proof/words.h"
+
+static bool bit(pte_t pte, unsigned number)
+{
+	return (pte >> number & 1) != 0;
+}
+
+static bool is_level(unsigned level, unsigned least, unsigned most)
+{
+	return level >= least && level <= most;
+}
+
+/* Bits 51:12, where an entry has the address. */
+static uint64_t address_of(pte_t pte)
+{
+	return pte & UINT64_C(0x000ffffffffff000);
+}
+
+/* What callers give to pte_make_leaf(). */
+static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
+{
+	return is_level(level, 1, PT_LEAF_LEVEL_MOST) && type < MEM_TYPES && address_of(pa) == pa &&
+	       pa % pte_span(level) == 0;
+}
+
+/* The memory type that the CPU reads out of MSR 277h (SDM 3A 11.12.3, table 11-11). */
+static unsigned pat_of(pte_t pte, unsigned level)
+{
+	unsigned pat_bit = bit(pte, level == 1 ? 7 : 12);
+	unsigned entry = 4 * pat_bit + 2 * bit(pte, 4) + bit(pte, 3);
+
+	return (unsigned)(PAT_VALUE >> 8 * entry & 0xff);
+}
+
+enum {
+	PAT_UC = 0x00, /* SDM 3A table 11-10 */
+	PAT_WC = 0x01,
+	PAT_WB = 0x06,
+	PAT_UC_MINUS = 0x07,
+};
+
+/* Present and readable mean the same on x86, so what is made readable comes back readable. */
+CLAIM(leaf_says_what_it_was_made_from, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+{
+	GIVEN(is_leaf_at(pa, type, level) && (flags & PROP_READ) != 0);
+	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
+
+	return pte_paddr(pte) == pa && pte_prop(pte).flags == flags && pte_prop(pte).type == type &&
+	       pte_is_present(pte) && !pte_is_note(pte) && pte_is_leaf(pte, level);
+}
+
+CLAIM(leaf_tells_the_cpu_the_same, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+{
+	GIVEN(is_leaf_at(pa, type, level));
+	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
+
+	return bit(pte, 0) && bit(pte, 1) == ((flags & PROP_WRITE) != 0) &&
+	       bit(pte, 2) == ((flags & PROP_USER) != 0) &&
+	       bit(pte, 5) == ((flags & PROP_ACCESSED) != 0) &&
+	       bit(pte, 6) == ((flags & PROP_DIRTY) != 0) &&
+	       bit(pte, 8) == ((flags & PROP_GLOBAL) != 0) &&
+	       bit(pte, 63) == ((flags & PROP_EXECUTE) == 0) && (level == 1 || bit(pte, 7)) &&
+	       (pte >> 52 & 0x7ff) == 0 && (pte >> 10 & 3) == 0 && address_of(pte) == pa;
+}
+
+CLAIM(leaf_has_the_memory_type, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+{
+	GIVEN(is_leaf_at(pa, type, level));
+	unsigned pat = pat_of(pte_make_leaf(pa, (struct page_prop){ flags, type }, level), level);
+
+	return type == MEM_WRITE_BACK        ? pat == PAT_WB
+	       : type == MEM_WRITE_COMBINING ? pat == PAT_WC
+					     : pat == PAT_UC;
+}
+
+/* Of any leaf, others' included: what keel does not make is told as uncached. */
+CLAIM(type_is_never_told_as_more_cached, uint64_t pte, unsigned level)
+{
+	GIVEN(is_level(level, 1, PT_LEAF_LEVEL_MOST));
+	unsigned pat = pat_of(pte, level);
+
+	switch (pte_mem_type(pte)) {
+	case MEM_WRITE_BACK: return pat == PAT_WB;
+	case MEM_WRITE_COMBINING: return pat == PAT_WC;
+	case MEM_UNCACHED: return pat == PAT_UC || pat == PAT_UC_MINUS;
+	default: return WRONG;
+	}
+}
+
+/* Of any entry: bit 7 means a page at levels 2 and 3 alone. */
+CLAIM(leaf_is_what_the_cpu_takes_for_one, uint64_t pte, unsigned level)
+{
+	GIVEN(is_level(level, 1, PT_LEVEL_MOST));
+	return pte_is_leaf(pte, level) == (level == 1 || (level <= 3 && bit(pte, 7)));
+}
+
+CLAIM(table_leads_to_its_node, uint64_t pa, unsigned level)
+{
+	GIVEN(is_level(level, 2, PT_LEVEL_MOST) && address_of(pa) == pa);
+	pte_t pte = pte_make_table(pa);
+
+	return pte_paddr(pte) == pa && pte_is_present(pte) && !pte_is_leaf(pte, level) &&
+	       !pte_is_note(pte) && bit(pte, 0) && bit(pte, 1) && bit(pte, 2) && !bit(pte, 7) &&
+	       !bit(pte, 63) && (pte & PTE_TRACKED) == 0;
+}
+
+/* A change of rights: address, tracked and what the CPU noted stay, whatever it noted. */
+CLAIM(new_rights_move_nothing, uint64_t pa, uint8_t flags, uint8_t type, uint8_t other,
+      uint8_t other_type, unsigned level, bool accessed, bool dirty)
+{
+	uint8_t kept = PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED;
+
+	GIVEN(is_leaf_at(pa, type, level) && other_type < MEM_TYPES && (other & kept) == 0);
+	pte_t old = pte_make_leaf(pa, (struct page_prop){ flags, type }, level) |
+		    (accessed ? PTE_ACCESSED : 0) | (dirty ? PTE_DIRTY : 0);
+	struct page_prop prop = { (uint8_t)((pte_prop(old).flags & kept) | other), other_type };
+	pte_t new = pte_make_leaf(pte_paddr(old), prop, level);
+	pte_t same = PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_PRESENT;
+
+	return ((old ^ new) & same) == 0 && pte_prop(new).type == other_type &&
+	       ((pte_prop(new).flags ^ other) & (uint8_t) ~(kept | PROP_READ)) == 0;
+}
+
+/* Made again from what it says, an entry is the same bits. */
+CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+{
+	GIVEN(is_leaf_at(pa, type, level));
+	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
+
+	return pte_make_leaf(pte_paddr(pte), pte_prop(pte), level) == pte;
+}
+
+/* L1TF: a CPU that goes on with the address of a non-present entry, at whichever level and page
+ * size, comes out beyond all memory that keel manages, if it looks at 46 address bits or more. */
+CLAIM(note_names_no_memory, uint32_t note, unsigned level, unsigned bits)
+{
+	GIVEN(is_level(level, 1, PT_LEAF_LEVEL_MOST) && bits >= 46 && bits <= 52);
+	pte_t pte = pte_make_note(note);
+	uint64_t seen = address_of(pte) & ((UINT64_C(1) << bits) - 1) & ~(pte_span(level) - 1);
+
+	return !bit(pte, 0) && seen >= PHYS_LIMIT;
+}
+
+CLAIM(note_says_what_it_was_made_from, uint32_t note)
+{
+	pte_t pte = pte_make_note(note);
+
+	return pte_is_note(pte) && !pte_is_present(pte) && pte_note(pte) == note && pte != 0 &&
+	       !pte_is_note(0) && !pte_is_present(0);
+}
+
+/* ---- places in tables ---- */
+
+CLAIM(span_of_each_level, unsigned level)
+{
+	GIVEN(is_level(level, 1, PT_LEVEL_MOST));
+	return pte_span(1) == PT_PAGE_BYTES && pte_span(2) == PT_LARGE_BYTES &&
+	       pte_span(3) == PT_HUGE_BYTES &&
+	       (level == 1 || pte_span(level) == pte_span(level - 1) * PT_ENTRIES);
+}
+
+CLAIM(index_is_the_field_of_the_address, uint64_t va, unsigned level)
+{
+	GIVEN(is_level(level, 1, PT_LEVEL_MOST));
+	return pte_index(va, level) < PT_ENTRIES &&
+	       pte_index(va, level) == (va / pte_span(level)) % PT_ENTRIES &&
+	       pte_index(va, 1) == (va >> 12 & 0x1ff) && pte_index(va, 2) == (va >> 21 & 0x1ff) &&
+	       pte_index(va, 3) == (va >> 30 & 0x1ff) && pte_index(va, 4) == (va >> 39 & 0x1ff) &&
+	       pte_index(va, 5) == (va >> 48 & 0x1ff);
+}
+
+/* Addresses between one multiple of the span and the next share an entry, the next has another. */
+CLAIM(entry_covers_its_span, uint64_t a, uint64_t b, unsigned level)
+{
+	GIVEN(is_level(level, 1, PT_LEVEL_MOST) && a >> 57 == b >> 57);
+	bool same = true;
+
+	for (unsigned l = 1; l <= PT_LEVEL_MOST; l++)
+		same = same && (l < level || pte_index(a, l) == pte_index(b, l));
+	return same == (a - a % pte_span(level) == b - b % pte_span(level));
+}
+
+CLAIM(canonical_is_two_halves, uint64_t va, unsigned levels)
+{
+	GIVEN(levels == 4 || levels == 5);
+	uint64_t half = UINT64_C(1) << (levels == 4 ? 47 : 56);
+
+	return pte_is_canonical(va, levels) == (va < half || va >= 0 - half);
+}
