@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Proof of the range arithmetic of mm/page_table.c: which ranges are accepted, where the cursor
+ * stands (C1, C4), which page size fits, where large pages are cut.  Ranges are compared in 128
+ * bits, where nothing wraps.
+ *
+ * By: words
+ * Seconds: 5
+ */
+#include "mm/page_table.c"
+
+#include "tests/proof/words.h"
+
+typedef unsigned __int128 exact_t;
+
+#define SPACE_END ((exact_t)1 << 64)
+
+static exact_t end_of(uint64_t start, uint64_t len)
+{
+	return (exact_t)start + len;
+}
+
+/* ---- ranges ---- */
+
+CLAIM(range_is_pages_of_one_canonical_half, uint64_t start, uint64_t len, unsigned levels)
+{
+	GIVEN(levels == 4 || levels == 5);
+	struct page_table pt = { .levels = levels };
+	exact_t half = (exact_t)1 << (levels == 4 ? 47 : 56);
+	bool pages = len != 0 && start % PAGE_SIZE == 0 && len % PAGE_SIZE == 0;
+	bool low = end_of(start, len) <= half;
+	bool high = start >= SPACE_END - half && end_of(start, len) <= SPACE_END;
+
+	return page_table_range_ok(&pt, (struct vrange){ start, len }) == (pages && (low || high));
+}
+
+/* ---- the cursor ---- */
+
+/* C1 of an open cursor, and `left` bytes of it.  cursor_open() keeps its range in one half. */
+static bool stands(const struct cursor *c, uint64_t left)
+{
+	if (c->start % PAGE_SIZE != 0 || c->end % PAGE_SIZE != PAGE_SIZE - 1 || c->start > c->end ||
+	    c->start >> 63 != c->end >> 63)
+		return false;
+	if (c->done)
+		return left == 0 && c->va == c->end + 1;
+	return c->va % PAGE_SIZE == 0 && c->start <= c->va && c->va <= c->end && left != 0 &&
+	       left - 1 == c->end - c->va;
+}
+
+static struct cursor cursor_at(uint64_t start, uint64_t end, uint64_t va, bool done)
+{
+	return (struct cursor){ NULL, start, end, va, done };
+}
+
+CLAIM(cursor_opens_at_the_start, uint64_t start, uint64_t len, unsigned levels)
+{
+	GIVEN(levels == 4 || levels == 5);
+	struct page_table pt = { .levels = levels };
+	struct cursor c;
+
+	GIVEN(cursor_open(&c, &pt, (struct vrange){ start, len }) == OK);
+	return stands(&c, len) && cursor_left(&c) == len && c.va == start && !c.done;
+}
+
+CLAIM(cursor_left_is_what_is_left, uint64_t start, uint64_t end, uint64_t va, bool done)
+{
+	struct cursor c = cursor_at(start, end, va, done);
+
+	GIVEN(stands(&c, cursor_left(&c)));
+	return cursor_left(&c) % PAGE_SIZE == 0 && (cursor_left(&c) == 0) == c.done;
+}
+
+/* Exactly `len` bytes on: never back, never beyond the end, still on a page. */
+CLAIM(cursor_moves_by_the_length, uint64_t start, uint64_t end, uint64_t va, uint64_t len)
+{
+	struct cursor c = cursor_at(start, end, va, false);
+
+	GIVEN(stands(&c, cursor_left(&c)) && len % PAGE_SIZE == 0 && len < cursor_left(&c));
+	cursor_move(&c, len);
+	return c.va == va + len && c.va >= va && c.va <= end && c.va % PAGE_SIZE == 0 && !c.done &&
+	       c.start == start && c.end == end;
+}
+
+CLAIM(cursor_move_stops_at_the_end, uint64_t start, uint64_t end, uint64_t va, bool done,
+      uint64_t len)
+{
+	struct cursor c = cursor_at(start, end, va, done);
+
+	GIVEN(stands(&c, cursor_left(&c)) && len % PAGE_SIZE == 0 && len >= cursor_left(&c));
+	cursor_move(&c, len);
+	return c.va == end + 1 && c.done && c.start == start && c.end == end && stands(&c, 0);
+}
+
+CLAIM(cursor_jumps_inside_its_range, uint64_t start, uint64_t end, uint64_t va, bool done,
+      uint64_t to)
+{
+	struct cursor c = cursor_at(start, end, va, done);
+
+	GIVEN(stands(&c, cursor_left(&c)));
+	bool inside = to >= start && to <= end && to % PAGE_SIZE == 0;
+
+	if (cursor_jump(&c, to) != OK)
+		return !inside && c.va == va && c.done == done;
+	return inside && c.va == to && !c.done && stands(&c, cursor_left(&c));
+}
+
+/* ---- page sizes ---- */
+
+static bool fits(uint64_t va, uint64_t pa, uint64_t len, unsigned level)
+{
+	return va % pte_span(level) == 0 && pa % pte_span(level) == 0 && pte_span(level) <= len;
+}
+
+CLAIM(level_is_the_largest_that_fits, uint64_t va, uint64_t pa, uint64_t len, unsigned most)
+{
+	GIVEN(most >= 1 && most <= PT_LEAF_LEVEL_MOST && fits(va, pa, len, 1));
+#define LEVEL(n) level_that_fits(va, pa, len, n)
+	unsigned level = FOR_1_TO_3(most, LEVEL), largest = 1;
+
+	for (unsigned l = 2; l <= PT_LEAF_LEVEL_MOST; l++)
+		largest = l <= most && fits(va, pa, len, l) ? l : largest;
+	return level == largest;
+}
+
+CLAIM(level_of_an_order_has_its_frames, unsigned order)
+{
+	unsigned level = level_of_order(order);
+	bool is_page = order == 0 || order == CHUNK_ORDER || order == SECTION_ORDER;
+
+	return is_page ? pte_span(level) == (uint64_t)PAGE_SIZE << order : level == 0;
+}
+
+CLAIM(item_is_the_entry_around_the_address, uint64_t va, unsigned level)
+{
+	GIVEN(level >= 1 && level <= PT_LEVEL_MOST);
+	struct pt_item item = item_of(0, level, va);
+
+	return item.kind == PT_ITEM_ABSENT && item.start <= va && va - item.start < item.len &&
+	       item.len == pte_span(level) && item.start % pte_span(level) == 0;
+}
+
+/* To the end of the entry or of the length: strictly on, and never beyond either. */
+CLAIM(step_over_ends_at_the_entry, uint64_t va, unsigned level, uint64_t len)
+{
+	GIVEN(level >= 1 && level <= PT_LEVEL_MOST && len > 0 && len % PAGE_SIZE == 0 &&
+	      va % PAGE_SIZE == 0);
+	uint64_t step = step_over(va, level, len), rest = pte_span(level) - va % pte_span(level);
+
+	return step > 0 && step <= len && step <= rest && (step == len || step == rest) &&
+	       step % PAGE_SIZE == 0;
+}
+
+/* ---- leaves in a row ---- */
+
+static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
+{
+	return level >= 1 && level <= PT_LEAF_LEVEL_MOST && type < MEM_TYPES &&
+	       (pa & UINT64_C(0x000ffffffffff000)) == pa && pa % pte_span(level) == 0;
+}
+
+/* fill_node() adds the span to an entry instead of making the next one. */
+CLAIM(next_leaf_is_a_span_further, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+{
+	struct page_prop prop = { flags, type };
+
+	GIVEN(is_leaf_at(pa, type, level) && is_leaf_at(pa + pte_span(level), type, level) &&
+	      pa + pte_span(level) > pa);
+	return pte_make_leaf(pa, prop, level) + pte_span(level) ==
+	       pte_make_leaf(pa + pte_span(level), prop, level);
+}
+
+/* split_leaf(): each address inside is where it was, with the rights that it had. */
+CLAIM(split_leaf_moves_nothing, uint64_t pa, uint8_t flags, uint8_t type, unsigned level,
+      uint64_t va)
+{
+	GIVEN(level >= 2 && is_leaf_at(pa, type, level));
+	pte_t old = pte_make_leaf(pa, (struct page_prop){ flags, type }, level), new;
+	uint64_t span = pte_span(level - 1);
+
+	new = pte_make_leaf(pte_paddr(old) + pte_index(va, level - 1) * span, pte_prop(old),
+			    level - 1);
+	return pte_paddr(new) + va % span == pte_paddr(old) + va % pte_span(level) &&
+	       page_prop_equal(pte_prop(new), pte_prop(old)) && pte_is_leaf(new, level - 1);
+}
