@@ -17,7 +17,8 @@
  * remainder by direct computation, 2019).  One multiplication answers both questions.  The
  * arithmetic is modulo 2^64; offsets below r come out as no multiple.
  *
- * Tested for each class and offset in tests/unit/heap.c; nothing here depends on a machine.
+ * Tested and proved for each class and offset (tests/unit/heap.c; make prove T='heap_*'); nothing
+ * here depends on a machine.
  */
 #pragma once
 
@@ -109,6 +110,10 @@ static inline struct heap_shape heap_shape_of(unsigned number)
 	s.inverse = ((UINT64_C(1) << HEAP_FRACTION_BITS) + s.size - 1) / s.size;
 	/* places that become room for a tag of each place */
 	if (s.places > HEAP_SLOT_TAGS)
+		/*@ loop invariant 0 <= s.lead < s.places;
+		    loop invariant s.lead > 0 ==> s.r + (s.lead - 1) * s.size < s.places;
+		    loop assigns s.lead;
+		    loop variant s.places - s.lead; */
 		while (s.r + s.lead * s.size < s.places)
 			s.lead++;
 	s.objects = s.places - s.lead;
