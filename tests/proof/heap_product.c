@@ -6,7 +6,7 @@
  * constants; the sizes come from HEAP_SIZES.
  *
  * By: words
- * Seconds: 20
+ * Seconds: 10
  */
 #include <stdatomic.h>
 

@@ -27,7 +27,7 @@ CLANG = ["clang-14", "-S", "-emit-llvm", "-o", "-", "-w", "-std=gnu2x", "-I.", "
          # one function of plain instructions for each claim, with the names of its variables
          "-O2", "-fno-jump-tables", "-fno-vectorize", "-fno-slp-vectorize",
          "-fno-discard-value-names", "-mllvm", "-inline-threshold=100000",
-         "-mllvm", "-unroll-threshold=100000", "-mllvm", "-unroll-max-upperbound=64"]
+         "-mllvm", "-unroll-threshold=3000", "-mllvm", "-unroll-max-upperbound=64"]
 WRONG, RIGHT = 0, 1  # tests/proof/words.h
 
 BINARY = {"add": "bvadd", "sub": "bvsub", "mul": "bvmul", "and": "bvand", "or": "bvor",
