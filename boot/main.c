@@ -95,6 +95,7 @@ static void panic_monitor(void *arg)
 	(void)arg;
 	panicking = false;
 	fault_settled();
+	lock_abandon_held();
 	monitor_run("");
 }
 
