@@ -57,7 +57,9 @@ static void idle_once(void)
 	uintptr_t irq = arch_irq_save();
 
 	flush_idle_enter();
-	arch_idle();
+	arch_irq_restore(irq); /* in place of arch_idle(), which would wait for an interrupt */
+	arch_relax();
+	irq = arch_irq_save();
 	flush_idle_leave();
 	arch_irq_restore(irq);
 }
