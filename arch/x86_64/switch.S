@@ -9,7 +9,8 @@
 
 bits 64
 section .text progbits alloc exec nowrite align=16
-global arch_thread_switch, thread_first
+global arch_thread_switch:function (arch_thread_switch.end - arch_thread_switch)
+global thread_first:function (thread_first.end - thread_first)
 
         align 16
 arch_thread_switch:                     ; rdi: void **old_sp, rsi: void *new_sp
@@ -28,9 +29,11 @@ arch_thread_switch:                     ; rdi: void **old_sp, rsi: void *new_sp
         pop rbx
         pop rbp
         ret
+.end:
 
         align 16
 thread_first:                           ; rbx: fn, r12: its argument, rsp aligned to 16
         mov rdi, r12
         call rbx
         ud2
+.end:
