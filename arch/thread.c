@@ -337,7 +337,8 @@ static void describe(const struct thread *t, struct thread_info *out)
 	memcpy(out->name, t->name, sizeof(out->name));
 	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
 		out->affinity[i] = atomic_load_explicit(&t->affinity.word[i], memory_order_relaxed);
-	if (out->state == THREAD_RUNNING)
+	/* it may stop running meanwhile: a display */
+	if (out->state == THREAD_RUNNING && arch_ticks() > since)
 		out->ticks += arch_ticks() - since;
 }
 

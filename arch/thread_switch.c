@@ -210,6 +210,7 @@ static void switch_to(struct thread *next)
 	struct thread *self = s->current;
 	uint64_t now = arch_ticks();
 
+	lock_check_none_held("a switch of threads");
 	/* its own CPU alone writes these; a monitor reads them */
 	atomic_store_explicit(&self->ticks,
 			      atomic_load_explicit(&self->ticks, memory_order_relaxed) + now -
