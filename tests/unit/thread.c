@@ -7,11 +7,12 @@
 #include "arch/thread.h"
 
 #include <pthread.h>
-#include <string.h>
 
 #include "arch/host/host.h"
 #include "arch/host/sanitizer.h"
 #include "arch/wait_queue.h"
+#include "lib/command.h"
+#include "lib/string.h"
 #include "tests/test.h"
 
 enum {
@@ -611,6 +612,46 @@ TEST(thread_info_says_who_there_is)
 	CHECK_EQ(info.state, THREAD_READY);
 	thread_join(t);
 	CHECK(!thread_info_at(2, &info));
+	cpus_stop();
+}
+
+/* ---- the monitor's command ---- */
+
+static char output[1024];
+
+static void keep_output(struct print_sink *sink, const char *bytes, size_t n)
+{
+	size_t used = strlen(output);
+
+	(void)sink;
+	if (used + n < sizeof(output)) {
+		memcpy(output + used, bytes, n);
+		output[used + n] = '\0';
+	}
+}
+
+TEST(thread_command_has_a_line_for_each)
+{
+	struct print_sink sink = { keep_output }, *before = print_sink_now();
+	struct cpu_set some = { 0 };
+	char line[] = "threads";
+	struct thread *t;
+
+	cpus_start(CPUS);
+	t = thread_create(stacks[0], STACK_BYTES, "worker", count_one, NULL);
+	cpu_set_add(&some, 0);
+	cpu_set_add(&some, 2);
+	cpu_set_add(&some, 3);
+	CHECK_EQ(thread_set_affinity(t, &some), OK);
+	output[0] = '\0';
+	print_set_sink(&sink);
+	CHECK(command_run(line));
+	print_set_sink(before);
+	CHECK(str_glob("state *\nparked     0  0 * idle\nrunning    0  0 * main\n"
+		       "* 1  1 * idle\n*new        0  0,2-3 * worker\n",
+		       output));
+	thread_start(t);
+	thread_join(t);
 	cpus_stop();
 }
 #endif
