@@ -45,6 +45,7 @@
 #include "mm/heap.h"
 #include "mm/heap_debug.h"
 #include "mm/kspace.h"
+#include "mm/kthread.h"
 #include "mm/report.h"
 #include "mm/regions.h"
 
@@ -513,13 +514,17 @@ static void run_cpu(void) __noreturn;
 static void run_cpu(void)
 {
 	heap_start_aging();
+	thread_start_cpu();
 	(void)cpu_count_one_more();
 	flush_cpu_join();
-	for (;;) {
-		flush_idle_enter();
-		arch_idle();
-		flush_idle_leave();
-	}
+	thread_idle_loop();
+}
+
+static void start_threads(void)
+{
+	if (kthread_init() != OK)
+		cannot_run("no memory for threads", "");
+	trap_set_after(thread_preempt);
 }
 
 /* The template of per-CPU variables was copied for the last time (document 001). */
@@ -607,6 +612,7 @@ static void start_on_kernel_stack(void *arg)
 	start_timer();
 	start_ioapics();
 	kick_init();
+	start_threads();
 	start_cpus();
 	start_keyboard();
 	report();
