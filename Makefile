@@ -292,8 +292,8 @@ seam: $(PORTABLE:%.c=$(K)/%.o) ## the portable code needs nothing but arch/arch.
 check: | setup-build setup-check ## format, layers, seam, lint, both compilers, TSan, cppcheck
 	$(Q)tools/check.sh
 
-prove: | setup-prove ## unbounded proofs by Frama-C/WP: T=GLOB
-	$(Q)tools/prove.sh '$(T)'
+prove: | setup-prove ## unbounded proofs by Frama-C/WP, and models checked by Spin: T=GLOB
+	$(Q)tools/prove.sh '$(T)'; proofs=$$?; tools/spin.sh '$(T)' && exit $$proofs
 
 mutate: | setup-build setup-run setup-test ## put each mistake of tests/mutants/ back and name the test that kills it
 	$(Q)tools/mutate.py $(if $(ONLY),--only '$(ONLY)') $(if $(PART),--part $(PART))

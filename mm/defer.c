@@ -64,11 +64,9 @@ void defer_enter(void)
 		return;
 	}
 	/* acquire: what was freed before this epoch is not seen.  seq_cst: the full barrier */
-	(void)atomic_exchange_explicit(word,
-				       atomic_load_explicit(&epoch, memory_order_acquire)
-						       << NEST_BITS |
-					       1,
-				       memory_order_seq_cst);
+	(void)atomic_exchange_explicit(
+		word, atomic_load_explicit(&epoch, memory_order_acquire) << NEST_BITS | 1,
+		memory_order_seq_cst);
 }
 
 void defer_exit(void)
@@ -109,7 +107,8 @@ static bool try_advance(void)
 			return false;
 		}
 	}
-	/* release hands on what the loads above acquired; who comes second did not advance it twice */
+	/* release hands on what the loads above acquired; who comes second did not advance it twice
+	 */
 	if (atomic_compare_exchange_strong_explicit(&epoch, &now, now + 1, memory_order_seq_cst,
 						    memory_order_acquire))
 		count(&this_cpu_ptr(defer_totals)->advances, 1);

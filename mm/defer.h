@@ -23,28 +23,28 @@
  *
  * Why two advances are enough.  A reader R that can find the object has noted its epoch, with the
  * full barrier of defer_enter() behind it, before the object was taken out, or it would have seen
- * that it is out: the retirer has a full barrier between taking out and reading the epoch.  Let e be
- * the epoch at R's barrier.  The tag r was read later, so r >= e.  One advance, to e + 1, can still
- * happen: by somebody who looked before the barrier, or because R noted e itself.  The next would
- * be by somebody who began to look at epoch e + 1, after the barrier, and finds R in an older one
- * (R may even have noted one older than e, which only blocks earlier).  So the epoch is below r + 2
- * while R is inside.
+ * that it is out: the retirer has a full barrier between taking out and reading the epoch.  Let e
+ * be the epoch at R's barrier.  The tag r was read later, so r >= e.  One advance, to e + 1, can
+ * still happen: by somebody who looked before the barrier, or because R noted e itself.  The next
+ * would be by somebody who began to look at epoch e + 1, after the barrier, and finds R in an older
+ * one (R may even have noted one older than e, which only blocks earlier).  So the epoch is below r
+ * + 2 while R is inside.
  *
  * Progress: a CPU that is idle, halted or in an endless loop is outside and blocks nothing.  A
  * reader that stays inside blocks everybody's frees, so readers are short, have interrupts off or
- * are pinned, and do not wait.  While none stays inside for longer than DEFER_LOOK_EVERY retirements
- * of a CPU, that CPU has at most DEFER_BACKLOG_MOST objects retired and not freed: those of three
- * epochs and one that is being freed, each as long as it takes to the next look.  A CPU that retires
- * no more keeps them until its defer_poll(), from its timer or before it idles.
+ * are pinned, and do not wait.  While none stays inside for longer than DEFER_LOOK_EVERY
+ * retirements of a CPU, that CPU has at most DEFER_BACKLOG_MOST objects retired and not freed:
+ * those of three epochs and one that is being freed, each as long as it takes to the next look.  A
+ * CPU that retires no more keeps them until its defer_poll(), from its timer or before it idles.
  *
- * The link of a frame is in the word of its MetaSlot where a page-table node has its lock; children,
- * level and dead mark stay what they were for late readers.  The link is never 0, so to a reader
- * that comes late to the lock it looks taken: it must look at the dead mark again in each turn of
- * its wait, and must not change a lock that is taken.
+ * The link of a frame is in the word of its MetaSlot where a page-table node has its lock;
+ * children, level and dead mark stay what they were for late readers.  The link is never 0, so to a
+ * reader that comes late to the lock it looks taken: it must look at the dead mark again in each
+ * turn of its wait, and must not change a lock that is taken.
  *
  * Locking: none; a CPU's bags are its own, with interrupts off.  Any context but NMI and machine
- * check.  The barriers are locked instructions (arch/cpu.h).  Source: Fraser, Practical lock-freedom,
- * 2004, section 5.2.3.
+ * check.  The barriers are locked instructions (arch/cpu.h).  Source: Fraser, Practical
+ * lock-freedom, 2004, section 5.2.3.
  */
 #pragma once
 
@@ -63,15 +63,15 @@ struct deferred {
 	void (*fn)(struct deferred *d);
 };
 
-/* This CPU looks at shared structures from here to defer_exit().  Nests; an interrupt handler may do
- * the same in between.  Interrupts are off, or the thread stays on its CPU. */
+/* This CPU looks at shared structures from here to defer_exit().  Nests; an interrupt handler may
+ * do the same in between.  Interrupts are off, or the thread stays on its CPU. */
 void defer_enter(void);
 void defer_exit(void);
 /* Whether this CPU is inside. */
 bool defer_is_inside(void);
 
-/* Call fn(d), on this CPU, with interrupts off, when nobody can look at d any more; d has been taken
- * out of everything.  fn is quick; it may retire others. */
+/* Call fn(d), on this CPU, with interrupts off, when nobody can look at d any more; d has been
+ * taken out of everything.  fn is quick; it may retire others. */
 void defer_free(struct deferred *d, void (*fn)(struct deferred *d));
 
 /* The same, of a frame or block whose only count is handed over: it is put then.  A page-table node
@@ -82,8 +82,8 @@ void defer_frame(struct frame *f) __takes(1);
  * Whether some are left. */
 bool defer_poll(void);
 
-/* Wait until each CPU has freed as many objects as it had retired.  For tests and for who runs out of
- * memory: interrupts are on, no lock is held, and this CPU is outside. */
+/* Wait until each CPU has freed as many objects as it had retired.  For tests and for who runs out
+ * of memory: interrupts are on, no lock is held, and this CPU is outside. */
 void defer_drain(void);
 
 /* (a): relaxed, each CPU writes its own. */

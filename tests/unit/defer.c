@@ -141,6 +141,39 @@ TEST(defer_of_a_chain_that_retires_itself_ends)
 	CHECK_EQ(frees, OBJECTS);
 }
 
+static unsigned depth, deepest;
+
+static void free_and_retire_another(struct deferred *d)
+{
+	unsigned i = (unsigned)(container_of(d, struct thing, deferred) - things);
+
+	free_thing(d);
+	depth++;
+	deepest = depth > deepest ? depth : deepest;
+	if (i < OBJECTS / 2)
+		defer_free(&things[OBJECTS / 2 + i].deferred, free_and_retire_another);
+	depth--;
+}
+
+TEST(defer_frees_no_deeper_than_one_call)
+{
+	uintptr_t irq;
+
+	begin();
+	depth = deepest = 0;
+	for (unsigned i = 0; i < OBJECTS; i++)
+		things[i].freed = false;
+	irq = arch_irq_save();
+	defer_enter(); /* so that many become ripe at once */
+	for (unsigned i = 0; i < OBJECTS / 2; i++)
+		defer_free(&things[i].deferred, free_and_retire_another);
+	defer_exit();
+	arch_irq_restore(irq);
+	while (frees < OBJECTS)
+		defer_drain();
+	CHECK_EQ(deepest, 1);
+}
+
 /* ---- frames ---- */
 
 TEST(defer_puts_frames_and_nodes)

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * defer.pml - mm/defer.c: readers against CPUs that take objects out and retire them.
+ *
+ * A cell holds an object.  Two readers look at what they find there, again and again.  Two writers
+ * put a new object into the cell, retire the old one, and look at the readers' words to advance the
+ * epoch and free what is ripe.
+ *
+ * Safety: no reader looks at an object that was freed.
+ * Liveness, when each process that can always go on does: all that was retired is freed, although
+ * readers come and go without end (of one writer, as they do not wait for each other).
+ *
+ * Wrong: ONE_ADVANCE NO_LOOK TAG_FIRST READ_FIRST
+ * Stuck: LOOK_IS_STRICT
+ */
+#define READERS 2
+#ifdef LIVENESS
+#define WRITERS 1
+#else
+#define WRITERS 2
+#endif
+#define OBJECTS (1 + WRITERS)
+
+#ifdef BUG_ONE_ADVANCE
+#define ADVANCES 1
+#else
+#define ADVANCES 2
+#endif
+
+/* The epoch counts as far as it matters: from 0 up to the last that an object can wait for. */
+byte epoch;
+byte noted[READERS];      /* epoch + 1; 0: outside */
+byte cell;                /* the object in it */
+bool freed[OBJECTS];
+byte done;                /* writers that freed all of theirs */
+
+proctype reader(byte me) {
+	byte found, now;
+
+end:	do
+	:: now = epoch;
+#ifdef BUG_READ_FIRST
+		found = cell;
+		noted[me] = now + 1;
+#else
+		noted[me] = now + 1;
+		found = cell;
+#endif
+		assert(!freed[found]);
+		noted[me] = 0
+	od
+}
+
+/* try_advance(); an epoch that nobody waits for is not counted. */
+inline try_advance() {
+	seen = epoch;
+	if
+	:: seen < tag + ADVANCES ->
+		blocked = false;
+		cpu = 0;
+		do
+		:: cpu < READERS ->
+#ifdef BUG_LOOK_IS_STRICT
+			blocked = blocked || noted[cpu] != 0;
+#elif !defined(BUG_NO_LOOK)
+			blocked = blocked || (noted[cpu] != 0 && noted[cpu] != seen + 1);
+#endif
+			cpu++
+		:: else -> break
+		od;
+		if
+		:: !blocked -> atomic { if :: epoch == seen -> epoch++ :: else fi }
+		:: else
+		fi
+	:: else
+	fi
+}
+
+proctype writer(byte me) {
+	byte old, tag, seen, cpu;
+	bool blocked;
+
+#ifdef BUG_TAG_FIRST
+	tag = epoch;
+#endif
+	atomic { old = cell; cell = 1 + me };
+#ifndef BUG_TAG_FIRST
+	tag = epoch;
+#endif
+	do
+	:: epoch >= tag + ADVANCES -> break
+	:: epoch < tag + ADVANCES -> try_advance()
+	od;
+	freed[old] = true;
+	done++
+}
+
+init {
+	atomic {
+		run reader(0);
+		run reader(1);
+		run writer(0);
+#if WRITERS > 1
+		run writer(1);
+#endif
+		skip
+	}
+}
+
+ltl all_is_freed { <> (done == WRITERS) }

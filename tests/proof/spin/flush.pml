@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flush.pml - arch/flush.c: two initiators, a CPU that runs and idles, and the walks of each.
+ *
+ * CPU 0 unmaps page 0; CPU 1 unmaps page 1 and gives back the table that led to it.  Each takes a
+ * lock with its interrupts off, around its flush, after it or not at all.  CPU 2 reads both pages
+ * and idles.  Each CPU's TLB fills at any time, and its walks go on from the upper-level entry that
+ * it remembers, idle or not.
+ *
+ * Safety: no CPU that runs reads a page through a translation of a frame that was given back; no
+ * CPU walks a table that was; nobody is left waiting.
+ * Liveness, when each process that can always go on does: both flushes end (without the walks, for
+ * which nobody waits).
+ *
+ * Sequentially consistent: the store buffers are explored elsewhere.
+ *
+ * Wrong: FREE_FIRST ACK_FIRST MARK_LOST MARK_NOT_ATOMIC MARK_TABLES STATE_FIRST
+ * Stuck: WAIT_DEAF LOCK_DEAF PENDING_FIRST
+ */
+#ifdef LIVENESS
+#define NO_KICK !kick[2] /* an interrupt comes before the next instruction */
+#else
+#define NO_KICK true
+#endif
+
+#define CPUS   3
+#define PAGES  2
+
+mtype = { RUNNING, IDLE, MARKED };
+
+bool present[PAGES] = true;    /* the entry */
+bool given_back[PAGES];        /* the frame */
+bool upper = true;             /* the entry that leads to the table of page 1 */
+bool table_given_back;
+bool tlb[CPUS * PAGES];
+bool remembers[CPUS];          /* the upper-level entry */
+
+bool mail[CPUS * CPUS];        /* [target * CPUS + initiator] */
+bool pending[CPUS], kick[CPUS];
+mtype state[CPUS] = RUNNING;
+byte outstanding[2];
+bool lock;
+bool ended[2];
+
+#define TLB(c, p)  tlb[(c) * PAGES + (p)]
+#define MAIL(t, i) mail[(t) * CPUS + (i)]
+
+inline forget_everything(c) {
+	d_step { TLB(c, 0) = false; TLB(c, 1) = false; remembers[c] = false }
+}
+
+/* arch_tlb_flush_page(): upper-level entries go with any page. */
+inline forget(c, p) {
+	d_step { TLB(c, p) = false; remembers[c] = false }
+}
+
+inline idle_leave(c) {
+#ifdef BUG_MARK_NOT_ATOMIC
+	if
+	:: state[c] == MARKED -> forget_everything(c)
+	:: else
+	fi;
+	state[c] = RUNNING
+#else
+	atomic { was = state[c]; state[c] = RUNNING };
+#ifndef BUG_MARK_LOST
+	if
+	:: was == MARKED -> forget_everything(c)
+	:: else
+	fi
+#endif
+#endif
+}
+
+inline answer(c, i) {
+	if
+	:: took[i] ->
+		took[i] = false;
+#ifdef BUG_ACK_FIRST
+		outstanding[i]--;
+		forget(c, i)
+#else
+		forget(c, i);
+		outstanding[i]--
+#endif
+	:: else
+	fi
+}
+
+/* flush_serve() */
+inline serve(c) {
+	if
+	:: state[c] != RUNNING -> idle_leave(c)
+	:: else
+	fi;
+	atomic {
+		served = pending[c];
+		pending[c] = false
+	}
+	if
+	:: served ->
+		d_step { took[0] = MAIL(c, 0); MAIL(c, 0) = false };
+		d_step { took[1] = MAIL(c, 1); MAIL(c, 1) = false };
+		answer(c, 0);
+		answer(c, 1);
+		served = false
+	:: else
+	fi
+}
+
+inline post(t, i) {
+	MAIL(t, i) = true
+}
+
+/* Whoever finds it clear kicks. */
+inline ring(t) {
+	atomic {
+		if
+		:: !pending[t] -> pending[t] = true; kick[t] = true
+		:: else
+		fi
+	}
+}
+
+inline send(t, i) {
+	outstanding[i]++;
+#ifdef BUG_PENDING_FIRST
+	ring(t);
+	post(t, i)
+#else
+	post(t, i);
+	ring(t)
+#endif
+}
+
+/* ask(): `tables` says that a table goes too. */
+inline ask(t, i, tables) {
+	atomic {
+		marked = false;
+#ifdef BUG_STATE_FIRST
+		if
+		:: !tables && was_idle -> marked = true; state[t] = (state[t] == IDLE -> MARKED : state[t])
+		:: else
+		fi
+#else
+		if
+#ifdef BUG_MARK_TABLES
+		:: state[t] != RUNNING -> marked = true; state[t] = MARKED
+#else
+		:: !tables && state[t] != RUNNING -> marked = true; state[t] = MARKED
+#endif
+		:: else
+		fi
+#endif
+	}
+	if
+	:: marked -> marked = false
+	:: else -> send(t, i)
+	fi
+}
+
+/* Interrupts are off until the end, so no kick is served, only the mailbox. */
+inline take_lock(c) {
+	do
+	:: atomic { !lock -> lock = true }; break
+#ifndef BUG_LOCK_DEAF
+	:: pending[c] -> serve(c)
+#endif
+	od
+}
+
+proctype initiator(byte me) {
+	bool took[2], served, marked, holds, was_idle;
+	mtype was;
+
+	if
+	:: take_lock(me); holds = true
+	:: skip
+	fi;
+#ifdef BUG_STATE_FIRST
+	was_idle = state[2] != RUNNING;
+#endif
+	present[me] = false;
+	if
+	:: me == 1 -> upper = false
+	:: else
+	fi;
+#ifdef BUG_FREE_FIRST
+	given_back[me] = true;
+#endif
+	ask(2, me, me == 1);
+	ask(1 - me, me, me == 1);
+	forget(me, me);
+	do
+	:: outstanding[me] == 0 -> break
+#ifndef BUG_WAIT_DEAF
+	:: outstanding[me] != 0 && pending[me] -> serve(me)
+#endif
+	od;
+	atomic {
+		given_back[me] = true;
+		table_given_back = table_given_back || me == 1
+	}
+	if
+	:: holds -> lock = false
+	:: else -> take_lock(me); lock = false
+	fi;
+	ended[me] = true;
+	/* interrupts are on from here */
+end:	do
+	:: atomic { kick[me] -> kick[me] = false }; serve(me)
+	od
+}
+
+/* Each turn of its loop is one instruction: translated and read at once, if no interrupt came. */
+proctype reader() {
+	bool took[2], served;
+	mtype was;
+
+end:	do
+	:: atomic { kick[2] -> kick[2] = false }; serve(2)
+	:: atomic { NO_KICK && TLB(2, 0) -> assert(!given_back[0]) }
+	:: atomic { NO_KICK && TLB(2, 1) -> assert(!given_back[1]) }
+	:: atomic { NO_KICK -> state[2] = IDLE };
+		/* halted; a kick wakes it, or anything else */
+		if
+		:: atomic { kick[2] -> kick[2] = false }; serve(2)
+		:: NO_KICK -> idle_leave(2)
+		fi
+	od
+}
+
+/* The hardware of a CPU. */
+proctype walks(byte c) {
+end:	do
+	:: atomic { present[0] -> TLB(c, 0) = true }
+	:: atomic { upper -> remembers[c] = true }
+	:: atomic { remembers[c] -> assert(!table_given_back); TLB(c, 1) = TLB(c, 1) || present[1] }
+	od
+}
+
+init {
+	atomic {
+		run initiator(0);
+		run initiator(1);
+		run reader();
+#ifndef LIVENESS
+		run walks(0);
+		run walks(2);
+#endif
+		skip
+	}
+}
+
+ltl flushes_end { <> (ended[0] && ended[1]) }

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * space.pml - arch/flush.c: a CPU that loads and leaves a space against one that flushes it.
+ *
+ * The CPU has two contexts, so it keeps what it remembers of the space while another is loaded.
+ * Two initiators unmap a page each and give its frame back; their requests may come in another
+ * order than their generations.
+ *
+ * Safety: the CPU never reads a page through a translation of a frame that was given back, and never
+ * walks the space's table when nobody would ask it to forget.
+ * Liveness, when each process that can always go on does: both flushes end.
+ *
+ * Wrong: NO_GENERATION GENERATION_FIRST CLEAR_FIRST SET_FIRST ANY_NEXT
+ * Stuck: SERVES_PAIRS
+ */
+#ifdef LIVENESS
+#define NO_KICK (!asked[0] && !asked[1]) /* an interrupt comes before the next instruction */
+#else
+#define NO_KICK true
+#endif
+#define FLUSHES 2
+
+bool present[FLUSHES] = true;
+bool given_back[FLUSHES];
+bool tlb[FLUSHES];            /* under the context of the space */
+byte generation;              /* of the space */
+byte forgotten;               /* up to which generation the context has */
+bool loaded;                  /* the CPU's bit in the space's set */
+bool walks_it;                /* CR3 */
+bool resides;                 /* the owner's note of what is loaded */
+bool known;                   /* the context is known at all */
+bool asked[FLUSHES];          /* a request waits */
+byte asked_generation[FLUSHES];
+bool ended[FLUSHES];
+
+/* forget_loaded() and what comes before it */
+inline serve(i) {
+	if
+	:: !resides || asked_generation[i] <= forgotten -> skip
+#ifdef BUG_ANY_NEXT
+	:: resides && asked_generation[i] > forgotten ->
+#else
+	:: resides && asked_generation[i] == forgotten + 1 ->
+#endif
+		tlb[i] = false;
+		forgotten = asked_generation[i]
+#ifndef BUG_ANY_NEXT
+	:: resides && asked_generation[i] > forgotten + 1 ->
+		forgotten = generation;
+		d_step { tlb[0] = false; tlb[1] = false }
+#endif
+	fi;
+	asked[i] = false
+}
+
+proctype cpu() {
+	byte seen;
+
+end:	do
+#ifdef BUG_SERVES_PAIRS
+	:: asked[0] && asked[1] -> serve(0); serve(1)
+#else
+	:: asked[0] -> serve(0)
+	:: asked[1] -> serve(1)
+#endif
+	/* flush_switch_to(the space); interrupts are off */
+	:: NO_KICK && !resides ->
+#ifdef BUG_GENERATION_FIRST
+		seen = generation;
+		loaded = true;
+#else
+		loaded = true;
+		seen = generation;
+#endif
+		if
+#ifdef BUG_NO_GENERATION
+		:: known -> skip
+		:: !known ->
+#else
+		:: known && forgotten == seen -> skip
+		:: !known || forgotten != seen ->
+#endif
+			d_step { tlb[0] = false; tlb[1] = false }
+		fi;
+		forgotten = seen;
+		known = true;
+		resides = true;
+		walks_it = true
+	/* flush_switch_to(another one) */
+	:: NO_KICK && resides ->
+		resides = false;
+#ifdef BUG_CLEAR_FIRST
+		loaded = false;
+		walks_it = false
+#else
+		walks_it = false;
+		loaded = false
+#endif
+	:: atomic { NO_KICK && walks_it && tlb[0] -> assert(!given_back[0]) }
+	:: atomic { NO_KICK && walks_it && tlb[1] -> assert(!given_back[1]) }
+	od
+}
+
+proctype walks() {
+end:	do
+	:: atomic { walks_it -> assert(loaded); tlb[0] = tlb[0] || present[0] }
+	:: atomic { walks_it -> assert(loaded); tlb[1] = tlb[1] || present[1] }
+	od
+}
+
+proctype initiator(byte i) {
+	bool is_loaded;
+
+#ifdef BUG_SET_FIRST
+	is_loaded = loaded;
+#endif
+	present[i] = false;
+	atomic { generation++; asked_generation[i] = generation };
+#ifndef BUG_SET_FIRST
+	is_loaded = loaded;
+#endif
+	if
+	:: is_loaded ->
+		asked[i] = true;
+		!asked[i]
+	:: else
+	fi;
+	given_back[i] = true;
+	ended[i] = true
+}
+
+init {
+	atomic {
+		run cpu();
+		run walks();
+		run initiator(0);
+		run initiator(1)
+	}
+}
+
+ltl flushes_end { <> (ended[0] && ended[1]) }
