@@ -1,22 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of the multiplication by an inverse in mm/heap_class.h and of what mm/heap.c folds into
- * it: for every class and every offset in a frame, whether an object begins there, which one, and
- * where its tag is; and of the class for a size and an alignment.  A claim for each class, for its
- * constants; the sizes come from HEAP_SIZES.
+ * Proof of the multiplication by an inverse in mm/heap_class.h: for every class and every offset in
+ * a frame, whether an object begins there and which one; of the grain that heap_free() looks up and
+ * of what stands there; and of the class for a size and an alignment.  A claim for each class, for
+ * its constants; the sizes come from HEAP_SIZES.
  *
  * By: words
  * Seconds: 10
  */
-#include <stdatomic.h>
-
-/* One thread: what magazine_init() writes are the plain values that the claims read. */
-#undef atomic_load_explicit
-#undef atomic_store_explicit
-#define atomic_load_explicit(object, order)         (*(object))
-#define atomic_store_explicit(object, value, order) (*(object) = (value))
-#define _Atomic(type) type
-
 #include "mm/heap.c"
 #include "tests/proof/words.h"
 
@@ -37,22 +28,21 @@ static bool product_is_division(unsigned number, uint32_t offset)
 	       place < s.places && heap_shape_offset(&s, (uint32_t)place) == offset;
 }
 
-/* heap_free() asks the magazine instead of the shape.  Its two lines are written out here. */
-static bool magazine_knows_the_tag(unsigned number, uint64_t slot, uint64_t p)
+/* What heap_free() finds in a table by the grain: each object has an entry of its own there, its
+ * tag fits the entry, and no tag but the spare one is left over. */
+static bool table_has_room_for_the_tag(unsigned number, uint32_t place)
 {
 	struct heap_shape s = heap_shape_of(number);
-	uint32_t offset = p % PAGE_SIZE;
-	uint64_t tags = heap_shape_tags_in_slot(&s) ? slot + offsetof(struct meta_slot, u.slab.tag)
-						    : p - offset;
-	struct heap_magazine m;
-	uint64_t product, tag;
+	bool in_slot = heap_shape_tags_in_slot(&s);
+	uint64_t tag = place + (in_slot ? offsetof(struct meta_slot, u.slab.tag) : 0);
+	uint64_t grain = heap_grain_of(heap_shape_offset(&s, place));
+	uint32_t spare = heap_shape_spare_tag(&s);
 
-	magazine_init(&m, number);
-	product = p % PAGE_SIZE * m.inverse + m.bias;
-	tag = (slot & m.slot_mask) + (p & m.frame_mask) + heap_product_place(product);
-	if (!is_cut(&s, offset))
-		return !heap_product_is_cut(product, m.inverse);
-	return heap_product_is_cut(product, m.inverse) && tag == tags + (offset - s.r) / s.size;
+	if (place < s.lead || place >= s.places)
+		return true;
+	return grain < HEAP_FRAME_GRAINS && grain * HEAP_GRAIN == heap_shape_offset(&s, place) &&
+	       tag <= UINT8_MAX &&
+	       (in_slot || (spare != place && spare < heap_shape_offset(&s, s.lead)));
 }
 
 /* An object is aligned to each power of two that divides its size. */
@@ -89,9 +79,9 @@ static bool class_for_is_the_least(unsigned number, uint64_t size, uint64_t alig
 		GIVEN(offset < PAGE_SIZE);                                                         \
 		return product_is_division(number, offset);                                        \
 	}                                                                                          \
-	CLAIM(magazine_knows_the_tag_##size, uint64_t slot, uint64_t p)                            \
+	CLAIM(table_has_room_for_the_tag_##size, uint32_t place)                                   \
 	{                                                                                          \
-		return magazine_knows_the_tag(number, slot, p);                                    \
+		return table_has_room_for_the_tag(number, place);                                  \
 	}                                                                                          \
 	CLAIM(objects_are_aligned_##size, uint32_t place, unsigned order)                          \
 	{                                                                                          \
@@ -112,4 +102,11 @@ CLAIM(class_depends_on_grains_alone, uint64_t size)
 	GIVEN(size >= 1 && size <= HEAP_SMALL_MOST);
 	return heap_class_of(size) ==
 	       heap_class_of((size + HEAP_GRAIN - 1) / HEAP_GRAIN * HEAP_GRAIN);
+}
+
+/* Of any address: what is no multiple of a grain is beyond every stretch of memory. */
+CLAIM(grain_is_the_division, uint64_t offset)
+{
+	return offset % HEAP_GRAIN == 0 ? heap_grain_of(offset) == offset / HEAP_GRAIN
+					: heap_grain_of(offset) > UINT64_MAX / HEAP_GRAIN;
 }
