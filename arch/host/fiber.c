@@ -8,11 +8,13 @@
  * since the function may come back on another CPU.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <ucontext.h>
 
 #include "arch/arch.h"
+#include "arch/host/host.h"
 #include "arch/host/sanitizer.h"
 
 struct stack {
@@ -29,6 +31,7 @@ struct fiber {
 };
 
 static _Thread_local struct stack running;
+bool host_switch_is_slow;
 
 /* The stack that this CPU is on. */
 static __noinline struct stack running_stack(void)
@@ -91,6 +94,8 @@ void arch_thread_switch(void **old_sp, void *new_sp)
 	void *fake = NULL;
 
 	*old_sp = &here;
+	if (host_switch_is_slow)
+		sched_yield();
 	host_asan_start_switch(&fake, next->stack.bottom, next->stack.bytes);
 	if (getcontext(&here.context) != 0)
 		abort();

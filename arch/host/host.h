@@ -60,6 +60,10 @@ uint64_t host_tlb_root(void);
 /* Part of host_machine_reset(). */
 void host_tlb_reset(void);
 
+/* Give the processor away before each switch of threads, which is off its old stack later then: who
+ * uses that stack too early is seen. */
+extern bool host_switch_is_slow;
+
 /* From now on `handler` runs on the calling thread about every `us` microseconds, wherever it is,
  * unless its interrupts are off; then as soon as they are on again. */
 void host_timer_start(unsigned us, void (*handler)(void));

@@ -72,6 +72,7 @@ static void cpus_stop(void)
 	for (unsigned i = 1; i < n; i++)
 		pthread_join(others[i], NULL);
 	cpu_set_count(1);
+	host_switch_is_slow = false;
 	host_cpu_unbind();
 }
 
@@ -181,6 +182,7 @@ enum {
 	LIVES = 4000,
 	LIVES_TSAN = 600,
 	BATCH = 16,
+	JUNK = 0xdb,
 };
 
 TEST(thread_thousands_come_and_go)
@@ -188,14 +190,17 @@ TEST(thread_thousands_come_and_go)
 	unsigned lives = 0, most = host_tsan_current() == NULL ? LIVES : LIVES_TSAN;
 
 	cpus_start(CPUS);
+	host_switch_is_slow = true;
 	atomic_store(&counter, 0);
 	while (lives < most) {
 		struct thread *t[BATCH];
 
 		for (unsigned i = 0; i < BATCH; i++)
 			t[i] = spawn(i, count_one, NULL);
-		for (unsigned i = 0; i < BATCH; i++)
+		for (unsigned i = 0; i < BATCH; i++) {
 			thread_join(t[i]);
+			memset(stacks[i], JUNK, STACK_BYTES); /* nobody is on it */
+		}
 		lives += BATCH;
 	}
 	CHECK_EQ(atomic_load(&counter), lives);
@@ -500,6 +505,27 @@ TEST(wait_queue_wakes_all)
 	cpus_stop();
 }
 
+/* What a waker does right after the waiter looked, in the waiter's own look. */
+static bool changes_after_the_look(bool *woken)
+{
+	bool before = *woken;
+
+	if (!before)
+		*woken = wait_wake_one(&gate);
+	return before || !*woken; /* else it would wait for ever */
+}
+
+TEST(wait_queue_waker_finds_who_has_just_looked)
+{
+	bool woken = false;
+
+	cpus_start(1);
+	wait_until(&gate, changes_after_the_look(&woken));
+	CHECK(woken);
+	CHECK(!wait_wake_one(&gate));
+	cpus_stop();
+}
+
 /* ---- everything at once ---- */
 
 enum {
@@ -572,6 +598,7 @@ static void storm(void *arg)
 TEST(thread_storm_keeps_every_invariant)
 {
 	cpus_start(CPUS);
+	host_switch_is_slow = true;
 	atomic_store(&counter, 0);
 	atomic_store(&broken, 0);
 	for (unsigned i = 0; i < STACKS; i++) {
