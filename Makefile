@@ -170,6 +170,34 @@ build/host/keel: $(H_plain)/keel
 	@mkdir -p $(@D)
 	@cp $< $@
 
+# ---------------------------------------------------------------- the explorer
+# keel's sources and the scenarios are compiled as for TSan, whose library is not linked: what they
+# call for each access is the explorer (tests/explore/engine.h).  The locks are those of release
+# builds: statistics of debug builds are exchanges, which empty store buffers.
+X        := build/explore-$(CC)
+XFLAGS   := $(patsubst -Iarch/host,-Itests/explore,$(HFLAGS)) -O2 -fno-pie \
+	-Wno-missing-field-initializers
+XSEEN    := -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan \
+	--param=tsan-instrument-func-entry-exit=0)
+X_C      := $(sort $(wildcard tests/explore/*.c))
+X_SEEN_C := $(filter-out build/%,$(PORTABLE)) $(sort $(wildcard arch/*.c \
+	tests/explore/scenario/*.c))
+
+$(X)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(XFLAGS) $(XSEEN)' | cmp -s - $@ || echo '$(CC) $(XFLAGS) $(XSEEN)' > $@
+$(X)/tests/explore/scenario/%.o: XSEE := $(XSEEN)
+$(filter-out $(X)/tests/%,$(X_SEEN_C:%.c=$(X)/%.o)): XSEE := $(XSEEN)
+$(X)/%.o: %.c $(X)/flags | setup-build
+	@mkdir -p $(@D)
+	$(call say,XCC,$<)$(CC) $(XFLAGS) $(XSEE) -c $< -o $@
+# an archive: what no scenario needs stays out
+$(X)/keel.a: $(patsubst %.c,$(X)/%.o,$(filter-out tests/%,$(X_SEEN_C)))
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(X)/explore: $(patsubst %.c,$(X)/%.o,$(X_C) $(filter tests/%,$(X_SEEN_C))) $(X)/keel.a
+	$(call say,LD,$@)$(CC) -no-pie $^ -o $@
+-include $(patsubst %.c,$(X)/%.d,$(X_C) $(X_SEEN_C))
+
 # ---------------------------------------------------------------- benches on the host
 # The harness and the peers are the shared folder's; without it there is nothing to build.  The
 # harness' bench_cpu becomes host_cpu for keel, so that a CPU's number is one load as in the peers.
@@ -225,6 +253,9 @@ test-host: $(H_asan)/keel-test ## host tests under ASan and UBSan, in seconds: T
 
 test-tsan: $(H_tsan)/keel-test ## host tests under TSan
 	$(Q)$(H_tsan)/keel-test '$(T)'
+
+explore: $(X)/explore ## all schedules of small scenarios of the real code: T=GLOB SEED=SCHEDULE
+	$(Q)$(X)/explore '$(T)'
 
 test-kernel: build/ktest.iso | setup-run ## in-kernel tests from the ISO: MACHINE=qemu|bochs
 	$(Q)tools/ktest.py --iso build/ktest.iso --machine $(MACHINE) --firmware $(FIRMWARE) \
@@ -310,6 +341,6 @@ help: ## this list
 clean: ## remove build/
 	$(Q)rm -rf build
 
-.PHONY: all kernel iso host run debug gdb crashes test test-host test-tsan test-kernel shows bench \
+.PHONY: all kernel iso host run debug gdb crashes explore test test-host test-tsan test-kernel shows bench \
 	fuzz test-screen flash format layers seam check prove mutate fresh help clean FORCE
 FORCE:

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* machine.c - the rest of the seam, memory, and a machine whose frames scenarios play with. */
+#include "tests/explore/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "arch/percpu.h"
+
+enum {
+	META_BYTES = 1 << 24,
+	DIRECT_BYTES = 1 << 30,
+	PER_CPU_BYTES = 1 << 16,
+};
+
+static uintptr_t biases[EXPLORE_CPUS];
+
+/* ---- the seam ---- */
+
+static void reserve(uint64_t at, size_t bytes)
+{
+	if (mmap((void *)at, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+		perror("explore: memory");
+		exit(1);
+	}
+}
+
+void machine_reset(void)
+{
+	reserve(EXPLORE_META, META_BYTES);
+	reserve(EXPLORE_DIRECT, DIRECT_BYTES);
+	reserve(EXPLORE_PER_CPU, PER_CPU_BYTES * EXPLORE_CPUS);
+	for (unsigned k = 0; k < EXPLORE_CPUS; k++) {
+		char *area = (char *)(EXPLORE_PER_CPU + k * PER_CPU_BYTES);
+
+		if (percpu_bytes() > PER_CPU_BYTES) {
+			fprintf(stderr, "explore: the per-CPU area is too small\n");
+			exit(1);
+		}
+		biases[k] = percpu_prepare(k, area);
+		explore_name("per-CPU", area, PER_CPU_BYTES, PER_CPU_BYTES);
+	}
+}
+
+uintptr_t explore_percpu_bias(void)
+{
+	return biases[explore_cpu()];
+}
+
+err_t arch_meta_map(vaddr_t va, paddr_t pa, size_t len, struct prange tables, unsigned *used)
+{
+	(void)va;
+	(void)pa;
+	(void)len;
+	(void)tables;
+	*used = 0;
+	return OK;
+}
+
+err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigned *used)
+{
+	(void)pa;
+	(void)len;
+	(void)tables;
+	*used = 0;
+	return OK;
+}
+
+err_t arch_probe_read64(vaddr_t va, uint64_t *out)
+{
+	*out = *(const uint64_t *)va;
+	return OK;
+}
+
+uint64_t arch_memory_type_change(uint64_t pa)
+{
+	(void)pa;
+	return UINT64_MAX;
+}
+
+bool arch_paddr_ok(paddr_t pa)
+{
+	return pa.raw < DIRECT_BYTES;
+}
+
+void arch_tlb_broadcast_page(vaddr_t va)
+{
+	(void)va;
+}
+
+void arch_tlb_broadcast_all(void)
+{
+}
+
+void arch_tlb_broadcast_wait(void)
+{
+}
+
+void arch_timer_set(uint64_t deadline)
+{
+	(void)deadline;
+}
+
+/* Interrupts come while they are on, that is in between. */
+void arch_idle(void)
+{
+	explore_irq_restore(1);
+	explore_relax();
+	(void)explore_irq_save();
+}
+
+uint64_t arch_ticks_per_ms(void)
+{
+	return 1;
+}
+
+void arch_console_write(const char *bytes, size_t n)
+{
+	fwrite(bytes, 1, n, stderr);
+}
+
+int arch_console_read(void)
+{
+	return -1;
+}
+
+int arch_keyboard_read(void)
+{
+	return -1;
+}
+
+void arch_vga_cursor_hide(void)
+{
+}
+
+void arch_exit(enum arch_exit how)
+{
+	exit(how == ARCH_EXIT_PASS ? 0 : 1);
+}
