@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock.c - arch/lock.h: one at a time, in the order of coming, handlers too.
+ *
+ * That two are never inside is shown twice: by the model, and by the plain variable `guarded`, on
+ * which there would be a race.
+ */
+#include "arch/lock.h"
+#include "tests/explore/explore.h"
+
+enum {
+	TURNS = 2,
+	WAITERS = 3,
+};
+
+LOCK_CLASS(class, "explored", RANK_ZONE);
+static struct spinlock lock;
+static unsigned guarded;
+EXPLORE_MODEL static unsigned inside, entered;
+/* times that a task came in while another spun, since that one came in last */
+EXPLORE_MODEL static unsigned passed_by[WAITERS][WAITERS];
+
+static bool is_free(void) __no_tsa
+{
+	return spin_try_lock(&lock);
+}
+
+static void setup(void)
+{
+	spin_init(&lock, &class);
+}
+
+static void enter(void)
+{
+	EXPLORE_CHECK(inside == 0);
+	inside++;
+	guarded++;
+}
+
+static void leave(void)
+{
+	entered++;
+	inside--;
+}
+
+static void enter_and_leave(void)
+{
+	spin_lock(&lock);
+	enter();
+	leave();
+	spin_unlock(&lock);
+}
+
+static void enter_irq(void)
+{
+	uintptr_t irq = spin_lock_irq(&lock);
+
+	enter();
+	leave();
+	spin_unlock_irq(&lock, irq);
+}
+
+static void many_turns(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < TURNS; i++)
+		enter_irq();
+}
+
+static void handler(void *arg)
+{
+	(void)arg;
+	enter_and_leave();
+}
+
+static void two_check(void)
+{
+	EXPLORE_CHECK(entered == 2 * TURNS && guarded == 2 * TURNS);
+	EXPLORE_CHECK(is_free());
+}
+
+static void handler_check(void)
+{
+	EXPLORE_CHECK(entered == 2 * TURNS + 1);
+	EXPLORE_CHECK(is_free());
+}
+
+EXPLORE(lock_lets_one_in_at_a_time, .setup = setup, .check = two_check,
+	.task = { { "a", many_turns, NULL, 0 }, { "b", many_turns, NULL, 1 } });
+EXPLORE(lock_irq_form_is_safe_from_handlers, .setup = setup, .check = handler_check,
+	.task = { { "a", many_turns, NULL, 0 },
+		  { "b", many_turns, NULL, 1 },
+		  { "handler", handler, NULL, 0, EXPLORE_INTERRUPT } });
+
+/* ---- fairness: who spins is passed by at most once by each other ---- */
+
+static void fair_turns(void *arg)
+{
+	unsigned me = (unsigned)(uintptr_t)arg;
+
+	for (unsigned i = 0; i < TURNS; i++) {
+		uintptr_t irq = spin_lock_irq(&lock);
+
+		enter();
+		for (unsigned other = 0; other < WAITERS; other++) {
+			passed_by[me][other] = 0;
+			if (other != me && explore_spins(other))
+				EXPLORE_CHECK(++passed_by[other][me] <= 1);
+		}
+		leave();
+		spin_unlock_irq(&lock, irq);
+	}
+}
+
+EXPLORE(lock_is_fair, .setup = setup, .bound = 2,
+	.task = { { "a", fair_turns, (void *)0, 0 },
+		  { "b", fair_turns, (void *)1, 1 },
+		  { "c", fair_turns, (void *)2, 2 } });

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* machine.c - frames as boot/main.c brings them up, and who owns them. */
+#include "lib/bits.h"
+#include "mm/boot_alloc.h"
+#include "mm/pt_node.h"
+#include "mm/report.h"
+#include "tests/explore/explore.h"
+
+enum {
+	OWNED_MOST = 1 << 14, /* frames */
+	SLOTS_NAMED = 1 << 16,
+};
+
+EXPLORE_MODEL static uint8_t owned[OWNED_MOST];
+static uint64_t marked;
+
+void explore_machine(uint64_t kib, unsigned cpus)
+{
+	static struct region r;
+	err_t err;
+
+	r = (struct region){ MIB(1), MIB(1) + KIB(kib), REGION_USABLE };
+	pt_node_init();
+	report_set_regions(&r, 1);
+	err = boot_alloc_init(&r, 1, MIB(1), GIB(4));
+	if (err == OK)
+		err = section_init(&r, 1);
+	if (err == OK)
+		err = section_populate_first(1);
+	if (err == OK)
+		err = frame_cache_init(cpus);
+	if (err != OK)
+		explore_fail("the machine does not start: %s", err_name(err));
+	section_open(boot_alloc_retire());
+	frame_cache_open();
+	explore_name("slot", arch_meta_base(), SLOTS_NAMED * sizeof(struct meta_slot),
+		     sizeof(struct meta_slot));
+	explore_name("memory", arch_direct(paddr(0)), SLOTS_NAMED * PAGE_SIZE, PAGE_SIZE);
+	explore_name("cache", frame_caches.cpu, cpus * sizeof(struct frame_cache),
+		     sizeof(struct frame_cache));
+}
+
+void explore_machine_mark(void)
+{
+	marked = frame_available();
+}
+
+void explore_machine_check(void)
+{
+	struct frame_audit a;
+
+	for (unsigned cpu = 0; cpu < frame_caches.cpus; cpu++) {
+		explore_as(cpu);
+		pt_node_drain();
+	}
+	explore_as(0);
+	frame_cache_drain();
+	if (frame_available() != marked)
+		explore_fail("%lu frames can be had, before %lu", frame_available(), marked);
+	for (unsigned z = 0; z < ZONES; z++) {
+		const char *wrong = zone_check(&zones[z]);
+
+		if (wrong != NULL)
+			explore_fail("zone %s: %s", zones[z].name, wrong);
+	}
+	a = frame_audit();
+	if (a.map != a.classes)
+		explore_fail("audit: %lu frames in the map, %lu in classes", a.map, a.classes);
+}
+
+void explore_frame_had(uint32_t pfn, unsigned order)
+{
+	for (uint32_t i = 0; i < 1u << order; i++) {
+		if (pfn + i >= OWNED_MOST)
+			explore_fail("frame %#x is none", pfn + i);
+		if (owned[pfn + i] != 0)
+			explore_fail("frame %#x is had twice", pfn + i);
+		owned[pfn + i] = 1;
+	}
+}
+
+void explore_frame_gone(uint32_t pfn, unsigned order)
+{
+	for (uint32_t i = 0; i < 1u << order; i++)
+		owned[pfn + i] = 0;
+}
