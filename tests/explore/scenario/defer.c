@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * defer.c - mm/defer.c: nothing is freed while a reader that may have found it is inside, and in
+ * the end everything is.
+ *
+ * Freeing writes to the object, which would race with a reader; and the model says so.
+ */
+#include "mm/defer.h"
+
+#include "arch/cpu.h"
+#include "lib/bits.h"
+#include "tests/explore/explore.h"
+
+enum {
+	CPUS = 3,
+	OBJECTS = 2,
+	POLLS = 2,
+	POLLS_MOST = 8, /* until all is free, once nobody is inside */
+	ALIVE = 42,
+};
+
+struct object {
+	struct deferred deferred; /* first: free_object() */
+	int value;
+};
+
+static struct object object[OBJECTS], other;
+static _Atomic(struct object *) head;
+EXPLORE_MODEL static bool freed[OBJECTS];
+EXPLORE_MODEL static unsigned frees;
+
+static void free_object(struct deferred *d)
+{
+	struct object *o = (struct object *)(void *)d;
+
+	o->value = 0;
+	frees++;
+	if (o != &other)
+		freed[o - object] = true;
+}
+
+static void setup(void)
+{
+	explore_machine(8192, CPUS);
+	cpu_set_count(CPUS);
+	for (unsigned i = 0; i < OBJECTS; i++)
+		object[i].value = ALIVE;
+	atomic_store_explicit(&head, &object[0], memory_order_relaxed);
+}
+
+/* Somebody else has retired something, and looks at the epoch too. */
+static void setup_other(void)
+{
+	setup();
+	explore_as(2);
+	defer_free(&other.deferred, free_object);
+	explore_as(0);
+}
+
+static void look(void)
+{
+	struct object *o = atomic_load_explicit(&head, memory_order_acquire);
+
+	if (o == NULL)
+		return;
+	EXPLORE_CHECK(!freed[o - object] && o->value == ALIVE);
+	/* still, after whatever others did meanwhile */
+	(void)atomic_load_explicit(&head, memory_order_relaxed);
+	EXPLORE_CHECK(!freed[o - object] && o->value == ALIVE);
+}
+
+static void read_once(void *arg)
+{
+	uintptr_t irq = arch_irq_save();
+
+	(void)arg;
+	defer_enter();
+	look();
+	defer_exit();
+	arch_irq_restore(irq);
+}
+
+static void read_twice(void *arg)
+{
+	read_once(arg);
+	read_once(arg);
+}
+
+static void read_nested(void *arg)
+{
+	defer_enter();
+	look();
+	read_once(arg);
+	look();
+	defer_exit();
+}
+
+static void poll(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < POLLS; i++)
+		(void)defer_poll();
+}
+
+/* The weakest way to take it out: the barrier is defer_free()'s. */
+static void retire(void *arg)
+{
+	atomic_store_explicit(&head, NULL, memory_order_relaxed);
+	defer_free(&object[0].deferred, free_object);
+	poll(arg);
+}
+
+static void replace_and_retire(void *arg)
+{
+	atomic_store_explicit(&head, &object[1], memory_order_release);
+	defer_free(&object[0].deferred, free_object);
+	poll(arg);
+	atomic_store_explicit(&head, NULL, memory_order_relaxed);
+	defer_free(&object[1].deferred, free_object);
+	poll(arg);
+}
+
+static void check_of(unsigned objects)
+{
+	for (unsigned i = 0; i < POLLS_MOST; i++)
+		for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+			explore_as(cpu);
+			(void)defer_poll();
+		}
+	EXPLORE_CHECK(frees == objects);
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		EXPLORE_CHECK(defer_backlog(cpu) == 0);
+}
+
+static void check_one(void)
+{
+	check_of(1);
+}
+
+static void check_two(void)
+{
+	check_of(2);
+}
+
+EXPLORE(defer_waits_for_readers, .setup = setup, .check = check_one,
+	.task = { { "retire", retire, NULL, 0 },
+		  { "read", read_twice, NULL, 1 },
+		  { "handler", read_once, NULL, 1, EXPLORE_INTERRUPT } });
+EXPLORE(defer_readers_nest, .setup = setup, .check = check_one,
+	.task = { { "retire", retire, NULL, 0 },
+		  { "read", read_nested, NULL, 1 },
+		  { "handler", read_once, NULL, 1, EXPLORE_INTERRUPT } });
+EXPLORE(defer_epoch_is_advanced_by_two, .setup = setup_other, .check = check_two,
+	.task = { { "retire", retire, NULL, 0 },
+		  { "read", read_once, NULL, 1 },
+		  { "poll", poll, NULL, 2 } });
+EXPLORE(defer_two_in_a_row, .setup = setup, .check = check_two,
+	.task = { { "retire", replace_and_retire, NULL, 0 }, { "read", read_twice, NULL, 1 } });
+
+/* ---- a drain returns ---- */
+
+static void retire_and_drain(void *arg)
+{
+	(void)arg;
+	atomic_store_explicit(&head, NULL, memory_order_relaxed);
+	defer_free(&object[0].deferred, free_object);
+	defer_drain();
+	EXPLORE_CHECK(freed[0]);
+}
+
+EXPLORE(defer_drain_returns, .setup = setup, .check = check_one,
+	.task = { { "drain", retire_and_drain, NULL, 0 }, { "read", read_once, NULL, 1 } });

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * flush.c - arch/flush.c: when flush_run() returns, no CPU can use the old translation any more;
+ * and it returns.
+ *
+ * One page-table entry, one page.  Whoever unmaps it stores 0 into the entry by the weakest store
+ * there is, flushes, and says that the page is gone; whoever accesses the page checks that it is
+ * not.  The hardware walks of the accessing CPU are a task of their own.
+ */
+#include "arch/flush.h"
+
+#include "arch/lock.h"
+#include "tests/explore/scenario/tlb.h"
+
+enum {
+	PAGE_A = 1,
+	TABLE = 0x7000,
+	ACCESSES = 2,
+	WALKED = 1, /* the CPU that accesses, and whose walks are explored */
+};
+
+LOCK_CLASS(class, "explored", RANK_ZONE);
+static struct spinlock lock;
+static _Atomic uint64_t entry;
+static struct flush_space space;
+EXPLORE_MODEL static bool gone;
+
+static void setup(void)
+{
+	cpu_set_count(2);
+	spin_init(&lock, &class);
+	lock_set_waiter(flush_serve);
+	atomic_store_explicit(&entry, PAGE_A, memory_order_relaxed);
+	flush_space_init(&space);
+}
+
+static void unmap_from(struct flush_space *of)
+{
+	struct flush f;
+
+	atomic_store_explicit(&entry, 0, memory_order_relaxed);
+	flush_init(&f, of);
+	flush_add_page(&f, 0);
+	flush_run(&f);
+	gone = true;
+}
+
+static void use(void)
+{
+	if (tlb_access(&entry) != 0)
+		EXPLORE_CHECK(!gone);
+}
+
+static void use_often(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < ACCESSES; i++)
+		use();
+}
+
+static void walk(void *arg)
+{
+	tlb_walk(WALKED, (uintptr_t)arg, &entry);
+}
+
+/* ---- the kernel's space: every CPU that is counted ---- */
+
+static void unmap(void *arg)
+{
+	(void)arg;
+	unmap_from(&flush_kernel_space);
+}
+
+/* Where nobody is idle, all have forgotten, whether they would use it or not. */
+static void unmap_and_look(void *arg)
+{
+	unmap(arg);
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		EXPLORE_CHECK(tlb_peek(cpu) == 0);
+}
+
+EXPLORE(flush_reaches_every_cpu, .setup = setup,
+	.task = { { "unmap", unmap_and_look, NULL, 0 },
+		  { "use", use_often, NULL, WALKED },
+		  { "walk", walk, NULL, 2 } });
+
+static void unmap_twice(void *arg)
+{
+	unmap(arg);
+	unmap(arg);
+}
+
+EXPLORE(flush_twice_by_one, .setup = setup,
+	.task = { { "unmap", unmap_twice, NULL, 0 }, { "use", use_often, NULL, 1 } });
+
+static void setup_three(void)
+{
+	setup();
+	cpu_set_count(3);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+EXPLORE(flush_two_ask_a_third, .setup = setup_three, .bound = 1,
+	.task = { { "a", unmap, NULL, 0 }, { "b", unmap, NULL, 1 }, { "c", nothing, NULL, 2 } });
+
+/* ---- a space that is loaded meanwhile: the race of the header ---- */
+
+static void unmap_in_space(void *arg)
+{
+	(void)arg;
+	unmap_from(&space);
+}
+
+static void load_and_use(void *arg)
+{
+	uintptr_t irq = arch_irq_save();
+
+	(void)arg;
+	flush_switch_to(&space, paddr(TABLE));
+	arch_irq_restore(irq);
+	use();
+	use();
+	irq = arch_irq_save();
+	flush_switch_to(&flush_kernel_space, paddr(0));
+	arch_irq_restore(irq);
+}
+
+EXPLORE(flush_meets_a_cpu_that_loads_the_space, .setup = setup,
+	.task = { { "unmap", unmap_in_space, NULL, 0 },
+		  { "use", load_and_use, NULL, WALKED },
+		  { "walk", walk, (void *)TABLE, 2 } });
+
+/* ---- idle ---- */
+
+static void idle_and_use(void *arg)
+{
+	uintptr_t irq = arch_irq_save();
+
+	(void)arg;
+	flush_idle_enter();
+	arch_irq_restore(irq);
+	irq = arch_irq_save();
+	flush_idle_leave();
+	use();
+	arch_irq_restore(irq);
+}
+
+EXPLORE(flush_meets_a_cpu_that_leaves_idle, .setup = setup,
+	.task = { { "unmap", unmap, NULL, 0 },
+		  { "use", idle_and_use, NULL, WALKED },
+		  { "walk", walk, NULL, 2 } });
+
+/* ---- who waits serves ---- */
+
+static void unmap_with_lock(void *arg)
+{
+	uintptr_t irq = spin_lock_irq(&lock);
+
+	unmap(arg);
+	spin_unlock_irq(&lock, irq);
+}
+
+static void use_with_lock(void *arg)
+{
+	uintptr_t irq = spin_lock_irq(&lock);
+
+	(void)arg;
+	use();
+	spin_unlock_irq(&lock, irq);
+}
+
+EXPLORE(flush_under_a_lock_that_another_wants, .setup = setup,
+	.task = { { "unmap", unmap_with_lock, NULL, 0 }, { "use", use_with_lock, NULL, WALKED } });
+EXPLORE(flush_by_two_at_once, .setup = setup,
+	.task = { { "a", unmap, NULL, 0 }, { "b", unmap, NULL, 1 } });
+EXPLORE(flush_by_one_with_the_lock_and_one_without, .setup = setup, .bound = 2,
+	.task = { { "a", unmap_with_lock, NULL, 0 }, { "b", unmap_with_lock, NULL, 1 } });

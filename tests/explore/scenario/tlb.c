@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tlb.c - a TLB of one page for each CPU, for scenarios.
+ *
+ * It is one atomic word, so that the explorer sees who fills and forgets it when: the page, 0 for
+ * none, and how often it was forgotten.  A walk fills it only when nothing was forgotten since the
+ * walk began: an instruction that forgets waits for walks under way.  Such instructions, and those
+ * that load a table, are serialising (SDM 3A 8.3), as the exchanges here are.
+ */
+#include "tests/explore/scenario/tlb.h"
+
+#include "arch/arch.h"
+
+enum {
+	TIMES_SHIFT = 32,
+};
+#define PAGE_MASK ((UINT64_C(1) << TIMES_SHIFT) - 1)
+
+static _Atomic uint64_t held[EXPLORE_CPUS];
+static _Atomic uint64_t root[EXPLORE_CPUS];
+
+void tlb_walk(unsigned cpu, uint64_t table, const _Atomic uint64_t *entry)
+{
+	uint64_t before = atomic_load_explicit(&held[cpu], memory_order_relaxed), page;
+
+	if (atomic_load_explicit(&root[cpu], memory_order_relaxed) != table)
+		return;
+	page = atomic_load_explicit(entry, memory_order_relaxed);
+	atomic_compare_exchange_strong_explicit(&held[cpu], &before, (before & ~PAGE_MASK) | page,
+						memory_order_relaxed, memory_order_relaxed);
+}
+
+uint64_t tlb_access(const _Atomic uint64_t *entry)
+{
+	uint64_t page = PAGE_MASK &
+			atomic_load_explicit(&held[arch_cpu_id()], memory_order_relaxed);
+
+	return page != 0 ? page : atomic_load_explicit(entry, memory_order_relaxed);
+}
+
+EXPLORE_UNSEEN uint64_t tlb_peek(unsigned cpu)
+{
+	return held[cpu] & PAGE_MASK;
+}
+
+static void forget(void)
+{
+	_Atomic uint64_t *h = &held[arch_cpu_id()];
+	uint64_t before = atomic_load_explicit(h, memory_order_relaxed);
+
+	while (!atomic_compare_exchange_strong_explicit(h, &before,
+							(before & ~PAGE_MASK) + PAGE_MASK + 1,
+							memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
+void explore_tlb_flush_page(vaddr_t va)
+{
+	(void)va;
+	forget();
+}
+
+void arch_tlb_flush_context(void)
+{
+	forget();
+}
+
+void arch_tlb_flush_all(void)
+{
+	forget();
+}
+
+void arch_pt_switch(paddr_t table, unsigned context, enum arch_tlb_past past)
+{
+	(void)context;
+	(void)past;
+	atomic_exchange_explicit(&root[arch_cpu_id()], table.raw, memory_order_seq_cst);
+	forget();
+}
+
+void arch_pt_activate(paddr_t table)
+{
+	arch_pt_switch(table, 0, ARCH_TLB_FORGET);
+}
