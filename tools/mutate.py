@@ -7,7 +7,7 @@ tests/mutants/NAME.patch is a unified diff (-p1) below header lines:
     Mutant: the mistake in one sentence
     Audit: ID, or -
     Test: the glob of the tests that must fail, as T= takes it
-    Run: host | kernel | check       (host when it is missing)
+    Run: host | kernel | explore | check    (host when it is missing)
     Command: make layers             (Run: check alone: the linter that must object)
 
 For `Run: check`, Test is a glob of the finding that the command must print.
@@ -41,9 +41,9 @@ import tempfile
 MUTANTS = "tests/mutants"
 SCRATCH = "build/mutate"
 BASE_SECONDS = 1800  # the first build of a copy, and every named test
-RUN_SECONDS = {"host": 90, "kernel": 240, "check": 300}
-TARGET = {"host": "test-host", "kernel": "test-kernel"}
-GLOB_BYTES = {"host": 16384, "kernel": 200}  # of one T=; the kernel's command line is short
+RUN_SECONDS = {"host": 90, "kernel": 240, "explore": 300, "check": 300}
+TARGET = {"host": "test-host", "kernel": "test-kernel", "explore": "explore"}
+GLOB_BYTES = {"host": 16384, "kernel": 200, "explore": 16384}  # of one T=; the kernel's command line is short
 
 RESULT = re.compile(r"^\s*(not ok|ok)\s+\d+\s+(?:-\s+)?([^\s#]+)\s*(#\s*skip\b)?", re.I)
 VERSION = re.compile(r"^\s*KTAP version \d+\s*$")
