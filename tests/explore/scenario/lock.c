@@ -92,6 +92,31 @@ EXPLORE(lock_irq_form_is_safe_from_handlers, .setup = setup, .check = handler_ch
 		  { "b", many_turns, NULL, 1 },
 		  { "handler", handler, NULL, 0, EXPLORE_INTERRUPT } });
 
+/* ---- try ---- */
+
+static void try_turns(void *arg) __no_tsa
+{
+	uintptr_t irq = arch_irq_save();
+
+	(void)arg;
+	for (unsigned i = 0; i < TURNS; i++)
+		if (spin_try_lock(&lock)) {
+			enter();
+			leave();
+			spin_unlock(&lock);
+		}
+	arch_irq_restore(irq);
+}
+
+static void try_check(void)
+{
+	EXPLORE_CHECK(entered >= TURNS && entered <= 2 * TURNS);
+	EXPLORE_CHECK(is_free());
+}
+
+EXPLORE(lock_try_excludes_too, .setup = setup, .check = try_check,
+	.task = { { "a", many_turns, NULL, 0 }, { "b", try_turns, NULL, 1 } });
+
 /* ---- fairness: who spins is passed by at most once by each other ---- */
 
 static void fair_turns(void *arg)
