@@ -43,6 +43,24 @@ void machine_start_simple(uint64_t mib, uint64_t high_mib, unsigned cpus)
 	if (machine_start(r, high_mib == 0 ? 1 : 2, cpus, MIB(32) / PAGE_SIZE) != OK)
 		test_fail(__FILE__, __LINE__, "the machine does not start");
 }
+
+static void drain_nodes(void)
+{
+	pt_node_drain();
+}
+#else
+
+static void drain_own_nodes(void *unused)
+{
+	(void)unused;
+	pt_node_drain();
+}
+
+/* Every CPU answers here; on the host some are threads that a test keeps busy for ever. */
+static void drain_nodes(void)
+{
+	cpu_run_everywhere(drain_own_nodes, NULL);
+}
 #endif
 
 struct ledger machine_ledger(void)
@@ -51,7 +69,7 @@ struct ledger machine_ledger(void)
 
 	if (heap.cpus != 0)
 		heap_drain();
-	pt_node_drain();
+	drain_nodes();
 	frame_cache_drain();
 	return (struct ledger){ frame_available(), t.meta_frames + t.seed_frames };
 }
