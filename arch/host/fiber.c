@@ -93,6 +93,7 @@ void arch_thread_switch(void **old_sp, void *new_sp)
 	volatile bool back = false;
 	void *fake = NULL;
 
+	/* cppcheck-suppress autoVariables ; it is used before this returns */
 	*old_sp = &here;
 	if (host_switch_is_slow)
 		sched_yield();

@@ -16,7 +16,8 @@ extern const uint8_t thread_first[];
 
 void *arch_thread_prepare(void *stack, size_t bytes, void (*fn)(void *arg), void *arg)
 {
-	struct switch_frame *f = (struct switch_frame *)((uint8_t *)stack + bytes) - 1;
+	void *top = (uint8_t *)stack + bytes;
+	struct switch_frame *f = (struct switch_frame *)top - 1;
 
 	*f = (struct switch_frame){
 		.rbx = (uint64_t)fn,
