@@ -200,6 +200,17 @@ static bool mark_if_idle(_Atomic uint32_t *state)
 	return seen == FLUSH_MARKED;
 }
 
+/* A panic stopped that CPU: it touches nothing any more, and nobody waits for it.  The
+ * acknowledgements that will come from it all the same, as it took the request before. */
+static __cold unsigned take_back(unsigned cpu)
+{
+	_Atomic uint64_t *word =
+		&per_cpu_ptr(flush_mail, cpu)->from.word[arch_cpu_id() / CPU_SET_WORD_BITS];
+	uint64_t bit = UINT64_C(1) << arch_cpu_id() % CPU_SET_WORD_BITS;
+
+	return (atomic_fetch_and_explicit(word, ~bit, memory_order_acq_rel) & bit) != 0 ? 0 : 1;
+}
+
 /* Acknowledgements that will come from that CPU. */
 static unsigned ask(unsigned cpu, enum flush_reach reach)
 {
@@ -214,8 +225,11 @@ static unsigned ask(unsigned cpu, enum flush_reach reach)
 	/* seq_cst: after the bit; whoever found 0 kicks (T4) */
 	if (atomic_exchange_explicit(&mail->pending, 1, memory_order_seq_cst) == 0) {
 		count(&totals->kicks, 1);
-		if (arch_cpu_kick(cpu, serve_kick, NULL) != OK)
-			return 0; /* a panic stopped it: it touches nothing any more */
+		if (arch_cpu_kick(cpu, serve_kick, NULL) != OK) {
+			/* whoever comes next is to see the same */
+			atomic_store_explicit(&mail->pending, 0, memory_order_relaxed);
+			return take_back(cpu);
+		}
 	}
 	return 1;
 }
@@ -251,26 +265,30 @@ static void ask_all(struct request *r)
 	atomic_fetch_add_explicit(&r->outstanding, asked, memory_order_relaxed);
 }
 
-/* Those that have not taken this CPU's bit; one that has is at it. */
-static __cold void name_the_silent(const struct request *r)
+/* Those that have not taken this CPU's bit, who are kicked again; one that has is at it.  A CPU
+ * that was stopped after its kick is waited for no longer. */
+static __cold void name_the_silent(struct request *r)
 {
 	bool named = false;
 
-	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
-		if (cpu_set_has(&per_cpu_ptr(flush_mail, cpu)->from, arch_cpu_id())) {
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		if (!cpu_set_has(&per_cpu_ptr(flush_mail, cpu)->from, arch_cpu_id()))
+			continue;
+		if (arch_cpu_kick(cpu, serve_kick, NULL) == OK)
 			warn("CPU %u does not answer a TLB flush of CPU %u", cpu, arch_cpu_id());
-			named = true;
-		}
+		else if (take_back(cpu) == 0)
+			atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
+		named = true;
+	}
 	if (!named)
 		warn("a TLB flush of CPU %u has %u acknowledgements outstanding", arch_cpu_id(),
 		     atomic_load_explicit(&r->outstanding, memory_order_relaxed));
 }
 
-static void wait_for_all(const struct request *r)
+static void wait_for_all(struct request *r)
 {
 	_Atomic uint64_t *longest = &this_cpu_ptr(flush_totals)->longest;
 	uint64_t start = arch_ticks(), waited = 0, limit = patience;
-	bool warned = false;
 
 	if (limit == 0)
 		limit = FLUSH_PATIENCE_MS * arch_ticks_per_ms();
@@ -280,8 +298,8 @@ static void wait_for_all(const struct request *r)
 			flush_serve(); /* T3 */
 		arch_relax();
 		waited = arch_ticks() - start;
-		if (unlikely(waited > limit && !warned)) {
-			warned = true;
+		if (unlikely(waited > limit)) {
+			limit = 2 * waited;
 			name_the_silent(r);
 		}
 	}

@@ -124,8 +124,8 @@ static inline void flush_add_page(struct flush *f, vaddr_t va)
 }
 
 /* All CPUs forget it; returns when they have.  Nothing happens without a page.  Interrupts are off
- * meanwhile; locks may be held.  A CPU that does not answer for FLUSH_PATIENCE_MS is named, and
- * waited for. */
+ * meanwhile; locks may be held.  A CPU that does not answer for FLUSH_PATIENCE_MS is named,
+ * kicked again and waited for; one that a panic stopped is not. */
 void flush_run(const struct flush *f);
 enum {
 	FLUSH_PATIENCE_MS = 1000,

@@ -42,7 +42,7 @@ struct request {
 
 /* All guarded by `registry`; whoever holds that has interrupts off. */
 struct cpu {
-	bool bound;
+	bool bound, stopped;
 	pthread_t thread;
 	struct request pending[REQUESTS_MOST];
 	unsigned count;
@@ -153,6 +153,7 @@ err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
 {
 	struct cpu *c = &cpus[cpu];
 	uintptr_t irq = arch_irq_save();
+	err_t err = OK;
 
 	if (cpu == host_cpu) {
 		fn(arg);
@@ -160,13 +161,25 @@ err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
 		return OK;
 	}
 	pthread_mutex_lock(&registry);
-	if (c->bound)
+	if (c->stopped)
+		err = ERR_NOT_FOUND;
+	else if (c->bound)
 		add_request(c, fn, arg);
 	else
 		act_for(cpu, fn, arg);
 	pthread_mutex_unlock(&registry);
 	arch_irq_restore(irq);
-	return OK;
+	return err;
+}
+
+void host_cpu_stop(unsigned cpu)
+{
+	uintptr_t irq = arch_irq_save();
+
+	pthread_mutex_lock(&registry);
+	cpus[cpu].stopped = true;
+	pthread_mutex_unlock(&registry);
+	arch_irq_restore(irq);
 }
 
 void host_cpu_bind(unsigned cpu)
@@ -334,6 +347,8 @@ void host_machine_reset(void)
 	}
 	prepare_areas();
 	host_tlb_reset();
+	for (unsigned i = 0; i < ARCH_MAX_CPUS; i++)
+		cpus[i].stopped = false;
 }
 
 err_t arch_meta_map(vaddr_t va, paddr_t pa, size_t len, struct prange tables, unsigned *used)

@@ -23,6 +23,9 @@ void host_machine_reset(void);
 void host_cpu_bind(unsigned cpu);
 void host_cpu_unbind(void);
 
+/* From now to host_machine_reset() the CPU can be asked for nothing, as after a panic. */
+void host_cpu_stop(unsigned cpu);
+
 /* ---- the simulated TLB (tlb.c) ----
  *
  * Each CPU has one: pages of any size, and upper-level entries, which lead to tables.  It fills

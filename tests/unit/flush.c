@@ -310,6 +310,23 @@ TEST(flush_asks_idle_cpus_too_when_tables_go)
 	end();
 }
 
+TEST(flush_does_not_wait_for_a_cpu_that_a_panic_stopped)
+{
+	struct flush f;
+
+	begin();
+	host_cpu_stop(2);
+	flush_init(&f, &flush_kernel_space);
+	flush_add_page(&f, KERNEL_VA);
+	for (unsigned i = 0; i < 2; i++) {
+		flush_run(&f);
+		CHECK(!cpu_set_has(&per_cpu_ptr(flush_mail, 2)->from, 0));
+		CHECK(!atomic_load(&per_cpu_ptr(flush_mail, 2)->pending));
+	}
+	CHECK_EQ(TOTAL(1, served), 2);
+	end();
+}
+
 /* ---- contexts ---- */
 
 TEST(flush_context_is_kept_over_a_switch)

@@ -283,6 +283,7 @@ TEST(flush_probe_of_cpus_that_idle_never_reads_a_frame_that_was_reused)
 /* ---- a CPU that does not answer ---- */
 
 static _Atomic bool is_deaf;
+static bool stops_then; /* when it was named */
 
 static void *deaf_until_it_was_named(void *arg)
 {
@@ -295,6 +296,11 @@ static void *deaf_until_it_was_named(void *arg)
 	atomic_store(&is_deaf, true);
 	while (warn_count() == before)
 		arch_relax();
+	if (stops_then) {
+		host_cpu_stop(w->cpu);
+		while (!atomic_load(&over))
+			arch_relax();
+	}
 	arch_irq_restore(irq); /* the kick comes through */
 	host_cpu_unbind();
 	return NULL;
@@ -311,7 +317,8 @@ static void keep_print(struct print_sink *sink, const char *bytes, size_t n)
 	printed[printed_bytes] = '\0';
 }
 
-TEST(flush_names_a_cpu_that_does_not_answer_and_waits_on)
+/* Flush while CPU 2 is deaf; what was printed is in `printed`. */
+static void flush_beside_a_deaf_cpu(void)
 {
 	struct print_sink sink = { keep_print }, *old = print_sink_now();
 	struct worker w;
@@ -320,6 +327,7 @@ TEST(flush_names_a_cpu_that_does_not_answer_and_waits_on)
 	machine_start_simple(64, 0, CPUS);
 	flush_set_patience(1);
 	atomic_store(&is_deaf, false);
+	atomic_store(&over, false);
 	start_workers(&w, 2, 1, deaf_until_it_was_named);
 	while (!atomic_load(&is_deaf))
 		arch_relax();
@@ -329,9 +337,24 @@ TEST(flush_names_a_cpu_that_does_not_answer_and_waits_on)
 	print_set_sink(&sink);
 	flush_run(&f);
 	print_set_sink(old);
+	atomic_store(&over, true);
 	join_workers(&w, 1);
 	flush_set_patience(0);
 	CHECK(strstr(printed, "CPU 2 does not answer a TLB flush of CPU 0") != NULL);
+}
+
+TEST(flush_names_a_cpu_that_does_not_answer_and_waits_on)
+{
+	stops_then = false;
+	flush_beside_a_deaf_cpu();
 	CHECK_EQ(atomic_load(&per_cpu_ptr(flush_totals, 2)->served), 1);
+}
+
+TEST(flush_waits_no_longer_for_a_cpu_that_is_stopped_meanwhile)
+{
+	stops_then = true;
+	flush_beside_a_deaf_cpu();
+	CHECK_EQ(atomic_load(&per_cpu_ptr(flush_totals, 2)->served), 0);
+	CHECK(!cpu_set_has(&per_cpu_ptr(flush_mail, 2)->from, 0));
 }
 #endif
