@@ -36,7 +36,8 @@
  * LIMIT: buffers have BUFFER_MOST entries; handlers are not interrupted; a weak exchange does not
  * fail without a reason; two states are taken for one when their 64 bits agree.
  *
- * A state is named by 64 bits: each task's history (what it read from which write), the last write
+ * A state is named by 64 bits: each task's history (its steps, and what it read
+ * from which write), the last write
  * of each location, what is in the buffers.  Without races that determines memory and tasks, so a
  * state which was seen with the same task running and no more preemptions spent need not be
  * looked at again (Musuvathi and Qadeer: Iterative context bounding, 2007, with the caching of
@@ -156,12 +157,12 @@ struct engine {
 	int current;  /* task number; -1: none, a setup or check is */
 	unsigned as;  /* the CPU of a setup or check */
 	bool inside;  /* the explorer's own code runs, or a setup */
+	bool all;     /* known states are looked at again */
 	bool set_up;  /* the scenario is; false: its setup runs */
 	bool naming;  /* addresses get names */
 	bool tracing; /* and what happens is told */
 	uint32_t execution;
-	uint32_t changes; /* of memory, in this execution */
-	uint64_t steps;
+	uint32_t changes;   /* of memory, in this execution */
 	unsigned step;      /* in this execution */
 	uint64_t signature; /* sum over locations and buffers */
 	jmp_buf leave;      /* an execution ends here */

@@ -5,6 +5,7 @@
  * SEED=text  follow one schedule, as a failure prints it, and tell what happens
  * LIMIT=n    executions of a scenario at most
  * BOUND=n    preemptions at most, instead of the scenarios' own
+ * ALL=1      look at known states again: takes long, and must come to as many states
  */
 #include "tests/explore/engine.h"
 
@@ -157,6 +158,7 @@ int main(int argc, char **argv)
 	unsigned count = 0, number = 0;
 
 	engine.inside = true;
+	engine.all = number_of("ALL", 0) != 0;
 	trace_init();
 	panic_set_handler(fail_by_panic);
 	for (const struct explore_scenario *s = __start_explore; s < __stop_explore; s++)

@@ -386,10 +386,7 @@ static uint64_t location_term(const struct location *l)
 static void reach_memory(uintptr_t at, unsigned size, uint64_t value, uint64_t history)
 {
 	undo_note(at, size);
-	if (bytes_read(at, size) != value) {
-		engine.changes++;
-		task_now()->wrote = true;
-	}
+	engine.changes += bytes_read(at, size) != value;
 	bytes_write(at, size, value);
 	for (unsigned i = 0; i < grains_of(at, size); i++) {
 		struct location *l = location_of(at + i * GRAIN);
@@ -659,6 +656,7 @@ static void write_exchanged(const struct access *a, uint64_t value)
 {
 	struct clock release = order_write(a->order);
 
+	task_now()->wrote |= bytes_read(a->at, a->size) != value;
 	reach_memory(a->at, a->size, value, task_now()->history);
 	for (unsigned i = 0; i < grains_of(a->at, a->size); i++) {
 		struct location *l = location_of(a->at + i * GRAIN);

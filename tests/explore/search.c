@@ -96,7 +96,7 @@ static bool seen_before(unsigned phase)
 	struct seen *s = seen_find(key);
 
 	if (s->key == key && s->used <= search.used)
-		return true;
+		return !engine.all;
 	if (s->key == 0) {
 		s->key = key;
 		search.states++;

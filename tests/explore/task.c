@@ -19,6 +19,7 @@ enum {
 	HISTORY_BEGAN,
 	HISTORY_ENDED,
 	HISTORY_PATIENT,
+	HISTORY_STEP,
 	PATIENCE = 3000, /* turns of a loop: some try again after many */
 };
 
@@ -85,6 +86,7 @@ static void switch_to(unsigned number)
 	if (!begins)
 		_longjmp(to->here, 1);
 	to->state = TASK_RUNNING;
+	to->history = mix(to->history, HISTORY_BEGAN);
 	if (to->what.kind == EXPLORE_INTERRUPT)
 		begin_interrupt(to);
 	_longjmp(to->base, 1);
@@ -99,7 +101,7 @@ static void begin_interrupt(struct task *t)
 	c->interrupt = engine.current;
 	c->irq_off = true;
 	memory_acquire_from(&c->irq_lock);
-	t->history = mix(mix(t->history, c->irq_history), HISTORY_BEGAN);
+	t->history = mix(t->history, c->irq_history);
 	for (unsigned i = 0; i < engine.tasks; i++) {
 		const struct task *other = &engine.task[i];
 
@@ -298,9 +300,11 @@ static void let_stores_leave(const struct access *a)
 	}
 }
 
+/* The current task comes to a place where others may come first, which its history tells from the
+ * last such place. */
 static void count_step(void)
 {
-	engine.steps++;
+	task_now()->history = mix(task_now()->history, HISTORY_STEP);
 	if (++engine.step > STEPS_MOST)
 		explore_fail("no end after %u steps", engine.step);
 }
@@ -384,6 +388,7 @@ void task_run_all(void)
 
 	engine.current = o[pick].who;
 	t->state = TASK_RUNNING;
+	t->history = mix(t->history, HISTORY_BEGAN);
 	if (t->what.kind == EXPLORE_INTERRUPT)
 		begin_interrupt(t);
 	_longjmp(t->base, 1);

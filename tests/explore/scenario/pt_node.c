@@ -52,7 +52,7 @@ static void alloc_and_put(void *arg)
 EXPLORE(pt_node_pool_and_a_handler, .setup = setup, .check = explore_machine_check,
 	.task = { { "a", alloc_and_put, NULL, 0 },
 		  { "handler", alloc_and_put, NULL, 0, EXPLORE_INTERRUPT } });
-EXPLORE(pt_node_pools_of_two_cpus, .setup = setup, .check = explore_machine_check,
+EXPLORE(pt_node_pools_of_two_cpus, .setup = setup, .check = explore_machine_check, .bound = 2,
 	.task = { { "a", alloc_and_put, NULL, 0 },
 		  { "b", alloc_and_put, NULL, 1 },
 		  { "handler", alloc_and_put, NULL, 0, EXPLORE_INTERRUPT } });
