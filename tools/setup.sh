@@ -18,7 +18,7 @@ packages_of() {
 	test) echo gcc binutils libc6-dev libgcc-12-dev make python3 git patch ;;
 	check) echo gcc libc6-dev make python3 git patch clang clang-format clang-tidy cppcheck \
 		clang-14 libclang-rt-14-dev sparse ;;
-	prove) echo gcc libc6-dev make python3 frama-c-base why3 z3 cvc4 spin ;;
+	prove) echo gcc clang-14 libc6-dev make python3 frama-c-base why3 z3 cvc4 spin ;;
 	bochs) echo bochs bochsbios vgabios bochs-term bsdutils grub-common grub-pc-bin xorriso \
 		mtools python3 ;;
 	bench) echo gcc binutils libc6-dev make python3 qemu-system-x86 libjemalloc2 \
