@@ -184,23 +184,24 @@ static unsigned fullest_word(const struct chunk_bits *c)
 }
 
 /* All frames of word i, at most n; returns how many. */
-static unsigned take_from_word(struct chunk_bits *c, unsigned i, unsigned n, uint16_t *out)
+static unsigned take_from_word(struct chunk_bits *c, unsigned i, unsigned n, pfn_t base, pfn_t *out)
 {
-	unsigned first = i * CHUNK_WORD_BITS, taken = 0;
+	pfn_t first = base + i * CHUNK_WORD_BITS;
+	unsigned taken = 0;
 	uint64_t w = c->word[i];
 
 	if (w == CHUNK_ALL && n >= CHUNK_WORD_BITS) {
 		for (; taken < CHUNK_WORD_BITS; taken++)
-			out[taken] = (uint16_t)(first + taken);
+			out[taken] = first + taken;
 		w = 0;
 	}
 	for (; w != 0 && taken < n; w &= w - 1)
-		out[taken++] = (uint16_t)(first + (unsigned)__builtin_ctzll(w));
+		out[taken++] = first + (unsigned)__builtin_ctzll(w);
 	c->word[i] = w;
 	return taken;
 }
 
-unsigned chunk_take_frames(struct chunk_bits *c, unsigned n, uint16_t *out)
+unsigned chunk_take_frames(struct chunk_bits *c, unsigned n, pfn_t base, pfn_t *out)
 {
 	unsigned taken = 0;
 
@@ -209,7 +210,7 @@ unsigned chunk_take_frames(struct chunk_bits *c, unsigned n, uint16_t *out)
 
 		if (i == CHUNK_WORDS)
 			break;
-		taken += take_from_word(c, i, n - taken, out + taken);
+		taken += take_from_word(c, i, n - taken, base, out + taken);
 	}
 	return taken;
 }

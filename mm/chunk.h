@@ -73,9 +73,9 @@ int chunk_find(const struct chunk_bits *c, unsigned order);
 /* Order of the free block that the free block at index is part of; at least `order`. */
 unsigned chunk_merged_order(const struct chunk_bits *c, unsigned index, unsigned order);
 
-/* Clear up to n free bits, those of the fullest words first; their indices go to out[].  Returns
- * how many. */
-unsigned chunk_take_frames(struct chunk_bits *c, unsigned n, uint16_t *out);
+/* Clear up to n free bits, those of the fullest words first; the frames' numbers go to out[], that
+ * of index 0 being `base`.  Returns how many. */
+unsigned chunk_take_frames(struct chunk_bits *c, unsigned n, pfn_t base, pfn_t *out);
 
 /* Frames, 0 to CHUNK_FRAMES. */
 unsigned chunk_count_free(const struct chunk_bits *c);

@@ -176,12 +176,27 @@ void frame_cache_drain(void)
 	drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASK);
 }
 
+/* A glance that mostly needs one line: blocks of order 14 and up are enough to tell plenty. */
+static bool plenty(void)
+{
+	return zone_whole_count(&zones[ZONE_HIGH]) + zone_whole_count(&zones[ZONE_LOW]) >
+	       2 * frame_caches.watermark;
+}
+
+static bool under_pressure(void)
+{
+	return atomic_load_explicit(&frame_caches.pressure, memory_order_relaxed);
+}
+
 /* Called on the slow paths: notice that memory runs low, or is plentiful again. */
 static void look_at_watermark(void)
 {
-	uint64_t have = zones_free();
-	bool low = atomic_load_explicit(&frame_caches.pressure, memory_order_relaxed);
+	bool low = under_pressure();
+	uint64_t have;
 
+	if (!low && plenty())
+		return;
+	have = zones_free();
 	if (!low && have < frame_caches.watermark && dormant() == 0) {
 		/* relaxed: the flag is a hint; frames travel through locks */
 		if (!atomic_exchange_explicit(&frame_caches.pressure, true, memory_order_relaxed)) {
@@ -191,11 +206,6 @@ static void look_at_watermark(void)
 	} else if (low && have > 2 * frame_caches.watermark) {
 		atomic_store_explicit(&frame_caches.pressure, false, memory_order_relaxed);
 	}
-}
-
-static bool under_pressure(void)
-{
-	return atomic_load_explicit(&frame_caches.pressure, memory_order_relaxed);
 }
 
 /* ---- from the zones: the high one first, so that low memory lasts for those who need it ---- */
@@ -222,7 +232,7 @@ static bool grow_either(void)
 /* Populate ahead of need, while interrupts are on. */
 static void grow_ahead(void)
 {
-	if (zone_free_count(&zones[ZONE_HIGH]) < GROW_AHEAD)
+	if (zone_whole_count(&zones[ZONE_HIGH]) < GROW_AHEAD)
 		(void)section_grow(ZONE_HIGH); /* only a head start */
 }
 

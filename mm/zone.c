@@ -3,312 +3,568 @@
 
 #include "lib/bits.h"
 #include "lib/panic.h"
+#include "mm/zone_impl.h"
 
 enum {
-	TAKE_AT_ONCE = 64, /* indices that chunk_take_frames() writes per call */
+	SHARD_LENDS_ABOVE = 2 * TRACT_FRAMES, /* free frames that a shard keeps for itself */
 };
-
-LOCK_CLASS(zone_lock_class, "zone", RANK_ZONE);
-
-/* ---- chunks by number ---- */
-
-static struct chunk_table *table_of(const struct zone *z, uint32_t chunk)
-{
-	return z->tables[chunk / SECTION_CHUNKS];
-}
-
-static struct chunk_info *info_of(const struct zone *z, uint32_t chunk)
-{
-	return &table_of(z, chunk)->info[chunk % SECTION_CHUNKS];
-}
-
-static struct chunk_bits *bits_of(const struct zone *z, uint32_t chunk)
-{
-	return &table_of(z, chunk)->bits[chunk % SECTION_CHUNKS];
-}
-
-static uint32_t pfn_chunk(pfn_t pfn)
-{
-	return pfn / CHUNK_FRAMES;
-}
-
-static unsigned pfn_index(pfn_t pfn)
-{
-	return pfn % CHUNK_FRAMES;
-}
 
 static pfn_t chunk_pfn(uint32_t chunk, unsigned index)
 {
 	return chunk * CHUNK_FRAMES + index;
 }
 
-static uint32_t block_chunks(unsigned order)
+/* ---- parts ---- */
+
+static unsigned shard_number(const struct zone *z, const struct zone_part *s)
 {
-	return UINT32_C(1) << (order - CHUNK_ORDER);
+	return (unsigned)(s - z->shard);
+}
+
+static struct zone_part *my_shard(struct zone *z)
+{
+	return &z->shard[arch_cpu_id() % ZONE_SHARDS];
+}
+
+/* Without what moves meanwhile: frames that are free all the time are counted. */
+static uint64_t count_exactly(struct zone *z)
+{
+	uintptr_t irq = spin_lock_irq(&z->whole.lock);
+	uint64_t frames = zone_free_count(z);
+
+	spin_unlock_irq(&z->whole.lock, irq);
+	return frames;
 }
 
 /* ---- lists ---- */
 
-static void list_add(struct zone *z, uint32_t chunk, enum chunk_place place, unsigned order)
-	__requires(z->lock)
+void chunk_link(const struct zone *z, struct zone_part *p, uint32_t chunk, enum chunk_place place,
+		unsigned order)
 {
-	struct chunk_info *c = info_of(z, chunk);
-	uint32_t head = z->list[order];
+	struct chunk *c = chunk_at(z, chunk);
+	uint32_t head = p->list[order];
 
 	c->place = (uint8_t)place;
 	c->order = (uint8_t)order;
+	if (order >= TRACT_ORDER)
+		c->whole_order = (uint8_t)order;
 	c->prev = CHUNK_NONE;
 	c->next = head;
 	if (head != CHUNK_NONE)
-		info_of(z, head)->prev = chunk;
-	z->list[order] = chunk;
-	z->nonempty |= UINT32_C(1) << order;
+		chunk_at(z, head)->prev = chunk;
+	p->list[order] = chunk;
+	p->nonempty |= UINT32_C(1) << order;
 }
 
-static void list_remove(struct zone *z, uint32_t chunk) __requires(z->lock)
+void chunk_unlink(const struct zone *z, struct zone_part *p, uint32_t chunk)
 {
-	struct chunk_info *c = info_of(z, chunk);
+	struct chunk *c = chunk_at(z, chunk);
 
 	if (c->prev != CHUNK_NONE)
-		info_of(z, c->prev)->next = c->next;
+		chunk_at(z, c->prev)->next = c->next;
 	else
-		z->list[c->order] = c->next;
+		p->list[c->order] = c->next;
 	if (c->next != CHUNK_NONE)
-		info_of(z, c->next)->prev = c->prev;
-	if (z->list[c->order] == CHUNK_NONE)
-		z->nonempty &= ~(UINT32_C(1) << c->order);
+		chunk_at(z, c->next)->prev = c->prev;
+	if (p->list[c->order] == CHUNK_NONE)
+		p->nonempty &= ~(UINT32_C(1) << c->order);
 	c->place = CHUNK_FULL;
+	if (c->order >= TRACT_ORDER)
+		c->whole_order = 0;
 }
 
-static void count_add(struct zone *z, uint64_t frames) __requires(z->lock)
+/* The part's lists from `order` up that are not empty, as bits. */
+static uint32_t lists_from(const struct zone_part *p, unsigned order) __requires(p->lock)
 {
-	uint64_t n = atomic_load_explicit(&z->free_frames, memory_order_relaxed);
-
-	/* the lock orders writers; readers only glance */
-	atomic_store_explicit(&z->free_frames, n + frames, memory_order_relaxed);
+	return p->nonempty & ~((UINT32_C(1) << order) - 1);
 }
 
 /* ---- blocks of order 9 and up ---- */
 
-static void block_mark(struct zone *z, uint32_t chunk, uint32_t chunks, enum chunk_place place)
-	__requires(z->lock)
+static void block_mark(struct zone *z, uint32_t chunk, unsigned order, enum chunk_place place)
 {
-	for (uint32_t i = 0; i < chunks; i++) {
-		info_of(z, chunk + i)->place = (uint8_t)place;
-		info_of(z, chunk + i)->free = 0;
+	for (uint32_t i = 0; i < block_chunks(order); i++) {
+		chunk_at(z, chunk + i)->place = (uint8_t)place;
+		chunk_at(z, chunk + i)->free = 0;
 	}
 }
 
-static void block_free(struct zone *z, uint32_t chunk, unsigned order) __requires(z->lock)
+/* Whether the part has a free block of exactly this order here.  What others' chunks say of
+ * themselves is not for `whole` to read: it does not have their lock. */
+static bool block_is_free(const struct zone *z, const struct zone_part *p, uint32_t chunk,
+			  unsigned order) __requires(p->lock)
 {
-	block_mark(z, chunk, block_chunks(order), CHUNK_INSIDE);
-	while (order < ORDER_MOST) {
-		uint32_t buddy = chunk ^ block_chunks(order);
-		const struct chunk_info *b = info_of(z, buddy);
+	const struct chunk *c = chunk_at(z, chunk);
 
-		if (b->place != CHUNK_BLOCK || b->order != order)
+	return p == &z->whole ? c->whole_order == order
+			      : c->place == CHUNK_BLOCK && c->order == order;
+}
+
+/* Merge the block, on no list and marked, with its free buddies, to 2^most at the most.  Returns
+ * its first chunk then. */
+static uint32_t block_merge(struct zone *z, struct zone_part *p, uint32_t chunk, unsigned *order,
+			    unsigned most) __requires(p->lock)
+{
+	for (; *order < most; (*order)++) {
+		uint32_t buddy = chunk ^ block_chunks(*order);
+
+		if (!block_is_free(z, p, buddy, *order))
 			break;
-		list_remove(z, buddy);
-		info_of(z, buddy)->place = CHUNK_INSIDE;
-		chunk &= ~block_chunks(order);
-		order++;
+		chunk_unlink(z, p, buddy);
+		chunk_at(z, buddy)->place = CHUNK_INSIDE;
+		chunk &= ~block_chunks(*order);
 	}
-	list_add(z, chunk, CHUNK_BLOCK, order);
-}
-
-/* Cut the block, which is on no list, down to `want`; what is cut off goes to the lists. */
-static void block_split(struct zone *z, uint32_t chunk, unsigned order, unsigned want)
-	__requires(z->lock)
-{
-	while (order > want) {
-		order--;
-		list_add(z, chunk + block_chunks(order), CHUNK_BLOCK, order);
-	}
-}
-
-/* A whole chunk as a bitmap of free frames, on no list. */
-static uint32_t block_to_chunk(struct zone *z, uint32_t chunk, unsigned order) __requires(z->lock)
-{
-	list_remove(z, chunk);
-	block_split(z, chunk, order, CHUNK_ORDER);
-	chunk_set_free(bits_of(z, chunk), 0, CHUNK_ORDER);
-	info_of(z, chunk)->free = CHUNK_FRAMES;
 	return chunk;
 }
 
-/* ---- partly free chunks ---- */
-
-/* Where the chunk belongs by its bits: 0 .. CHUNK_ORDER, or CHUNK_NO_BLOCK. */
-static int chunk_order(const struct zone *z, uint32_t chunk) __requires(z->lock)
+/* A free block of `order` >= 14, on no list and in no count. */
+static void whole_add(struct zone *z, uint32_t chunk, unsigned order) __requires(z->whole.lock)
 {
-	const struct chunk_info *c = info_of(z, chunk);
-
-	if (c->free == 0)
-		return CHUNK_NO_BLOCK;
-	return c->free == CHUNK_FRAMES ? CHUNK_ORDER : chunk_largest(bits_of(z, chunk));
+	part_count_add(&z->whole, UINT64_C(1) << order);
+	chunk = block_merge(z, &z->whole, chunk, &order, ORDER_MOST);
+	chunk_link(z, &z->whole, chunk, CHUNK_BLOCK, order);
 }
 
-/* Put the chunk, which is on no list, where it belongs. */
-static void chunk_file(struct zone *z, uint32_t chunk, int order) __requires(z->lock)
+/* A free block of the shard, counted, on no list. */
+static void block_free(struct zone *z, struct zone_part *s, uint32_t chunk, unsigned order)
+	__requires(s->lock)
 {
-	if (order == CHUNK_ORDER) {
-		chunk_set_used(bits_of(z, chunk), 0, CHUNK_ORDER);
-		block_free(z, chunk, CHUNK_ORDER);
-	} else if (order != CHUNK_NO_BLOCK) {
-		list_add(z, chunk, CHUNK_PARTIAL, (unsigned)order);
+	block_mark(z, chunk, order, CHUNK_INSIDE);
+	chunk = block_merge(z, s, chunk, &order, TRACT_ORDER);
+	if (order < TRACT_ORDER) {
+		chunk_link(z, s, chunk, CHUNK_BLOCK, order);
+		return;
 	}
+	spin_lock(&z->whole.lock);
+	part_count_add(s, -(uint64_t)TRACT_FRAMES);
+	whole_add(z, chunk, TRACT_ORDER);
+	spin_unlock(&z->whole.lock);
 }
 
-/* The same after frames left or came, with as little relinking as possible. */
-static void chunk_refile(struct zone *z, uint32_t chunk) __requires(z->lock)
+/* A block of 2^order, counted still, cut out of the part's smallest that is large enough;
+ * CHUNK_NONE. */
+static uint32_t block_take(struct zone *z, struct zone_part *p, unsigned order) __requires(p->lock)
 {
-	struct chunk_info *c = info_of(z, chunk);
-	int order = chunk_order(z, chunk);
-
-	if (c->place == CHUNK_PARTIAL) {
-		if (order == c->order)
-			return;
-		list_remove(z, chunk);
-	}
-	chunk_file(z, chunk, order);
-}
-
-/* The same after a block came that is part of a free block of order `merged` now. */
-static void chunk_refile_larger(struct zone *z, uint32_t chunk, unsigned merged) __requires(z->lock)
-{
-	struct chunk_info *c = info_of(z, chunk);
-
-	if (c->place == CHUNK_PARTIAL) {
-		if (merged <= c->order)
-			return;
-		list_remove(z, chunk);
-	}
-	chunk_file(z, chunk, (int)merged);
-}
-
-/* The chunk to take a block of `order` < 9 from, on no list or on its old one; CHUNK_NONE. */
-static uint32_t chunk_to_take_from(struct zone *z, unsigned order) __requires(z->lock)
-{
-	uint32_t fitting = z->nonempty & ~((UINT32_C(1) << order) - 1);
+	uint32_t fitting = lists_from(p, order), chunk;
 	unsigned at;
 
 	if (fitting == 0)
 		return CHUNK_NONE;
 	at = bits_lowest(fitting);
-	return at < CHUNK_ORDER ? z->list[at] : block_to_chunk(z, z->list[at], at);
+	chunk = p->list[at];
+	chunk_unlink(z, p, chunk);
+	while (at > order) {
+		at--;
+		chunk_link(z, p, chunk + block_chunks(at), CHUNK_BLOCK, at);
+	}
+	return chunk;
+}
+
+/* ---- whole tracts ---- */
+
+static pfn_t alloc_whole(struct zone *z, unsigned order)
+{
+	uintptr_t irq = spin_lock_irq(&z->whole.lock);
+	uint32_t chunk = block_take(z, &z->whole, order);
+
+	if (chunk != CHUNK_NONE) {
+		block_mark(z, chunk, order, CHUNK_FULL);
+		part_count_add(&z->whole, -(UINT64_C(1) << order));
+	}
+	spin_unlock_irq(&z->whole.lock, irq);
+	return chunk == CHUNK_NONE ? PFN_NONE : chunk_pfn(chunk, 0);
+}
+
+/* Whether no frame of the block's chunks is free. */
+static bool block_is_used(const struct zone *z, uint32_t chunk, unsigned order)
+{
+	for (uint32_t i = 0; i < block_chunks(order); i++)
+		if (chunk_at(z, chunk + i)->place != CHUNK_FULL)
+			return false;
+	return true;
+}
+
+static err_t free_whole(struct zone *z, pfn_t pfn, unsigned order)
+{
+	uint32_t chunk = pfn_chunk(pfn);
+	uintptr_t irq = spin_lock_irq(&z->whole.lock);
+	bool used = block_is_used(z, chunk, order);
+
+	if (used) {
+		block_mark(z, chunk, order, CHUNK_INSIDE);
+		whole_add(z, chunk, order);
+	}
+	spin_unlock_irq(&z->whole.lock, irq);
+	return used ? OK : ERR_NOT_OWNED;
+}
+
+static void tract_name_shard(struct zone *z, uint32_t first, unsigned number)
+	__requires(z->whole.lock)
+{
+	uint32_t used = atomic_load_explicit(&z->shards_used, memory_order_relaxed);
+
+	/* relaxed, all: locks order writers, and readers of a chunk's shard lock it and look again
+	 */
+	if ((used >> number & 1) == 0)
+		atomic_store_explicit(&z->shards_used, used | UINT32_C(1) << number,
+				      memory_order_relaxed);
+	if (chunk_shard(chunk_at(z, first)) == number)
+		return;
+	for (uint32_t i = 0; i < TRACT_CHUNKS; i++)
+		atomic_store_explicit(&chunk_at(z, first + i)->shard, (uint8_t)number,
+				      memory_order_relaxed);
+}
+
+void tract_join(struct zone *z, struct zone_part *s, uint32_t first)
+{
+	tract_name_shard(z, first, shard_number(z, s));
+	part_count_add(&z->whole, -(uint64_t)TRACT_FRAMES);
+	part_count_add(s, TRACT_FRAMES);
+}
+
+/* One more tract for the shard, if there is one, in halves: the shard has no list for it. */
+static void shard_take_tract(struct zone *z, struct zone_part *s) __requires(s->lock, z->whole.lock)
+{
+	uint32_t first = block_take(z, &z->whole, TRACT_ORDER);
+
+	if (first == CHUNK_NONE)
+		return;
+	tract_join(z, s, first);
+	chunk_link(z, s, first + TRACT_CHUNKS / 2, CHUNK_BLOCK, TRACT_ORDER - 1);
+	chunk_link(z, s, first, CHUNK_BLOCK, TRACT_ORDER - 1);
+}
+
+/* A tract with a block that fits, and all that is free in it, changes from shard t to s. */
+static void tract_lend(struct zone *z, struct zone_part *t, struct zone_part *s, unsigned order)
+	__requires(t->lock, s->lock)
+{
+	uint32_t fitting = lists_from(t, order), first;
+
+	if (fitting == 0)
+		return;
+	first = tract_first(t->list[bits_lowest(fitting)]);
+	spin_lock(&z->whole.lock);
+	for (uint32_t i = first; i < first + TRACT_CHUNKS; i++) {
+		struct chunk *c = chunk_at(z, i);
+		enum chunk_place place = (enum chunk_place)c->place;
+		uint64_t frames = place == CHUNK_BLOCK ? UINT64_C(1) << c->order : c->free;
+
+		if (place != CHUNK_BLOCK && place != CHUNK_PARTIAL)
+			continue;
+		chunk_unlink(z, t, i);
+		part_count_add(t, -frames);
+		part_count_add(s, frames);
+		chunk_link(z, s, i, place, c->order);
+	}
+	tract_name_shard(z, first, shard_number(z, s));
+	spin_unlock(&z->whole.lock);
+}
+
+/* ---- a shard's chunks ---- */
+
+/* Put the chunk, which is on no list, where it belongs. */
+static void chunk_file(struct zone *z, struct zone_part *s, uint32_t chunk, int order)
+	__requires(s->lock)
+{
+	if (order == CHUNK_ORDER) {
+		chunk_set_used(&chunk_at(z, chunk)->bits, 0, CHUNK_ORDER);
+		block_free(z, s, chunk, CHUNK_ORDER);
+	} else if (order != CHUNK_NO_BLOCK) {
+		chunk_link(z, s, chunk, CHUNK_PARTIAL, (unsigned)order);
+	}
+}
+
+/* Move the chunk to the list of `order`, with as little relinking as possible. */
+static void chunk_move(struct zone *z, struct zone_part *s, uint32_t chunk, int order)
+	__requires(s->lock)
+{
+	struct chunk *c = chunk_at(z, chunk);
+
+	if (c->place == CHUNK_PARTIAL) {
+		if (order == c->order)
+			return;
+		chunk_unlink(z, s, chunk);
+	}
+	chunk_file(z, s, chunk, order);
+}
+
+/* The list for a chunk, by its bits. */
+static int chunk_list(const struct chunk *c)
+{
+	if (c->free == 0)
+		return CHUNK_NO_BLOCK;
+	return c->free == CHUNK_FRAMES ? CHUNK_ORDER : chunk_largest(&c->bits);
+}
+
+void chunk_refile(struct zone *z, struct zone_part *s, uint32_t chunk)
+{
+	chunk_move(z, s, chunk, chunk_list(chunk_at(z, chunk)));
+}
+
+/* The same after the block at index came: the chunk moves only if a block larger than all others
+ * has come of it. */
+static void chunk_refile_freed(struct zone *z, struct zone_part *s, uint32_t chunk, unsigned index,
+			       unsigned order) __requires(s->lock)
+{
+	const struct chunk *c = chunk_at(z, chunk);
+	unsigned more = c->order + 1u;
+
+	if (c->place != CHUNK_PARTIAL ||
+	    chunk_block_is_free(&c->bits, index & ~((1u << more) - 1), more))
+		chunk_move(z, s, chunk, (int)chunk_merged_order(&c->bits, index, order));
+}
+
+void chunk_open(const struct zone *z, uint32_t chunk)
+{
+	struct chunk *c = chunk_at(z, chunk);
+
+	chunk_set_free(&c->bits, 0, CHUNK_ORDER);
+	c->free = CHUNK_FRAMES;
+	c->place = CHUNK_FULL;
 }
 
 /* ---- allocation ---- */
 
-static pfn_t alloc_small_locked(struct zone *z, unsigned order) __requires(z->lock)
+/* The chunk to take blocks of `order` < 9 from, on no list or its old one; there is one. */
+static uint32_t chunk_to_take_from(struct zone *z, struct zone_part *s, unsigned order)
+	__requires(s->lock)
 {
-	uint32_t chunk = chunk_to_take_from(z, order);
-	int index;
+	unsigned at = bits_lowest(lists_from(s, order));
+	uint32_t chunk;
 
-	if (chunk == CHUNK_NONE)
-		return PFN_NONE;
-	index = chunk_find(bits_of(z, chunk), order);
+	if (at < CHUNK_ORDER)
+		return s->list[at];
+	chunk = block_take(z, s, CHUNK_ORDER);
+	chunk_open(z, chunk);
+	return chunk;
+}
+
+static pfn_t take_small(struct zone *z, struct zone_part *s, unsigned order) __requires(s->lock)
+{
+	uint32_t chunk = chunk_to_take_from(z, s, order);
+	struct chunk *c = chunk_at(z, chunk);
+	int index = chunk_find(&c->bits, order);
+
 	DASSERT(index != CHUNK_NO_INDEX);
-	chunk_set_used(bits_of(z, chunk), (unsigned)index, order);
-	info_of(z, chunk)->free -= (uint16_t)(1u << order);
-	chunk_refile(z, chunk);
+	chunk_set_used(&c->bits, (unsigned)index, order);
+	c->free -= (uint16_t)(1u << order);
+	chunk_refile(z, s, chunk);
 	return chunk_pfn(chunk, (unsigned)index);
 }
 
-static pfn_t alloc_large_locked(struct zone *z, unsigned order) __requires(z->lock)
+static pfn_t take_large(struct zone *z, struct zone_part *s, unsigned order) __requires(s->lock)
 {
-	uint32_t fitting = z->nonempty & ~((UINT32_C(1) << order) - 1);
-	unsigned at = bits_lowest(fitting);
-	uint32_t chunk;
+	uint32_t chunk = block_take(z, s, order);
 
-	if (fitting == 0)
-		return PFN_NONE;
-	chunk = z->list[at];
-	list_remove(z, chunk);
-	block_split(z, chunk, at, order);
-	block_mark(z, chunk, block_chunks(order), CHUNK_FULL);
+	block_mark(z, chunk, order, CHUNK_FULL);
 	return chunk_pfn(chunk, 0);
 }
 
-pfn_t zone_alloc(struct zone *z, unsigned order)
+static unsigned take_frames(struct zone *z, struct zone_part *s, unsigned n, pfn_t *out)
+	__requires(s->lock)
 {
-	uintptr_t irq;
-	pfn_t pfn;
+	uint32_t chunk = chunk_to_take_from(z, s, 0);
+	struct chunk *c = chunk_at(z, chunk);
+	unsigned taken = chunk_take_frames(&c->bits, n, chunk_pfn(chunk, 0), out);
 
-	ASSERT(order <= ORDER_MOST);
-	irq = spin_lock_irq(&z->lock);
-	pfn = order < CHUNK_ORDER ? alloc_small_locked(z, order) : alloc_large_locked(z, order);
-	if (pfn != PFN_NONE)
-		count_add(z, -(UINT64_C(1) << order));
-	spin_unlock_irq(&z->lock, irq);
-	return pfn;
+	c->free -= (uint16_t)taken;
+	chunk_refile(z, s, chunk);
+	return taken;
 }
 
-static unsigned take_from_chunk_locked(struct zone *z, uint32_t chunk, unsigned n, pfn_t *out)
-	__requires(z->lock)
+/* Up to n blocks of `order` < 14 from the shard's own lists; returns how many. */
+static unsigned shard_take(struct zone *z, struct zone_part *s, unsigned order, unsigned n,
+			   pfn_t *out) __requires(s->lock)
 {
-	uint16_t index[TAKE_AT_ONCE];
-	unsigned taken = chunk_take_frames(bits_of(z, chunk), n < TAKE_AT_ONCE ? n : TAKE_AT_ONCE,
-					   index);
+	unsigned got = 0;
 
-	for (unsigned i = 0; i < taken; i++)
-		out[i] = chunk_pfn(chunk, index[i]);
-	info_of(z, chunk)->free -= (uint16_t)taken;
-	chunk_refile(z, chunk);
-	return taken;
+	while (got < n && lists_from(s, order) != 0) {
+		if (order == 0)
+			got += take_frames(z, s, n - got, out + got);
+		else if (order < CHUNK_ORDER)
+			out[got++] = take_small(z, s, order);
+		else
+			out[got++] = take_large(z, s, order);
+	}
+	part_count_add(s, -((uint64_t)got << order));
+	return got;
+}
+
+/* Borrow from shards that have plenty; s may be unlocked meanwhile, to keep the order of locks. */
+static void shard_borrow(struct zone *z, struct zone_part *s, unsigned order) __no_tsa
+{
+	/* relaxed: a hint */
+	uint32_t used = atomic_load_explicit(&z->shards_used, memory_order_relaxed);
+
+	for (; used != 0 && lists_from(s, order) == 0; used &= used - 1) {
+		struct zone_part *t = &z->shard[bits_lowest(used)];
+
+		if (t == s || part_count(t) <= SHARD_LENDS_ABOVE)
+			continue;
+		if (t < s)
+			spin_unlock(&s->lock);
+		spin_lock(&t->lock);
+		if (t < s)
+			spin_lock(&s->lock);
+		tract_lend(z, t, s, order);
+		spin_unlock(&t->lock);
+	}
+}
+
+/* The same from this CPU's shard, which gets a tract if need be. */
+static unsigned alloc_here(struct zone *z, unsigned order, unsigned n, pfn_t *out)
+{
+	struct zone_part *s = my_shard(z);
+	unsigned got;
+
+	spin_lock(&s->lock);
+	got = shard_take(z, s, order, n, out);
+	while (unlikely(got < n)) {
+		unsigned more;
+
+		shard_borrow(z, s, order);
+		if (lists_from(s, order) == 0 && part_count(&z->whole) != 0) {
+			spin_lock(&z->whole.lock);
+			shard_take_tract(z, s);
+			spin_unlock(&z->whole.lock);
+		}
+		more = shard_take(z, s, order, n - got, out + got);
+		if (more == 0)
+			break;
+		got += more;
+	}
+	spin_unlock(&s->lock);
+	return got;
+}
+
+/* From the other shards, which keep their tracts. */
+static unsigned alloc_there(struct zone *z, unsigned order, unsigned n, pfn_t *out)
+{
+	unsigned got = 0;
+	/* relaxed: a hint, as are the counts */
+	uint32_t used = atomic_load_explicit(&z->shards_used, memory_order_relaxed);
+
+	for (; used != 0 && got < n; used &= used - 1) {
+		struct zone_part *t = &z->shard[bits_lowest(used)];
+
+		if (part_count(t) < UINT64_C(1) << order)
+			continue;
+		spin_lock(&t->lock);
+		got += shard_take(z, t, order, n - got, out + got);
+		spin_unlock(&t->lock);
+	}
+	return got;
+}
+
+/* From wherever, with everything locked: what moved between shards while they were looked at one
+ * by one is not missed. */
+static unsigned alloc_anywhere(struct zone *z, unsigned order, unsigned n, pfn_t *out) __no_tsa
+{
+	unsigned got = 0;
+
+	zone_lock_all(z);
+	for (unsigned i = 0; i < ZONE_SHARDS && got < n; i++)
+		got += shard_take(z, &z->shard[i], order, n - got, out + got);
+	while (got < n && z->whole.nonempty != 0) {
+		shard_take_tract(z, my_shard(z));
+		got += shard_take(z, my_shard(z), order, n - got, out + got);
+	}
+	zone_unlock_all(z);
+	return got;
+}
+
+static __cold unsigned alloc_elsewhere(struct zone *z, unsigned order, unsigned n, pfn_t *out)
+{
+	unsigned got = alloc_there(z, order, n, out);
+
+	if (got < n && count_exactly(z) >= UINT64_C(1) << order)
+		got += alloc_anywhere(z, order, n - got, out + got);
+	return got;
+}
+
+unsigned zone_alloc_blocks(struct zone *z, unsigned order, unsigned n, pfn_t *out)
+{
+	uintptr_t irq;
+	unsigned got;
+
+	ASSERT(order < TRACT_ORDER);
+	if (z->first_section == z->end_section)
+		return 0; /* asked before the low zone on a machine with less than 4 GiB */
+	irq = arch_irq_save();
+	got = alloc_here(z, order, n, out);
+	if (unlikely(got < n))
+		got += alloc_elsewhere(z, order, n - got, out + got);
+	arch_irq_restore(irq);
+	return got;
 }
 
 unsigned zone_alloc_frames(struct zone *z, unsigned n, pfn_t *out)
 {
-	uintptr_t irq = spin_lock_irq(&z->lock);
-	unsigned got = 0;
+	return zone_alloc_blocks(z, 0, n, out);
+}
 
-	while (got < n) {
-		uint32_t chunk = chunk_to_take_from(z, 0);
+pfn_t zone_alloc(struct zone *z, unsigned order)
+{
+	pfn_t pfn;
 
-		if (chunk == CHUNK_NONE)
-			break;
-		got += take_from_chunk_locked(z, chunk, n - got, out + got);
-	}
-	count_add(z, -(uint64_t)got);
-	spin_unlock_irq(&z->lock, irq);
-	return got;
+	ASSERT(order <= ORDER_MOST);
+	if (order >= TRACT_ORDER)
+		return alloc_whole(z, order);
+	return zone_alloc_blocks(z, order, 1, &pfn) != 0 ? pfn : PFN_NONE;
 }
 
 /* ---- freeing ---- */
 
-static bool frames_are_used(const struct zone *z, uint32_t chunk, unsigned index, unsigned order)
+/* Lock the shard that the chunk belongs to; interrupts are off.  The chunk may change hands between
+ * the look and the lock. */
+static struct zone_part *lock_shard_of(struct zone *z, const struct chunk *c) __no_tsa
 {
-	const struct chunk_info *c = info_of(z, chunk);
+	for (;;) {
+		unsigned number = chunk_shard(c);
 
-	return (c->place == CHUNK_FULL || c->place == CHUNK_PARTIAL) &&
-	       chunk_block_is_used(bits_of(z, chunk), index, order);
+		spin_lock(&z->shard[number].lock);
+		if (likely(chunk_shard(c) == number))
+			return &z->shard[number];
+		spin_unlock(&z->shard[number].lock);
+	}
 }
 
-static err_t free_small_locked(struct zone *z, pfn_t pfn, unsigned order) __requires(z->lock)
+static err_t free_small(struct zone *z, struct zone_part *s, pfn_t pfn, unsigned order)
+	__requires(s->lock)
 {
-	uint32_t chunk = pfn_chunk(pfn);
+	struct chunk *c = chunk_at(z, pfn_chunk(pfn));
 	unsigned index = pfn_index(pfn);
-	struct chunk_info *c = info_of(z, chunk);
-	struct chunk_bits *bits = bits_of(z, chunk);
 
-	if (!frames_are_used(z, chunk, index, order))
+	if ((c->place != CHUNK_FULL && c->place != CHUNK_PARTIAL) ||
+	    !chunk_block_is_used(&c->bits, index, order))
 		return ERR_NOT_OWNED;
-	chunk_set_free(bits, index, order);
+	chunk_set_free(&c->bits, index, order);
 	c->free += (uint16_t)(1u << order);
-	chunk_refile_larger(z, chunk, chunk_merged_order(bits, index, order));
+	part_count_add(s, UINT64_C(1) << order);
+	chunk_refile_freed(z, s, pfn_chunk(pfn), index, order);
 	return OK;
 }
 
-static err_t free_large_locked(struct zone *z, pfn_t pfn, unsigned order) __requires(z->lock)
+static err_t free_large(struct zone *z, struct zone_part *s, pfn_t pfn, unsigned order)
+	__requires(s->lock)
 {
-	uint32_t chunk = pfn_chunk(pfn);
-
-	for (uint32_t i = 0; i < block_chunks(order); i++)
-		if (info_of(z, chunk + i)->place != CHUNK_FULL)
-			return ERR_NOT_OWNED;
-	block_free(z, chunk, order);
+	if (!block_is_used(z, pfn_chunk(pfn), order))
+		return ERR_NOT_OWNED;
+	part_count_add(s, UINT64_C(1) << order);
+	block_free(z, s, pfn_chunk(pfn), order);
 	return OK;
+}
+
+static err_t free_to_shard(struct zone *z, pfn_t pfn, unsigned order) __no_tsa
+{
+	uintptr_t irq = arch_irq_save();
+	struct zone_part *s = lock_shard_of(z, chunk_at(z, pfn_chunk(pfn)));
+	err_t err = order < CHUNK_ORDER ? free_small(z, s, pfn, order)
+					: free_large(z, s, pfn, order);
+
+	spin_unlock(&s->lock);
+	arch_irq_restore(irq);
+	return err;
 }
 
 /* Whether [pfn, pfn + 2^order) is aligned and lies in a populated section of the zone. */
@@ -322,34 +578,25 @@ static bool range_is_populated(const struct zone *z, pfn_t pfn, unsigned order)
 
 err_t zone_free(struct zone *z, pfn_t pfn, unsigned order)
 {
-	uintptr_t irq;
-	err_t err;
-
 	if (order > ORDER_MOST || !range_is_populated(z, pfn, order))
 		return ERR_NOT_OWNED;
-	irq = spin_lock_irq(&z->lock);
-	err = order < CHUNK_ORDER ? free_small_locked(z, pfn, order)
-				  : free_large_locked(z, pfn, order);
-	if (err == OK)
-		count_add(z, UINT64_C(1) << order);
-	spin_unlock_irq(&z->lock, irq);
-	return err;
+	return order < TRACT_ORDER ? free_to_shard(z, pfn, order) : free_whole(z, pfn, order);
 }
 
 /* The first frames of pfns[0 .. n) that lie in one chunk, together: one look at the lists for all
  * of them.  Returns how many were freed; fewer than there are in a row when one is free already. */
-static unsigned free_run_locked(struct zone *z, const pfn_t *pfns, unsigned n) __requires(z->lock)
+static unsigned free_run_locked(struct zone *z, struct zone_part *s, const pfn_t *pfns, unsigned n)
+	__requires(s->lock)
 {
 	uint32_t chunk = pfn_chunk(pfns[0]);
-	struct chunk_info *c = info_of(z, chunk);
-	struct chunk_bits *bits = bits_of(z, chunk);
+	struct chunk *c = chunk_at(z, chunk);
 	unsigned i;
 
 	if (c->place != CHUNK_FULL && c->place != CHUNK_PARTIAL)
 		return 0;
 	for (i = 0; i < n && pfn_chunk(pfns[i]) == chunk; i++) {
 		unsigned index = pfn_index(pfns[i]);
-		uint64_t *word = &bits->word[index / CHUNK_WORD_BITS];
+		uint64_t *word = &c->bits.word[index / CHUNK_WORD_BITS];
 		uint64_t bit = UINT64_C(1) << index % CHUNK_WORD_BITS;
 
 		if ((*word & bit) != 0)
@@ -357,11 +604,28 @@ static unsigned free_run_locked(struct zone *z, const pfn_t *pfns, unsigned n) _
 		*word |= bit;
 	}
 	c->free += (uint16_t)i;
+	part_count_add(s, i);
 	if (i == 1)
-		chunk_refile_larger(z, chunk, chunk_merged_order(bits, pfn_index(pfns[0]), 0));
+		chunk_refile_freed(z, s, chunk, pfn_index(pfns[0]), 0);
 	else if (i != 0)
-		chunk_refile(z, chunk);
+		chunk_refile(z, s, chunk);
 	return i;
+}
+
+/* The first frames of pfns[0 .. n) whose chunks belong to one shard, under one acquisition of its
+ * lock; the first one is populated. */
+static unsigned free_shard_run(struct zone *z, const pfn_t *pfns, unsigned n) __no_tsa
+{
+	struct zone_part *s = lock_shard_of(z, chunk_at(z, pfn_chunk(pfns[0])));
+	unsigned freed = 0, run;
+
+	do {
+		run = free_run_locked(z, s, pfns + freed, n - freed);
+		freed += run;
+	} while (run != 0 && freed < n && range_is_populated(z, pfns[freed], 0) &&
+		 chunk_shard(chunk_at(z, pfn_chunk(pfns[freed]))) == shard_number(z, s));
+	spin_unlock(&s->lock);
+	return freed;
 }
 
 /* Bring the lines that the frames' chunks need near while nobody waits for the lock. */
@@ -375,8 +639,8 @@ static void frames_prefetch(const struct zone *z, const pfn_t *pfns, unsigned n)
 		if (chunk == last || !range_is_populated(z, pfns[i], 0))
 			continue;
 		last = chunk;
-		__builtin_prefetch(bits_of(z, chunk), 1);
-		__builtin_prefetch(info_of(z, chunk), 1);
+		__builtin_prefetch(&chunk_at(z, chunk)->bits, 1);
+		__builtin_prefetch(&chunk_at(z, chunk)->next, 1);
 	}
 }
 
@@ -386,256 +650,12 @@ err_t zone_free_frames(struct zone *z, const pfn_t *pfns, unsigned n, unsigned *
 	uintptr_t irq;
 
 	frames_prefetch(z, pfns, n);
-	irq = spin_lock_irq(&z->lock);
-	while (freed < n && run != 0) {
-		run = range_is_populated(z, pfns[freed], 0)
-			      ? free_run_locked(z, pfns + freed, n - freed)
-			      : 0;
+	irq = arch_irq_save();
+	while (freed < n && run != 0 && range_is_populated(z, pfns[freed], 0)) {
+		run = free_shard_run(z, pfns + freed, n - freed);
 		freed += run;
 	}
-	count_add(z, freed);
-	spin_unlock_irq(&z->lock, irq);
+	arch_irq_restore(irq);
 	*done = freed;
 	return freed == n ? OK : ERR_NOT_OWNED;
-}
-
-void zone_add(struct zone *z, pfn_t first, uint32_t frames)
-{
-	while (frames > 0) {
-		unsigned order = bits_log2(frames);
-
-		if (first != 0)
-			order = (unsigned)min_u64(order, bits_lowest(first));
-		order = (unsigned)min_u64(order, ORDER_MOST);
-		if (zone_free(z, first, order) != OK)
-			panic("zone %s was given frame %#x twice", z->name, first);
-		first += UINT32_C(1) << order;
-		frames -= UINT32_C(1) << order;
-	}
-}
-
-/* ---- contiguous ranges by address ---- */
-
-/* Whether the frame is free; *skip is how many frames from it are known to be the same. */
-static bool run_at_locked(const struct zone *z, pfn_t pfn, uint32_t *skip) __requires(z->lock)
-{
-	uint32_t chunk = pfn_chunk(pfn);
-	const struct chunk_info *c;
-
-	*skip = CHUNK_FRAMES - pfn_index(pfn);
-	if (table_of(z, chunk) == NULL) {
-		*skip = SECTION_FRAMES - pfn % SECTION_FRAMES;
-		return false;
-	}
-	c = info_of(z, chunk);
-	if (c->place == CHUNK_BLOCK || c->place == CHUNK_INSIDE)
-		return true;
-	if (c->free == 0)
-		return false;
-	*skip = 1;
-	return chunk_block_is_free(bits_of(z, chunk), pfn_index(pfn), 0);
-}
-
-/* The head of the free block that the chunk is in. */
-static uint32_t block_head_locked(const struct zone *z, uint32_t chunk) __requires(z->lock)
-{
-	unsigned order = CHUNK_ORDER;
-
-	while (info_of(z, chunk)->place == CHUNK_INSIDE)
-		chunk &= ~block_chunks(order++);
-	return chunk;
-}
-
-/* Cut a wholly free chunk out of its block; it stands on no list then, all bits free. */
-static void isolate_chunk_locked(struct zone *z, uint32_t chunk) __requires(z->lock)
-{
-	uint32_t head = block_head_locked(z, chunk);
-	unsigned order = info_of(z, head)->order;
-
-	list_remove(z, head);
-	while (order > CHUNK_ORDER) {
-		uint32_t half = head + block_chunks(--order);
-
-		if (chunk < half) {
-			list_add(z, half, CHUNK_BLOCK, order);
-		} else {
-			list_add(z, head, CHUNK_BLOCK, order);
-			head = half;
-		}
-	}
-	info_of(z, chunk)->place = CHUNK_FULL;
-	info_of(z, chunk)->free = CHUNK_FRAMES;
-	chunk_set_free(bits_of(z, chunk), 0, CHUNK_ORDER);
-}
-
-/* Take n free frames, all in one chunk, out of the zone. */
-static void take_span_locked(struct zone *z, pfn_t pfn, uint32_t n) __requires(z->lock)
-{
-	uint32_t chunk = pfn_chunk(pfn);
-	struct chunk_info *c = info_of(z, chunk);
-
-	if (c->place == CHUNK_BLOCK || c->place == CHUNK_INSIDE)
-		isolate_chunk_locked(z, chunk);
-	for (uint32_t i = 0; i < n; i++)
-		chunk_set_used(bits_of(z, chunk), pfn_index(pfn) + i, 0);
-	c->free -= (uint16_t)n;
-	chunk_refile(z, chunk);
-}
-
-static void take_range_locked(struct zone *z, pfn_t pfn, uint32_t frames) __requires(z->lock)
-{
-	while (frames > 0) {
-		uint32_t n = (uint32_t)min_u64(frames, CHUNK_FRAMES - pfn_index(pfn));
-
-		take_span_locked(z, pfn, n);
-		pfn += n;
-		frames -= n;
-	}
-}
-
-static pfn_t find_run_locked(const struct zone *z, uint32_t frames, uint32_t align, pfn_t min,
-			     pfn_t max) __requires(z->lock)
-{
-	uint64_t start = align_up(min, align), at = start;
-
-	while (at < max && max - start >= frames) {
-		uint32_t skip;
-
-		if (run_at_locked(z, (pfn_t)at, &skip)) {
-			at += skip;
-			if (at - start >= frames)
-				return (pfn_t)start;
-		} else {
-			start = at = align_up(at + skip, align);
-		}
-		if (start >= max)
-			break;
-	}
-	return PFN_NONE;
-}
-
-pfn_t zone_alloc_range(struct zone *z, uint32_t frames, uint32_t align, pfn_t min, pfn_t max)
-{
-	uintptr_t irq;
-	pfn_t first;
-
-	ASSERT(frames > 0 && frames <= SECTION_FRAMES && bits_is_pow2(align));
-	min = (pfn_t)max_u64(min, (uint64_t)z->first_section * SECTION_FRAMES);
-	max = (pfn_t)min_u64(max, min_u64((uint64_t)z->end_section * SECTION_FRAMES, PFN_NONE));
-	irq = spin_lock_irq(&z->lock);
-	first = find_run_locked(z, frames, align, min, max);
-	if (first != PFN_NONE) {
-		take_range_locked(z, first, frames);
-		count_add(z, -(uint64_t)frames);
-	}
-	spin_unlock_irq(&z->lock, irq);
-	return first;
-}
-
-/* ---- looking ---- */
-
-void zone_init(struct zone *z, const char *name, struct chunk_table **tables, uint32_t first,
-	       uint32_t end)
-{
-	spin_init(&z->lock, &zone_lock_class);
-	z->name = name;
-	z->tables = tables;
-	z->first_section = first;
-	z->end_section = end;
-	z->nonempty = 0;
-	for (unsigned i = 0; i < ORDERS; i++)
-		z->list[i] = CHUNK_NONE;
-	atomic_store_explicit(&z->free_frames, 0, memory_order_relaxed); /* not shared yet */
-}
-
-static void count_chunk_blocks(const struct chunk_bits *bits, uint64_t *counts)
-{
-	struct chunk_bits left = *bits;
-	int order;
-
-	while ((order = chunk_largest(&left)) != CHUNK_NO_BLOCK) {
-		int index = chunk_find(&left, (unsigned)order);
-
-		chunk_set_used(&left, (unsigned)index, (unsigned)order);
-		counts[order]++;
-	}
-}
-
-void zone_count_blocks(struct zone *z, uint64_t *counts)
-{
-	uintptr_t irq = spin_lock_irq(&z->lock);
-
-	for (unsigned k = 0; k < ORDERS; k++)
-		counts[k] = 0;
-	for (unsigned k = 0; k < ORDERS; k++)
-		for (uint32_t c = z->list[k]; c != CHUNK_NONE; c = info_of(z, c)->next) {
-			if (k < CHUNK_ORDER)
-				count_chunk_blocks(bits_of(z, c), counts);
-			else
-				counts[k]++;
-		}
-	spin_unlock_irq(&z->lock, irq);
-}
-
-/* ---- Z1..Z5 ---- */
-
-static const char *check_list(const struct zone *z, unsigned k, uint64_t *frames)
-	__requires(z->lock)
-{
-	uint32_t prev = CHUNK_NONE;
-
-	if ((z->list[k] != CHUNK_NONE) != ((z->nonempty >> k & 1) != 0))
-		return "Z4: nonempty bit and list disagree";
-	for (uint32_t c = z->list[k]; c != CHUNK_NONE; prev = c, c = info_of(z, c)->next) {
-		const struct chunk_info *i = info_of(z, c);
-
-		if (i->prev != prev || i->order != k)
-			return "Z5: a list is tangled";
-		if (k >= CHUNK_ORDER) {
-			uint32_t buddy = c ^ block_chunks(k);
-
-			if (i->place != CHUNK_BLOCK || c % block_chunks(k) != 0)
-				return "Z3: a block is not aligned or not marked";
-			if (k < ORDER_MOST && info_of(z, buddy)->place == CHUNK_BLOCK &&
-			    info_of(z, buddy)->order == k)
-				return "Z3: two free buddies";
-			*frames += UINT64_C(1) << k;
-			continue;
-		}
-		if (i->place != CHUNK_PARTIAL || chunk_largest(bits_of(z, c)) != (int)k)
-			return "Z2: a chunk is on the wrong list";
-		if (i->free != chunk_count_free(bits_of(z, c)))
-			return "Z1: a chunk's count is wrong";
-		*frames += i->free;
-	}
-	return NULL;
-}
-
-/* Chunks on no list have no free frame. */
-static const char *check_section(const struct zone *z, const struct chunk_table *t)
-	__requires(z->lock)
-{
-	(void)z;
-	for (unsigned c = 0; c < SECTION_CHUNKS; c++)
-		if (t->info[c].place == CHUNK_FULL &&
-		    (t->info[c].free != 0 || chunk_count_free(&t->bits[c]) != 0))
-			return "Z1: free frames on no list";
-	return NULL;
-}
-
-const char *zone_check(struct zone *z)
-{
-	uintptr_t irq = spin_lock_irq(&z->lock);
-	const char *wrong = NULL;
-	uint64_t frames = 0;
-
-	for (unsigned k = 0; k < ORDERS && wrong == NULL; k++)
-		wrong = check_list(z, k, &frames);
-	for (uint32_t s = z->first_section; s < z->end_section && wrong == NULL; s++)
-		if (z->tables[s] != NULL)
-			wrong = check_section(z, z->tables[s]);
-	if (wrong == NULL && frames != zone_free_count(z))
-		wrong = "Z1: the count of free frames is wrong";
-	spin_unlock_irq(&z->lock, irq);
-	return wrong;
 }

@@ -316,14 +316,16 @@ static bool is_fullest(unsigned word)
 
 static void check_take(unsigned n)
 {
-	static uint16_t out[CHUNK_FRAMES + 8];
+	static pfn_t out[CHUNK_FRAMES + 8];
+	pfn_t base = (pfn_t)test_random_below(1u << 20) * CHUNK_FRAMES;
 	unsigned free = slow_count(), want = n < free ? n : free;
 	unsigned word = CHUNK_WORDS;
 
 	memset(out, 0xff, sizeof(out));
-	NEED(chunk_take_frames(&bits, n, out) == want);
-	NEED(out[want] == UINT16_MAX);
+	NEED(chunk_take_frames(&bits, n, base, out) == want);
+	NEED(out[want] == UINT32_MAX);
 	for (unsigned i = 0; i < want; i++) {
+		out[i] -= base;
 		NEED(out[i] < CHUNK_FRAMES && frame_free[out[i]]);
 		/* a word is used up before the next one is broken into */
 		if (out[i] / CHUNK_WORD_BITS != word) {

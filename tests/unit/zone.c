@@ -5,17 +5,39 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "tests/test.h"
+#ifndef KEEL_TESTS
+#include "arch/host/host.h"
+#endif
 
 enum {
-	FRAMES = 16 * CHUNK_FRAMES,
-	BASE = 32 * CHUNK_FRAMES, /* so that the first frame is not 0 */
+	TRACTS = 4, /* and half a one behind them */
+	FRAMES = TRACTS * TRACT_FRAMES + TRACT_FRAMES / 2,
+	BASE = TRACTS * TRACT_FRAMES, /* so that the first frame is not 0, and all tracts merge */
 	BLOCKS = 512,
 #ifdef KEEL_TESTS
 	STEPS = 4000,
 #else
 	STEPS = 40000,
+	CPUS = 3,
 #endif
 };
+
+/* Go on as this CPU, or as any.  The kernel cannot change CPUs like that. */
+static void run_on(unsigned cpu)
+{
+#ifdef KEEL_TESTS
+	(void)cpu;
+#else
+	host_cpu = cpu;
+#endif
+}
+
+static void run_anywhere(void)
+{
+#ifndef KEEL_TESTS
+	run_on((unsigned)test_random_below(CPUS));
+#endif
+}
 
 struct block {
 	pfn_t pfn;
@@ -90,7 +112,7 @@ static bool shadow_has_room(uint32_t frames, uint32_t align, pfn_t min, pfn_t ma
 
 static void model_alloc(void)
 {
-	unsigned order = (unsigned)test_random_below(test_random_below(4) == 0 ? 13 : 4);
+	unsigned order = (unsigned)test_random_below(test_random_below(4) == 0 ? 16 : 4);
 	pfn_t pfn = zone_alloc(&z, order);
 
 	if (pfn == PFN_NONE) {
@@ -159,6 +181,7 @@ static void model_free(void)
 
 static void model_step(void)
 {
+	run_anywhere();
 	switch (block_count + 1 >= BLOCKS ? 9 : test_random_below(10)) {
 	case 0:
 	case 1:
@@ -182,7 +205,9 @@ TEST(zone_agrees_with_a_shadow_map)
 	}
 	while (block_count > 0)
 		free_block(&blocks[--block_count]);
+	run_on(0);
 	CHECK_EQ(zone_free_count(&z), FRAMES);
+	CHECK_EQ(zone_whole_count(&z), TRACTS * TRACT_FRAMES);
 	CHECK(sound());
 }
 
@@ -195,17 +220,36 @@ TEST(zone_merges_to_the_top_whatever_the_order_of_frees)
 		unsigned n = 0;
 
 		start();
-		while (zone_free_count(&z) > FRAMES - 64)
+		while (n < 64) {
+			run_anywhere();
 			pfns[n++] = zone_alloc(&z, 0);
+		}
 		while (n > 0) {
 			unsigned i = (unsigned)test_random_below(n);
 
+			run_anywhere();
 			CHECK_EQ(zone_free(&z, pfns[i], 0), OK);
 			pfns[i] = pfns[--n];
 		}
+		run_on(0);
 		zone_count_blocks(&z, counts);
-		CHECK_EQ(counts[CHUNK_ORDER + 4], 1); /* 16 chunks at a multiple of 16 chunks */
+		CHECK_EQ(counts[TRACT_ORDER + 2], 1);
+		CHECK_EQ(counts[TRACT_ORDER - 1], 1);
 	}
+}
+
+TEST(zone_hands_out_whole_tracts_and_takes_them_in_parts)
+{
+	pfn_t pfn;
+
+	start();
+	pfn = zone_alloc(&z, TRACT_ORDER + 1);
+	NEED(pfn != PFN_NONE);
+	CHECK_EQ(zone_whole_count(&z), (TRACTS - 2) * TRACT_FRAMES);
+	for (uint32_t i = 0; i < 2 * TRACT_FRAMES; i += CHUNK_FRAMES)
+		CHECK_EQ(zone_free(&z, pfn + i, CHUNK_ORDER), OK);
+	CHECK_EQ(zone_whole_count(&z), TRACTS * TRACT_FRAMES);
+	CHECK(sound());
 }
 
 TEST(zone_hands_out_every_frame_once_and_no_more)
@@ -276,6 +320,58 @@ TEST(zone_fills_holes_before_it_breaks_large_blocks)
 	for (unsigned k = CHUNK_ORDER; k < ORDERS; k++)
 		CHECK_EQ(after[k], before[k]);
 }
+
+#ifndef KEEL_TESTS
+static pfn_t held[FRAMES];
+
+TEST(zone_cpus_allocate_from_tracts_of_their_own)
+{
+	start();
+	while (zone_whole_count(&z) == TRACTS * TRACT_FRAMES)
+		held[0] = zone_alloc(&z, 0);
+	for (unsigned cpu = 1; cpu < CPUS; cpu++) {
+		run_on(cpu);
+		held[cpu] = zone_alloc(&z, 0);
+		for (unsigned other = 0; other < cpu; other++)
+			CHECK(held[cpu] / TRACT_FRAMES != held[other] / TRACT_FRAMES);
+	}
+	run_on(0);
+	CHECK(sound());
+}
+
+TEST(zone_borrows_holes_before_it_breaks_a_tract)
+{
+	unsigned n = FRAMES - TRACT_FRAMES;
+
+	start();
+	CHECK_EQ(zone_alloc_frames(&z, n, held), n);
+	for (unsigned i = 0; i < n; i++)
+		if (i % 4 != 0)
+			CHECK_EQ(zone_free(&z, held[i], 0), OK);
+	CHECK_EQ(zone_whole_count(&z), TRACT_FRAMES);
+	run_on(1);
+	CHECK(zone_alloc(&z, 0) != PFN_NONE);
+	CHECK_EQ(zone_alloc_frames(&z, 100, held), 100);
+	run_on(0);
+	CHECK_EQ(zone_whole_count(&z), TRACT_FRAMES);
+	CHECK(sound());
+}
+
+TEST(zone_gives_the_last_frame_to_any_cpu)
+{
+	start();
+	for (unsigned cpu = 0; cpu + 1 < CPUS; cpu++) {
+		run_on(cpu);
+		CHECK(zone_alloc(&z, 3) != PFN_NONE);
+	}
+	run_on(CPUS - 1);
+	CHECK_EQ(zone_alloc_frames(&z, FRAMES, held), FRAMES - (CPUS - 1) * 8);
+	CHECK_EQ(zone_alloc(&z, 0), PFN_NONE);
+	run_on(0);
+	CHECK_EQ(zone_free_count(&z), 0);
+	CHECK(sound());
+}
+#endif
 
 static void add_twice(void *arg)
 {
