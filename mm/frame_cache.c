@@ -8,8 +8,9 @@
 
 enum {
 	GROW_AHEAD = 4096,    /* frames: a zone with fewer populates a section in time */
-	DEPOT_SHARE = 64,     /* depots of all CPUs hold at most 1/64 of memory */
-	WATERMARK_SHARE = 16, /* and the watermark is at most 1/16 of it */
+	DEPOT_SHARE = 16,     /* depots of all CPUs hold at most 1/16 of memory */
+	DEPOT_FRAMES = 2048,  /* and blocks of one order in one depot at most 8 MiB */
+	WATERMARK_SHARE = 16, /* the watermark is at most 1/16 of memory */
 	WATERMARK_LEAST = 128,
 	DRAIN_WAIT_MS = 1000,
 };
@@ -17,18 +18,6 @@ enum {
 LOCK_CLASS(depot_lock_class, "depot of blocks", RANK_DEPOT);
 
 struct frame_caches frame_caches;
-
-/* Blocks of each order that a depot keeps. */
-static const uint8_t depot_most[DEPOT_ORDER_MOST + 1] = { 0, 16, 12, 8, 8, 4, 4, 4, 4, 2, 2 };
-
-static uint64_t depot_frames(unsigned order_most)
-{
-	uint64_t frames = 0;
-
-	for (unsigned k = 1; k <= order_most; k++)
-		frames += (uint64_t)depot_most[k] << k;
-	return frames;
-}
 
 static uint64_t zones_free(void)
 {
@@ -50,15 +39,25 @@ err_t frame_cache_init(unsigned cpus)
 	return frame_caches.cpu == NULL ? ERR_NO_MEMORY : OK;
 }
 
+/* Deal `frames` out to the orders of a depot, the same to each as far as there is room for so many
+ * blocks.  Returns how many can lie in it then. */
+static uint64_t size_depot(uint64_t frames)
+{
+	uint64_t each = min_u64(frames / DEPOT_ORDER_MOST, DEPOT_FRAMES), sum = 0;
+
+	for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++) {
+		frame_caches.depot_most[k] = (uint8_t)min_u64(each >> k, DEPOT_MOST);
+		sum += (uint64_t)frame_caches.depot_most[k] << k;
+	}
+	return sum;
+}
+
 void frame_cache_open(void)
 {
 	uint64_t memory = zones_free() + dormant();
-	unsigned k = DEPOT_ORDER_MOST;
+	uint64_t depot = size_depot(memory / DEPOT_SHARE / frame_caches.cpus);
 
-	while (k > 0 && depot_frames(k) * frame_caches.cpus > memory / DEPOT_SHARE)
-		k--;
-	frame_caches.depot_order_most = k;
-	frame_caches.watermark = min_u64((depot_frames(k) + HOT_MOST) * frame_caches.cpus,
+	frame_caches.watermark = min_u64((depot + HOT_MOST) * frame_caches.cpus,
 					 memory / WATERMARK_SHARE);
 	frame_caches.watermark = max_u64(frame_caches.watermark, WATERMARK_LEAST);
 }
@@ -111,13 +110,14 @@ static void drain_hot(void *arg)
 
 static void drain_depot(struct frame_cache *c)
 {
-	for (unsigned k = 1; k <= frame_caches.depot_order_most; k++) {
+	for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++) {
+		struct depot *d = &c->depot[k];
 		pfn_t blocks[DEPOT_MOST];
 		uintptr_t irq = spin_lock_irq(&c->lock);
-		unsigned n = c->depot_count[k];
+		unsigned n = d->count;
 
-		memcpy(blocks, c->depot[k], n * sizeof(blocks[0]));
-		c->depot_count[k] = 0;
+		memcpy(blocks, d->block, n * sizeof(blocks[0]));
+		d->count = 0;
 		spin_unlock_irq(&c->lock, irq);
 		for (unsigned i = 0; i < n; i++)
 			zone_must_take(blocks[i], k);
@@ -299,11 +299,16 @@ static pfn_t depot_take(unsigned order)
 {
 	uintptr_t irq = arch_irq_save();
 	struct frame_cache *c = my_cache();
+	struct depot *d = &c->depot[order];
 	pfn_t pfn = PFN_NONE;
+	unsigned n;
 
 	spin_lock(&c->lock);
-	if (c->depot_count[order] != 0)
-		pfn = c->depot[order][--c->depot_count[order]];
+	n = d->count;
+	if (likely(n != 0)) {
+		pfn = d->block[n - 1];
+		d->count = n - 1;
+	}
 	spin_unlock(&c->lock);
 	arch_irq_restore(irq);
 	return pfn;
@@ -313,34 +318,32 @@ static bool depot_give(pfn_t pfn, unsigned order)
 {
 	uintptr_t irq = arch_irq_save();
 	struct frame_cache *c = my_cache();
+	struct depot *d = &c->depot[order];
 	bool fits;
+	unsigned n;
 
 	spin_lock(&c->lock);
-	fits = c->depot_count[order] < depot_most[order] && !under_pressure();
-	if (fits)
-		c->depot[order][c->depot_count[order]++] = pfn;
+	n = d->count;
+	fits = n < frame_caches.depot_most[order] && !under_pressure();
+	if (likely(fits)) {
+		d->block[n] = pfn;
+		d->count = n + 1;
+	}
 	spin_unlock(&c->lock);
 	arch_irq_restore(irq);
 	return fits;
 }
 
-pfn_t frame_take_block(unsigned order)
+/* What frame_take_block() does when no depot can help. */
+static __noinline pfn_t block_from_zones(unsigned order)
 {
-	uintptr_t irq;
 	unsigned step = 0;
 	bool can_wait;
+	uintptr_t irq;
 	pfn_t pfn;
 
-	if (order == 0)
-		return frame_take();
-	ASSERT(order <= ORDER_MOST);
-	if (order <= frame_caches.depot_order_most) {
-		pfn = depot_take(order);
-		if (pfn != PFN_NONE)
-			return pfn;
-	}
-	(void)my_cache();
 	irq = arch_irq_save();
+	(void)my_cache();
 	can_wait = arch_irq_was_on(irq);
 	arch_irq_restore(irq);
 	look_at_watermark();
@@ -350,16 +353,35 @@ pfn_t frame_take_block(unsigned order)
 	return pfn;
 }
 
+pfn_t frame_take_block(unsigned order)
+{
+	pfn_t pfn;
+
+	if (order == 0)
+		return frame_take();
+	ASSERT(order <= ORDER_MOST);
+	if (likely(order <= DEPOT_ORDER_MOST)) {
+		pfn = depot_take(order);
+		if (likely(pfn != PFN_NONE))
+			return pfn;
+	}
+	return block_from_zones(order);
+}
+
+static __noinline void block_to_zones(pfn_t pfn, unsigned order)
+{
+	zone_must_take(pfn, order);
+	look_at_watermark();
+}
+
 void frame_give_block(pfn_t pfn, unsigned order)
 {
 	if (order == 0) {
 		frame_give(pfn);
 		return;
 	}
-	if (order <= frame_caches.depot_order_most && depot_give(pfn, order))
-		return;
-	zone_must_take(pfn, order);
-	look_at_watermark();
+	if (order > DEPOT_ORDER_MOST || !depot_give(pfn, order))
+		block_to_zones(pfn, order);
 }
 
 /* ---- many ---- */
@@ -432,7 +454,7 @@ uint64_t frame_cache_count(void)
 
 		frames += hot_count(c);
 		for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++)
-			frames += (uint64_t)c->depot_count[k] << k;
+			frames += (uint64_t)c->depot[k].count << k;
 		spin_unlock_irq(&c->lock, irq);
 	}
 	return frames;

@@ -5,8 +5,9 @@
  * Each CPU has
  *   hot     an array of up to 64 single frames, touched by its owner alone with interrupts off:
  *           a hit is a load, a decrement and a store, with no atomic operation;
- *   depot   a few blocks of each order from 1 to 10 under a lock of its own, which nobody else
- *           wants unless memory runs out; then anybody may empty it.
+ *   depot   blocks of each order from 1 to 10, of all CPUs up to 1/16 of memory, under a lock
+ *           of its own, which nobody else wants unless memory runs out; then anybody may empty
+ *           it.
  * Frames move between hot and the zones in batches of 32, so a zone's lock is taken once for 32
  * frames, and frames that another CPU allocated go home in batches too.
  *
@@ -30,7 +31,12 @@ enum {
 	HOT_MOST = 64,
 	HOT_BATCH = 32,
 	DEPOT_ORDER_MOST = 10,
-	DEPOT_MOST = 16, /* blocks of one order */
+	DEPOT_MOST = 31, /* blocks of one order: two cache lines with their count */
+};
+
+struct depot {
+	uint32_t count; /* (l) */
+	pfn_t block[DEPOT_MOST];
 };
 
 struct frame_cache {
@@ -39,19 +45,18 @@ struct frame_cache {
 	pfn_t hot[HOT_MOST];
 
 	struct spinlock lock __aligned(64);
-	uint8_t depot_count[DEPOT_ORDER_MOST + 1];     /* (l) */
-	pfn_t depot[DEPOT_ORDER_MOST + 1][DEPOT_MOST]; /* (l) */
+	struct depot depot[DEPOT_ORDER_MOST + 1] __aligned(64); /* (l) by order */
 
 	/* (a) times that hot was emptied on request; a waiter looks for a change */
 	_Atomic uint32_t drains __aligned(64);
 } __aligned(64);
 
 struct frame_caches {
-	struct frame_cache *cpu;   /* (c) one per CPU */
-	unsigned cpus;             /* (c) */
-	unsigned depot_order_most; /* (c) 0: memory is too small for depots */
-	uint64_t watermark;        /* (c) frames */
-	_Atomic bool pressure;     /* free memory is below the watermark */
+	struct frame_cache *cpu;                  /* (c) one per CPU */
+	unsigned cpus;                            /* (c) */
+	uint64_t watermark;                       /* (c) frames */
+	uint8_t depot_most[DEPOT_ORDER_MOST + 1]; /* (c) blocks of each order; 0: none are kept */
+	_Atomic bool pressure;                    /* free memory is below the watermark */
 };
 extern struct frame_caches frame_caches;
 
