@@ -152,11 +152,12 @@ static inline bool lock_is_turn(const struct spinlock *l, uint32_t ticket)
 
 static inline bool lock_try(struct spinlock *l)
 {
-	uint32_t owner = atomic_load_explicit(&l->owner, memory_order_relaxed);
+	/* acquire pairs with lock_pass_on(), which released `owner`, not `next` */
+	uint32_t owner = atomic_load_explicit(&l->owner, memory_order_acquire);
 
-	/* free when next = owner; acquire pairs with lock_pass_on() */
+	/* free when next = owner */
 	return atomic_compare_exchange_strong_explicit(&l->next, &owner, owner + 1,
-						       memory_order_acquire, memory_order_relaxed);
+						       memory_order_relaxed, memory_order_relaxed);
 }
 
 static inline void lock_pass_on(struct spinlock *l)

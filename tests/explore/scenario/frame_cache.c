@@ -106,7 +106,7 @@ static void take_and_give_block(void *arg)
 static void setup_blocks(void)
 {
 	setup(2);
-	frame_caches.depot_order_most = BLOCK_ORDER; /* this memory is too small for depots */
+	frame_caches.depot_most[BLOCK_ORDER] = 1; /* this memory is too small for depots */
 	take_and_give_block(NULL);
 }
 
