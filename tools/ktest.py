@@ -33,6 +33,9 @@ TOTALS = re.compile(r"(?:# )?(\d+) passed, (\d+) failed, (\d+) skipped$")
 # From the last line of output on.  A test may do long and silent work after a panic that it
 # asked for; a panicked kernel that does not exit is silent for good.
 PANIC_SECONDS = 30
+RUN_SECONDS = 300
+# Bochs runs all CPUs in one thread of the host, one after the other.
+BOCHS_SLOWER = 6
 # From the last result to the totals, on a machine that cannot exit by itself.
 TOTALS_SECONDS = 3
 
@@ -120,7 +123,9 @@ class Run:
         self._is_bochs = is_bochs
         self._log = log
         self._say_all = say_all
-        self._seconds = seconds
+        slower = BOCHS_SLOWER if is_bochs else 1
+        self._seconds = seconds * slower
+        self._panic_seconds = PANIC_SECONDS * slower
         self._quiet_since = 0.0
         self.judge = Judge(self._say)
 
@@ -163,7 +168,7 @@ class Run:
             now = time.monotonic()
             if now - start > self._seconds:
                 return f"hang: no end within {self._seconds:g} s{self._where()}"
-            if self.judge.panic and now - self._quiet_since > PANIC_SECONDS:
+            if self.judge.panic and now - self._quiet_since > self._panic_seconds:
                 return f"crash{self._where()}: {self.judge.panic}"
             if self._is_bochs and self._seen_enough(now):
                 return None
@@ -229,7 +234,8 @@ def parse_arguments():
                         "corei7_skylake_x)")
     parser.add_argument("--no-iommu", dest="iommu", action="store_false")
     parser.add_argument("--icount", action="store_true")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds (default 300)")
+    parser.add_argument("--timeout", type=float, default=RUN_SECONDS,
+                        help=f"seconds (default {RUN_SECONDS}; for Bochs {BOCHS_SLOWER} times that)")
     parser.add_argument("--log", default="/dev/null", help="write all output to this file")
     parser.add_argument("--may-be-empty", action="store_true", help="no test is no failure")
     parser.add_argument("-v", "--verbose", action="store_true", help="all output here too")

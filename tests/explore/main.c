@@ -16,7 +16,7 @@
 #include "lib/string.h"
 
 enum {
-	LIMIT = 2000000,
+	LIMIT = 150000,
 	GLOB_BYTES = 128,
 };
 
