@@ -41,6 +41,7 @@
 #include "lib/string.h"
 #include "lib/symbols.h"
 #include "mm/boot_alloc.h"
+#include "mm/defer.h"
 #include "mm/fault_report.h"
 #include "mm/heap.h"
 #include "mm/heap_debug.h"
@@ -54,6 +55,7 @@ enum {
 	/* and the kernel, the trampoline, the arena, VGA text */
 	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 4,
 	HPET_BYTES = 1024,
+	POLL_MS = 100,
 	KERNEL_STACK_BYTES = 64 * 1024,
 };
 /* Below: the map may hold it, but the kernel, its metadata and something to allocate do not fit. */
@@ -462,6 +464,21 @@ static void start_clock(void)
 	exit_init(&ports);
 }
 
+/* What each CPU does from time to time: give idle magazines back, and what it retired. */
+static PER_CPU(struct timer, poll_timer);
+
+static void poll_retired(void *timer)
+{
+	(void)defer_poll(); /* the rest waits for the next time */
+	timer_again(timer, POLL_MS * arch_ticks_per_ms());
+}
+
+static void start_housekeeping(void)
+{
+	heap_start_aging();
+	timer_start(this_cpu_ptr(poll_timer), arch_ticks(), poll_retired, this_cpu_ptr(poll_timer));
+}
+
 static void start_timer(void)
 {
 	err_t err = apic_init(map_registers(apic_page_address(), PAGE_SIZE, "local APIC"));
@@ -471,7 +488,7 @@ static void start_timer(void)
 		err = apic_timer_init(timer_interrupt);
 	if (err != OK)
 		warn("no timer interrupt: the local APIC says %s", err_name(err));
-	heap_start_aging();
+	start_housekeeping();
 	interrupts_on();
 }
 
@@ -513,7 +530,8 @@ static bool get_cpu_memory(struct smp_memory *m)
 static void run_cpu(void) __noreturn;
 static void run_cpu(void)
 {
-	heap_start_aging();
+	frame_cache_join();
+	start_housekeeping();
 	thread_start_cpu();
 	(void)cpu_count_one_more();
 	flush_cpu_join();

@@ -18,6 +18,7 @@ enum {
 LOCK_CLASS(depot_lock_class, "depot of blocks", RANK_DEPOT);
 
 struct frame_caches frame_caches;
+PER_CPU(struct frame_cache *, frame_cache_own);
 
 static uint64_t zones_free(void)
 {
@@ -34,9 +35,18 @@ err_t frame_cache_init(unsigned cpus)
 	memset(&frame_caches, 0, sizeof(frame_caches));
 	frame_caches.cpu = boot_alloc(cpus * sizeof(struct frame_cache), 64);
 	frame_caches.cpus = cpus;
-	for (unsigned i = 0; i < cpus && frame_caches.cpu != NULL; i++)
+	for (unsigned i = 0; i < cpus && frame_caches.cpu != NULL; i++) {
 		spin_init(&frame_caches.cpu[i].lock, &depot_lock_class);
+		if (percpu_is_prepared(i))
+			*per_cpu_ptr(frame_cache_own, i) = &frame_caches.cpu[i];
+	}
 	return frame_caches.cpu == NULL ? ERR_NO_MEMORY : OK;
+}
+
+void frame_cache_join(void)
+{
+	ASSERT(arch_cpu_id() < frame_caches.cpus);
+	this_cpu(frame_cache_own) = &frame_caches.cpu[arch_cpu_id()];
 }
 
 /* Deal `frames` out to the orders of a depot, the same to each as far as there is room for so many
@@ -64,9 +74,9 @@ void frame_cache_open(void)
 
 static struct frame_cache *my_cache(void)
 {
-	if (unlikely(frame_caches.cpu == NULL))
+	if (unlikely(this_cpu(frame_cache_own) == NULL))
 		panic("frame allocator used before frame_cache_init()");
-	return &frame_caches.cpu[arch_cpu_id()];
+	return this_cpu(frame_cache_own);
 }
 
 /* ---- back to the zones ---- */

@@ -25,6 +25,7 @@
  */
 #pragma once
 
+#include "arch/percpu.h"
 #include "mm/section.h"
 
 enum {
@@ -60,8 +61,14 @@ struct frame_caches {
 };
 extern struct frame_caches frame_caches;
 
-/* One cache per CPU, from the boot allocator.  section_init() came before. */
+extern struct frame_cache *frame_cache_own; /* PER_CPU: its cache; NULL before it joined */
+
+/* One cache per CPU, from the boot allocator.  section_init() came before.  CPUs whose per-CPU
+ * area is prepared have joined. */
 err_t frame_cache_init(unsigned cpus);
+
+/* On each CPU that was prepared later, before it touches a frame. */
+void frame_cache_join(void);
 
 /* The zones are open: set the watermark by what they have.  From here on frames can be had. */
 void frame_cache_open(void);
@@ -86,12 +93,12 @@ static inline void hot_set_count(struct frame_cache *c, uint32_t n)
 __must_check static inline pfn_t frame_take(void)
 {
 	uintptr_t irq = arch_irq_save();
-	struct frame_cache *c = &frame_caches.cpu[arch_cpu_id()];
+	struct frame_cache *c = this_cpu(frame_cache_own);
 	uint32_t n;
 	pfn_t pfn;
 
 	/* the allocator before its time: no cache yet, see my_cache() */
-	if (unlikely(frame_caches.cpu == NULL) || unlikely((n = hot_count(c)) == 0))
+	if (unlikely(c == NULL) || unlikely((n = hot_count(c)) == 0))
 		return frame_take_slow(irq);
 	pfn = c->hot[n - 1];
 	hot_set_count(c, n - 1);
@@ -102,7 +109,7 @@ __must_check static inline pfn_t frame_take(void)
 static inline void frame_give(pfn_t pfn)
 {
 	uintptr_t irq = arch_irq_save();
-	struct frame_cache *c = &frame_caches.cpu[arch_cpu_id()];
+	struct frame_cache *c = this_cpu(frame_cache_own);
 	uint32_t n = hot_count(c);
 
 	/* relaxed: a stale answer only sends one frame to the other place */

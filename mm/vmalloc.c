@@ -43,7 +43,7 @@ static pfn_t va_range(vaddr_t va)
 	return (pfn_t)((va - kspace.layout.vmalloc) / PAGE_SIZE);
 }
 
-/* One more GiB of virtual pages; its chunk table takes 40 KiB. */
+/* One more GiB of virtual pages; its chunk table takes 64 KiB. */
 static bool ranges_grow(void) __requires(kspace.lock)
 {
 	unsigned order = bits_order((sizeof(struct chunk_table) + PAGE_SIZE - 1) / PAGE_SIZE);

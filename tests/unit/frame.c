@@ -425,7 +425,7 @@ TEST(frame_raw_double_free_of_a_block_is_caught)
 static void take_early(void *arg)
 {
 	(void)arg;
-	frame_caches.cpu = NULL;
+	this_cpu(frame_cache_own) = NULL;
 	(void)frame_take();
 }
 
