@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of frames and heap on all CPUs at once: what one allocates another frees, and each CPU's
+ * timer does the same inside both. */
+#include "arch/timer.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "tests/kernel/crew.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+enum {
+	HELD = 64,         /* of the interrupted code of a CPU */
+	IRQ_HELD = 8,      /* and of its interrupts */
+	IRQ_WANTED = 2000, /* allocations in interrupts, of all CPUs */
+	STEPS = 10000,     /* of the interrupted code, on each CPU */
+	IRQ_PERIOD_US = 200,
+	IRQ_STRANGERS = 3, /* one in so many is handed over */
+	DEADLINE_MS = 60000,
+	MARK_STRIDE = 64, /* bytes */
+	BLOCK_ONE_IN = 8,
+	BLOCK_ORDERS = 5,
+	LARGE_ONE_IN = 64,
+	OBJECT_LEAST = 48, /* holds a struct stamp */
+	OBJECT_MOST = 4096,
+	BY_CODE = 0xc0de,
+	BY_INTERRUPT = 0x1e4,
+};
+
+/* At the start of everything that is allocated, frame or object; the rest is marked by place. */
+struct stamp {
+	uint64_t self; /* the address, by which a copy is known */
+	uint64_t owner;
+	uint64_t bytes;
+	struct frame *frame; /* NULL: an object of the heap */
+};
+
+enum what {
+	FRAMES,
+	OBJECTS,
+	BOTH,
+};
+
+/* A CPU's part; only its own CPU uses it, but for the mailbox. */
+struct worker {
+	struct stamp *held[HELD], *irq_held[IRQ_HELD];
+	_Atomic(struct stamp *)
+		mailbox;              /* from its neighbour, which it need not be the one to free */
+	struct crew_member code, irq; /* whose turn it is: number and random numbers */
+	struct timer timer;
+	_Atomic bool stop;
+	_Atomic unsigned irq_allocs;
+};
+static struct worker workers[ARCH_MAX_CPUS];
+static enum what what;
+static _Atomic unsigned damaged, refused, late;
+
+static uint64_t owner_of(unsigned cpu, uint64_t by)
+{
+	return by << 32 | cpu;
+}
+
+static uint64_t mark_at(const struct stamp *s, uint64_t offset, uint64_t owner)
+{
+	return ~(s->self + offset) ^ owner << 8;
+}
+
+static void sign(struct stamp *s, uint64_t bytes, struct frame *frame, uint64_t owner)
+{
+	*s = (struct stamp){ (uint64_t)s, owner, bytes, frame };
+	for (uint64_t i = MARK_STRIDE; i + sizeof(uint64_t) <= bytes; i += MARK_STRIDE)
+		*(uint64_t *)(void *)((char *)s + i) = mark_at(s, i, owner);
+}
+
+/* Whether it is still as its owner left it. */
+static bool is_intact(const struct stamp *s, uint64_t owner)
+{
+	if (s->self != (uint64_t)s || s->owner != owner)
+		return false;
+	for (uint64_t i = MARK_STRIDE; i + sizeof(uint64_t) <= s->bytes; i += MARK_STRIDE)
+		if (*(const uint64_t *)(const void *)((const char *)s + i) != mark_at(s, i, owner))
+			return false;
+	return true;
+}
+
+static struct stamp *take_frames(struct crew_member *me, uint64_t owner)
+{
+	unsigned order = crew_random_below(me, BLOCK_ONE_IN) == 0
+				 ? (unsigned)crew_random_below(me, BLOCK_ORDERS)
+				 : 0;
+	struct frame *f = order == 0 ? frame_alloc(FRAME_TEST)
+				     : frame_alloc_block(FRAME_TEST, order);
+	struct stamp *s;
+
+	if (f == NULL)
+		return NULL;
+	s = arch_direct(frame_paddr(f));
+	sign(s, (uint64_t)PAGE_SIZE << order, f, owner);
+	return s;
+}
+
+static struct stamp *take_object(struct crew_member *me, uint64_t owner)
+{
+	uint64_t most = crew_random_below(me, 2) == 0 ? 4 * OBJECT_LEAST : OBJECT_MOST;
+	size_t bytes = crew_random_below(me, LARGE_ONE_IN) == 0
+			       ? 3 * PAGE_SIZE
+			       : OBJECT_LEAST + crew_random_below(me, most - OBJECT_LEAST + 1);
+	struct stamp *s = heap_alloc_any(bytes);
+
+	if (s != NULL)
+		sign(s, bytes, NULL, owner);
+	return s;
+}
+
+static struct stamp *take(struct crew_member *me, uint64_t owner)
+{
+	bool frames = what == FRAMES || (what == BOTH && crew_random_below(me, 2) == 0);
+	struct stamp *s = frames ? take_frames(me, owner) : take_object(me, owner);
+
+	refused += s == NULL;
+	return s;
+}
+
+static void give(struct stamp *s)
+{
+	struct frame *f;
+
+	if (s == NULL)
+		return;
+	f = s->frame;
+	if (!is_intact(s, s->owner)) {
+		damaged++; /* what it says about itself is not to be followed */
+		return;
+	}
+	s->self = 0; /* a second owner of it sees that */
+	if (f != NULL)
+		frame_put(f);
+	else
+		heap_free(s);
+}
+
+/* Take something, or look at what is held there and free it, or let the neighbour hold it and free
+ * what he was given by the one before.  Whether something was taken. */
+static bool turn(struct crew_member *me, struct stamp **slot, uint64_t by)
+{
+	uint64_t owner = owner_of(me->cpu, by);
+	struct stamp *s = *slot;
+
+	if (s == NULL) {
+		*slot = take(me, owner);
+		return *slot != NULL;
+	}
+	*slot = NULL;
+	damaged += !is_intact(s, owner);
+	if (crew_random_below(me, by == BY_CODE ? 2 : IRQ_STRANGERS) == 0)
+		s = atomic_exchange(&workers[(me->cpu + 1) % cpu_count()].mailbox, s);
+	give(s);
+	return false;
+}
+
+/* In the timer's interrupt. */
+static void tick(void *worker)
+{
+	struct worker *w = worker;
+	unsigned slot = (unsigned)crew_random_below(&w->irq, IRQ_HELD);
+
+	damaged += arch_cpu_id() != w->irq.cpu;
+	if (turn(&w->irq, &w->irq_held[slot], BY_INTERRUPT))
+		w->irq_allocs++;
+	give(atomic_exchange(&w->mailbox, NULL)); /* from the CPU before: freed here */
+	timer_again(&w->timer, IRQ_PERIOD_US * arch_ticks_per_ms() / 1000);
+}
+
+static void give_all(struct stamp **held, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		give(held[i]);
+}
+
+static void work(struct crew_member *me)
+{
+	struct worker *w = &workers[me->cpu];
+	uint64_t start = arch_ticks();
+	unsigned steps = 0;
+
+	w->code = *me;
+	w->irq = (struct crew_member){ me->cpu, ~me->random | 1 };
+	crew_meet();
+	timer_start(&w->timer, arch_ticks(), tick, w);
+	while (steps < STEPS || w->irq_allocs < IRQ_WANTED / cpu_count()) {
+		(void)turn(&w->code, &w->held[crew_random_below(&w->code, HELD)], BY_CODE);
+		if (++steps % HELD == 0 &&
+		    arch_ticks() - start > DEADLINE_MS * arch_ticks_per_ms()) {
+			late++;
+			break;
+		}
+	}
+	(void)timer_cancel_wait(&w->timer); /* whether it was just running says nothing */
+	crew_meet();
+	give_all(w->held, HELD);
+	give_all(w->irq_held, IRQ_HELD);
+	give(atomic_exchange(&w->mailbox, NULL));
+}
+
+static void run_on_all(enum what of)
+{
+	struct ledger before = machine_ledger();
+	unsigned long in_interrupts = 0;
+	const char *wrong;
+
+	memset(workers, 0, sizeof(workers));
+	what = of;
+	damaged = refused = late = 0;
+	NEED(crew_run(work));
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		in_interrupts += workers[cpu].irq_allocs;
+	test_note("%u CPUs, at least %u turns of each, %lu allocations in interrupts", cpu_count(),
+		  STEPS, in_interrupts);
+	CHECK_EQ(damaged, 0);
+	CHECK_EQ(refused, 0);
+	CHECK_EQ(late, 0);
+	CHECK_LEDGER(&before);
+	wrong = heap_check();
+	CHECK_STR(wrong == NULL ? "" : wrong, "");
+}
+
+TEST(audit_alo_01_all_cpus_and_their_interrupts_free_each_others_frames)
+{
+	run_on_all(FRAMES);
+}
+
+TEST(heap_all_cpus_and_their_interrupts_free_each_others_objects)
+{
+	run_on_all(OBJECTS);
+}
+
+TEST(heap_all_cpus_and_their_interrupts_mix_frames_and_objects)
+{
+	run_on_all(BOTH);
+}
+
+/* ---- the end of memory ---- */
+
+enum {
+	LAST_ROUNDS = 300,
+	LAST_BYTES = 1360, /* three a frame */
+	LAST_EACH = 3,
+};
+
+/* All frames but a few, each block's first word leading to the next one. */
+struct hog {
+	struct frame *block;
+	struct hog *next;
+};
+static struct hog *hogs;
+
+static bool hog_take(unsigned order)
+{
+	struct frame *f = frame_alloc_block(FRAME_TEST, order);
+	struct hog *h;
+
+	if (f == NULL)
+		return false;
+	h = arch_direct(frame_paddr(f));
+	*h = (struct hog){ f, hogs };
+	hogs = h;
+	return true;
+}
+
+static void hog_give_last(void)
+{
+	struct hog *h = hogs;
+
+	hogs = h->next;
+	frame_put(h->block);
+}
+
+/* The last ones taken are single frames, so that `leave` of them can be left. */
+static bool hog_all_but(unsigned leave)
+{
+	unsigned singles = 0;
+
+	frame_cache_drain();
+	for (unsigned order = ORDER_MOST; order > 0; order--)
+		while (frame_available() > (uint64_t)leave + (UINT64_C(1) << order) &&
+		       hog_take(order))
+			;
+	while (hog_take(0))
+		singles++;
+	if (singles < leave)
+		return false;
+	while (leave-- > 0)
+		hog_give_last();
+	return true;
+}
+
+static _Atomic bool short_enough;
+
+/* No more CPUs than objects, each wants one: nobody may ever be refused, wherever they lie. */
+static void want_one(struct crew_member *me)
+{
+	uint64_t owner = owner_of(me->cpu, BY_CODE);
+	unsigned got = 0;
+
+	if (me->cpu == 0)
+		short_enough = hog_all_but((cpu_count() + LAST_EACH - 1) / LAST_EACH);
+	crew_meet();
+	for (unsigned i = 0; short_enough && i < LAST_ROUNDS; i++) {
+		struct stamp *s = heap_alloc_any(LAST_BYTES);
+
+		if (s == NULL)
+			continue;
+		got++;
+		sign(s, LAST_BYTES, NULL, owner);
+		if (crew_random_below(me, 4) == 0)
+			crew_spend_us(crew_random_below(me, 20));
+		damaged += !is_intact(s, owner);
+		s->self = 0;
+		heap_free(s);
+	}
+	refused += LAST_ROUNDS - got;
+	crew_meet();
+	while (me->cpu == 0 && hogs != NULL)
+		hog_give_last();
+}
+
+TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
+{
+	struct ledger before;
+
+	damaged = refused = 0;
+	hogs = NULL;
+	if (cpu_count() == 1)
+		test_note("there is one CPU, and nobody to lose a claim to");
+	before = machine_ledger();
+	NEED(crew_run(want_one));
+	CHECK(short_enough);
+	CHECK_EQ(refused, 0);
+	CHECK_EQ(damaged, 0);
+	CHECK_LEDGER(&before);
+}
