@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of frames and heap on all CPUs at once: what one allocates another frees, and each CPU's
- * timer does the same inside both. */
+/* Tests of frames, heap and deferred free on all CPUs at once: what one allocates another frees,
+ * and each CPU's timer does the same inside both. */
 #include "arch/timer.h"
 #include "lib/string.h"
+#include "mm/defer.h"
 #include "mm/heap.h"
 #include "tests/kernel/crew.h"
 #include "tests/machine.h"
@@ -336,5 +337,82 @@ TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
 	CHECK(short_enough);
 	CHECK_EQ(refused, 0);
 	CHECK_EQ(damaged, 0);
+	CHECK_LEDGER(&before);
+}
+
+/* ---- 100 x memory through deferred free ---- */
+
+enum {
+	DEFER_FRAMES_FREE = 1024, /* all memory that there is meanwhile */
+	DEFER_TIMES = 100,
+};
+static _Atomic bool over;
+
+/* In a loop for ever, but for interrupts. */
+static void loop(void)
+{
+	while (!over)
+		arch_relax();
+}
+
+/* Whoever finds no memory waits for what it retired. */
+static void retire_all(void)
+{
+	uint64_t had = 0;
+
+	while (had < (uint64_t)DEFER_TIMES * DEFER_FRAMES_FREE) {
+		struct frame *f = frame_alloc(FRAME_TEST);
+
+		if (f != NULL) {
+			had++;
+			defer_frame(f);
+			continue;
+		}
+		if (defer_backlog(arch_cpu_id()) == 0) {
+			refused++; /* nothing is held and nothing can be had */
+			return;
+		}
+		defer_drain();
+	}
+}
+
+/* The first CPU retires, the second is busy, all others have nothing to do and halt. */
+static void retire_or_loop(struct crew_member *me)
+{
+	uint64_t free;
+
+	crew_meet();
+	if (me->cpu == 1)
+		loop();
+	if (me->cpu != 0)
+		return;
+	short_enough = hog_all_but(DEFER_FRAMES_FREE);
+	free = frame_available();
+	retire_all();
+	defer_drain();
+	damaged += frame_available() != free || defer_backlog(0) != 0;
+	over = true;
+	while (hogs != NULL)
+		hog_give_last();
+}
+
+TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
+{
+	struct ledger before;
+
+	if (cpu_count() == 1) {
+		test_skip("there is one CPU");
+		return;
+	}
+	before = machine_ledger();
+	over = short_enough = false;
+	damaged = refused = 0;
+	hogs = NULL;
+	NEED(crew_run(retire_or_loop));
+	CHECK(short_enough);
+	CHECK_EQ(refused, 0);
+	CHECK_EQ(damaged, 0); /* the count of frames was what it had been */
+	test_note("%d frames, %d times as many as could be had; %u CPUs halted",
+		  DEFER_TIMES * DEFER_FRAMES_FREE, DEFER_TIMES, cpu_count() - 2);
 	CHECK_LEDGER(&before);
 }

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of TLB flushes by real CPUs: they serve while they wait for locks with
+ * interrupts off, and what was unmapped is never read once its frame has a new owner. */
+#include "arch/lock.h"
+#include "arch/percpu.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/kspace.h"
+#include "mm/tlb.h"
+#include "tests/kernel/crew.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+LOCK_CLASS(storm_class, "flush storm", RANK_WAIT_QUEUE);
+
+static struct spinlock storm_locks[] = { SPINLOCK_INIT(&storm_class), SPINLOCK_INIT(&storm_class) };
+static _Atomic unsigned wrong, refused;
+
+static bool alone(void)
+{
+	if (cpu_count() > 1)
+		return false;
+	test_skip("there is one CPU");
+	return true;
+}
+
+/* ---- a storm of flushes by holders of locks ---- */
+
+enum {
+	STORM_TURNS = 400, /* of all CPUs */
+	HOLD_US = 30,
+	AREA_PAGES = 40,
+	DEVICE_PAGES = 8,
+	EVERY_HOLD = 2, /* one turn in so many holds a lock */
+};
+#define DEVICE_PA UINT64_C(0xfed40000) /* no memory is there; nothing reads it */
+
+static void hold_and_flush(struct crew_member *me)
+{
+	struct spinlock *l = &storm_locks[crew_random_below(me, ARRAY_SIZE(storm_locks))];
+	vaddr_t page = (vaddr_t)&storm_locks;
+	uintptr_t irq = spin_lock_irq(l);
+	struct flush f;
+
+	flush_init(&f, &flush_kernel_space);
+	for (uint64_t n = crew_random_below(me, FLUSH_PAGES_MOST + 4) + 1; n > 0; n--)
+		flush_add_page(&f, page);
+	if (crew_random_below(me, 2) == 0)
+		crew_spend_us(crew_random_below(me, HOLD_US));
+	flush_run(&f);
+	spin_unlock_irq(l, irq);
+}
+
+static void use_area(struct crew_member *me)
+{
+	uint64_t pages = crew_random_below(me, AREA_PAGES) + 1, mine = me->random;
+	uint64_t *area = vmalloc(pages * PAGE_SIZE);
+	size_t words = PAGE_SIZE / sizeof(*area);
+
+	if (area == NULL) {
+		refused++;
+		return;
+	}
+	for (uint64_t i = 0; i < pages; i++)
+		area[i * words] = mine + i;
+	if (crew_random_below(me, 2) == 0)
+		hold_and_flush(me);
+	for (uint64_t i = 0; i < pages; i++)
+		wrong += area[i * words] != mine + i;
+	vfree(area);
+}
+
+static void use_window(struct crew_member *me)
+{
+	uint64_t pages = crew_random_below(me, DEVICE_PAGES) + 1;
+	void *window;
+
+	if (kspace_map_mmio(paddr(DEVICE_PA), pages * PAGE_SIZE, MEM_UNCACHED, &window) != OK) {
+		refused++;
+		return;
+	}
+	kspace_unmap_mmio(window);
+}
+
+static void storm(struct crew_member *me)
+{
+	crew_meet();
+	for (unsigned i = 0; i < STORM_TURNS / cpu_count(); i++) {
+		if (crew_random_below(me, EVERY_HOLD) == 0)
+			hold_and_flush(me);
+		else if (crew_random_below(me, 2) == 0)
+			use_area(me);
+		else
+			use_window(me);
+	}
+}
+
+static uint64_t requests_so_far(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		sum += per_cpu_ptr(flush_totals, cpu)->requests;
+	return sum;
+}
+
+/* MOI-04: each waits for the others with interrupts off, some of whom wait for the lock it has. */
+TEST(audit_moi_04_flushes_of_lock_holders_on_all_cpus_end)
+{
+	struct ledger before;
+	struct kspace_totals areas = kspace_totals();
+	uint64_t requests = requests_so_far();
+	const char *why;
+
+	if (alone())
+		return;
+	use_window(&(struct crew_member){ 0, 1 }); /* its first time takes tables that stay */
+	before = machine_ledger();
+	wrong = refused = 0;
+	NEED(crew_run(storm));
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(refused, 0);
+	CHECK_EQ(kspace_totals().areas, areas.areas);
+	CHECK_EQ(kspace_totals().windows, areas.windows);
+	test_note("%lu flushes", requests_so_far() - requests);
+	CHECK_LEDGER(&before);
+	why = kspace_check();
+	CHECK_STR(why == NULL ? "" : why, "");
+}
+
+/* ---- one that waits for a lock, one that holds it ---- */
+
+enum {
+	WAIT_ROUNDS = 100,
+};
+static _Atomic unsigned holds;
+
+/* The first CPU holds the lock and flushes, when all others wait for it with interrupts off. */
+static void hold_or_wait(struct crew_member *me)
+{
+	for (unsigned i = 0; i < WAIT_ROUNDS; i++) {
+		uintptr_t irq;
+
+		crew_meet();
+		irq = arch_irq_save();
+		if (me->cpu != 0) {
+			while (holds <= i)
+				if (flush_pending())
+					flush_serve();
+			spin_lock(&storm_locks[0]);
+			spin_unlock(&storm_locks[0]);
+		} else {
+			struct flush f;
+
+			spin_lock(&storm_locks[0]);
+			holds = i + 1;
+			crew_spend_us(HOLD_US);
+			flush_init(&f, &flush_kernel_space);
+			flush_add_page(&f, (vaddr_t)&storm_locks);
+			flush_run(&f);
+			spin_unlock(&storm_locks[0]);
+		}
+		arch_irq_restore(irq);
+	}
+}
+
+TEST(audit_moi_04_who_waits_for_a_lock_serves_flushes)
+{
+	if (alone())
+		return;
+	holds = 0;
+	NEED(crew_run(hold_or_wait));
+	CHECK_EQ(holds, WAIT_ROUNDS);
+}
+
+/* ---- a large page ---- */
+
+TEST(audit_mom_02_a_large_window_is_few_flushes_on_every_cpu)
+{
+	uint64_t pages[2], all[2];
+	unsigned last = cpu_count() - 1;
+	paddr_t device = paddr(UINT64_C(0xfd000000)); /* no memory is there */
+	void *window;
+
+	NEED(kspace_map_mmio(device, MIB(4), MEM_UNCACHED, &window) == OK);
+	pages[0] = per_cpu_ptr(flush_totals, last)->pages;
+	all[0] = per_cpu_ptr(flush_totals, last)->everything;
+	kspace_unmap_mmio(window);
+	pages[1] = per_cpu_ptr(flush_totals, last)->pages;
+	all[1] = per_cpu_ptr(flush_totals, last)->everything;
+	test_note("%lu pages", pages[1] - pages[0]);
+	CHECK(pages[1] - pages[0] <= 2 + 4); /* with the nodes that became empty, at most */
+	CHECK(all[1] - all[0] <= 1);
+}
+
+/* ---- the stale-translation probe ---- */
+
+enum {
+	PROBE_ROUNDS = 500,
+	REUSED_FRAMES = 8,
+};
+#define OLD    UINT64_C(0x600d600d00000000)
+#define REUSED UINT64_C(0xbadbadbadbadbad0)
+
+static _Atomic vaddr_t target;  /* 0: none now */
+static _Atomic uint64_t expect; /* what target held while it was mapped */
+static _Atomic bool over;
+static _Atomic uint64_t looks, seen, faults;
+
+/* The last CPU reads the page, mapped or not. */
+static void read_on(void)
+{
+	while (!over) {
+		vaddr_t va = target;
+		uint64_t value = 0, old = expect;
+
+		if (va != 0 && arch_probe_read64(va, &value) == OK) {
+			/* a page of the next round may be at the same place */
+			wrong += value != old && value == REUSED;
+			seen++;
+		} else if (va != 0) {
+			faults++;
+		}
+		looks++;
+	}
+}
+
+/* Until it has looked twice: the second look began after this did. */
+static void wait_for_looks(void)
+{
+	for (uint64_t now = looks; looks < now + 2;)
+		arch_relax();
+}
+
+static void fill(struct frame *f, uint64_t word)
+{
+	uint64_t *words = arch_direct(frame_paddr(f));
+
+	for (size_t i = 0; i < PAGE_SIZE / sizeof(*words); i++)
+		words[i] = word;
+}
+
+static unsigned reused; /* rounds in which the very frame came back */
+
+static void unmap_once(uint64_t round)
+{
+	uint64_t *page = vmalloc(PAGE_SIZE);
+	struct frame *f[REUSED_FRAMES];
+	struct pt_item item;
+
+	if (page == NULL) {
+		refused++;
+		return;
+	}
+	item = page_table_query(kspace_table(), (vaddr_t)page);
+	*page = OLD + round;
+	expect = OLD + round;
+	target = (vaddr_t)page;
+	wait_for_looks();
+	vfree(page);
+	for (unsigned i = 0; i < REUSED_FRAMES; i++) {
+		f[i] = frame_alloc(FRAME_TEST);
+		if (f[i] == NULL)
+			continue;
+		fill(f[i], REUSED);
+		reused += paddr_eq(frame_paddr(f[i]), item.pa);
+	}
+	wait_for_looks();
+	target = 0;
+	wait_for_looks();
+	for (unsigned i = 0; i < REUSED_FRAMES; i++)
+		if (f[i] != NULL)
+			frame_put(f[i]);
+}
+
+static void probe(struct crew_member *me)
+{
+	crew_meet();
+	if (me->cpu == cpu_count() - 1)
+		read_on();
+	if (me->cpu != 0)
+		return;
+	for (uint64_t round = 0; round < PROBE_ROUNDS; round++)
+		unmap_once(round);
+	over = true;
+}
+
+TEST(flush_probe_of_real_cpus_never_reads_a_frame_that_was_reused)
+{
+	struct ledger before = machine_ledger();
+
+	if (alone())
+		return;
+	over = false;
+	target = 0;
+	wrong = refused = reused = 0;
+	looks = seen = faults = 0;
+	NEED(crew_run(probe));
+	test_note("%lu reads, %lu faults, frame reused in %u of %u rounds", seen, faults, reused,
+		  PROBE_ROUNDS);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(refused, 0);
+	CHECK(seen >= PROBE_ROUNDS && faults >= PROBE_ROUNDS);
+	CHECK(reused > PROBE_ROUNDS / 2);
+	CHECK_LEDGER(&before);
+}
