@@ -118,6 +118,7 @@ struct test_totals test_run_all(const char *globs)
 	for (const struct test *t = __start_tests; t < __stop_tests; t++)
 		if (matches(globs, t->name))
 			run_one(t, ++number, &totals);
+	test_at_end();
 	print("%u passed, %u failed, %u skipped\n", totals.passed, totals.failed, totals.skipped);
 	return totals;
 }

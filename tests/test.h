@@ -94,3 +94,6 @@ struct test_totals {
 	unsigned passed, failed, skipped;
 };
 struct test_totals test_run_all(const char *globs);
+
+/* Supplied by each machine: notes about all tests together, before their sum. */
+void test_at_end(void);

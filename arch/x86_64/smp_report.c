@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* smp_report.c - the monitor's words about CPUs and interrupts. */
 #include "arch/cpu.h"
+#include "arch/lock.h"
 #include "arch/x86_64/smp.h"
 #include "lib/command.h"
 #include "lib/print.h"
+#include "lib/symbols.h"
 
 enum {
 	US_PER_MS = 1000,
@@ -23,16 +25,80 @@ static uint64_t interrupts(unsigned cpu)
 	return n;
 }
 
-COMMAND(cpus, "", "the CPUs that run: how long their start took, interrupts, the longest handler")
-{
-	print("CPU        APIC  start us  interrupts  longest us  in handler of\n");
-	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		unsigned vector;
-		uint64_t longest = trap_longest(cpu, &vector);
+/* A stretch with interrupts off, and whose it was. */
+struct stretch {
+	uint64_t ticks; /* 0: none is known */
+	char where[SYMBOL_TEXT_BYTES];
+};
 
-		print("%3u  %10u  %8lu  %10lu  %10lu  %s\n", cpu, smp_apic_id(cpu),
-		      ticks_to_us(smp_start_ticks(cpu)), interrupts(cpu), ticks_to_us(longest),
-		      longest == 0 ? "-" : trap_name(vector));
+static struct stretch longest_handler(unsigned cpu)
+{
+	unsigned vector;
+	struct stretch s = { .ticks = trap_longest(cpu, &vector) };
+	const char *name = trap_name(vector);
+
+	print_to(s.where, sizeof(s.where), "the handler of %s",
+		 name != NULL ? name : "a vector that is nobody's");
+	return s;
+}
+
+#ifdef KEEL_DEBUG
+
+static struct stretch longest_lock(unsigned cpu)
+{
+	struct stretch s;
+	uintptr_t where;
+
+	lock_longest_off(cpu, &s.ticks, &where);
+	symbols_format_return(where, s.where, sizeof(s.where));
+	return s;
+}
+
+static const char not_measured[] = "";
+
+#else
+
+static struct stretch longest_lock(unsigned cpu)
+{
+	(void)cpu;
+	return (struct stretch){ 0 };
+}
+
+static const char not_measured[] = " (locks are timed in debug builds alone)";
+
+#endif
+
+void smp_describe_longest_off(unsigned cpu, char *text, size_t bytes)
+{
+	struct stretch handler = longest_handler(cpu), lock = longest_lock(cpu);
+	const struct stretch *longest = lock.ticks > handler.ticks ? &lock : &handler;
+
+	if (longest->ticks == 0)
+		print_to(text, bytes, "0 us%s", not_measured);
+	else
+		print_to(text, bytes, "%lu us, in %s%s", ticks_to_us(longest->ticks),
+			 longest->where, not_measured);
+}
+
+static void print_stretch(unsigned cpu, const struct stretch *s)
+{
+	if (s->ticks != 0)
+		print("%3u  %10lu  %s\n", cpu, ticks_to_us(s->ticks), s->where);
+}
+
+COMMAND(cpus, "",
+	"the CPUs that run: how long their start took, interrupts, how long they were off")
+{
+	print("CPU        APIC  start us  interrupts\n");
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		print("%3u  %10u  %8lu  %10lu\n", cpu, smp_apic_id(cpu),
+		      ticks_to_us(smp_start_ticks(cpu)), interrupts(cpu));
+	print("CPU  off for us  at most, in%s\n", not_measured);
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		struct stretch handler = longest_handler(cpu), lock = longest_lock(cpu);
+
+		print_stretch(cpu, &handler);
+		print_stretch(cpu, &lock);
 	}
 }
 

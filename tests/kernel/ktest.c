@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* ktest.c - the kernel's half of the test runner, and the monitor's `test`. */
 #include "arch/arch.h"
+#include "arch/cpu.h"
+#include "arch/x86_64/smp.h"
 #include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -51,6 +53,16 @@ const char *test_data_list(const char *folder)
 {
 	(void)folder;
 	return NULL;
+}
+
+void test_at_end(void)
+{
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		char text[SMP_OFF_TEXT_BYTES];
+
+		smp_describe_longest_off(cpu, text, sizeof(text));
+		test_note("CPU %u: interrupts off for at most %s", cpu, text);
+	}
 }
 
 void ktest_exit(const char *globs)
