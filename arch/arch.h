@@ -158,6 +158,13 @@ void arch_console_write(const char *bytes, size_t n);
 int arch_console_read(void);
 /* The next scan code (set 1) of a keyboard, or -1 at once when there is none. */
 int arch_keyboard_read(void);
+/* How whoever has read both until there was nothing learns that there is something again. */
+enum arch_input {
+	ARCH_INPUT_LOOK,  /* by looking all the time: there are no timers */
+	ARCH_INPUT_SLEEP, /* by looking now and then */
+	ARCH_INPUT_CALLS, /* by a call of `came`, with interrupts off, before or after he asked */
+};
+enum arch_input arch_input_listen(void (*came)(void));
 /* Hide the cursor that firmware left blinking on a VGA in text mode. */
 void arch_vga_cursor_hide(void);
 

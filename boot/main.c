@@ -17,6 +17,7 @@
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/exit.h"
 #include "arch/x86_64/fault.h"
+#include "arch/x86_64/input.h"
 #include "arch/x86_64/ioapic.h"
 #include "arch/x86_64/keyboard.h"
 #include "arch/x86_64/kick.h"
@@ -486,7 +487,9 @@ static void start_timer(void)
 	smp_init_first();
 	if (err == OK)
 		err = apic_timer_init(timer_interrupt);
-	if (err != OK)
+	if (err == OK)
+		input_set_mode(ARCH_INPUT_SLEEP);
+	else
 		warn("no timer interrupt: the local APIC says %s", err_name(err));
 	start_housekeeping();
 	interrupts_on();
@@ -585,13 +588,38 @@ static void start_cpus(void)
 	hide_template();
 }
 
-static void start_keyboard(void)
+/* ---- keys ---- */
+
+/* Whether interrupts of that ISA line come to input_came(). */
+static bool route_isa(unsigned line, const char *name)
+{
+	const struct topology_isa *isa = &topology.isa[line];
+	unsigned wire = isa->low ? IOAPIC_LOW : IOAPIC_EDGE_HIGH;
+
+	return !isa->level && ioapic_route(isa->gsi, wire, apic_id(), name, input_came) == OK;
+}
+
+static bool may_have_keyboard(void)
 {
 	const struct acpi_table *t = acpi_find(&acpi, ACPI_FADT);
 	struct acpi_fadt fadt;
 
-	if (t == NULL || acpi_fadt_read(t, &fadt) != OK || fadt.i8042)
-		keyboard_init();
+	return t == NULL || acpi_fadt_read(t, &fadt) != OK || fadt.i8042;
+}
+
+/* Interrupts of what is there; where one of them cannot be had, keys are looked for. */
+static void start_input(void)
+{
+	bool serial = serial_is_present(), keyboard = may_have_keyboard();
+	bool serial_routed = serial && route_isa(SERIAL_ISA_LINE, "serial port");
+	bool keyboard_routed = keyboard && route_isa(KEYBOARD_ISA_LINE, "keyboard");
+
+	if (serial_routed)
+		serial_interrupt_on();
+	if (keyboard)
+		keyboard_init(keyboard_routed ? KEYBOARD_INTERRUPTS : KEYBOARD_POLLED);
+	if (serial_routed == serial && keyboard_routed == keyboard)
+		input_set_mode(ARCH_INPUT_CALLS);
 }
 
 /* ---- the first screen ---- */
@@ -632,7 +660,7 @@ static void start_on_kernel_stack(void *arg)
 	kick_init();
 	start_threads();
 	start_cpus();
-	start_keyboard();
+	start_input();
 	report();
 	run_tests();
 	monitor_run(options.monitor);

@@ -3,6 +3,7 @@
 
 #include "arch/arch.h"
 #include "arch/lock.h"
+#include "arch/thread.h"
 #include "drivers/framebuffer.h"
 #include "drivers/keys.h"
 #include "drivers/log.h"
@@ -17,6 +18,7 @@ enum {
 	TERMINAL_COLUMNS = 80, /* of whoever listens to the serial port */
 	LOCK_WAIT_MS = 1000,
 	PIECE_BYTES = 256,
+	POLL_MS = 10, /* nobody notices */
 	NOBODY = ARCH_MAX_CPUS,
 };
 
@@ -242,12 +244,44 @@ unsigned console_columns(void)
 
 int console_key(void)
 {
-	int key = KEY_NONE, byte = arch_console_read();
+	int key = KEY_NONE, byte;
 
-	if (byte >= 0)
+	while (key == KEY_NONE && (byte = arch_console_read()) >= 0)
 		key = keys_from_terminal(&terminal, (uint8_t)byte);
-	if (key != KEY_NONE)
-		return key;
-	byte = arch_keyboard_read();
-	return byte < 0 ? KEY_NONE : keys_from_keyboard(&keyboard, (uint8_t)byte);
+	while (key == KEY_NONE && (byte = arch_keyboard_read()) >= 0)
+		key = keys_from_keyboard(&keyboard, (uint8_t)byte);
+	return key;
+}
+
+static struct thread *_Atomic reader; /* that console_wait_key() was last called by */
+
+static void wake_reader(void)
+{
+	/* acquire pairs with the store below: the thread is one */
+	thread_unpark(atomic_load_explicit(&reader, memory_order_acquire));
+}
+
+/* A token may be an old one, of a key that was read without waiting. */
+static void wait_for_input(enum arch_input how)
+{
+	if (how == ARCH_INPUT_CALLS)
+		thread_park();
+	else if (how == ARCH_INPUT_SLEEP)
+		thread_sleep(POLL_MS);
+	else
+		arch_relax();
+}
+
+int console_wait_key(void)
+{
+	enum arch_input how = ARCH_INPUT_LOOK;
+	int key;
+
+	if (!arch_irq_is_off()) {
+		atomic_store_explicit(&reader, thread_self(), memory_order_release);
+		how = arch_input_listen(wake_reader);
+	}
+	while ((key = console_key()) == KEY_NONE)
+		wait_for_input(how);
+	return key;
 }

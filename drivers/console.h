@@ -35,8 +35,12 @@ void console_hide_screen(void);
 /* As wide as lines can be on all that shows them. */
 unsigned console_columns(void);
 
-/* The next key of any source (drivers/keys.h), or KEY_NONE at once. */
+/* The next key of any source (drivers/keys.h), or KEY_NONE at once: nothing more has come. */
 int console_key(void);
+
+/* The next key of any source.  One thread at a time waits, and sleeps meanwhile where interrupts
+ * tell of keys; after a panic, with interrupts off, it looks all the time. */
+int console_wait_key(void);
 
 /* Ticks spent in output so far: start-up is measured without them. */
 uint64_t console_ticks(void);

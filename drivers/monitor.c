@@ -3,7 +3,6 @@
 
 #include "arch/arch.h"
 #include "drivers/console.h"
-#include "drivers/keys.h"
 #include "drivers/line.h"
 #include "lib/command.h"
 #include "lib/print.h"
@@ -28,15 +27,6 @@ static void run_script(const char *script)
 	}
 }
 
-static int wait_for_key(void)
-{
-	int key;
-
-	while ((key = console_key()) == KEY_NONE)
-		arch_relax();
-	return key;
-}
-
 void monitor_run(const char *script)
 {
 	static struct line line;
@@ -47,7 +37,7 @@ void monitor_run(const char *script)
 
 		line_begin(&line, PROMPT, console_columns());
 		do
-			result = line_key(&line, wait_for_key());
+			result = line_key(&line, console_wait_key());
 		while (result == LINE_MORE);
 		if (result == LINE_ENTERED)
 			(void)command_run(line.text);

@@ -2,8 +2,9 @@
 /*
  * monitor.h - a prompt on the console: `keel> `.
  *
- * Lines are edited as drivers/line.h says; commands come from lib/command.h.  The first CPU runs
- * it, polling for keys, with interrupts on; it never returns.
+ * Lines are edited as drivers/line.h says; commands come from lib/command.h.  The thread "main"
+ * runs it, with interrupts on, and sleeps until there is a key; after a panic it is all that runs,
+ * with interrupts off.  It never returns.
  */
 #pragma once
 

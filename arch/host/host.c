@@ -424,6 +424,12 @@ int arch_keyboard_read(void)
 	return -1;
 }
 
+enum arch_input arch_input_listen(void (*came)(void))
+{
+	(void)came;
+	return ARCH_INPUT_LOOK; /* reading waits */
+}
+
 void arch_vga_cursor_hide(void)
 {
 }

@@ -74,7 +74,7 @@ static err_t drain(void)
 	return ERR_BUSY;
 }
 
-static err_t configure(void)
+static err_t configure(enum keyboard_mode mode)
 {
 	uint8_t config = 0;
 	err_t err = send(PORT_COMMAND, COMMAND_READ_CONFIG);
@@ -86,13 +86,15 @@ static err_t configure(void)
 	config &= (uint8_t) ~(CONFIG_KEYBOARD_INTERRUPT | CONFIG_MOUSE_INTERRUPT |
 			      CONFIG_KEYBOARD_CLOCK_OFF);
 	config |= CONFIG_TRANSLATE;
+	if (mode == KEYBOARD_INTERRUPTS)
+		config |= CONFIG_KEYBOARD_INTERRUPT;
 	err = send(PORT_COMMAND, COMMAND_WRITE_CONFIG);
 	return err == OK ? send(PORT_DATA, config) : err;
 }
 
 /* The keyboard's acknowledgement is left to arch_keyboard_read(): as a scan code it is the
  * release of a key that no keyboard has. */
-static err_t start(void)
+static err_t start(enum keyboard_mode mode)
 {
 	err_t err = send(PORT_COMMAND, COMMAND_KEYBOARD_OFF);
 
@@ -101,19 +103,19 @@ static err_t start(void)
 	if (err == OK)
 		err = drain();
 	if (err == OK)
-		err = configure();
+		err = configure(mode);
 	if (err == OK)
 		err = send(PORT_COMMAND, COMMAND_KEYBOARD_ON);
 	return err == OK ? send(PORT_DATA, KEYBOARD_ENABLE) : err;
 }
 
-void keyboard_init(void)
+void keyboard_init(enum keyboard_mode mode)
 {
 	err_t err;
 
 	if (inb(PORT_STATUS) == STATUS_NOBODY)
 		return;
-	err = start();
+	err = start(mode);
 	present = err == OK;
 	if (!present)
 		warn("no keyboard: its controller says %s", err_name(err));
@@ -121,13 +123,16 @@ void keyboard_init(void)
 
 int arch_keyboard_read(void)
 {
-	uint8_t status, byte;
-
 	if (!present)
 		return -1;
-	status = inb(PORT_STATUS);
-	if ((status & STATUS_OUTPUT_FULL) == 0)
-		return -1;
-	byte = inb(PORT_DATA);
-	return (status & STATUS_MOUSE) != 0 ? -1 : byte;
+	for (unsigned i = 0; i < DRAIN_BYTES_MOST; i++) {
+		uint8_t status = inb(PORT_STATUS), byte;
+
+		if ((status & STATUS_OUTPUT_FULL) == 0)
+			break;
+		byte = inb(PORT_DATA);
+		if ((status & STATUS_MOUSE) == 0)
+			return byte;
+	}
+	return -1;
 }

@@ -22,12 +22,22 @@ void serial_init(void)
 	outb(COM1 + UART_DLL, DIVISOR_115200);
 	outb(COM1 + UART_DLM, 0);
 	outb(COM1 + UART_LCR, UART_LCR_WLEN8);
-	outb(COM1 + UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT |
-				      UART_FCR_TRIGGER_14);
+	outb(COM1 + UART_FCR,
+	     UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT | UART_FCR_TRIGGER_1);
 	outb(COM1 + UART_MCR, UART_MCR_LOOP | UART_MCR_RTS | UART_MCR_OUT2);
 	outb(COM1 + UART_TX, LOOP_BYTE);
 	present = inb(COM1 + UART_RX) == LOOP_BYTE;
 	outb(COM1 + UART_MCR, UART_MCR_DTR | UART_MCR_RTS | UART_MCR_OUT2);
+}
+
+bool serial_is_present(void)
+{
+	return present;
+}
+
+void serial_interrupt_on(void)
+{
+	outb(COM1 + UART_IER, UART_IER_RDI);
 }
 
 static void serial_put(char c)
