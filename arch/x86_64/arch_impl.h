@@ -6,6 +6,11 @@
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/pte.h"
 
+/* The same numbers for four and five levels: layout.h. */
+_Static_assert(DIRECT_BASE >= 0 - PT_HALF_BYTES(4) && DIRECT_BASE < META_BASE &&
+		       META_BASE < VMALLOC_BASE && VMALLOC_BASE + GIB(VMALLOC_GIB) <= KERNEL_VMA,
+	       "the kernel's half of 48-bit addresses, in this order");
+
 /* arch/percpu.h: the named address space of GS makes an access one instruction. */
 #define arch_this_cpu(name) (*(__seg_gs __typeof__(name) *)(uintptr_t) & (name))
 

@@ -50,6 +50,15 @@ enum {
 #define PT_LARGE_BYTES MIB(2)
 #define PT_HUGE_BYTES  GIB(1)
 
+/* Bytes of each half of the canonical addresses with `levels` of paging: the user's from 0 up, the
+ * kernel's down from the top (SDM 1 3.3.7.1). */
+#define PT_HALF_BYTES(levels) (UINT64_C(1) << (PT_PAGE_SHIFT + PT_INDEX_BITS * (levels)-1))
+
+static inline uint64_t pt_half_bytes(unsigned levels)
+{
+	return PT_HALF_BYTES(levels);
+}
+
 /* Index into the table of `level`: 1 has 4 KiB pages, 4 is the PML4. */
 static inline unsigned pte_index(vaddr_t va, unsigned level)
 {
@@ -158,5 +167,19 @@ static inline bool pte_is_canonical(vaddr_t va, unsigned levels)
 	return (uint64_t)((int64_t)(va << unused) >> unused) == va;
 }
 
+/* SDM 3A 4.2, 4.5: tables of one page, four levels for 48 bits and five for 57; any more would not
+ * fit an address, and finding KSP-01 was a shift for three levels, below zero. */
+_Static_assert(sizeof(pte_t) << PT_INDEX_BITS == PT_PAGE_BYTES, "a table is a page");
+_Static_assert(PT_ENTRIES == 1 << PT_INDEX_BITS && PT_PAGE_BYTES == 1 << PT_PAGE_SHIFT, "indices");
 _Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * 4 == 48, "SDM 3A 4.5: four levels");
 _Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * 5 == 57, "SDM 3A 4.5.4: five levels");
+_Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * PT_LEVEL_MOST < 64, "five levels are the most");
+_Static_assert(PT_HALF_BYTES(4) - 1 == UINT64_C(0x00007fffffffffff) &&
+		       0 - PT_HALF_BYTES(4) == UINT64_C(0xffff800000000000),
+	       "SDM 1 3.3.7.1: 48 bits");
+_Static_assert(PT_HALF_BYTES(5) - 1 == UINT64_C(0x00ffffffffffffff) &&
+		       0 - PT_HALF_BYTES(5) == UINT64_C(0xff00000000000000),
+	       "SDM 1 3.3.7.1: 57 bits");
+_Static_assert(PT_LARGE_BYTES == UINT64_C(1) << (PT_PAGE_SHIFT + PT_INDEX_BITS) &&
+		       PT_HUGE_BYTES == UINT64_C(1) << (PT_PAGE_SHIFT + 2 * PT_INDEX_BITS),
+	       "SDM 3A 4.5: 2 MiB and 1 GiB");
