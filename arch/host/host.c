@@ -382,6 +382,46 @@ err_t arch_probe_read64(vaddr_t va, uint64_t *out)
 	return OK;
 }
 
+/* A process has no other user than itself.  The kernel below copies, page by page: of a page it can
+ * copy all or nothing. */
+static size_t copy_pages(__typeof__(process_vm_readv) *move, vaddr_t user, void *ours, size_t n)
+{
+	for (size_t done = 0; done < n;) {
+		size_t rest = PT_PAGE_BYTES - (user + done) % PT_PAGE_BYTES;
+		size_t part = n - done < rest ? n - done : rest;
+		struct iovec here = { (char *)ours + done, part };
+		struct iovec there = { (void *)(user + done), part };
+
+		if (move(getpid(), &here, 1, &there, 1, 0) != (ssize_t)part)
+			return done;
+		done += part;
+	}
+	return n;
+}
+
+size_t arch_copy_from_user(void *to, vaddr_t user, size_t n)
+{
+	return copy_pages(process_vm_readv, user, to, n);
+}
+
+size_t arch_copy_to_user(vaddr_t user, const void *from, size_t n)
+{
+	return copy_pages(process_vm_writev, user, (void *)(uintptr_t)from, n);
+}
+
+size_t arch_clear_user(vaddr_t user, size_t n)
+{
+	static char zeros[PT_PAGE_BYTES];
+	size_t done = 0, part, moved;
+
+	do {
+		part = n - done < sizeof(zeros) ? n - done : sizeof(zeros);
+		moved = copy_pages(process_vm_writev, user + done, zeros, part);
+		done += moved;
+	} while (done < n && moved == part);
+	return done;
+}
+
 /* ---- translation: the rest is in tlb.c ---- */
 
 uint64_t arch_memory_type_change(uint64_t pa)

@@ -9,13 +9,18 @@
 
 #include "lib/types.h"
 
+/* SDM 3A 2.3, 2.5. */
 enum {
 	CR0_WP = 1 << 16,
 	CR4_PAE = 1 << 5,
 	CR4_PGE = 1 << 7,
+	CR4_UMIP = 1 << 11,
 	CR4_LA57 = 1 << 12,
 	CR4_PCIDE = 1 << 17,
+	CR4_SMEP = 1 << 20,
+	CR4_SMAP = 1 << 21,
 	RFLAGS_IF = 1 << 9,
+	RFLAGS_AC = 1 << 18,
 };
 
 /* SDM 4, table 2-2. */

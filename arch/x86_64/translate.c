@@ -2,6 +2,7 @@
 #include "arch/x86_64/translate.h"
 
 #include "arch/arch.h"
+#include "arch/x86_64/uaccess.h"
 #include "lib/bits.h"
 
 #define CPUID_PAGES_1GIB (UINT32_C(1) << 26) /* 80000001h edx */
@@ -67,6 +68,7 @@ void translate_init(void)
 	physical_bits = cpuid(CPUID_SIZES_LEAF, 0).eax & 0xff;
 	if ((cpuid(0x80000001, 0).edx & CPUID_PAGES_1GIB) != 0)
 		arch_leaf_levels = 3;
+	uaccess_init();
 	translate_init_cpu();
 }
 
@@ -81,6 +83,7 @@ void translate_init_cpu(void)
 		arch_contexts = PCID_MOST;
 	}
 	arch_broadcasts = (cpuid(CPUID_SIZES_LEAF, 0).ebx & CPUID_INVLPGB) != 0;
+	uaccess_init_cpu();
 }
 
 void arch_pt_activate(paddr_t root)

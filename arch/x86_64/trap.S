@@ -14,12 +14,14 @@
 ; cannot set it to one there: CR4.FSGSBASE stays clear.  NMI, double fault and machine check
 ; have stacks of their own (IST); a handler that runs on one causes no exception but those
 ; that it ends in, because the return from an exception would let the next NMI in.
+; Each starts with RFLAGS.AC clear, where there is SMAP: U1 of uaccess.h.  An interrupt gate leaves
+; it as it was (SDM 3A 6.12.1.3); IRETQ brings back what was interrupted.
 ; LIMIT: before SYSCALL is enabled #DB needs a stack of its own too, and a fence belongs behind
 ; each conditional swapgs.
 
 bits 64
 section .text progbits alloc exec nowrite align=16
-extern trap_enter
+extern trap_enter, uaccess_has_smap
 global trap_entries, trap_text_start, trap_text_end
 
 MSR_GS_BASE equ 0xc0000101
@@ -87,6 +89,13 @@ trap_entries:                           ; 256 entries of TRAP_ENTRY_BYTES
         pop rax
 %endmacro
 
+%macro CLOSE_USER_ACCESS 0              ; CLAC is an invalid opcode on CPUs without SMAP
+        cmp byte [rel uaccess_has_smap], 0
+        je %%done
+        clac
+%%done:
+%endmacro
+
 %macro CALL_TRAP_ENTER 0                ; rbx is lost; it and r12 up are the callee's to keep
         mov rdi, rsp
         mov rbx, rsp
@@ -101,6 +110,7 @@ trap_entries:                           ; 256 entries of TRAP_ENTRY_BYTES
         align 16
 trap_common:
         cld
+        CLOSE_USER_ACCESS
         test byte [rsp + FRAME_CS], 3
         jz .from_kernel
         swapgs
@@ -118,6 +128,7 @@ trap_common:
         align 16
 trap_any_instant:
         cld
+        CLOSE_USER_ACCESS
         SAVE_REGISTERS
         mov ecx, MSR_GS_BASE
         rdmsr

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include "arch/x86_64/uaccess.h"
+
+#include "arch/arch.h"
+#include "arch/x86_64/probe.h"
+#include "lib/panic.h"
+
+/* SDM 2A CPUID, leaf 7. */
+#define CPUID_FEATURES_LEAF 7
+#define CPUID_SMEP          (UINT32_C(1) << 7)  /* ebx */
+#define CPUID_SMAP          (UINT32_C(1) << 20) /* ebx */
+#define CPUID_UMIP          (UINT32_C(1) << 2)  /* ecx */
+
+enum {
+	WORD = sizeof(uint64_t),
+};
+
+bool uaccess_has_smap;
+
+/* All clear on a CPU that has no such leaf: it would answer with another's. */
+static struct cpuid features(void)
+{
+	if (cpuid(0, 0).eax < CPUID_FEATURES_LEAF)
+		return (struct cpuid){ 0 };
+	return cpuid(CPUID_FEATURES_LEAF, 0);
+}
+
+static void open_gate(void)
+{
+	if (uaccess_has_smap)
+		__asm__ volatile("stac" : : : "memory", "cc");
+}
+
+static void close_gate(void)
+{
+	if (uaccess_has_smap)
+		__asm__ volatile("clac" : : : "memory", "cc");
+}
+
+void uaccess_init(void)
+{
+	uaccess_has_smap = (features().ebx & CPUID_SMAP) != 0;
+}
+
+void uaccess_init_cpu(void)
+{
+	struct cpuid f = features();
+	uint64_t cr4 = read_cr4();
+
+	cr4 |= (f.ebx & CPUID_SMEP) != 0 ? CR4_SMEP : 0u;
+	cr4 |= uaccess_has_smap ? CR4_SMAP : 0u;
+	cr4 |= (f.ecx & CPUID_UMIP) != 0 ? CR4_UMIP : 0u;
+	write_cr4(cr4);
+	close_gate(); /* firmware may have left it open */
+}
+
+/* A user's half is what a caller checked the range to lie in. */
+static bool is_users(vaddr_t va, size_t n)
+{
+	return n <= pt_half_bytes(arch_pt_levels()) && va <= pt_half_bytes(arch_pt_levels()) - n;
+}
+
+/* Words, then what is left by bytes.  A word that faults may lie in two pages, of which one is
+ * there; its bytes are tried one by one, so that what was done is exact.  At a fault the registers
+ * say how far the instruction came: SDM 2B REP. */
+static size_t copy(vaddr_t to, vaddr_t from, size_t n)
+{
+	size_t left = n / WORD;
+
+	open_gate();
+	__asm__ volatile("1: rep movsq\n\t"
+			 "2: leaq (%3, %%rcx, 8), %%rcx\n\t"
+			 "3: rep movsb\n\t"
+			 "4:\n\t" EXCEPTION_ENTRY(1b, 2b) "\n\t" EXCEPTION_ENTRY(3b, 4b)
+			 : "+D"(to), "+S"(from), "+c"(left)
+			 : "r"(n % WORD)
+			 : "memory");
+	close_gate();
+	return n - left;
+}
+
+size_t arch_copy_from_user(void *to, vaddr_t from, size_t n)
+{
+	DASSERT(is_users(from, n));
+	return copy((vaddr_t)to, from, n);
+}
+
+size_t arch_copy_to_user(vaddr_t to, const void *from, size_t n)
+{
+	DASSERT(is_users(to, n));
+	return copy(to, (vaddr_t)from, n);
+}
+
+size_t arch_clear_user(vaddr_t to, size_t n)
+{
+	size_t left = n / WORD;
+
+	DASSERT(is_users(to, n));
+	open_gate();
+	__asm__ volatile("1: rep stosq\n\t"
+			 "2: leaq (%2, %%rcx, 8), %%rcx\n\t"
+			 "3: rep stosb\n\t"
+			 "4:\n\t" EXCEPTION_ENTRY(1b, 2b) "\n\t" EXCEPTION_ENTRY(3b, 4b)
+			 : "+D"(to), "+c"(left)
+			 : "r"(n % WORD), "a"(UINT64_C(0))
+			 : "memory");
+	close_gate();
+	return n - left;
+}
