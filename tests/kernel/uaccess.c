@@ -8,6 +8,7 @@
 #include "arch/x86_64/trap.h"
 #include "lib/string.h"
 #include "mm/kspace.h"
+#include "mm/vm_io.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -152,6 +153,45 @@ TEST(uaccess_copies_cross_pages_that_are_there)
 	CHECK_EQ(arch_copy_from_user(buffer, BASE, 8), 0);
 	CHECK_EQ(arch_copy_from_user(buffer, PAGE_SIZE, 8), 0);
 	CHECK_EQ(arch_copy_from_user(buffer, pt_half_bytes(arch_pt_levels()) - 8, 8), 0);
+}
+
+/* ---- readers and writers of a user's ---- */
+
+TEST(uaccess_readers_and_writers_stop_at_a_hole)
+{
+	struct vm_reader r;
+	struct vm_writer w;
+	uint64_t value = 5;
+	size_t done;
+
+	NEED(map_pages(USER_RW, USER_RW));
+	/* from user to user, more than goes at once, with the hole in what is read */
+	CHECK_EQ(vm_reader_of_user(&r, BASE + 2 * PAGE_SIZE - 1001, PAGE_SIZE), OK);
+	CHECK_EQ(vm_writer_of_user(&w, BASE + 1, PAGE_SIZE), OK);
+	CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
+	CHECK_EQ(done, 1001);
+	CHECK_EQ(vm_writer_left(&w), PAGE_SIZE - 1001);
+	CHECK(all_are(bytes_of(0) + 1, 'b', 1001) && bytes_of(0)[1002] == 'a');
+	/* and in what is written */
+	CHECK_EQ(vm_reader_of_user(&r, BASE + 1002, PAGE_SIZE), OK);
+	CHECK_EQ(vm_writer_of_user(&w, BASE + 2 * PAGE_SIZE - 777, PAGE_SIZE), OK);
+	CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
+	CHECK_EQ(done, 777);
+	CHECK_EQ(vm_reader_left(&r), PAGE_SIZE - 777);
+	CHECK(all_are(bytes_of(1) + PAGE_SIZE - 777, 'a', 777));
+	/* a value that is there in part is no value */
+	CHECK_EQ(vm_reader_of_user(&r, BASE + 2 * PAGE_SIZE - 12, 16), OK);
+	CHECK_EQ(vm_read_value(&r, &value), OK);
+	CHECK_EQ(value, UINT64_C(0x6161616161616161));
+	CHECK_EQ(vm_read_value(&r, &value), ERR_BAD_RANGE);
+	CHECK_EQ(value, 0);
+	CHECK_EQ(vm_reader_left(&r), 8);
+	unmap_pages();
+	/* nothing at all */
+	CHECK_EQ(vm_reader_of_user(&r, BASE, 8), OK);
+	CHECK_EQ(vm_read_value(&r, &value), ERR_BAD_RANGE);
+	CHECK_EQ(vm_reader_of_user(&r, (vaddr_t)frames, 8), ERR_BAD_RANGE);
+	CHECK_EQ(vm_writer_of_user(&w, (vaddr_t)frames, 8), ERR_BAD_RANGE);
 }
 
 /* ---- what the CPU refuses ---- */
