@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# run.sh - tests of the tools that set keel up and check it.
+# run.sh [PART]... - tests of the tools that set keel up and check it, and of machines that no other
+# test boots; PART is a file beside this one without its .sh.
 #
 # Each check is seen to accept a good tree and to object to a bad one, in a temporary folder.
 # No network, no root, no build of keel itself.  Prints KTAP and the totals.
@@ -58,7 +59,7 @@ put() {
 fresh_tree() { rm -rf "$work/tree" && mkdir "$work/tree"; }
 
 echo 'KTAP version 1'
-for part in totals layers seam lint setup mutate fresh keel screen flash; do
+for part in ${*:-totals layers seam lint setup mutate fresh keel screen flash smp}; do
 	. "$here/$part.sh"
 done
 echo "1..$(count)"
