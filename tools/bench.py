@@ -7,10 +7,12 @@
   heap     the same for the heap, beside malloc() of glibc, jemalloc, tcmalloc and mimalloc; what
            is held after growing and freeing
   kernel   instructions in the kernel (RDTSC under -icount), beside Linux' by the same loops
+  cpus     how two CPUs scale, by the CPU time of QEMU's threads that play them; what it costs to
+           make other CPUs forget a page; how long each takes to start
   ready    instructions from kernel_main() to the first frame, for 1 GiB and for 512 GiB
   size     bytes of keel.elf, release, without tests
 
-Without arguments all five.  The programs and kernels are built by `make bench`, which calls
+Without arguments all six.  The programs and kernels are built by `make bench`, which calls
 this.  What cannot be had is said: `peer absent` without the shared folder, `recorded` for a
 figure of Linux that was measured elsewhere, also when the machine cannot build Linux' module or
 does not get through with it in time.  The exit status says whether everything ran, not
@@ -26,6 +28,11 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
+
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+
+import machine as emulator
 
 BUILD = pathlib.Path("build/bench")
 LINUX = pathlib.Path("build/peers/linux")
@@ -141,6 +148,16 @@ MACHINES = [
                       "q35,memory-backend=m", "-m", "512G", "-cpu", CPU + ",phys-bits=48"]),
 ]
 READY_GOAL = 1.2
+
+# Load of the kernel's `benchcpus`, what it is, Linux' recorded scaling.
+LOADS = [("frame", "one frame, alloc and free", "1.96-1.99"),
+         ("heap", "64 B of the heap, alloc and free", "1.95-2.11"),
+         ("order5", "order 5, alloc and free", None)]
+SCALING_GOAL = 1.95
+ROUNDS_PER_RUN = 3  # short ones, so that other work on the host is in few of them
+FLUSH_CPUS = [1, 2, 4]
+LOAD_SECONDS = 120
+SETTLE_SECONDS = 0.05  # from the prompt until every CPU halts
 SIZE_GOAL = 1 << 20
 
 
@@ -407,6 +424,103 @@ def bench_kernel():
                  "verdict"], [kernel_row(row, ours, linux) for row in KERNEL_GOALS])
 
 
+# ---- several CPUs
+
+def machine_of(cpus):
+    """A machine whose threads say which CPU they play."""
+    return emulator.Qemu(emulator.Config(
+        kernel=str(KERNEL), mem="1024M", smp=cpus, cpu=CPU, machine="pc", iommu=False,
+        extra=("-name", "keel,debug-threads=on")))
+
+
+def cpu_times(pid, cpus):
+    """CPU time so far of the thread that plays each CPU, in ns."""
+    times = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        match = re.fullmatch(r"CPU (\d+)/TCG", (task / "comm").read_text().strip())
+        if match:
+            times[int(match[1])] = int((task / "schedstat").read_text().split()[0])
+    if sorted(times) != list(range(cpus)):
+        raise CannotRun(f"of {cpus} CPUs, threads of QEMU play {sorted(times)}")
+    return [times[cpu] for cpu in range(cpus)]
+
+
+def command_times(running, command, cpus):
+    """What a command says, and the CPU time that each CPU took for it, typing included, in ns."""
+    time.sleep(SETTLE_SECONDS)
+    before = cpu_times(running.pid(), cpus)
+    text = running.command(command, LOAD_SECONDS)
+    time.sleep(SETTLE_SECONDS)
+    return text, [then - now for now, then in zip(before, cpu_times(running.pid(), cpus))]
+
+
+def load_times(running, load, on, cpus):
+    """What `on` CPUs took for one operation each while they did the same, in ns of CPU time."""
+    text, times = command_times(running, f"benchcpus {load} {on}", cpus)
+    empty = command_times(running, f"benchcpus none {on}", cpus)[1]
+    match = re.search(r"operations=(\d+)", text)
+    if not match:
+        raise CannotRun(f"benchcpus {load}: {text[-200:]}")
+    return [(took - typing) / int(match[1]) for took, typing in zip(times, empty)][:on]
+
+
+def scaling_row(running, load_row, runs, linux):
+    """Each round has one CPU and two by turns; its scaling is its own."""
+    load, what, _ = load_row
+    one, two, scaling = [], [], []
+    load_times(running, load, 2, 2)  # QEMU translates what it has not seen
+    for _ in range(ROUNDS_PER_RUN * runs):
+        one += load_times(running, load, 1, 2)
+        two.append(statistics.mean(load_times(running, load, 2, 2)))
+        scaling.append(2 * one[-1] / two[-1])
+    figure = statistics.median(scaling)
+    quartiles = statistics.quantiles(scaling)
+    return [what, number(statistics.median(one)), number(statistics.median(two)),
+            number(figure, "{:.2f}"), f"{quartiles[0]:.2f}-{quartiles[-1]:.2f}",
+            f"{2 * min(one) / min(two):.2f}", linux or "-", SCALING_GOAL,
+            "reached" if round(figure, 2) >= SCALING_GOAL else "missed"]
+
+
+def flush_rows(cpus):
+    """Rows about other CPUs that halt and that run, and the start of each CPU in us."""
+    rows = []
+    with machine_of(cpus) as running:
+        running.wait_prompt()
+        starts = re.findall(r"^ *\d+ +\d+ +(\d+) +\d+$", running.command("cpus"), re.M)
+        for others in ["idle", "busy"] if cpus > 1 else ["idle"]:
+            text = running.command(f"benchflush {others}", LOAD_SECONDS)
+            ticks = figures_of(text, "BENCH").get("unmap_kib4")
+            match = re.search(r"operations=(\d+) requests=(\d+) kicks=(\d+) marks=(\d+)", text)
+            if not ticks or not match:
+                raise CannotRun(f"benchflush {others}: {text[-200:]}")
+            operations, *counts = map(int, match.groups())
+            rows.append([f"{cpus}, others {others}" if cpus > 1 else "1",
+                         number(ticks[0], "{:,.0f}"), number(ticks[1], "{:,.0f}"),
+                         *(f"{count / operations:.2f}" for count in counts)])
+    return rows, starts
+
+
+def bench_cpus(runs):
+    label = "recorded" if SHARED else "peer absent"
+    print(f"Two CPUs, ns of CPU time per operation on each, medians of "
+          f"{ROUNDS_PER_RUN * runs} rounds")
+    print(f"  {host_line()}; Linux: {label}\n")
+    with machine_of(2) as running:
+        running.wait_prompt()
+        rows = [scaling_row(running, row, runs, row[2] if SHARED else None) for row in LOADS]
+    print_table(["operation", "one", "two", "scaling", "(quartiles)", "(of minima)",
+                 f"Linux ({label})", "goal", "verdict"], rows)
+    print("A page unmapped, ticks by the clock (other work on this host is in them), and how many\n"
+          "CPUs were asked at all, interrupted, and marked as idle, per operation")
+    rows = []
+    for cpus in FLUSH_CPUS:
+        more, starts = flush_rows(cpus)
+        rows += more
+    print_table(["CPUs", "ticks", "min", "requests", "IPIs", "marks"], rows)
+    print("From its first STARTUP until it was counted, us: " +
+          ", ".join(f"CPU {cpu} {us}" for cpu, us in enumerate(starts) if cpu > 0) + "\n")
+
+
 # ---- ready
 
 def bench_ready():
@@ -438,20 +552,21 @@ def bench_size():
 
 
 def main():
+    emulator.end_politely()
     parser = argparse.ArgumentParser(description="keel's figures beside its peers'")
-    parser.add_argument("parts", nargs="*", metavar="frames|heap|kernel|ready|size")
+    parser.add_argument("parts", nargs="*", metavar="frames|heap|kernel|cpus|ready|size")
     parser.add_argument("-r", "--runs", type=int, default=RUNS)
     arguments = parser.parse_args()
     parts = {"frames": lambda: bench_frames(arguments.runs),
              "heap": lambda: bench_heap(arguments.runs), "kernel": bench_kernel,
-             "ready": bench_ready, "size": bench_size}
+             "cpus": lambda: bench_cpus(arguments.runs), "ready": bench_ready, "size": bench_size}
     if unknown := [part for part in arguments.parts if part not in parts]:
         parser.error(f"no part is called {unknown[0]}")
     failed = 0
     for name in arguments.parts or parts:
         try:
             parts[name]()
-        except CannotRun as why:
+        except (CannotRun, emulator.MachineError, emulator.ConfigError) as why:
             print(f"bench: {name}: {why}\n")
             failed = 1
         sys.stdout.flush()

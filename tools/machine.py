@@ -340,6 +340,10 @@ class Machine:
             except OSError as gone:
                 raise self.error(f"ended before '{line}': {self.how_it_ended()}") from gone
 
+    def pid(self):
+        """The emulator's process."""
+        return self._child.pid
+
     def status(self):
         """The emulator's exit status once the serial line has closed; None if it goes on."""
         try:

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernel_cpus.c - what several CPUs cost each other.
+ *
+ * The monitor's `benchcpus LOAD CPUS` runs a fixed number of operations on each of the first CPUS
+ * CPUs, all at once, and prints how many.  It reads no clock: who started the machine reads the CPU
+ * time of its virtual CPUs before and after (tools/bench.py), so that other work on that host does
+ * not count.
+ *
+ * `benchflush idle|busy` gives a mapped page back while the other CPUs halt or run, and prints the
+ * ticks (measure.h) and how many CPUs were asked, interrupted and marked for it.
+ */
+#include "arch/arch.h"
+#include "arch/cpu.h"
+#include "arch/flush.h"
+#include "lib/command.h"
+#include "lib/panic.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/kspace.h"
+#include "mm/kthread.h"
+#include "tests/bench/measure.h"
+
+enum {
+	OBJECT_BYTES = 64,
+	BLOCK_ORDER = 5,
+	FLUSH_SAMPLES = 101,
+	AREA_KIB = 4,
+};
+
+/* Threads that one command runs, and how they begin together and end. */
+static struct thread *threads[ARCH_MAX_CPUS];
+static _Atomic unsigned arrived, awaited;
+static _Atomic bool stop;
+
+/* ---- scaling ---- */
+
+static void frame_pairs(unsigned operations)
+{
+	for (unsigned i = 0; i < operations; i++) {
+		struct frame *f = frame_alloc(FRAME_TEST);
+
+		if (f == NULL)
+			panic("bench: memory has run out");
+		frame_put(f);
+	}
+}
+
+static void heap_pairs(unsigned operations)
+{
+	for (unsigned i = 0; i < operations; i++) {
+		void *p = heap_alloc(OBJECT_BYTES);
+
+		if (p == NULL)
+			panic("bench: memory has run out");
+		heap_free(p);
+	}
+}
+
+static void block_pairs(unsigned operations)
+{
+	for (unsigned i = 0; i < operations; i++) {
+		struct frame *f = frame_alloc_block(FRAME_TEST, BLOCK_ORDER);
+
+		if (f == NULL)
+			panic("bench: memory has run out");
+		frame_put(f);
+	}
+}
+
+static void no_operation(unsigned operations)
+{
+	(void)operations;
+}
+
+static const struct load {
+	const char *name;
+	void (*run)(unsigned operations);
+	unsigned operations;
+} loads[] = {
+	{ "none", no_operation, 0 }, /* what all else of the command costs */
+	{ "frame", frame_pairs, 1000000 },
+	{ "heap", heap_pairs, 1500000 },
+	{ "order5", block_pairs, 500000 },
+};
+
+static void run_load(void *index)
+{
+	const struct load *load = &loads[(uintptr_t)index];
+
+	arrived++;
+	while (arrived < awaited)
+		arch_relax();
+	load->run(load->operations);
+}
+
+/* fn(arg) on each of the CPUs [first, end). */
+static void start_threads(unsigned first, unsigned end, void (*fn)(void *arg), void *arg)
+{
+	arrived = 0;
+	awaited = end - first;
+	for (unsigned cpu = first; cpu < end; cpu++)
+		if (kthread_create_on(cpu, "bench", fn, arg, &threads[cpu]) != OK)
+			panic("bench: no memory for a thread");
+}
+
+static void join_threads(unsigned first, unsigned end)
+{
+	for (unsigned cpu = first; cpu < end; cpu++)
+		kthread_join(threads[cpu]);
+}
+
+COMMAND(benchcpus, "none|frame|heap|order5 CPUS", "operations on so many CPUs at once")
+{
+	uint64_t cpus = 0;
+
+	if (argc < 3 || str_to_size(argv[2], &cpus) == NULL || cpus == 0 || cpus > cpu_count()) {
+		print("benchcpus: a load and 1 to %u CPUs are needed\n", cpu_count());
+		return;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(loads); i++) {
+		if (strcmp(argv[1], loads[i].name) != 0)
+			continue;
+		start_threads(0, (unsigned)cpus, run_load, (void *)(uintptr_t)i);
+		join_threads(0, (unsigned)cpus);
+		print("CPUS %s operations=%u cpus=%lu\n", loads[i].name, loads[i].operations, cpus);
+	}
+}
+
+/* ---- flushes ---- */
+
+static void *area;
+
+static __forceinline void area_take(unsigned kib)
+{
+	area = vmalloc(KIB(kib));
+	if (area == NULL)
+		panic("bench: memory has run out");
+	*(volatile uint8_t *)area = 0;
+}
+
+static __forceinline void area_give(unsigned kib)
+{
+	(void)kib;
+	vfree(area);
+}
+
+static uint64_t figure(const _Atomic uint64_t *total)
+{
+	return atomic_load_explicit(total, memory_order_relaxed);
+}
+
+static void run_flushes(void *unused)
+{
+	const struct flush_totals *t = per_cpu_ptr(flush_totals, 0);
+	uint64_t requests, kicks, marks;
+
+	(void)unused;
+	measure_overhead();
+	measure("map_kib", AREA_KIB, FLUSH_SAMPLES, 1, nothing, area_take, area_give);
+	requests = figure(&t->requests);
+	kicks = figure(&t->kicks);
+	marks = figure(&t->marks);
+	measure("unmap_kib", AREA_KIB, FLUSH_SAMPLES, 1, area_take, area_give, nothing);
+	print("FLUSH cpus=%u operations=%u requests=%lu kicks=%lu marks=%lu\n", cpu_count(),
+	      FLUSH_SAMPLES, figure(&t->requests) - requests, figure(&t->kicks) - kicks,
+	      figure(&t->marks) - marks);
+}
+
+static void be_busy(void *unused)
+{
+	(void)unused;
+	arrived++;
+	while (!stop)
+		arch_relax();
+}
+
+COMMAND(benchflush, "idle|busy", "a page is unmapped while the other CPUs halt or run")
+{
+	unsigned cpus = cpu_count();
+	bool busy = argc > 1 && strcmp(argv[1], "busy") == 0;
+
+	stop = false;
+	if (busy)
+		start_threads(1, cpus, be_busy, NULL);
+	while (busy && arrived < cpus - 1)
+		thread_yield();
+	if (kthread_create_on(0, "bench", run_flushes, NULL, &threads[0]) != OK)
+		panic("bench: no memory for a thread");
+	kthread_join(threads[0]);
+	stop = true;
+	if (busy)
+		join_threads(1, cpus);
+}
