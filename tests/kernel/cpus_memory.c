@@ -242,9 +242,9 @@ TEST(heap_all_cpus_and_their_interrupts_mix_frames_and_objects)
 /* ---- the end of memory ---- */
 
 enum {
-	LAST_ROUNDS = 300,
-	LAST_BYTES = 1360, /* three a frame */
-	LAST_EACH = 3,
+	LAST_ROUNDS = 1000,
+	LAST_BYTES = 2048, /* two a frame */
+	LAST_EACH = 2,
 };
 
 /* All frames but a few, each block's first word leading to the next one. */
