@@ -3,7 +3,7 @@
 
 #include "arch/arch.h"
 #include "arch/lock.h"
-#include "arch/thread.h"
+#include "arch/wait_queue.h"
 #include "drivers/framebuffer.h"
 #include "drivers/keys.h"
 #include "drivers/log.h"
@@ -253,35 +253,28 @@ int console_key(void)
 	return key;
 }
 
-static struct thread *_Atomic reader; /* that console_wait_key() was last called by */
+LOCK_CLASS(readers_class, "readers of keys", RANK_WAIT_QUEUE);
+static struct wait_queue readers = WAIT_QUEUE_INIT(&readers_class);
 
-static void wake_reader(void)
+static void wake_readers(void)
 {
-	/* acquire pairs with the store below: the thread is one */
-	thread_unpark(atomic_load_explicit(&reader, memory_order_acquire));
-}
-
-/* A token may be an old one, of a key that was read without waiting. */
-static void wait_for_input(enum arch_input how)
-{
-	if (how == ARCH_INPUT_CALLS)
-		thread_park();
-	else if (how == ARCH_INPUT_SLEEP)
-		thread_sleep(POLL_MS);
-	else
-		arch_relax();
+	(void)wait_wake_all(&readers);
 }
 
 int console_wait_key(void)
 {
 	enum arch_input how = ARCH_INPUT_LOOK;
-	int key;
+	int key = KEY_NONE;
 
-	if (!arch_irq_is_off()) {
-		atomic_store_explicit(&reader, thread_self(), memory_order_release);
-		how = arch_input_listen(wake_reader);
+	if (!arch_irq_is_off())
+		how = arch_input_listen(wake_readers);
+	if (how == ARCH_INPUT_CALLS)
+		wait_until(&readers, (key = console_key()) != KEY_NONE);
+	while (key == KEY_NONE && (key = console_key()) == KEY_NONE) {
+		if (how == ARCH_INPUT_SLEEP)
+			thread_sleep(POLL_MS);
+		else
+			arch_relax();
 	}
-	while ((key = console_key()) == KEY_NONE)
-		wait_for_input(how);
 	return key;
 }

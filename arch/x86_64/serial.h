@@ -19,6 +19,7 @@ enum {
 /* Find out whether the port is there, and set it up.  Before the first print. */
 void serial_init(void);
 
+/* What serial_init() found. */
 bool serial_is_present(void);
 
 /* From now on bytes that wait raise its interrupt, whose handler is there. */
