@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tty
 from dataclasses import dataclass
 
 PROMPT = re.compile(r"^keel> ", re.MULTILINE)
@@ -467,6 +468,7 @@ error: action=report
         self._folder = tempfile.TemporaryDirectory(prefix="keel-bochs.")
         self._socket = None
         self._screen = -1
+        self._inner = -1
         try:
             self._boot(config)
         except BaseException:
@@ -490,6 +492,21 @@ error: action=report
                 os.close(screen_side)
             self._socket = self._accept(server)
             self._serial_in = self._serial_out = self._socket.fileno()
+        self._drain_inner_screen()
+
+    def _drain_inner_screen(self):
+        """The terminal display opens a pty of its own and writes there, which blocks the emulator
+        when nobody reads: after some thousand lines, as if the kernel hung."""
+        proc = f"/proc/{self._child.pid}"
+        for fd in os.listdir(f"{proc}/fd"):
+            if os.readlink(f"{proc}/fd/{fd}") not in ("/dev/ptmx", "/dev/pts/ptmx"):
+                continue
+            with open(f"{proc}/fdinfo/{fd}", encoding="utf-8") as info:
+                match = re.search(r"^tty-index:\s*(\d+)", info.read(), re.MULTILINE)
+            if match:
+                self._inner = os.open(f"/dev/pts/{match[1]}", os.O_RDONLY | os.O_NOCTTY)
+                tty.setraw(self._inner)
+                self._drains.append(self._inner)
 
     def _write(self, name, text):
         with open(os.path.join(self._folder.name, name), "w", encoding="utf-8") as file:
@@ -521,7 +538,8 @@ error: action=report
         if self._socket is not None:
             self._socket.close()
             self._socket = None
-        if self._screen >= 0:
-            os.close(self._screen)
-            self._screen = -1
+        for fd in (self._screen, self._inner):
+            if fd >= 0:
+                os.close(fd)
+        self._screen = self._inner = -1
         self._folder.cleanup()
