@@ -147,8 +147,10 @@ static void do_limit(void)
 
 static void do_skip(void)
 {
-	size_t r = random_length(&from) / 4, w = random_length(&to) / 4;
+	size_t r = random_length(&from), w = random_length(&to);
 
+	r /= r > BYTES ? 1 : 4;
+	w /= w > BYTES ? 1 : 4;
 	CHECK_EQ(vm_reader_skip(&reader, r), r > left(&from) ? ERR_BAD_RANGE : OK);
 	CHECK_EQ(vm_writer_skip(&writer, w), w > left(&to) ? ERR_BAD_RANGE : OK);
 	from.cursor += r > left(&from) ? 0 : r;
