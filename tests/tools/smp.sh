@@ -20,7 +20,7 @@ smp_says_nothing() {
 }
 # smp_apic_ids ID...: those, in the order of the CPUs' numbers.
 smp_apic_ids() {
-	got=$(sed -n '/^CPU  *APIC/,/^$/s/^ *[0-9][0-9]*  *\([0-9][0-9]*\) .*/\1/p' "$work/smp.log")
+	got=$(sed -n '/^CPU  *APIC/,/^CPU  *off/s/^ *[0-9][0-9]*  *\([0-9][0-9]*\) .*/\1/p' "$work/smp.log")
 	[ "$(echo "$got" | xargs)" = "$*" ] || { smp_says; return 9; }
 }
 
