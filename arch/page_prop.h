@@ -19,6 +19,8 @@ enum prop_flags {
 	PROP_ACCESSED = 1 << 5, /* set by the CPU */
 	PROP_DIRTY = 1 << 6,    /* set by the CPU */
 	PROP_TRACKED = 1 << 7,  /* the entry owns one count of its frame */
+	PROP_COPY = 1 << 8,     /* writing is allowed, but to a copy: the frame may have others */
+	PROP_SHARED = 1 << 9,   /* a fork shares the frame instead of copying it */
 };
 
 /* How the CPU caches what lies behind: SDM 3A 11.3, as the PAT is set by arch. */
@@ -30,8 +32,8 @@ enum mem_type {
 };
 
 struct page_prop {
-	uint8_t flags; /* enum prop_flags */
-	uint8_t type;  /* enum mem_type */
+	uint16_t flags; /* enum prop_flags */
+	uint8_t type;   /* enum mem_type */
 };
 
 static inline bool page_prop_equal(struct page_prop a, struct page_prop b)
@@ -42,7 +44,7 @@ static inline bool page_prop_equal(struct page_prop a, struct page_prop b)
 /* Two mappings that differ only in what the CPU noted. */
 static inline bool page_prop_same_rights(struct page_prop a, struct page_prop b)
 {
-	uint8_t noted = PROP_ACCESSED | PROP_DIRTY;
+	uint16_t noted = PROP_ACCESSED | PROP_DIRTY;
 
 	return (a.flags & ~noted) == (b.flags & ~noted) && a.type == b.type;
 }

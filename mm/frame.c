@@ -269,6 +269,31 @@ uint32_t frame_split(struct frame *block)
 	return frames;
 }
 
+/* One at a time, as somebody may be just getting a count of one by its address. */
+err_t frame_join(struct frame *first, unsigned order)
+{
+	struct meta_slot *slot = frame_slot(first);
+	union slot_word single = { .word = frame_handed_out(frame_kind_of(first), 0) };
+	uint32_t frames = UINT32_C(1) << order;
+
+	for (uint32_t i = 1; i < frames; i++) {
+		uint64_t expected = single.word;
+
+		if (atomic_compare_exchange_strong_explicit(&slot[i].state, &expected, SLOT_NONE,
+							    memory_order_acq_rel,
+							    memory_order_relaxed))
+			continue;
+		while (--i > 0)
+			meta_set(&slot[i], single.state);
+		return ERR_IN_USE;
+	}
+	if (META_APPLY(slot, slot_join(old, (uint8_t)order, &new)).err == OK)
+		return OK;
+	for (uint32_t i = 1; i < frames; i++)
+		meta_set(&slot[i], single.state);
+	return ERR_IN_USE;
+}
+
 /* ---- bytes ---- */
 
 static err_t check_range(const struct frame *f, uint64_t offset, size_t len)

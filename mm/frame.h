@@ -217,6 +217,10 @@ void frame_put_unique(struct unique_frame *u) __takes(1);
 /* A block of one owner becomes 2^order frames of count 1; pays per frame.  Returns how many. */
 __must_check uint32_t frame_split(struct frame *block);
 
+/* 2^order frames in a row, aligned, each of count 1 and the caller's, become one block again.
+ * ERR_IN_USE: one has more owners, or is of another kind; nothing happened. */
+err_t frame_join(struct frame *first, unsigned order);
+
 /* `len` bytes at `offset` into the frame or block, through the linear map.  ERR_BAD_RANGE: they do
  * not lie inside. */
 err_t frame_read(const struct frame *f, uint64_t offset, void *to, size_t len);

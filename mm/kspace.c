@@ -25,10 +25,11 @@ const struct page_prop kspace_memory_prop = { PROP_READ | PROP_WRITE | PROP_GLOB
 static err_t map_whole(vaddr_t va, uint64_t pa, uint64_t len, struct page_prop prop, unsigned most)
 {
 	struct cursor c __uninitialized;
-	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, len });
+	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, len }, NULL);
 
-	if (err == OK)
-		err = cursor_map_pa(&c, paddr(pa), len, prop, most);
+	if (err != OK)
+		return err;
+	err = cursor_map_pa(&c, paddr(pa), len, prop, most);
 	cursor_close(&c);
 	return err;
 }
@@ -99,11 +100,11 @@ static err_t map_image(void)
 
 	for (size_t i = 0; i < image_count && err == OK; i++) {
 		const struct kspace_section *s = &image[i];
-		struct page_prop prop = { (uint8_t)(s->flags | PROP_GLOBAL), MEM_WRITE_BACK };
+		struct page_prop prop = { (uint16_t)(s->flags | PROP_GLOBAL), MEM_WRITE_BACK };
 		uint64_t pa = s->start - kspace.layout.image_offset, len = s->end - s->start;
 
 		err = map_whole(s->start, pa, len, prop, 2);
-		prop.flags &= (uint8_t)~PROP_EXECUTE;
+		prop.flags &= (uint16_t)~PROP_EXECUTE;
 		if (err == OK)
 			err = map_whole(kspace.layout.direct + pa, pa, len, prop, 2);
 	}
@@ -166,12 +167,13 @@ static err_t exclude_page(vaddr_t va) __requires(kspace.lock)
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
-	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, PAGE_SIZE });
+	err_t err;
 
+	tlb_batch_init(&gone, &flush_kernel_space);
+	err = cursor_open(&c, &kspace.table, (struct vrange){ va, PAGE_SIZE }, &gone);
 	if (err != OK)
 		return err;
-	tlb_batch_init(&gone, &flush_kernel_space);
-	err = cursor_unmap(&c, PAGE_SIZE, &gone);
+	err = cursor_unmap(&c, PAGE_SIZE);
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 	return err;
@@ -310,7 +312,7 @@ void kspace_describe(vaddr_t va, char *text, size_t size)
 
 static const char *check_leaf(const struct pt_item *item)
 {
-	const uint8_t both = PROP_WRITE | PROP_EXECUTE;
+	const uint16_t both = PROP_WRITE | PROP_EXECUTE;
 
 	if ((item->prop.flags & both) == both)
 		return "K1: a page is writable and executable";

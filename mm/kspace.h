@@ -28,11 +28,11 @@
 #pragma once
 
 #include "boot/boot_info.h"
-#include "mm/page_table.h"
+#include "mm/cursor.h"
 
 struct kspace_section {
 	vaddr_t start, end; /* page-aligned */
-	uint8_t flags;      /* PROP_READ | ... */
+	uint16_t flags;     /* PROP_READ | ... */
 	const char *name;
 };
 

@@ -31,7 +31,7 @@ static unsigned level_of(uint64_t len)
 
 static void print_joined(struct joined *j)
 {
-	const uint8_t both = PROP_WRITE | PROP_EXECUTE;
+	const uint16_t both = PROP_WRITE | PROP_EXECUTE;
 	char place[TEXT_BYTES];
 
 	if (j->end == j->start)

@@ -33,10 +33,11 @@ struct meta_slot {
 			uint32_t next; /* frame number of the next in a frame list */
 			uint32_t spare;
 		} list;
-		struct { /* page-table node (issue SPACES) */
-			uint32_t lock;
+		struct { /* page-table node (mm/pt_node.h) */
+			_Atomic uint32_t lock;
 			uint16_t children;
-			uint8_t level, dead;
+			uint8_t level;
+			_Atomic uint8_t dead;
 		} node;
 		struct { /* waits for its last readers (mm/defer.h); the rest is what it was */
 			_Atomic uint32_t next;

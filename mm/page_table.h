@@ -1,38 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page_table.h - a table of four or five levels, and the cursor that changes it.
+ * page_table.h - a tree of nodes: the table of four or five levels that a CPU walks.
  *
- * A cursor is the hold of a virtual range.  It stands at an address inside the range; each
- * operation works from there and moves on over what it did.  The entry says everything about a
- * page: its frame, its rights, its cache type, whether it owns a count of the frame; an absent
- * page may carry a note, a number that means something to the owner of the range.
+ * The table is the only truth about its address space.  An entry says everything about a page: its
+ * frame, its rights, its cache type, whether it owns a count of the frame; an absent page may carry
+ * a note, a number that means something to the owner of the range.  A note stands at any level, for
+ * all that the entry covers.
  *
- *   struct cursor c;
- *   err = cursor_open(&c, &table, range);
- *   err = cursor_map_pa(&c, pa, len, prop);
- *   cursor_close(&c);
+ * Tables are changed through cursors (mm/cursor.h), many at once.  Looking one address up needs no
+ * hold: it happens inside defer_enter(), finds nodes that are retired no earlier than it leaves,
+ * allocates nothing, and gives an answer that was true at some moment of the call.
  *
- * Invariants while open:
- *   C1  range.start <= va <= end of range, va page-aligned
- *   C2  nothing outside the range is changed (nodes that become empty aside)
- *   C3  an operation that fails has moved on over exactly what it did; what it did is whole
- *   C4  progress is strict: an operation that succeeds on a length > 0 moves va
+ * Nodes that become empty are freed, except those of level `keep` and up.  Tables of user spaces
+ * share the kernel's half: the entries of their roots lead to the same nodes, which the kernel's
+ * table keeps for ever, so that what happens below them is seen in all spaces at once.
  *
- * Nodes that become empty are freed, except those of level `keep` and up, which other tables
- * may share.  Query allocates nothing.
+ * Doors that are kept open: a node is counted, so several entries may lead to it (On-demand-fork,
+ * Zhao et al., EuroSys 2021); a table is little more than its root, so a space may have two (page
+ * table isolation); nodes come from pt_node_alloc() alone, which may ask for memory of a NUMA
+ * domain.
  *
- * Locking: this is the form for one user at a time: the owner of the table serialises cursors
- * (mm/kspace.c has a lock).  The concurrent form takes node locks here.
+ * Any context but NMI and machine check; for those there is mm/pt_walk.h.
  */
 #pragma once
 
 #include "mm/pt_node.h"
-#include "mm/tlb.h"
 
 struct page_table {
 	struct frame *root; /* (c) owns one count */
 	unsigned levels;    /* (c) 4 or 5 */
-	unsigned keep;      /* (c) nodes of this level and above are never freed */
+	unsigned keep; /* (c) after page_table_populate(): nodes from here up are never freed */
 };
 
 /* What stands at an address: all pages of [start, start + len) alike. */
@@ -52,12 +49,16 @@ struct pt_item {
 
 /* An empty table.  ERR_NO_MEMORY. */
 err_t page_table_init(struct page_table *pt, unsigned levels);
-/* No CPU uses it; everything that it owns goes. */
+/* No CPU uses it and nobody looks; everything that it owns goes. */
 void page_table_destroy(struct page_table *pt);
 
 /* Make sure that nodes exist from the root down to `level` over the range, and are kept; for what
- * other tables will share.  ERR_NO_MEMORY. */
+ * other tables will share.  Before anybody else uses the table.  ERR_NO_MEMORY, ERR_BAD_RANGE. */
 err_t page_table_populate(struct page_table *pt, struct vrange range, unsigned level);
+
+/* The kernel's half of the new table `pt` is that of `kernel`, whose nodes are counted once more.
+ * Of `kernel` no entry of the root changes any more. */
+void page_table_share_kernel(struct page_table *pt, const struct page_table *kernel);
 
 /* Page-aligned, not empty, no wrap, canonical at both ends and within one half. */
 bool page_table_range_ok(const struct page_table *pt, struct vrange range);
@@ -65,58 +66,8 @@ bool page_table_range_ok(const struct page_table *pt, struct vrange range);
 /* Look up one address; total: an address that is not canonical is absent. */
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va);
 
-struct cursor {
-	struct page_table *pt;
-	vaddr_t start;
-	vaddr_t end; /* last byte of the range */
-	vaddr_t va;  /* 0 after the last page of the address space */
-	bool done;   /* va stands behind the range */
-};
-
-/* ERR_BAD_RANGE: see page_table_range_ok(). */
-err_t cursor_open(struct cursor *c, struct page_table *pt, struct vrange range);
-void cursor_close(struct cursor *c);
-
-/* Bytes from va to the end of the range. */
-static inline uint64_t cursor_left(const struct cursor *c)
-{
-	return c->done ? 0 : c->end - c->va + 1;
-}
-
-/* What stands at va, cut to the range's end; kind ABSENT with len 0 at the end. */
-struct pt_item cursor_query(const struct cursor *c);
-
-/* Stand at va.  ERR_BAD_RANGE: outside the range or not page-aligned. */
-err_t cursor_jump(struct cursor *c, vaddr_t va);
-/* Step over `len` bytes, at most to the end. */
-void cursor_move(struct cursor *c, uint64_t len);
-
-/* Map [pa, pa + len) from va on with the largest pages that fit, up to level `level_most`;
- * untracked. ERR_IN_USE: something is mapped or noted there.  ERR_BAD_RANGE: alignment, or beyond
- * the range. ERR_NO_MEMORY.  C3 on errors. */
-err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop prop,
-		    unsigned level_most);
-
-/* Map a frame, or a block whose order is that of a page size, and own its count; PROP_TRACKED is
- * set. On an error the caller keeps f.  Errors as above. */
-err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop);
-
-/* Map n frames in a row that are counted one by one, and own their counts.  The caller keeps those
- * that the cursor did not come to (C3).  Errors as above. */
-err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop prop);
-
-/* Empty [va, va + len): leaves and notes.  What they owned goes to the batch.  Large pages that lie
- * in it in part are split first: ERR_NO_MEMORY, C3. */
-err_t cursor_unmap(struct cursor *c, uint64_t len, struct tlb_batch *gone);
-
-/* Give every leaf in [va, va + len) the rights and type of `prop`, keeping accessed, dirty and
- * tracked; absent pages stay absent.  ERR_NO_MEMORY when a large page must be split, C3. */
-err_t cursor_protect(struct cursor *c, uint64_t len, struct page_prop prop, struct tlb_batch *gone);
-
-/* Leave a note on one absent page.  ERR_IN_USE, ERR_NO_MEMORY. */
-err_t cursor_note(struct cursor *c, uint32_t note);
-
-/* N1..N3 of every node.  NULL, or what is wrong. */
+/* N1..N4 of every node, of the user's half alone where the kernel's is shared; nobody changes the
+ * table meanwhile.  NULL, or what is wrong. */
 __must_check const char *page_table_check(const struct page_table *pt);
-/* Nodes of the table, the root included. */
+/* Nodes of the table, the root included, likewise. */
 uint64_t page_table_nodes(const struct page_table *pt);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/pt_node.h"
 
+#include "arch/lock.h"
 #include "arch/percpu.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "mm/defer.h"
 
 enum {
-	POOL_MOST = 8,
+	POOL_MOST = 16,
 };
 
 static unsigned fail_step;
@@ -85,13 +87,75 @@ void pt_node_drain(void)
 		frame_put(node);
 }
 
+/* ---- locks ---- */
+
+void pt_node_lock_child(struct frame *node)
+{
+	while (!pt_node_try_lock(node)) {
+		ASSERT(!pt_node_is_own(node));
+		lock_wait_turn();
+	}
+}
+
+/* ---- the end of nodes ---- */
+
+/* Tracked leaves that stand in a row, frame behind frame, are put together. */
+struct row {
+	struct frame *first;
+	uint32_t frames;
+};
+
+static void row_finish(struct row *row)
+{
+	if (row->frames != 0)
+		frame_put_run(row->first, row->frames);
+	row->frames = 0;
+}
+
+static void row_add(struct row *row, struct frame *f, unsigned level)
+{
+	if (row->frames != 0 && level == 1 && frame_pfn(f) == frame_pfn(row->first) + row->frames) {
+		row->frames++;
+		return;
+	}
+	row_finish(row);
+	*row = (struct row){ f, 1 };
+}
+
+/* Depth: a node's children are one level lower, so at most PT_LEVEL_MOST calls deep. */
+void pt_node_retire(struct frame *node)
+{
+	struct meta_slot *slot = frame_slot(node);
+	unsigned level = slot->u.node.level, left = slot->u.node.children;
+	struct row row = { NULL, 0 };
+
+	DASSERT(atomic_load_explicit(&slot->u.node.dead, memory_order_relaxed) != 0);
+	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+		struct frame *child = pt_node_child(pte, level);
+
+		if (pte == 0)
+			continue;
+		/* no CPU walks it, so nothing comes between; who looks late sees either */
+		atomic_store_explicit(&pt_node_entries(node)[i], 0, memory_order_relaxed);
+		left--;
+		if (child != NULL)
+			pt_node_retire(child);
+		else if (pte_is_present(pte) && (pte & PTE_TRACKED) != 0)
+			row_add(&row, pt_node_leaf_frame(pte), level);
+	}
+	row_finish(&row);
+	slot->u.node.children = 0;
+	defer_frame(node);
+}
+
 /* What an entry owns goes with it. */
 static void drop_entry(pte_t pte, unsigned level)
 {
 	struct frame *child = pt_node_child(pte, level);
 
 	if (child == NULL && pte_is_present(pte) && (pte & PTE_TRACKED) != 0)
-		child = frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(pte_paddr(pte)))));
+		child = pt_node_leaf_frame(pte);
 	if (child != NULL)
 		frame_put(child);
 }
@@ -129,6 +193,9 @@ const char *pt_node_check(const struct frame *node)
 		if (child != NULL &&
 		    (frame_kind_of(child) != FRAME_PAGE_TABLE || pt_node_level(child) != level - 1))
 			return "N2: an entry leads to something that is no node of the next level";
+		if (child != NULL && atomic_load_explicit(&frame_slot(child)->u.node.dead,
+							  memory_order_relaxed) != 0)
+			return "N4: an entry leads to a dead node";
 		if (child == NULL && pte_is_present(pte) && (pte & PTE_TRACKED) != 0) {
 			const struct meta_slot *slot = section_slot(paddr(pte_paddr(pte)));
 

@@ -2,20 +2,35 @@
 /*
  * pt_node.h - one table of a page table: a typed frame of 512 entries.
  *
- * Its MetaSlot holds the level (1 has 4 KiB pages) and how many entries are not empty.  A node is
- * counted: the entry that leads to it owns one count, its creator the first.  When the last
- * count goes, the node drops what its entries own: tables below it, and frames of tracked leaves.
+ * Its MetaSlot holds a lock, the level (1 has 4 KiB pages), how many entries are not empty, and
+ * whether the node was taken out of its tree.  A node is counted: each entry that leads to it owns
+ * one count, its creator the first.  When the last count goes, the node drops what its entries
+ * own: tables below it, and frames of tracked leaves.
  *
  * Invariants, looked at by pt_node_check():
  *   N1  children = number of entries that are not 0 (present or note)
  *   N2  a present entry that is no leaf leads to a node of level - 1 and owns one count of it
  *   N3  a tracked leaf owns one count of the frame or block behind it, of exactly its size
+ *   N4  no entry leads to a dead node
  *
  * pt_node_set() is the only way to write an entry; what the old entry owned is handed to the
  * caller with it (finding CON-02: replacing returns everything).
  *
- * Locking: whoever changes a node holds the part of the table that it is in; the CPU reads it at
- * any time, so entries are stored whole, by one aligned 8-byte store.
+ * The life of a node, in its lock word:
+ *
+ *   0 (free) <----> CPU + 1 (held)        pt_node_try_lock(), pt_node_unlock()
+ *                       |
+ *                       `---> dead: never 0 again until the frame is a node anew
+ *
+ * Whoever takes a node out of the tree holds it and its parent; it dies held, so nobody who comes
+ * late takes its lock: that is what the dead mark is for.  A dead node's lock word links it to the
+ * next one, first in a batch (mm/tlb.h), then in the queues of deferred free (mm/defer.h); frame 0
+ * is never a node, so a link is never 0.  Its memory stays a node, without entries at last, until
+ * nobody can be looking at it.
+ *
+ * Locking: whoever changes a node, or relies on what he reads in it, holds it, with interrupts off.
+ * The CPU reads it at any time, and so does who looks without a hold (mm/page_table.h), inside
+ * defer_enter(); so entries are stored whole, by one aligned 8-byte store.
  */
 #pragma once
 
@@ -25,7 +40,11 @@ enum {
 	PT_NODE_ENTRIES = 512,
 };
 
-/* A node without entries, count 1; NULL: no memory. */
+/* The lock word. */
+#define PT_NODE_FREE UINT32_C(0)
+#define PT_NODE_LAST UINT32_MAX /* of a dead node: no other follows */
+
+/* A node without entries, count 1, not locked; NULL: no memory. */
 __owns __must_check struct frame *pt_node_alloc(unsigned level);
 
 static inline unsigned pt_node_level(const struct frame *node)
@@ -34,11 +53,78 @@ static inline unsigned pt_node_level(const struct frame *node)
 }
 
 /* Put a node without entries.  Its memory is zero by itself, so a few per CPU are kept for
- * pt_node_alloc(), which then need not clear them.  Nobody else holds a count of it. */
+ * pt_node_alloc(), which then need not clear them.  Nobody else holds a count of it or looks. */
 void pt_node_put_empty(struct frame *node) __takes(1);
 
 /* Give what is kept back to the frame allocator: this CPU's. */
 void pt_node_drain(void);
+
+/* ---- the lock ---- */
+
+static inline uint32_t pt_node_own_mark(void)
+{
+	return arch_cpu_id() + 1;
+}
+
+/* Hold a node that may be taken out of the tree meanwhile; the caller is inside defer_enter().
+ * False: somebody has it, or it is dead. */
+__must_check static inline bool pt_node_try_lock(struct frame *node)
+{
+	uint32_t expected = PT_NODE_FREE;
+
+	/* acquire pairs with pt_node_unlock() */
+	return atomic_compare_exchange_strong_explicit(&frame_slot(node)->u.node.lock, &expected,
+						       pt_node_own_mark(), memory_order_acquire,
+						       memory_order_relaxed);
+}
+
+/* Hold a node whose parent the caller holds; waits. */
+void pt_node_lock_child(struct frame *node);
+
+/* A new node is held before anybody can find it. */
+static inline void pt_node_lock_new(struct frame *node)
+{
+	atomic_store_explicit(&frame_slot(node)->u.node.lock, pt_node_own_mark(),
+			      memory_order_relaxed);
+}
+
+static inline void pt_node_unlock(struct frame *node)
+{
+	atomic_store_explicit(&frame_slot(node)->u.node.lock, PT_NODE_FREE, memory_order_release);
+}
+
+/* Whether this CPU is waiting for what it holds itself: a broken contract. */
+static inline bool pt_node_is_own(const struct frame *node)
+{
+	const struct meta_slot *slot = frame_slot(node);
+
+	/* acquire: a link is read as such together with the mark */
+	return atomic_load_explicit(&slot->u.node.lock, memory_order_acquire) ==
+		       pt_node_own_mark() &&
+	       atomic_load_explicit(&slot->u.node.dead, memory_order_relaxed) == 0;
+}
+
+/* A held node that no entry leads to any more dies; `next` follows it in the caller's list. */
+static inline void pt_node_kill(struct frame *node, pfn_t next)
+{
+	struct meta_slot *slot = frame_slot(node);
+
+	atomic_store_explicit(&slot->u.node.dead, 1, memory_order_relaxed);
+	/* release: as the acquire above */
+	atomic_store_explicit(&slot->u.node.lock, next, memory_order_release);
+}
+
+/* The one behind a dead node, or PT_NODE_LAST. */
+static inline pfn_t pt_node_next_dead(const struct frame *node)
+{
+	return atomic_load_explicit(&frame_slot(node)->u.node.lock, memory_order_relaxed);
+}
+
+/* A dead node, all nodes below it and all frames that its entries own are given back: the frames at
+ * once, so no TLB may have them any more, the nodes when nobody can look at them (mm/defer.h). */
+void pt_node_retire(struct frame *node) __takes(1);
+
+/* ---- entries ---- */
 
 /* Entries that are not empty. */
 static inline unsigned pt_node_children(const struct frame *node)
@@ -51,10 +137,16 @@ static inline _Atomic pte_t *pt_node_entries(const struct frame *node)
 	return arch_direct(frame_paddr(node));
 }
 
-/* Relaxed: entries of a held part change only through their accessed and dirty bits. */
+/* Relaxed: entries of a held node change only through their accessed and dirty bits. */
 static inline pte_t pt_node_get(const struct frame *node, unsigned index)
 {
 	return atomic_load_explicit(&pt_node_entries(node)[index], memory_order_relaxed);
+}
+
+/* Of a node that is not held.  Acquire: what a new table holds is there to see. */
+static inline pte_t pt_node_look(const struct frame *node, unsigned index)
+{
+	return atomic_load_explicit(&pt_node_entries(node)[index], memory_order_acquire);
 }
 
 /* Replace an entry; returns the old one, with what it owned.  Exchanged, so that bits which the CPU
@@ -81,6 +173,12 @@ static inline void pt_node_count(struct frame *node, int entries)
 	slot->u.node.children = (uint16_t)(slot->u.node.children + entries);
 }
 
+/* The frame or block behind a present leaf that is tracked. */
+static inline struct frame *pt_node_leaf_frame(pte_t pte)
+{
+	return frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(pte_paddr(pte)))));
+}
+
 /* The node that a present entry of `level` leads to, or NULL for leaves, notes and empty entries.
  */
 static inline struct frame *pt_node_child(pte_t pte, unsigned level)
@@ -90,7 +188,7 @@ static inline struct frame *pt_node_child(pte_t pte, unsigned level)
 	return frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(pte_paddr(pte)))));
 }
 
-/* N1..N3 for this node alone.  NULL, or what is wrong in words. */
+/* N1..N4 for this node alone.  NULL, or what is wrong in words. */
 __must_check const char *pt_node_check(const struct frame *node);
 
 /* Tests: let the nth pt_node_alloc() from now fail, once.  0: none. */

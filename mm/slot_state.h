@@ -179,6 +179,22 @@ static inline err_t slot_unshare(struct slot_state old, struct slot_state *out)
 	return OK;
 }
 
+/* counted 1 -> counted 1, the head of a block. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes old.count == 1 && old.order == 0; ensures \result == OK &&
+      out->count == 1 && out->order == order && out->kind == old.kind && out->aux == old.aux;
+    behavior refused: assumes !(old.count == 1 && old.order == 0); assigns \nothing;
+      ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_join(struct slot_state old, uint8_t order, struct slot_state *out)
+{
+	if (old.count != 1 || old.order != 0)
+		return ERR_IN_USE;
+	*out = old;
+	out->order = order;
+	return OK;
+}
+
 /* UNIQUE -> counted 1. */
 /*@ requires \valid(out); assigns *out;
     behavior done: assumes old.count == SLOT_UNIQUE; ensures \result == OK &&

@@ -4,30 +4,29 @@
  *
  * A batch collects the pages of one space whose entries changed and the frames and nodes that
  * were behind them.  tlb_batch_finish() first makes every CPU forget the pages (arch/flush.h), then
- * puts the frames: a frame is never reused while a TLB may still map it, nor a node while a CPU may
- * still walk it.
+ * puts the frames and retires the nodes: a frame is never reused while a TLB may still map it, nor
+ * a node while a CPU may still walk it or somebody look at it (mm/defer.h).
  *
  *   struct tlb_batch gone;
  *   tlb_batch_init(&gone, &flush_kernel_space);
- *   ... cursor_unmap(&c, len, &gone) ...
- *   cursor_close(&c);
+ *   cursor_open(&c, &table, range, &gone); ... cursor_unmap(&c, len) ... cursor_close(&c);
  *   tlb_batch_finish(&gone);
  *
  * Pages are flushed one by one, each by the size that it was mapped with (finding MOM-02: a
  * 2 MiB page is one flush, not 512), up to FLUSH_PAGES_MOST; above that everything is flushed at
- * once.  A full batch finishes itself in between.
+ * once.  When there is no room for more frames the batch finishes itself in between; nodes, and
+ * trees of them with all that they own, need no room: they are linked through their MetaSlots.
  *
- * Owned by its caller; no lock.  Finishing waits for other CPUs with interrupts off; locks may be
- * held, as whoever waits for them serves flushes.
+ * Owned by its caller; no lock.  Finishing waits for other CPUs with interrupts off; locks and
+ * cursors may be held, as whoever waits for them serves flushes.
  */
 #pragma once
 
 #include "arch/flush.h"
-#include "mm/frame.h"
+#include "mm/pt_node.h"
 
 enum {
 	TLB_RUNS_MOST = 24,
-	TLB_NODES_MOST = 16,
 };
 
 struct tlb_batch {
@@ -36,15 +35,16 @@ struct tlb_batch {
 		struct frame *first; /* frames in a row, or one block */
 		uint32_t n;
 	} run[TLB_RUNS_MOST];
-	struct frame *node[TLB_NODES_MOST];
-	unsigned runs, nodes;
+	unsigned runs;
+	pfn_t dead; /* the first of the nodes, PT_NODE_LAST: none */
 };
 
 /* For what is taken out of the table of `space`. */
 static inline void tlb_batch_init(struct tlb_batch *b, struct flush_space *space)
 {
 	flush_init(&b->flush, space);
-	b->runs = b->nodes = 0;
+	b->runs = 0;
+	b->dead = PT_NODE_LAST;
 }
 
 /* The translation of the page at va, whatever its size, is to be forgotten. */
@@ -65,12 +65,12 @@ static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint3
 	b->run[b->runs++].n = n;
 }
 
-/* Put an empty page-table node, to which the entry for va led, after the flush. */
+/* Retire a node to which the entry for va led, with all that its entries own, after the flush.  The
+ * caller holds it, and has killed the nodes below it and added the pages that they map. */
 static inline void tlb_batch_node(struct tlb_batch *b, vaddr_t va, struct frame *node) __takes(3)
 {
-	if (unlikely(b->nodes == TLB_NODES_MOST))
-		tlb_batch_finish(b);
 	flush_add_page(&b->flush, va);
 	b->flush.reach = FLUSH_TABLES;
-	b->node[b->nodes++] = node;
+	pt_node_kill(node, b->dead);
+	b->dead = frame_pfn(node);
 }

@@ -109,11 +109,12 @@ void kspace_clear_range(vaddr_t va, uint64_t pages, pfn_t range, unsigned order)
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
-	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, pages * PAGE_SIZE });
+	err_t err;
 
-	ASSERT(err == OK);
 	tlb_batch_init(&gone, &flush_kernel_space);
-	err = cursor_unmap(&c, pages * PAGE_SIZE, &gone);
+	err = cursor_open(&c, &kspace.table, (struct vrange){ va, pages * PAGE_SIZE }, &gone);
+	ASSERT(err == OK);
+	err = cursor_unmap(&c, pages * PAGE_SIZE);
 	ASSERT(err == OK); /* whole pages: nothing is split */
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
@@ -187,10 +188,12 @@ static err_t area_map(struct run_chain *chain, struct area a, vaddr_t guard) __r
 {
 	struct cursor c __uninitialized;
 	err_t err = cursor_open(&c, &kspace.table,
-				(struct vrange){ guard, ((uint64_t)a.pages + 1) * PAGE_SIZE });
+				(struct vrange){ guard, ((uint64_t)a.pages + 1) * PAGE_SIZE },
+				NULL);
 
-	if (err == OK)
-		err = cursor_note(&c, kspace_area_note(a));
+	if (err != OK)
+		return err;
+	err = cursor_note(&c, PAGE_SIZE, kspace_area_note(a));
 	if (err == OK)
 		err = chain_map(chain, &c);
 	cursor_close(&c);

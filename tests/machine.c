@@ -3,6 +3,7 @@
 
 #include "arch/cpu.h"
 #include "mm/boot_alloc.h"
+#include "mm/defer.h"
 #include "mm/heap.h"
 #include "mm/pt_node.h"
 #include "tests/test.h"
@@ -69,6 +70,7 @@ struct ledger machine_ledger(void)
 
 	if (heap.cpus != 0)
 		heap_drain();
+	defer_drain();
 	drain_nodes();
 	frame_cache_drain();
 	return (struct ledger){ frame_available(), t.meta_frames + t.seed_frames };

@@ -8,9 +8,11 @@
  *   63 NX | 51:12 address | 11:9 software | 8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U | 1
  * W | 0 P
  *
- * Software: bit 9 says that the entry owns a count of its frame.  A non-present entry may carry a
- * note (enum below); its address bits 51:45 are then ones, so that no processor that speculates
- * past the present bit finds memory there (L1TF): keel manages memory below 16 TiB.
+ * Software: bit 9 says that the entry owns a count of its frame, bit 10 that a write is allowed
+ * once the frame was copied, bit 11 that a fork shares the frame.  A non-present entry may carry a
+ * note of 31 bits; its address bits 51:43 are then ones, so that no processor that speculates past
+ * the present bit finds memory there (L1TF), nor one whose cache looks at 44 bits of an address,
+ * while there is no memory above 8 TiB.
  *
  * The PAT is set to: 0 write-back, 1 write-combining, 2 and 3 uncached (SDM 3A 11.12.4).
  */
@@ -31,10 +33,14 @@ typedef uint64_t pte_t;
 #define PTE_LARGE      (UINT64_C(1) << 7)
 #define PTE_GLOBAL     (UINT64_C(1) << 8)
 #define PTE_TRACKED    (UINT64_C(1) << 9)
+#define PTE_COPY       (UINT64_C(1) << 10)
+#define PTE_SHARED     (UINT64_C(1) << 11)
 #define PTE_NX         (UINT64_C(1) << 63)
 #define PTE_UNCACHED   (PTE_PCD | PTE_PWT)
 #define PTE_ADDRESS    UINT64_C(0x000ffffffffff000)
-#define PTE_NOT_MEMORY UINT64_C(0x000fe00000000000) /* 51:45 */
+/* What a change of rights leaves as it is. */
+#define PTE_KEPT       (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED)
+#define PTE_NOT_MEMORY UINT64_C(0x000ff80000000000) /* 51:43 */
 
 /* MSR 277h: entries 0..7 from the low byte up. */
 #define PAT_VALUE UINT64_C(0x0007010600070106) /* WB, WC, UC-, UC, twice, see pat below */
@@ -46,6 +52,7 @@ enum {
 	PT_PAGE_SHIFT = 12,
 	PT_LEVEL_MOST = 5,
 	PT_LEAF_LEVEL_MOST = 3, /* 1 GiB */
+	PT_NOTE_BITS = 31,
 };
 #define PT_LARGE_BYTES MIB(2)
 #define PT_HUGE_BYTES  GIB(1)
@@ -118,6 +125,8 @@ static inline pte_t pte_make_leaf(uint64_t pa, struct page_prop prop, unsigned l
 	pte |= (prop.flags & PROP_ACCESSED) != 0 ? PTE_ACCESSED : 0;
 	pte |= (prop.flags & PROP_DIRTY) != 0 ? PTE_DIRTY : 0;
 	pte |= (prop.flags & PROP_TRACKED) != 0 ? PTE_TRACKED : 0;
+	pte |= (prop.flags & PROP_COPY) != 0 ? PTE_COPY : 0;
+	pte |= (prop.flags & PROP_SHARED) != 0 ? PTE_SHARED : 0;
 	pte |= (prop.flags & PROP_EXECUTE) != 0 ? 0 : PTE_NX;
 	return pte | (level > 1 ? PTE_LARGE : 0);
 }
@@ -132,8 +141,10 @@ static inline struct page_prop pte_prop(pte_t pte)
 	flags |= (pte & PTE_ACCESSED) != 0 ? PROP_ACCESSED : 0u;
 	flags |= (pte & PTE_DIRTY) != 0 ? PROP_DIRTY : 0u;
 	flags |= (pte & PTE_TRACKED) != 0 ? PROP_TRACKED : 0u;
+	flags |= (pte & PTE_COPY) != 0 ? PROP_COPY : 0u;
+	flags |= (pte & PTE_SHARED) != 0 ? PROP_SHARED : 0u;
 	flags |= (pte & PTE_NX) != 0 ? 0u : PROP_EXECUTE;
-	return (struct page_prop){ (uint8_t)flags, (uint8_t)pte_mem_type(pte) };
+	return (struct page_prop){ (uint16_t)flags, (uint8_t)pte_mem_type(pte) };
 }
 
 /* An entry that leads to the table at pa; all rights, the leaves decide. */
@@ -142,7 +153,8 @@ static inline pte_t pte_make_table(uint64_t pa)
 	return (pa & PTE_ADDRESS) | PTE_PRESENT | PTE_WRITE | PTE_USER;
 }
 
-/* A non-present entry with a number below 2^32 in it; 0 is told apart from an empty entry. */
+/* A non-present entry with a number below 2^PT_NOTE_BITS in it; 0 is told apart from an empty
+ * entry. */
 static inline pte_t pte_make_note(uint32_t note)
 {
 	return PTE_NOT_MEMORY | (uint64_t)note << PT_PAGE_SHIFT;
@@ -155,7 +167,7 @@ static inline bool pte_is_note(pte_t pte)
 
 static inline uint32_t pte_note(pte_t pte)
 {
-	return (uint32_t)(pte >> PT_PAGE_SHIFT);
+	return (uint32_t)(pte >> PT_PAGE_SHIFT) & ((UINT32_C(1) << PT_NOTE_BITS) - 1);
 }
 
 /* Whether va is canonical with `levels` of paging: bits above the top one equal it (SDM 1 3.3.7.1).

@@ -45,10 +45,11 @@ static bool map_page(unsigned page, uint8_t flags)
 	if (f == NULL)
 		return false;
 	memset(arch_direct(frame_paddr(f)), 'a' + (int)page, PAGE_SIZE);
-	err = cursor_open(&c, table(), (struct vrange){ BASE + page * PAGE_SIZE, PAGE_SIZE });
-	if (err == OK)
+	err = cursor_open(&c, table(), (struct vrange){ BASE + page * PAGE_SIZE, PAGE_SIZE }, NULL);
+	if (err == OK) {
 		err = cursor_map(&c, f, (struct page_prop){ flags, MEM_WRITE_BACK });
-	cursor_close(&c);
+		cursor_close(&c);
+	}
 	frames[page] = f;
 	return err == OK;
 }
@@ -64,8 +65,8 @@ static void unmap_pages(void)
 	struct tlb_batch gone;
 
 	tlb_batch_init(&gone, &flush_kernel_space);
-	CHECK_EQ(cursor_open(&c, table(), (struct vrange){ BASE, PAGES * PAGE_SIZE }), OK);
-	CHECK_EQ(cursor_unmap(&c, PAGES * PAGE_SIZE, &gone), OK);
+	CHECK_EQ(cursor_open(&c, table(), (struct vrange){ BASE, PAGES * PAGE_SIZE }, &gone), OK);
+	CHECK_EQ(cursor_unmap(&c, PAGES * PAGE_SIZE), OK);
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 }

@@ -3,7 +3,7 @@
 #include "mm/fault_report.h"
 
 #include "lib/string.h"
-#include "mm/page_table.h"
+#include "mm/cursor.h"
 #include "mm/pt_walk.h"
 #include "tests/machine.h"
 #include "tests/test.h"
@@ -25,12 +25,13 @@ static void begin(void)
 
 static err_t map(vaddr_t va, uint64_t pa, uint64_t len, unsigned flags)
 {
-	struct page_prop prop = { (uint8_t)flags, MEM_WRITE_BACK };
+	struct page_prop prop = { (uint16_t)flags, MEM_WRITE_BACK };
 	struct cursor c;
-	err_t err = cursor_open(&c, &pt, (struct vrange){ va, len });
+	err_t err = cursor_open(&c, &pt, (struct vrange){ va, len }, NULL);
 
-	if (err == OK)
-		err = cursor_map_pa(&c, paddr(pa), len, prop, 2);
+	if (err != OK)
+		return err;
+	err = cursor_map_pa(&c, paddr(pa), len, prop, 2);
 	cursor_close(&c);
 	return err;
 }

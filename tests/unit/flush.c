@@ -37,7 +37,7 @@ TEST(flush_reaches_every_cpu)
 }
 #else
 #include "arch/host/host.h"
-#include "mm/page_table.h"
+#include "mm/cursor.h"
 #include "tests/machine.h"
 
 enum {
@@ -78,7 +78,7 @@ static uint64_t map(vaddr_t va, struct page_prop prop)
 	struct cursor c;
 
 	CHECK(f != NULL);
-	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE }), OK);
+	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE }, NULL), OK);
 	CHECK_EQ(cursor_map(&c, f, prop), OK);
 	cursor_close(&c);
 	return frame_paddr(f).raw;
@@ -88,8 +88,8 @@ static void unmap(vaddr_t va, uint64_t pages, struct tlb_batch *gone)
 {
 	struct cursor c;
 
-	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ va, pages * PAGE_SIZE }), OK);
-	CHECK_EQ(cursor_unmap(&c, pages * PAGE_SIZE, gone), OK);
+	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ va, pages * PAGE_SIZE }, gone), OK);
+	CHECK_EQ(cursor_unmap(&c, pages * PAGE_SIZE), OK);
 	cursor_close(&c);
 }
 

@@ -7,7 +7,7 @@
 
 #include "arch/flush.h"
 #include "arch/host/host.h"
-#include "mm/page_table.h"
+#include "mm/cursor.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -181,9 +181,10 @@ static err_t map(vaddr_t va, struct frame *f)
 	err_t err;
 
 	atomic_store((_Atomic uint64_t *)arch_direct(frame_paddr(f)), GOOD);
-	err = cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE });
-	if (err == OK)
-		err = cursor_map(&c, f, prop);
+	err = cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE }, NULL);
+	if (err != OK)
+		return err;
+	err = cursor_map(&c, f, prop);
 	cursor_close(&c);
 	return err;
 }
@@ -191,10 +192,11 @@ static err_t map(vaddr_t va, struct frame *f)
 static err_t unmap(vaddr_t va, struct tlb_batch *gone)
 {
 	struct cursor c;
-	err_t err = cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE });
+	err_t err = cursor_open(&c, &pt, (struct vrange){ va, PAGE_SIZE }, gone);
 
-	if (err == OK)
-		err = cursor_unmap(&c, PAGE_SIZE, gone);
+	if (err != OK)
+		return err;
+	err = cursor_unmap(&c, PAGE_SIZE);
 	cursor_close(&c);
 	return err;
 }
@@ -215,10 +217,10 @@ static void look_at_every_tlb(const struct frame *f, const struct frame *const *
 static err_t round_of(vaddr_t va)
 {
 	uint64_t seen = atomic_load(&reads);
-	const struct frame *nodes[TLB_NODES_MOST];
+	const struct frame *nodes[PT_LEVEL_MOST];
 	struct frame *f = frame_alloc(FRAME_TEST);
 	struct tlb_batch gone;
-	unsigned n;
+	unsigned n = 0;
 	err_t err;
 
 	if (f == NULL)
@@ -230,8 +232,8 @@ static err_t round_of(vaddr_t va)
 	tlb_batch_init(&gone, &flush_kernel_space);
 	if (err == OK)
 		err = unmap(va, &gone);
-	n = gone.nodes;
-	memcpy(nodes, gone.node, n * sizeof(nodes[0]));
+	for (pfn_t dead = gone.dead; dead != PT_NODE_LAST; dead = pt_node_next_dead(nodes[n++]))
+		nodes[n] = frame_of_slot(meta_slot_of(dead));
 	tlb_batch_finish(&gone);
 	look_at_every_tlb(f, nodes, n);
 	atomic_store((_Atomic uint64_t *)arch_direct(frame_paddr(f)), REUSED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of mm/page_table.c against a flat map, and against a reference walker of its own. */
-#include "mm/page_table.h"
+#include "mm/cursor.h"
 
 #include "lib/string.h"
 #include "tests/machine.h"
@@ -22,7 +22,8 @@ enum {
 
 struct model_page {
 	uint8_t kind; /* enum pt_item_kind */
-	uint8_t flags, type;
+	uint8_t type;
+	uint16_t flags;
 	uint32_t note;
 	uint64_t pa;
 };
@@ -115,12 +116,16 @@ static struct page_prop random_prop(void)
 			 (test_random_below(2) ? PROP_EXECUTE : 0u) |
 			 (test_random_below(2) ? PROP_GLOBAL : 0u);
 
-	return (struct page_prop){ (uint8_t)flags, (uint8_t)test_random_below(MEM_TYPES) };
+	return (struct page_prop){ (uint16_t)flags, (uint8_t)test_random_below(MEM_TYPES) };
 }
+
+static struct tlb_batch gone;
 
 static void open_at(struct cursor *c, unsigned first)
 {
-	CHECK_EQ(cursor_open(c, &pt, (struct vrange){ BASE, (size_t)PAGES * PAGE_SIZE }), OK);
+	tlb_batch_init(&gone, &flush_kernel_space);
+	CHECK_EQ(cursor_open(c, &pt, (struct vrange){ BASE, (size_t)PAGES * PAGE_SIZE }, &gone),
+		 OK);
 	CHECK_EQ(cursor_jump(c, BASE + (uint64_t)first * PAGE_SIZE), OK);
 }
 
@@ -154,13 +159,11 @@ static void step_unmap(void)
 {
 	unsigned first = (unsigned)test_random_below(PAGES);
 	unsigned n = 1 + (unsigned)test_random_below(PAGES - first);
-	struct tlb_batch gone;
 	struct cursor c;
 	err_t err;
 
-	tlb_batch_init(&gone, &flush_kernel_space);
 	open_at(&c, first);
-	err = cursor_unmap(&c, (uint64_t)n * PAGE_SIZE, &gone);
+	err = cursor_unmap(&c, (uint64_t)n * PAGE_SIZE);
 	CHECK(err == OK || err == ERR_NO_MEMORY);
 	CHECK(err != OK || came_to(&c) == first + n);
 	memset(&model[first], 0, (came_to(&c) - first) * sizeof(model[0]));
@@ -173,13 +176,12 @@ static void step_protect(void)
 	unsigned first = (unsigned)test_random_below(PAGES);
 	unsigned n = 1 + (unsigned)test_random_below(PAGES - first);
 	struct page_prop prop = random_prop();
-	struct tlb_batch gone;
 	struct cursor c;
 	err_t err;
 
-	tlb_batch_init(&gone, &flush_kernel_space);
 	open_at(&c, first);
-	err = cursor_protect(&c, (uint64_t)n * PAGE_SIZE, prop, &gone);
+	err = cursor_protect(&c, (uint64_t)n * PAGE_SIZE,
+			     &(struct pt_change){ prop, UINT32_MAX, 0 });
 	CHECK(err == OK || err == ERR_NO_MEMORY);
 	for (unsigned i = first; i < came_to(&c); i++)
 		if (model[i].kind == PT_ITEM_LEAF) {
@@ -193,12 +195,12 @@ static void step_protect(void)
 static void step_note(void)
 {
 	unsigned first = (unsigned)test_random_below(PAGES);
-	uint32_t note = (uint32_t)test_random();
+	uint32_t note = (uint32_t)test_random() >> (32 - PT_NOTE_BITS);
 	struct cursor c;
 	err_t err;
 
 	open_at(&c, first);
-	err = cursor_note(&c, note);
+	err = cursor_note(&c, PAGE_SIZE, note);
 	CHECK(err == OK ? model[first].kind == PT_ITEM_ABSENT
 			: err == ERR_NO_MEMORY || model[first].kind != PT_ITEM_ABSENT);
 	if (err == OK)
@@ -221,12 +223,10 @@ static void step(void)
 
 static void empty_the_window(void)
 {
-	struct tlb_batch gone;
 	struct cursor c;
 
-	tlb_batch_init(&gone, &flush_kernel_space);
 	open_at(&c, 0);
-	CHECK_EQ(cursor_unmap(&c, (uint64_t)PAGES * PAGE_SIZE, &gone), OK);
+	CHECK_EQ(cursor_unmap(&c, (uint64_t)PAGES * PAGE_SIZE), OK);
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 	memset(model, 0, sizeof(model));
@@ -275,7 +275,6 @@ TEST(page_table_owns_the_frames_of_tracked_leaves)
 {
 	struct page_prop rw = { DATA_RW, MEM_WRITE_BACK };
 	struct frame *small, *large;
-	struct tlb_batch gone;
 	struct ledger before;
 	struct cursor c;
 
@@ -295,8 +294,7 @@ TEST(page_table_owns_the_frames_of_tracked_leaves)
 	/* one page out of the middle of the large one: it is split, its frames counted one by one
 	 */
 	CHECK_EQ(cursor_jump(&c, BASE + 700 * PAGE_SIZE), OK);
-	tlb_batch_init(&gone, &flush_kernel_space);
-	CHECK_EQ(cursor_unmap(&c, PAGE_SIZE, &gone), OK);
+	CHECK_EQ(cursor_unmap(&c, PAGE_SIZE), OK);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(frame_count(small), 2);
 	CHECK(page_table_check(&pt) == NULL);
@@ -326,15 +324,17 @@ TEST(audit_mom_01_addresses_that_are_not_canonical_are_errors)
 	begin();
 	NEED(page_table_init(&pt, 4) == OK);
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		CHECK_EQ(cursor_open(&c, &pt, bad[i]), ERR_BAD_RANGE);
+		CHECK_EQ(cursor_open(&c, &pt, bad[i], NULL), ERR_BAD_RANGE);
 		CHECK_EQ(page_table_query(&pt, bad[i].start).kind, PT_ITEM_ABSENT);
 	}
-	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ UINT64_C(0xfffffffffffff000), PAGE_SIZE }),
+	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ UINT64_C(0xfffffffffffff000), PAGE_SIZE },
+			     NULL),
 		 OK);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(1)), PAGE_SIZE, (struct page_prop){ PROP_READ, 0 }, 1),
 		 OK);
 	CHECK_EQ(cursor_left(&c), 0);
 	CHECK_EQ(cursor_query(&c).len, 0);
+	cursor_close(&c);
 	page_table_destroy(&pt);
 	CHECK(pte_is_canonical(UINT64_C(0x00ffffffffffffff), 5));
 	CHECK(!pte_is_canonical(UINT64_C(0x0100000000000000), 5));
@@ -370,7 +370,7 @@ TEST(audit_mom_04_present_is_not_readable)
 	begin();
 	NEED(page_table_init(&pt, 4) == OK);
 	open_at(&c, 3);
-	CHECK_EQ(cursor_note(&c, 0), OK);
+	CHECK_EQ(cursor_note(&c, PAGE_SIZE, 0), OK);
 	item = page_table_query(&pt, BASE + 3 * PAGE_SIZE);
 	CHECK_EQ(item.kind, PT_ITEM_NOTE);
 	CHECK_EQ(item.note, 0);
@@ -382,21 +382,23 @@ TEST(audit_mom_04_present_is_not_readable)
 TEST(pte_notes_name_no_memory)
 {
 	for (unsigned i = 0; i < 64; i++) {
-		uint32_t note = i < 32 ? UINT32_C(1) << i : (uint32_t)test_random();
+		uint32_t note = i < PT_NOTE_BITS ? UINT32_C(1) << i
+						 : (uint32_t)test_random() >> (32 - PT_NOTE_BITS);
 		pte_t pte = pte_make_note(note);
 
 		CHECK(!pte_is_present(pte) && pte_is_note(pte));
 		CHECK_EQ(pte_note(pte), note);
-		CHECK(pte_paddr(pte) >= TIB(16)); /* L1TF */
+		CHECK(pte_paddr(pte) >= TIB(16));          /* L1TF */
+		CHECK(pte_paddr(pte) % TIB(16) >= TIB(8)); /* to a cache that looks at 44 bits */
 	}
 }
 
 TEST(pte_keeps_what_it_is_made_of)
 {
-	for (unsigned flags = 0; flags < 256; flags++)
+	for (unsigned flags = 0; flags < 1024; flags++)
 		for (unsigned type = 0; type < MEM_TYPES; type++)
 			for (unsigned level = 1; level <= 3; level++) {
-				struct page_prop p = { (uint8_t)flags, (uint8_t)type }, q;
+				struct page_prop p = { (uint16_t)flags, (uint8_t)type }, q;
 				pte_t pte = pte_make_leaf(GIB(5), p, level);
 
 				q = pte_prop(pte);
@@ -412,7 +414,6 @@ TEST(pte_keeps_what_it_is_made_of)
 TEST(audit_mom_02_a_large_page_is_one_flush)
 {
 	struct page_prop rw = { DATA_RW, MEM_WRITE_BACK };
-	struct tlb_batch gone;
 	struct cursor c;
 
 	begin();
@@ -422,7 +423,7 @@ TEST(audit_mom_02_a_large_page_is_one_flush)
 	CHECK_EQ(cursor_jump(&c, BASE), OK);
 	host_tlb_log.pages = host_tlb_log.alls = 0;
 	tlb_batch_init(&gone, &flush_kernel_space);
-	CHECK_EQ(cursor_unmap(&c, MIB(4), &gone), OK);
+	CHECK_EQ(cursor_unmap(&c, MIB(4)), OK);
 	tlb_batch_finish(&gone);
 	CHECK(host_tlb_log.pages >= 2 &&
 	      host_tlb_log.pages <= 4); /* and the nodes that became empty */

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/* cursor.c - how a range is held and let go. */
+#include "mm/cursor.h"
+
+#include "arch/lock.h"
+#include "lib/bits.h"
+#include "lib/panic.h"
+#include "mm/defer.h"
+#include "mm/pt_path.h"
+
+/* ---- holding ---- */
+
+/* The lowest level at which one node has to do with all of [start, end]: they lie in one node, and
+ * do not fill it, as what fills a node can be done in its parent's entry. */
+static unsigned level_that_covers(unsigned levels, vaddr_t start, vaddr_t end)
+{
+	unsigned level = 1;
+
+	while (level < levels && (start / pte_span(level + 1) != end / pte_span(level + 1) ||
+				  end - start == pte_span(level + 1) - 1))
+		level++;
+	return level;
+}
+
+/* Down to level `stop` without a lock, as far as nodes exist.  Inside defer_enter(). */
+static struct frame *find_node(const struct page_table *pt, vaddr_t va, unsigned stop,
+			       unsigned *level)
+{
+	struct frame *node = pt->root;
+	unsigned at = pt->levels;
+
+	while (at > stop) {
+		struct frame *child = pt_node_child(pt_node_look(node, pte_index(va, at)), at);
+
+		if (child == NULL)
+			break;
+		node = child;
+		at--;
+	}
+	*level = at;
+	return node;
+}
+
+/* Hold the lowest node on the way to va that exists, of level `stop` or above. */
+static struct frame *hold_node(const struct page_table *pt, vaddr_t va, unsigned stop,
+			       unsigned *level)
+{
+	for (;;) {
+		struct frame *node;
+		bool held;
+
+		defer_enter();
+		node = find_node(pt, va, stop, level);
+		held = pt_node_try_lock(node);
+		ASSERT(held || !pt_node_is_own(node)); /* a cursor would wait for its own CPU's */
+		defer_exit();
+		if (unlikely(!held)) {
+			lock_wait_turn();
+			continue;
+		}
+		if (likely(*level == stop) ||
+		    pt_node_child(pt_node_get(node, pte_index(va, *level)), *level) == NULL)
+			return node;
+		pt_node_unlock(node); /* a lower one came into being */
+	}
+}
+
+/* The part of [start, end] that the child at `index` has to do with; the bits above its level are
+ * no matter. */
+static inline vaddr_t first_below(vaddr_t start, unsigned index, unsigned level)
+{
+	return index == pte_index(start, level) ? start : 0;
+}
+
+static inline vaddr_t last_below(vaddr_t end, unsigned index, unsigned level)
+{
+	return index == pte_index(end, level) ? end : ~UINT64_C(0);
+}
+
+/* In pre-order.  Depth: a node's children are one level lower. */
+static void lock_below(const struct frame *node, unsigned level, vaddr_t start, vaddr_t end)
+{
+	for (unsigned i = pte_index(start, level); i <= pte_index(end, level); i++) {
+		struct frame *child = pt_node_child(pt_node_get(node, i), level);
+
+		if (child == NULL)
+			continue;
+		pt_node_lock_child(child);
+		if (level > 2)
+			lock_below(child, level - 1, first_below(start, i, level),
+				   last_below(end, i, level));
+	}
+}
+
+/* Leaf first. */
+static void unlock_below(const struct frame *node, unsigned level, vaddr_t start, vaddr_t end)
+{
+	for (unsigned i = pte_index(start, level); i <= pte_index(end, level); i++) {
+		struct frame *child = pt_node_child(pt_node_get(node, i), level);
+
+		if (child == NULL)
+			continue;
+		if (level > 2)
+			unlock_below(child, level - 1, first_below(start, i, level),
+				     last_below(end, i, level));
+		pt_node_unlock(child);
+	}
+}
+
+/* C1; page_table_range_ok() holds. */
+static void stand_at_start(struct cursor *c, struct vrange range)
+{
+	c->start = c->va = range.start;
+	c->end = range.start + range.len - 1;
+	c->done = false;
+}
+
+err_t cursor_open(struct cursor *c, struct page_table *pt, struct vrange range,
+		  struct tlb_batch *gone)
+{
+	if (unlikely(!page_table_range_ok(pt, range)))
+		return ERR_BAD_RANGE;
+	stand_at_start(c, range);
+	c->irq = arch_irq_save();
+	c->pt = pt;
+	c->gone = gone;
+	c->node = hold_node(pt, c->start, level_that_covers(pt->levels, c->start, c->end),
+			    &c->level);
+	if (c->level > 1)
+		lock_below(c->node, c->level, c->start, c->end);
+	return OK;
+}
+
+/* ---- letting go ---- */
+
+void pt_path_prune(struct cursor *c, struct pt_path *p)
+{
+	while (p->level < c->level && p->level < c->pt->keep &&
+	       pt_node_children(pt_path_node(p)) == 0) {
+		struct frame *empty = pt_path_node(p);
+
+		p->level++;
+		(void)pt_node_set(pt_path_node(p), pte_index(c->va, p->level), 0);
+		tlb_batch_node(c->gone, c->va, empty);
+	}
+}
+
+/* Take out the node of `level` on the way to va, if it is without entries; true: its parent is,
+ * now. */
+static bool prune_node(const struct page_table *pt, vaddr_t va, unsigned level,
+		       struct tlb_batch *gone)
+{
+	unsigned found, index = pte_index(va, level + 1);
+	struct frame *parent = hold_node(pt, va, level + 1, &found);
+	struct frame *child = pt_node_child(pt_node_get(parent, index), level + 1);
+	bool again = false;
+
+	if (found == level + 1 && child != NULL) {
+		pt_node_lock_child(child);
+		if (pt_node_children(child) == 0) {
+			(void)pt_node_set(parent, index, 0);
+			tlb_batch_node(gone, va, child);
+			again = pt_node_children(parent) == 0;
+		} else {
+			pt_node_unlock(child);
+		}
+	}
+	pt_node_unlock(parent);
+	return again;
+}
+
+void cursor_close(struct cursor *c)
+{
+	unsigned level = c->level;
+	bool is_empty = c->gone != NULL && pt_node_children(c->node) == 0;
+
+	if (level > 1)
+		unlock_below(c->node, level, c->start, c->end);
+	pt_node_unlock(c->node);
+	while (is_empty && level < c->pt->keep)
+		is_empty = prune_node(c->pt, c->start, level++, c->gone);
+	arch_irq_restore(c->irq);
+	c->pt = NULL;
+}
+
+/* ---- moving ---- */
+
+void cursor_move(struct cursor *c, uint64_t len)
+{
+	c->done = len >= cursor_left(c);
+	c->va = c->done ? c->end + 1 : c->va + len;
+}
+
+err_t cursor_jump(struct cursor *c, vaddr_t va)
+{
+	if (va % PAGE_SIZE != 0 || va < c->start || va > c->end)
+		return ERR_BAD_RANGE;
+	c->va = va;
+	c->done = false;
+	return OK;
+}
+
+struct pt_item cursor_query(const struct cursor *c)
+{
+	struct pt_path p __uninitialized;
+	struct pt_item item;
+
+	if (c->done)
+		return (struct pt_item){ .kind = PT_ITEM_ABSENT, .start = c->va };
+	pt_path_descend(c, 1, &p);
+	item = pt_item_of(pt_node_get(pt_path_node(&p), pte_index(c->va, p.level)), p.level, c->va);
+	item.pa.raw += c->va - item.start;
+	item.len = min_u64(item.len - (c->va - item.start), cursor_left(c));
+	item.start = c->va;
+	return item;
+}
+
+bool cursor_find(struct cursor *c, struct pt_item *item)
+{
+	for (*item = cursor_query(c); item->len != 0; *item = cursor_query(c)) {
+		if (item->kind != PT_ITEM_ABSENT)
+			return true;
+		cursor_move(c, item->len);
+	}
+	return false;
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/* cursor_change.c - what a cursor takes out of the table, and what it changes there. */
+#include "mm/cursor.h"
+
+#include "lib/bits.h"
+#include "lib/panic.h"
+#include "mm/defer.h"
+#include "mm/pt_path.h"
+
+/* ---- split ---- */
+
+/* A tracked block becomes frames that are counted one by one, so it must have one owner. */
+static err_t check_split(pte_t pte, unsigned level)
+{
+	if (!pte_is_present(pte) || (pte & PTE_TRACKED) == 0)
+		return OK;
+	if (level > 2)
+		return ERR_IN_USE; /* blocks of 1 GiB are mapped whole or not at all */
+	return frame_count(pt_node_leaf_frame(pte)) == 1 ? OK : ERR_IN_USE;
+}
+
+err_t pt_path_split(const struct cursor *c, struct pt_path *p)
+{
+	unsigned index = pte_index(c->va, p->level);
+	pte_t old = pt_node_get(pt_path_node(p), index), below = old;
+	uint64_t step = 0;
+	struct frame *node;
+	err_t err = check_split(old, p->level);
+
+	if (err != OK)
+		return err;
+	node = pt_node_alloc(p->level - 1);
+	if (node == NULL)
+		return ERR_NO_MEMORY;
+	if (pte_is_present(old)) {
+		step = pte_span(p->level - 1);
+		below = pte_make_leaf(pte_paddr(old), pte_prop(old), p->level - 1);
+		if ((old & PTE_TRACKED) != 0)
+			(void)frame_split(frame_from_raw(paddr(pte_paddr(old))));
+	}
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, below += step)
+		/* relaxed: linked with release below */
+		atomic_store_explicit(&pt_node_entries(node)[i], below, memory_order_relaxed);
+	pt_node_count(node, PT_NODE_ENTRIES);
+	pt_node_lock_new(node);
+	(void)pt_node_set(pt_path_node(p), index, pte_make_table(frame_into_raw(node).raw));
+	p->node[--p->level] = node;
+	return OK;
+}
+
+/* Down to the entry for va, or to one that lies in [va, va + len) whole, whatever it leads to.  A
+ * leaf or note that reaches beyond, or begins before, is split until it does not. */
+static err_t descend_splitting(const struct cursor *c, uint64_t len, struct pt_path *p)
+{
+	p->level = c->level;
+	p->node[p->level] = c->node;
+	for (;;) {
+		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
+		uint64_t span = pte_span(p->level);
+		struct frame *child = pt_node_child(pte, p->level);
+		err_t err;
+
+		if (pte == 0 || (c->va % span == 0 && span <= len))
+			return OK;
+		if (child != NULL) {
+			p->node[--p->level] = child;
+			continue;
+		}
+		err = pt_path_split(c, p);
+		if (err != OK)
+			return err;
+	}
+}
+
+err_t cursor_split(struct cursor *c)
+{
+	struct pt_path p __uninitialized;
+
+	for (pt_path_descend(c, 1, &p);;) {
+		pte_t pte = pt_node_get(pt_path_node(&p), pte_index(c->va, p.level));
+		err_t err;
+
+		if (pte == 0 || c->va % pte_span(p.level) == 0)
+			return OK;
+		err = pt_path_split(c, &p);
+		if (err != OK)
+			return err;
+	}
+}
+
+/* Bytes from va to the end of the entry, at most len. */
+static uint64_t step_over(vaddr_t va, unsigned level, uint64_t len)
+{
+	return min_u64(pte_span(level) - va % pte_span(level), len);
+}
+
+/* ---- unmap ---- */
+
+/* Tracked leaves that stand in a row, frame behind frame; [start, end) bytes, none when equal. */
+struct leaf_run {
+	uint64_t start, end;
+};
+
+static void run_finish(const struct leaf_run *run, uint64_t span, struct tlb_batch *gone)
+{
+	if (run->start != run->end)
+		tlb_batch_run(gone, frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(run->start)))),
+			      (uint32_t)((run->end - run->start) / span));
+}
+
+/* The frame behind a tracked leaf joins the run, or begins the next.  Blocks are runs of one. */
+static inline void run_add(struct leaf_run *run, uint64_t pa, uint64_t span, struct tlb_batch *gone)
+{
+	if (likely(pa == run->end && span == PAGE_SIZE)) {
+		run->end += PAGE_SIZE;
+		return;
+	}
+	run_finish(run, span, gone);
+	*run = (struct leaf_run){ pa, pa + span };
+}
+
+/* No entry leads to this node, of `level` and for va, any more: all pages that it maps are to be
+ * forgotten, and the nodes below it die.  Depth: a level each. */
+static void kill_below(const struct frame *node, unsigned level, vaddr_t va, struct tlb_batch *gone)
+{
+	unsigned left = pt_node_children(node);
+
+	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++, va += pte_span(level)) {
+		pte_t pte = pt_node_get(node, i);
+		struct frame *child = pt_node_child(pte, level);
+
+		if (level == 1 && gone->flush.pages == FLUSH_EVERYTHING)
+			return;
+		left -= pte != 0;
+		if (child != NULL) {
+			kill_below(child, level - 1, va, gone);
+			pt_node_kill(child, PT_NODE_LAST);
+		} else if (pte_is_present(pte)) {
+			tlb_batch_page(gone, va);
+		}
+	}
+}
+
+/* Empty entries of the node that p ends in, from the cursor on; bytes that were passed. */
+static uint64_t clear_node(struct cursor *c, const struct pt_path *p, uint64_t len)
+{
+	_Atomic pte_t *entry = pt_node_entries(pt_path_node(p));
+	uint64_t span = pte_span(p->level), passed = 0;
+	struct leaf_run run = { 0, 0 };
+	int emptied = 0;
+
+	for (unsigned i = pte_index(c->va, p->level); i < PT_NODE_ENTRIES && len - passed >= span;
+	     i++, passed += span) {
+		pte_t pte = atomic_load_explicit(&entry[i], memory_order_relaxed);
+		struct frame *child = pt_node_child(pte, p->level);
+
+		if (pte == 0)
+			continue;
+		if (child != NULL && p->level > c->pt->keep)
+			break; /* such nodes stay: go into it */
+		emptied++;
+		if (!pte_is_present(pte)) {
+			atomic_store_explicit(&entry[i], 0, memory_order_relaxed);
+			continue;
+		}
+		/* exchanged: the CPU may set accessed and dirty until now */
+		pte = atomic_exchange_explicit(&entry[i], 0, memory_order_acq_rel);
+		if (child != NULL) {
+			kill_below(child, p->level - 1, c->va + passed, c->gone);
+			tlb_batch_node(c->gone, c->va + passed, child);
+			continue;
+		}
+		tlb_batch_page(c->gone, c->va + passed);
+		if ((pte & PTE_TRACKED) != 0)
+			run_add(&run, pte_paddr(pte), span, c->gone);
+	}
+	run_finish(&run, span, c->gone);
+	pt_node_count(pt_path_node(p), -emptied);
+	return passed;
+}
+
+/* The node below that stays although all of it is to be emptied. */
+static void enter_kept_node(const struct cursor *c, struct pt_path *p)
+{
+	while (p->level > c->pt->keep) {
+		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
+		struct frame *child = pt_node_child(pte, p->level);
+
+		if (child == NULL)
+			return;
+		p->node[--p->level] = child;
+	}
+}
+
+err_t cursor_unmap(struct cursor *c, uint64_t len)
+{
+	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
+		return ERR_BAD_RANGE;
+	while (len > 0) {
+		struct pt_path p __uninitialized;
+		err_t err = descend_splitting(c, len, &p);
+		uint64_t done = 0;
+
+		if (err != OK)
+			return err;
+		enter_kept_node(c, &p);
+		if (c->va % pte_span(p.level) == 0)
+			done = clear_node(c, &p, len);
+		if (done == 0)
+			done = step_over(c->va, p.level, len);
+		pt_path_prune(c, &p);
+		cursor_move(c, done);
+		len -= done;
+	}
+	return OK;
+}
+
+/* ---- protect ---- */
+
+/* What a leaf of one level becomes: what stays, and with what. */
+struct rights {
+	pte_t new;         /* when writing needs no copy */
+	pte_t copy_instead; /* bits that change when it does */
+};
+
+static struct rights rights_of(struct page_prop prop, unsigned level)
+{
+	struct rights r = { 0, 0 };
+
+	if ((prop.flags & PROP_WRITE) != 0 && (prop.flags & PROP_COPY) != 0)
+		r.copy_instead = PTE_WRITE | PTE_COPY;
+	if ((prop.flags & PROP_WRITE) != 0)
+		prop.flags &= (uint16_t)~PROP_COPY;
+	prop.flags &= (uint16_t) ~(PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED);
+	r.new = pte_make_leaf(0, prop, level);
+	return r;
+}
+
+/* Whether this entry is the only owner of memory that nobody shares on purpose, or shares it. */
+static inline bool may_write_at_once(pte_t pte)
+{
+	return (pte & PTE_SHARED) != 0 ||
+	       ((pte & PTE_TRACKED) != 0 && frame_count(pt_node_leaf_frame(pte)) == 1);
+}
+
+static inline pte_t with_rights(pte_t pte, const struct rights *r)
+{
+	pte_t new = (pte & PTE_KEPT) | r->new;
+
+	if (r->copy_instead != 0 && !may_write_at_once(pte))
+		new ^= r->copy_instead;
+	return new;
+}
+
+static inline void change_leaf(_Atomic pte_t *entry, pte_t pte, const struct rights *r)
+{
+	/* the CPU may set A and D until the exchange: look again until nothing came between */
+	while (!atomic_compare_exchange_strong_explicit(entry, &pte, with_rights(pte, r),
+							memory_order_acq_rel, memory_order_relaxed))
+		;
+}
+
+/* Entries of the node that p ends in, from the cursor on, down to the next table; bytes passed. */
+static uint64_t protect_node(struct cursor *c, const struct pt_path *p, uint64_t len,
+			     const struct pt_change *change)
+{
+	_Atomic pte_t *entry = pt_node_entries(pt_path_node(p));
+	struct rights r = rights_of(change->prop, p->level);
+	uint64_t span = pte_span(p->level), passed = 0;
+
+	for (unsigned i = pte_index(c->va, p->level); i < PT_NODE_ENTRIES && len - passed >= span;
+	     i++, passed += span) {
+		pte_t pte = atomic_load_explicit(&entry[i], memory_order_relaxed);
+
+		if (pte == 0)
+			continue;
+		if (!pte_is_present(pte)) {
+			uint32_t note = (pte_note(pte) & change->note_keep) | change->note_set;
+
+			atomic_store_explicit(&entry[i], pte_make_note(note), memory_order_relaxed);
+			continue;
+		}
+		if (!pte_is_leaf(pte, p->level))
+			break;
+		change_leaf(&entry[i], pte, &r);
+		tlb_batch_page(c->gone, c->va + passed);
+	}
+	return passed;
+}
+
+/* Down to the entry for va that is not a table; one that does not lie in [va, va + len) whole is
+ * split until it does. */
+static err_t descend_to_whole(const struct cursor *c, uint64_t len, struct pt_path *p)
+{
+	for (pt_path_descend(c, 1, p);;) {
+		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
+		uint64_t span = pte_span(p->level);
+		err_t err;
+
+		if (pte == 0 || (c->va % span == 0 && span <= len))
+			return OK;
+		err = pt_path_split(c, p);
+		if (err != OK)
+			return err;
+	}
+}
+
+err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *change)
+{
+	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
+		return ERR_BAD_RANGE;
+	while (len > 0) {
+		struct pt_path p __uninitialized;
+		err_t err = descend_to_whole(c, len, &p);
+		uint64_t done = 0;
+
+		if (err != OK)
+			return err;
+		if (c->va % pte_span(p.level) == 0)
+			done = protect_node(c, &p, len, change);
+		if (done == 0)
+			done = step_over(c->va, p.level, len);
+		cursor_move(c, done);
+		len -= done;
+	}
+	return OK;
+}
+
+/* ---- collapse ---- */
+
+static const pte_t noted_by_cpu = PTE_ACCESSED | PTE_DIRTY;
+
+/* Whether the entries of a node are one page in parts; *first is the first of them. */
+static bool is_one_page(const struct frame *node, unsigned level, pte_t *first)
+{
+	pte_t expected = pt_node_get(node, 0) & ~noted_by_cpu;
+
+	*first = expected;
+	if (pt_node_children(node) != PT_NODE_ENTRIES || !pte_is_present(expected) ||
+	    !pte_is_leaf(expected, level) || pte_paddr(expected) % pte_span(level + 1) != 0)
+		return false;
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, expected += pte_span(level))
+		if ((pt_node_get(node, i) & ~noted_by_cpu) != expected)
+			return false;
+	return true;
+}
+
+/* Entries of a dead node go; what the CPU noted in them until the flush. */
+static pte_t clear_parts(struct frame *node)
+{
+	pte_t noted = 0;
+
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++)
+		noted |= atomic_exchange_explicit(&pt_node_entries(node)[i], 0,
+						  memory_order_acq_rel);
+	pt_node_count(node, -PT_NODE_ENTRIES);
+	return noted & noted_by_cpu;
+}
+
+err_t cursor_collapse(struct cursor *c, unsigned level)
+{
+	struct pt_path p __uninitialized;
+	unsigned index = pte_index(c->va, level);
+	struct frame *node;
+	pte_t first;
+
+	if (level < 2 || level > arch_pt_leaf_level_most() || level > c->level ||
+	    c->va % pte_span(level) != 0 || pte_span(level) > cursor_left(c))
+		return ERR_BAD_RANGE;
+	pt_path_descend(c, level, &p);
+	node = p.level != level ? NULL
+				: pt_node_child(pt_node_get(pt_path_node(&p), index), level);
+	if (node == NULL || !is_one_page(node, level - 1, &first) ||
+	    ((first & PTE_TRACKED) != 0 && level > 2))
+		return ERR_IN_USE;
+	if ((first & PTE_TRACKED) != 0 &&
+	    frame_join(pt_node_leaf_frame(first), PT_INDEX_BITS) != OK)
+		return ERR_IN_USE;
+	/* both say the same, so it does not matter which a CPU has until the flush */
+	(void)pt_node_set(pt_path_node(&p), index,
+			  pte_make_leaf(pte_paddr(first), pte_prop(first), level));
+	tlb_batch_page(c->gone, c->va);
+	c->gone->flush.reach = FLUSH_TABLES;
+	pt_node_kill(node, PT_NODE_LAST);
+	tlb_batch_finish(c->gone);
+	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index], clear_parts(node),
+				       memory_order_acq_rel);
+	defer_frame(node);
+	cursor_move(c, pte_span(level));
+	return OK;
+}
