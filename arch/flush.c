@@ -390,6 +390,11 @@ void flush_switch_to(struct flush_space *space, paddr_t root)
 	count(&this_cpu_ptr(flush_totals)->kept, past == ARCH_TLB_KEEP);
 }
 
+struct flush_space *flush_space_loaded(void)
+{
+	return this_cpu(residence).space;
+}
+
 /* ---- idle ---- */
 
 void flush_idle_enter(void)

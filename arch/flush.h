@@ -155,6 +155,9 @@ void flush_serve(void);
 /* This CPU walks `root`, the table of `space`, from now on.  Interrupts off. */
 void flush_switch_to(struct flush_space *space, paddr_t root);
 
+/* The space whose table this CPU walks.  Interrupts off, or a thread that has a space. */
+struct flush_space *flush_space_loaded(void);
+
 /* This CPU has just been counted; before it does anything else. */
 static inline void flush_cpu_join(void)
 {

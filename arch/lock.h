@@ -39,6 +39,7 @@
 
 /* Outermost first.  There are gaps for what comes between. */
 enum lock_rank {
+	RANK_SPACES = 5,        /* mm/vm_space.c, mm/vm_object.c: lists and numbers */
 	RANK_KERNEL_SPACE = 10, /* mm/kspace_impl.h: has frames, for its tables, while it is held */
 	RANK_HEAP_CLASS = 20,   /* mm/slab.h: frames are neither had nor given back meanwhile */
 	RANK_SECTION = 30,      /* mm/section.c: gives frames to zones while it is held */

@@ -17,6 +17,7 @@ static struct spinlock registry = SPINLOCK_INIT(&registry_class);
 static struct thread *all_first, *all_last;
 static struct thread *ended;  /* detached ones, to be had from thread_wait_ended() */
 static struct thread *reaper; /* that waits there */
+static paddr_t kernel_root;   /* (c) once it is set */
 
 /* ---- waiting ---- */
 
@@ -124,12 +125,28 @@ static void list_remove(struct thread *t) __requires(registry)
 		t->all_next->all_prev = t->all_prev;
 }
 
+void thread_set_kernel_root(paddr_t root)
+{
+	kernel_root = root;
+}
+
+void thread_set_space(struct flush_space *space, paddr_t root)
+{
+	uintptr_t irq = arch_irq_save();
+	struct thread *self = this_cpu(scheduler).current;
+
+	self->space = space;
+	self->root = root;
+	flush_switch_to(space, root);
+	arch_irq_restore(irq);
+}
+
 /* Everything but the stack. */
 static void init(struct thread *t, const char *name)
 {
 	uintptr_t irq;
 
-	*t = (struct thread){ .sp = NULL };
+	*t = (struct thread){ .space = &flush_kernel_space, .root = kernel_root };
 	print_to(t->name, sizeof(t->name), "%s", name);
 	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
 		atomic_store_explicit(&t->affinity.word[i], UINT64_MAX, memory_order_relaxed);

@@ -40,6 +40,7 @@
 #include <stdatomic.h>
 
 #include "arch/cpu.h"
+#include "arch/flush.h"
 #include "arch/timer.h"
 
 enum {
@@ -68,6 +69,8 @@ struct thread {
 	_Atomic uint64_t ticks;    /* that it had, without the present turn */
 	_Atomic uint64_t since;    /* when the present turn began */
 	struct cpu_set affinity;   /* changed by itself, or before its start */
+	struct flush_space *space; /* changed by itself */
+	paddr_t root;              /* of the table of `space` */
 	struct timer timer;        /* of thread_park_until() */
 	void (*fn)(void *arg);
 	void *arg;
@@ -78,6 +81,9 @@ struct thread {
 };
 
 /* ---- CPUs ---- */
+
+/* Where the table of the kernel's space is; before any thread works in another. */
+void thread_set_kernel_root(paddr_t root);
 
 /* Once, on the first CPU, with its timer ready: the running code is the thread "main" from now on,
  * and memory of `bytes` at `stack` serves the CPU's idle thread.  The host: a fresh machine. */
@@ -133,6 +139,10 @@ void thread_sleep(unsigned ms);
 
 /* Run on this CPU alone from now on.  ERR_NOT_FOUND: it does not run. */
 err_t thread_pin(unsigned cpu);
+
+/* Work in another address space from now on, wherever it runs: its table is at `root`.  Until then
+ * a thread works in the kernel's. */
+void thread_set_space(struct flush_space *space, paddr_t root);
 
 /* ---- others ---- */
 

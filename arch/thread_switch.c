@@ -203,7 +203,7 @@ void thread_finish_switch(void)
 }
 
 /* `next` was taken out of its queue, or is the idle thread.  Interrupts are off, no lock is held.
- * All switches go through here: a thread's address space would be loaded here too. */
+ * All switches go through here.  Stacks lie in the kernel's half, which is in every space. */
 static void switch_to(struct thread *next)
 {
 	struct scheduler *s = this_cpu_ptr(scheduler);
@@ -227,6 +227,8 @@ static void switch_to(struct thread *next)
 	atomic_fetch_add_explicit(&next->switches, 1, memory_order_relaxed);
 	atomic_store_explicit(&next->on_cpu, true, memory_order_relaxed);
 	s->previous = self;
+	if (unlikely(next->space != self->space))
+		flush_switch_to(next->space, next->root);
 	arch_thread_switch(&self->sp, next->sp);
 	thread_finish_switch();
 }

@@ -50,6 +50,7 @@
 #include "mm/kthread.h"
 #include "mm/report.h"
 #include "mm/regions.h"
+#include "mm/vm_space.h"
 
 enum {
 	ACPI_TABLES_MOST = 128,
@@ -395,8 +396,24 @@ static void build_kernel_space(void)
 	console_hide_screen();
 	kspace_activate();
 	fault_set_explainer(fault_report);
+	thread_set_kernel_root(frame_paddr(kspace_table()->root));
 	if (section_adopt(boot_table_frames()) != OK)
 		warn("the boot page table's frames cannot be given back");
+}
+
+/* An access to the space that the CPU has loaded. */
+static bool resolve_fault(vaddr_t va, enum fault_access access)
+{
+	struct vm_space *s = vm_space_current();
+
+	return s != NULL && vm_space_handle_fault(s, va, access) == OK;
+}
+
+static void start_spaces(void)
+{
+	if (vm_space_init(kspace_table()) != OK)
+		cannot_run("no memory for a page of zeros", "");
+	fault_set_resolver(resolve_fault);
 }
 
 static void start_heap(void)
@@ -690,6 +707,7 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 	build_kernel_space();
 	map_screen();
 	start_heap();
+	start_spaces();
 	stack = kspace_stack_alloc(KERNEL_STACK_BYTES);
 	if (stack == NULL)
 		cannot_run("no memory for a stack", "");

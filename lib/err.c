@@ -15,6 +15,7 @@ const char *err_name(err_t e)
 	case ERR_OVERFLOW: return "overflow";
 	case ERR_TIMEOUT: return "timeout";
 	case ERR_NOT_FOUND: return "not found";
+	case ERR_DENIED: return "denied";
 	}
 	return "unknown error";
 }

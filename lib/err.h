@@ -21,6 +21,7 @@ typedef enum __must_check err {
 	ERR_OVERFLOW,   /* a count would leave its range */
 	ERR_TIMEOUT,    /* hardware did not answer in its time */
 	ERR_NOT_FOUND,
+	ERR_DENIED, /* it is there, and may not be used so */
 } err_t;
 
 /* The constant's name in words, never NULL. */

@@ -49,8 +49,8 @@
  * held: cursor_close() lets it go and comes back from above, if it is still empty then.
  *
  * Memory: an operation that needs nodes takes them before it changes anything, and gives
- * ERR_NO_MEMORY with the tree as C3 says.  cursor_open(), queries, unmapping and changing the rights
- * of whole entries need none.
+ * ERR_NO_MEMORY with the tree as C3 says.  cursor_open(), queries, unmapping and changing the
+ * rights of whole entries need none.
  *
  * Locking: interrupts are off from cursor_open() to cursor_close(), so a holder is never switched
  * out; whoever waits serves flushes meanwhile (arch/flush.h, T3).  A CPU has one cursor of a table
@@ -146,6 +146,17 @@ struct pt_change {
  * PROP_COPY a leaf gets the one or the other: it becomes writable at once when it is shared or the
  * only owner of its frame.  Errors as those of cursor_unmap(). */
 err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *change);
+
+/* The leaf at va with PROP_COPY becomes writable itself, as nobody else owns its frame; a CPU that
+ * has the old entry faults at most, so nothing is flushed.  ERR_IN_USE: somebody does, or it is no
+ * such leaf. */
+err_t cursor_take_over(struct cursor *c);
+
+/* Put into `to`, a table that nobody else uses yet, what is in the cursor's range: notes as they
+ * are, private pages to be copied on the first write by either side, shared ones as they are.
+ * Entries of `to` that are not empty stay.  The caller finishes the batch before he closes the
+ * cursor.  ERR_NO_MEMORY: `to` has a part of it. */
+err_t cursor_fork(struct cursor *c, struct page_table *to);
 
 /* An entry begins at va: a larger one that reaches over it is split.  Errors as those of
  * cursor_unmap(), with nothing changed. */

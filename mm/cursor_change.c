@@ -219,7 +219,7 @@ err_t cursor_unmap(struct cursor *c, uint64_t len)
 
 /* What a leaf of one level becomes: what stays, and with what. */
 struct rights {
-	pte_t new;         /* when writing needs no copy */
+	pte_t new;          /* when writing needs no copy */
 	pte_t copy_instead; /* bits that change when it does */
 };
 
@@ -326,6 +326,24 @@ err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *cha
 	return OK;
 }
 
+err_t cursor_take_over(struct cursor *c)
+{
+	struct pt_path p __uninitialized;
+	unsigned index;
+	pte_t pte;
+
+	pt_path_descend(c, 1, &p);
+	index = pte_index(c->va, p.level);
+	pte = pt_node_get(pt_path_node(&p), index);
+	if (!pte_is_present(pte) || (pte & (PTE_COPY | PTE_WRITE)) != PTE_COPY ||
+	    !may_write_at_once(pte))
+		return ERR_IN_USE;
+	/* the CPU changes other bits meanwhile */
+	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index],
+					PTE_COPY | PTE_WRITE, memory_order_acq_rel);
+	return OK;
+}
+
 /* ---- collapse ---- */
 
 static const pte_t noted_by_cpu = PTE_ACCESSED | PTE_DIRTY;
@@ -368,8 +386,7 @@ err_t cursor_collapse(struct cursor *c, unsigned level)
 	    c->va % pte_span(level) != 0 || pte_span(level) > cursor_left(c))
 		return ERR_BAD_RANGE;
 	pt_path_descend(c, level, &p);
-	node = p.level != level ? NULL
-				: pt_node_child(pt_node_get(pt_path_node(&p), index), level);
+	node = p.level != level ? NULL : pt_node_child(pt_node_get(pt_path_node(&p), index), level);
 	if (node == NULL || !is_one_page(node, level - 1, &first) ||
 	    ((first & PTE_TRACKED) != 0 && level > 2))
 		return ERR_IN_USE;

@@ -66,7 +66,9 @@ void page_table_share_kernel(struct page_table *pt, const struct page_table *ker
 
 struct pt_item pt_item_of(pte_t pte, unsigned level, vaddr_t va)
 {
-	struct pt_item item = { .len = pte_span(level), .start = align_down(va, pte_span(level)) };
+	struct pt_item item = { .start = align_down(va, pte_span(level)),
+				.len = pte_span(level),
+				.level = level };
 
 	if (pte_is_note(pte)) {
 		item.kind = PT_ITEM_NOTE;
@@ -89,7 +91,8 @@ struct pt_item page_table_query(const struct page_table *pt, vaddr_t va)
 	if (!pte_is_canonical(va, pt->levels))
 		return (struct pt_item){ .kind = PT_ITEM_ABSENT,
 					 .start = align_down(va, PAGE_SIZE),
-					 .len = PAGE_SIZE };
+					 .len = PAGE_SIZE,
+					 .level = 1 };
 	irq = arch_irq_save();
 	defer_enter();
 	for (;;) {

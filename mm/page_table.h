@@ -42,6 +42,7 @@ struct pt_item {
 	enum pt_item_kind kind;
 	vaddr_t start;
 	uint64_t len;          /* bytes: what one entry covers */
+	unsigned level;        /* of the entry */
 	paddr_t pa;            /* of `start`, LEAF */
 	struct page_prop prop; /* LEAF */
 	uint32_t note;         /* NOTE */

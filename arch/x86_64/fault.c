@@ -9,6 +9,7 @@
 #include "arch/x86_64/smp.h"
 #include "arch/x86_64/stacks.h"
 #include "arch/x86_64/trap.h"
+#include "arch/x86_64/uaccess.h"
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -32,6 +33,7 @@ enum {
 };
 
 static void (*explainer)(const struct fault *f, char *summary, size_t size);
+static bool (*resolver)(vaddr_t va, enum fault_access access);
 static PER_CPU(unsigned, depth); /* of exceptions that have not come to their panic */
 
 static const char *const exception_names[TRAP_EXCEPTIONS] = {
@@ -91,6 +93,13 @@ static void print_registers(const struct trap_frame *f)
 
 /* ---- accesses to memory ---- */
 
+static enum fault_access access_of(uint64_t error)
+{
+	if ((error & ERROR_FETCH) != 0)
+		return FAULT_EXECUTE;
+	return (error & ERROR_WRITE) != 0 ? FAULT_WRITE : FAULT_READ;
+}
+
 static struct fault fault_of(const struct trap_frame *f, uint64_t cr2)
 {
 	struct fault fault = {
@@ -110,10 +119,7 @@ static struct fault fault_of(const struct trap_frame *f, uint64_t cr2)
 	fault.present = (f->error & ERROR_PRESENT) != 0;
 	fault.reserved = (f->error & ERROR_RESERVED) != 0;
 	fault.user = (f->error & ERROR_USER) != 0;
-	if ((f->error & ERROR_WRITE) != 0)
-		fault.access = FAULT_WRITE;
-	if ((f->error & ERROR_FETCH) != 0)
-		fault.access = FAULT_EXECUTE;
+	fault.access = access_of(f->error);
 	return fault;
 }
 
@@ -287,6 +293,39 @@ static void fatal(const struct trap_frame *f, uint64_t cr2)
 	panic("%s at %#lx %s", what, f->rip, name);
 }
 
+/* ---- the user's half ---- */
+
+void fault_set_resolver(bool (*resolve)(vaddr_t va, enum fault_access access))
+{
+	resolver = resolve;
+}
+
+/* User code, or a copy of the kernel's with the gate open; what else of the kernel comes to a user
+ * address is lost, and would fault again however often the page is made to be there. */
+static bool may_use_user_memory(const struct trap_frame *f)
+{
+	if ((f->error & ERROR_USER) != 0)
+		return true;
+	return (f->error & ERROR_FETCH) == 0 && probe_may_fault(f->rip) &&
+	       (!uaccess_has_smap || (f->rflags & RFLAGS_AC) != 0);
+}
+
+static bool resolve(const struct trap_frame *f, uint64_t cr2)
+{
+	bool done, had_interrupts = (f->rflags & RFLAGS_IF) != 0;
+
+	if (f->vector != VECTOR_PAGE_FAULT || resolver == NULL ||
+	    cr2 >= pt_half_bytes(arch_pt_levels()) || (f->error & ERROR_RESERVED) != 0 ||
+	    !may_use_user_memory(f))
+		return false;
+	if (had_interrupts)
+		interrupts_on();
+	done = resolver(cr2, access_of(f->error));
+	if (had_interrupts)
+		interrupts_off();
+	return done;
+}
+
 static bool may_resume(const struct trap_frame *f)
 {
 	return f->vector == VECTOR_PAGE_FAULT || f->vector == VECTOR_GENERAL_PROTECTION ||
@@ -300,6 +339,8 @@ void fault_enter(struct trap_frame *f)
 	/* whoever has no variables yet explains with the first CPU's */
 	if (percpu_is_nowhere())
 		percpu_use(percpu_bias_of(0));
+	if (resolve(f, cr2))
+		return;
 	if ((may_resume(f) && probe_resume(f->rip, &f->rip)) || trap_filtered(f, cr2))
 		return;
 	if (f->vector == VECTOR_NMI && smp_is_stopping())

@@ -2,9 +2,10 @@
 /*
  * fault.h - what an exception says before the kernel stops.
  *
- * In this order: an instruction of the exception table goes on; the test suite's filter may take
- * the exception; an NMI warns and goes on; all else is explained (what was accessed, the walk, the
- * owner, the likely cause, registers), leaves its backtrace behind, and panics.
+ * In this order: an access to the user's half is made possible, if somebody can do that; an
+ * instruction of the exception table goes on; the test suite's filter may take the exception; an
+ * NMI warns and goes on; all else is explained (what was accessed, the walk, the owner, the likely
+ * cause, registers), leaves its backtrace behind, and panics.
  *
  * An exception within the explanation of another is a panic without one; a third within that
  * ends in one line and a halt.  Nothing here allocates or takes a lock.
@@ -23,6 +24,11 @@ void fault_enter(struct trap_frame *frame);
 /* Who puts an access that was refused into words: prints lines, and leaves a short form in
  * `summary`.  Until set, the bare facts are printed. */
 void fault_set_explainer(void (*explain)(const struct fault *f, char *summary, size_t size));
+
+/* Who makes an access to the user's half possible that was refused; true: it is to be tried again.
+ * Asked about user code, and about the kernel's copies from and to the user (uaccess.h); with
+ * interrupts on if they were on.  Once, before there is such an access. */
+void fault_set_resolver(bool (*resolve)(vaddr_t va, enum fault_access access));
 
 /* A panic has been dealt with and the kernel goes on (the monitor): the next one is a first. */
 void fault_settled(void);

@@ -5,16 +5,27 @@
 
 extern const struct exception_entry __start_exception_table[], __stop_exception_table[];
 
-bool probe_resume(vaddr_t ip, vaddr_t *resume)
+static const struct exception_entry *find(vaddr_t ip)
 {
 	for (const struct exception_entry *e = __start_exception_table; e < __stop_exception_table;
-	     e++) {
-		if (e->fault == ip) {
-			*resume = e->resume;
-			return true;
-		}
-	}
-	return false;
+	     e++)
+		if (e->fault == ip)
+			return e;
+	return NULL;
+}
+
+bool probe_may_fault(vaddr_t ip)
+{
+	return find(ip) != NULL;
+}
+
+bool probe_resume(vaddr_t ip, vaddr_t *resume)
+{
+	const struct exception_entry *e = find(ip);
+
+	if (e != NULL)
+		*resume = e->resume;
+	return e != NULL;
 }
 
 err_t arch_probe_read64(vaddr_t va, uint64_t *out)

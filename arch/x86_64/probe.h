@@ -27,6 +27,9 @@ struct exception_entry {
 /* Where to go on after a fault of the instruction at `ip`; false: it is not in the table. */
 bool probe_resume(vaddr_t ip, vaddr_t *resume);
 
+/* Whether it is in the table. */
+bool probe_may_fault(vaddr_t ip);
+
 /* A model-specific register that may not be there.  ERR_NOT_FOUND: it is not. */
 err_t probe_rdmsr(uint32_t msr, uint64_t *out);
 err_t probe_wrmsr(uint32_t msr, uint64_t value);
