@@ -8,7 +8,7 @@ enum {
 };
 
 struct left_out {
-	unsigned disabled, twice, too_many;
+	unsigned disabled, too_many;
 };
 
 static bool has_cpu(const struct topology *t, uint32_t apic)
@@ -30,7 +30,6 @@ static void add_cpu(struct topology *t, const struct acpi_madt_entry *e, struct 
 	if (!e->cpu.enabled || is_nobodys(e)) {
 		left->disabled++;
 	} else if (has_cpu(t, e->cpu.apic_id)) {
-		left->twice++;
 		warn("MADT: lists the CPU with APIC %u twice", e->cpu.apic_id);
 	} else if (t->cpus == ARCH_MAX_CPUS) {
 		left->too_many++;

@@ -3,9 +3,9 @@
  * topology.h - the CPUs and interrupt controllers that the firmware's MADT offers, as plain arrays.
  *
  * A MADT may list a CPU twice (once as APIC, once as x2APIC, or by mistake), list some that are
- * disabled, and more than keel can use: what comes out is each enabled CPU once, in the table's
- * order, and a line for what was left out.  The 16 interrupts of ISA arrive at the input of their
- * own number unless an override says otherwise.
+ * disabled, and more than keel can use: what comes out is each enabled CPU once (arch/x86_64/smp.h
+ * relies on that), in the table's order, and a line for what was left out.  The 16 interrupts of
+ * ISA arrive at the input of their own number unless an override says otherwise.
  *
  * Pure: bytes in, arrays out.  Source: ACPI 6.5, 5.2.12.
  */

@@ -55,7 +55,6 @@ enum start_state {
 struct smp_start {
 	_Atomic int state;
 	unsigned number;
-	uint32_t apic;
 	uintptr_t bias;
 	struct trap_stacks stacks;
 	uint64_t woken,
@@ -228,7 +227,6 @@ static enum outcome start_one(const struct smp_plan *plan, uint32_t apic)
 	start = (struct smp_start){
 		.state = START_WANTED,
 		.number = cpu_count(),
-		.apic = apic,
 		.bias = percpu_prepare(cpu_count(), m.area),
 		.stacks = m.stacks,
 		.run = plan->run,
@@ -243,14 +241,6 @@ static enum outcome start_one(const struct smp_plan *plan, uint32_t apic)
 	return STARTED;
 }
 
-static bool was_named_before(const struct smp_plan *plan, unsigned i)
-{
-	for (unsigned k = 0; k < i; k++)
-		if (plan->apic_ids[k] == plan->apic_ids[i])
-			return true;
-	return false;
-}
-
 bool smp_start(const struct smp_plan *plan)
 {
 	bool reusable = true;
@@ -262,10 +252,6 @@ bool smp_start(const struct smp_plan *plan)
 
 		if (apic == apic_id())
 			continue;
-		if (was_named_before(plan, i)) {
-			warn("the MADT lists the CPU with APIC %u twice", apic);
-			continue;
-		}
 		switch (start_one(plan, apic)) {
 		case STARTED: break;
 		case NO_ANSWER:

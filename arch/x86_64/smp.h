@@ -33,7 +33,7 @@ struct smp_memory {
 };
 
 struct smp_plan {
-	const uint32_t *apic_ids; /* the first CPU's may be among them, and any twice */
+	const uint32_t *apic_ids; /* each CPU's once; the first CPU's may be among them */
 	unsigned count;           /* of identifiers */
 	unsigned cpus_most;       /* to run in the end */
 	paddr_t trampoline;       /* SMP_TRAMPOLINE_PAGES below 1 MiB, 0: there are none */
