@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * smp.h - the other CPUs: how they are started, asked, and stopped.
+ * smp.h - the other CPUs: how they are started and stopped.
  *
- * Each is started by INIT, INIT, STARTUP, STARTUP (SDM 3A 8.4.4, without the pauses that only
- * a 82489DX needed), one after the other, with a bounded wait for its answer.  It begins in
+ * Each is started by INIT, 10 ms later STARTUP, and STARTUP again if it has not answered after
+ * 300 us (SDM 3A 8.4.4.1); one after the other, with a bounded wait for its answer.  It begins in
  * real mode in the trampoline page (trampoline.S), walks a table whose root lies below 4 GiB up to
  * long mode, and goes on in ap_main() on a stack and with per-CPU variables that were ready
- * before it was woken.
+ * before it was woken.  That no CPU is woken twice is up to who made the list of identifiers
+ * (boot/topology.h names each once): here nobody asks whether one runs already.
  *
  * A CPU that does not answer in time is told to wait again (INIT) and left out.  Should it come
  * late all the same it finds that another is wanted by now, or nobody, and halts; the trampoline
  * stays in memory for that case.  Whether an answer came in time is decided by one
  * compare-and-swap.
  *
- * Locking: smp_start() is called once, on the first CPU.  Requests have a lock per CPU that is
- * asked.
+ * Locking: none; smp_start() is called once, on the first CPU.
  */
 #pragma once
 
