@@ -688,8 +688,8 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 	struct boot_arena arena;
 	uint8_t *stack;
 
-	percpu_start_first();
 	stamps.entered = rdtsc();
+	percpu_start_first();
 	serial_init();
 	console_init();
 	panic_set_handler(on_panic);
