@@ -57,7 +57,7 @@ enum {
 	/* and the kernel, the trampoline, the arena, VGA text */
 	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 4,
 	HPET_BYTES = 1024,
-	POLL_MS = 100,
+	HOUSEKEEPING_MS = 100,
 	KERNEL_STACK_BYTES = 64 * 1024,
 };
 /* Below: the map may hold it, but the kernel, its metadata and something to allocate do not fit. */
@@ -483,18 +483,20 @@ static void start_clock(void)
 }
 
 /* What each CPU does from time to time: give idle magazines back, and what it retired. */
-static PER_CPU(struct timer, poll_timer);
+static PER_CPU(struct timer, housekeeping);
 
-static void poll_retired(void *timer)
+static void keep_house(void *timer)
 {
+	heap_age();
 	(void)defer_poll(); /* the rest waits for the next time */
-	timer_again(timer, POLL_MS * arch_ticks_per_ms());
+	timer_again(timer, HOUSEKEEPING_MS * arch_ticks_per_ms());
 }
 
 static void start_housekeeping(void)
 {
-	heap_start_aging();
-	timer_start(this_cpu_ptr(poll_timer), arch_ticks(), poll_retired, this_cpu_ptr(poll_timer));
+	struct timer *timer = this_cpu_ptr(housekeeping);
+
+	timer_start(timer, arch_ticks(), keep_house, timer);
 }
 
 static void start_timer(void)

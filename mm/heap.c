@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/heap.h"
 
-#include "arch/percpu.h"
-#include "arch/timer.h"
 #include "lib/string.h"
 #include "mm/heap_debug.h"
 #include "mm/section.h"
@@ -500,18 +498,4 @@ void heap_age(void)
 	}
 	arch_irq_restore(irq);
 	slab_chain_put(&gone);
-}
-
-static PER_CPU(struct timer, age_timer);
-
-static void age(void *timer)
-{
-	heap_age();
-	timer_again(timer, HEAP_AGE_MS * arch_ticks_per_ms());
-}
-
-void heap_start_aging(void)
-{
-	timer_start(this_cpu_ptr(age_timer), arch_ticks() + HEAP_AGE_MS * arch_ticks_per_ms(), age,
-		    this_cpu_ptr(age_timer));
 }

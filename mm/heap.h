@@ -50,7 +50,6 @@ enum {
 	HEAP_BATCH = HEAP_MAGAZINE / 2,
 	HEAP_MAGAZINE_BYTES = 32768, /* a magazine holds no more than this, but at least a few */
 	HEAP_MAGAZINE_LEAST = 8,
-	HEAP_AGE_MS = 100, /* between two visits of heap_age() */
 };
 
 /* `top` is written by the owner alone, interrupts off, or by who empties it on its behalf; others
@@ -176,11 +175,9 @@ size_t heap_size_of(const void *object);
  * on other CPUs' magazines too. */
 void heap_drain(void);
 
-/* Magazines of this CPU that were not used since the last time are emptied. */
+/* Magazines of this CPU that were not used since the last time are emptied.  For a timer of each
+ * CPU that comes a few times a second. */
 void heap_age(void);
-
-/* From now on a timer of this CPU calls heap_age() every HEAP_AGE_MS.  Once on each CPU. */
-void heap_start_aging(void);
 
 /* ---- looking ---- */
 
