@@ -86,13 +86,6 @@ static struct {
 
 /* ---- console and the end ---- */
 
-static void halt_for_ever(void) __noreturn;
-static void halt_for_ever(void)
-{
-	for (;;)
-		halt();
-}
-
 static bool panicking; /* from the message of a panic to the prompt or the end */
 
 static void panic_monitor(void *arg)

@@ -187,3 +187,11 @@ static inline void halt(void)
 {
 	__asm__ volatile("hlt" : : : "memory");
 }
+
+/* This CPU does nothing any more; an NMI ends one turn and no more. */
+static inline void __noreturn halt_for_ever(void)
+{
+	interrupts_off();
+	for (;;)
+		halt();
+}

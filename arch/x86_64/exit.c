@@ -64,8 +64,5 @@ void arch_exit(enum arch_exit how)
 	case ARCH_EXIT_REBOOT: reset(); break;
 	}
 	print("keel: stopped; you may switch the machine off\n");
-	for (;;) {
-		interrupts_off();
-		halt();
-	}
+	halt_for_ever();
 }

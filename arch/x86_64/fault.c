@@ -252,14 +252,6 @@ static void remember_where(const struct trap_frame *f)
 	backtrace_remember(&b);
 }
 
-static void stop(void) __noreturn;
-static void stop(void)
-{
-	interrupts_off();
-	for (;;)
-		halt();
-}
-
 /* Neither print() nor panic() can be trusted any more. */
 static void one_line_and_stop(void) __noreturn;
 static void one_line_and_stop(void)
@@ -268,7 +260,7 @@ static void one_line_and_stop(void)
 
 	if (this_cpu(depth) == NESTED_MOST + 1)
 		arch_console_write(line, sizeof(line) - 1);
-	stop();
+	halt_for_ever();
 }
 
 static void fatal(const struct trap_frame *f, uint64_t cr2) __noreturn;

@@ -75,14 +75,6 @@ void ap_main(struct smp_start *s) __noreturn;
 
 /* ---- on the new CPU ---- */
 
-static void halt_for_ever(void) __noreturn;
-static void halt_for_ever(void)
-{
-	interrupts_off();
-	for (;;)
-		halt();
-}
-
 /* From trampoline.S, on the CPU's own stack, in the kernel's table; no per-CPU variables yet. */
 void ap_main(struct smp_start *s)
 {
