@@ -213,18 +213,6 @@ static void read_boot_info(uint32_t protocol, uint64_t address, struct boot_aren
 	cmdline_apply_memory(&options, &boot_info);
 }
 
-static bool somebody_calls_it_memory(struct prange p)
-{
-	for (size_t i = 0; i < boot_info.source_count; i++) {
-		const struct region *r = &boot_info.sources[i];
-
-		if (r->start < p.start.raw + p.len && r->end > p.start.raw &&
-		    r->type != REGION_FRAMEBUFFER && r->type != REGION_RESERVED)
-			return true;
-	}
-	return false;
-}
-
 /* Through the boot table where that reaches, so that what goes wrong early can be read. */
 static void show_screen(void)
 {
@@ -235,7 +223,8 @@ static void show_screen(void)
 		add_source(b.address, b.address + b.pitch * b.height, REGION_FRAMEBUFFER);
 	}
 	if (console_find_screen(&b, &screen) == OK && /* else it has said why */
-	    screen.start.raw + screen.len <= GIB(BOOT_MAP_GIB) && !somebody_calls_it_memory(screen))
+	    screen.start.raw + screen.len <= GIB(BOOT_MAP_GIB) &&
+	    !boot_info_has_memory(&boot_info, screen))
 		console_show_screen(arch_direct(screen.start));
 }
 

@@ -161,3 +161,15 @@ void boot_info_add_module(struct boot_info *bi, const struct boot_module *m)
 	ASSERT(bi->module_count < bi->module_room);
 	bi->modules[bi->module_count++] = *m;
 }
+
+bool boot_info_has_memory(const struct boot_info *bi, struct prange range)
+{
+	for (size_t i = 0; i < bi->source_count; i++) {
+		const struct region *r = &bi->sources[i];
+
+		if (r->start < range.start.raw + range.len && r->end > range.start.raw &&
+		    r->type != REGION_FRAMEBUFFER && r->type != REGION_RESERVED)
+			return true;
+	}
+	return false;
+}

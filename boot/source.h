@@ -53,6 +53,10 @@ const char *boot_arena_string(struct boot_arena *a, const char *s, size_t len);
 void boot_info_add_source(struct boot_info *bi, const struct region *r);
 void boot_info_add_module(struct boot_info *bi, const struct boot_module *m);
 
+/* Whether somebody calls a byte of the range memory, be it free or in use: anything but reserved or
+ * a framebuffer's. */
+bool boot_info_has_memory(const struct boot_info *bi, struct prange range);
+
 /* Firmware's integers, little endian, unaligned. */
 static inline uint32_t read_le32(const uint8_t *p)
 {
