@@ -518,7 +518,13 @@ static void *new_stack(size_t bytes)
 	return stack == NULL ? NULL : stack + bytes;
 }
 
-/* All or nothing matters little here: without memory for this no further CPU is tried. */
+static void free_stack(const void *top, size_t bytes)
+{
+	if (top != NULL)
+		kspace_stack_free((uint8_t *)(uintptr_t)top - bytes);
+}
+
+/* All of it; else nothing is kept. */
 static bool get_cpu_memory(struct smp_memory *m)
 {
 	*m = (struct smp_memory){
@@ -527,8 +533,15 @@ static bool get_cpu_memory(struct smp_memory *m)
 		.stacks = { new_stack(IST_STACK_BYTES), new_stack(IST_STACK_BYTES),
 			    new_stack(IST_STACK_BYTES) },
 	};
-	return m->area != NULL && m->stack_top != NULL && m->stacks.double_fault != NULL &&
-	       m->stacks.nmi != NULL && m->stacks.machine_check != NULL;
+	if (m->area != NULL && m->stack_top != NULL && m->stacks.double_fault != NULL &&
+	    m->stacks.nmi != NULL && m->stacks.machine_check != NULL)
+		return true;
+	heap_free(m->area);
+	free_stack(m->stack_top, KERNEL_STACK_BYTES);
+	free_stack(m->stacks.double_fault, IST_STACK_BYTES);
+	free_stack(m->stacks.nmi, IST_STACK_BYTES);
+	free_stack(m->stacks.machine_check, IST_STACK_BYTES);
+	return false;
 }
 
 static void run_cpu(void) __noreturn;
