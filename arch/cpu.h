@@ -38,10 +38,6 @@ unsigned cpu_count_one_more(void);
 /* A fresh machine with `n` CPUs that run: the host's tests. */
 void cpu_set_count(unsigned n);
 
-/* Run fn(arg) on every CPU that runs, with interrupts off there; returns when all have.  Interrupts
- * are on: two that do this at once wait for each other's answers. */
-void cpu_run_everywhere(void (*fn)(void *arg), void *arg);
-
 /* Both are full barriers: what was stored before is visible before the bit changes, and what is
  * loaded after is loaded after. */
 static inline void cpu_set_add(struct cpu_set *s, unsigned cpu)

@@ -51,16 +51,27 @@ static void drain_nodes(void)
 }
 #else
 
-static void drain_own_nodes(void *unused)
+static void drain_own_nodes(void *arg)
 {
-	(void)unused;
+	_Atomic unsigned *left = arg;
+
 	pt_node_drain();
+	/* release pairs with drain_nodes(): *left is not touched afterwards */
+	atomic_fetch_sub_explicit(left, 1, memory_order_release);
 }
 
 /* Every CPU answers here; on the host some are threads that a test keeps busy for ever. */
 static void drain_nodes(void)
 {
-	cpu_run_everywhere(drain_own_nodes, NULL);
+	unsigned cpus = cpu_count();
+	_Atomic unsigned left = cpus;
+
+	ASSERT(!arch_irq_is_off()); /* another may do the same, and wait for this one's answer */
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		if (arch_cpu_kick(cpu, drain_own_nodes, &left) != OK) /* a panic stopped it */
+			atomic_fetch_sub_explicit(&left, 1, memory_order_relaxed);
+	while (atomic_load_explicit(&left, memory_order_acquire) != 0)
+		arch_relax();
 }
 #endif
 
