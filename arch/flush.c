@@ -40,13 +40,6 @@ static PER_CPU(struct residence, residence) = { .space = &flush_kernel_space };
 static _Atomic uint64_t next_id = KERNEL_SPACE_ID + 1;
 static uint64_t patience; /* in ticks; 0: as the header says */
 
-static inline void count(_Atomic uint64_t *total, uint64_t n)
-{
-	/* relaxed, and no exchange: the owner alone writes */
-	atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + n,
-			      memory_order_relaxed);
-}
-
 void flush_space_init(struct flush_space *space)
 {
 	*space = (struct flush_space){
@@ -66,7 +59,7 @@ static void forget_pages(const struct flush *f)
 {
 	for (unsigned i = 0; i < f->pages; i++)
 		arch_tlb_flush_page(f->page[i]);
-	count(&this_cpu_ptr(flush_totals)->pages, f->pages);
+	percpu_add(&this_cpu_ptr(flush_totals)->pages, f->pages);
 }
 
 /* Everything of every space.  What contexts remember is then true, or older than it need be. */
@@ -76,7 +69,7 @@ static void forget_everything(struct residence *r)
 	r->context[r->current].generation = atomic_load_explicit(&r->space->generation,
 								 memory_order_seq_cst);
 	arch_tlb_flush_all();
-	count(&this_cpu_ptr(flush_totals)->everything, 1);
+	percpu_add(&this_cpu_ptr(flush_totals)->everything, 1);
 }
 
 static void forget_kernel(struct residence *r, const struct flush *f)
@@ -108,7 +101,7 @@ static void forget_loaded(struct residence *r, const struct flush *f, uint64_t g
 	/* seq_cst: as in forget_everything() */
 	c->generation = atomic_load_explicit(&f->space->generation, memory_order_seq_cst);
 	arch_tlb_flush_context();
-	count(&this_cpu_ptr(flush_totals)->everything, 1);
+	percpu_add(&this_cpu_ptr(flush_totals)->everything, 1);
 }
 
 static void forget(const struct flush *f, uint64_t generation)
@@ -174,7 +167,7 @@ void flush_serve(void)
 			/* acquire pairs with cpu_set_add() in ask(): the request is seen */
 			word[w] = atomic_exchange_explicit(&mail->from.word[w], 0,
 							   memory_order_acq_rel);
-		count(&this_cpu_ptr(flush_totals)->served, forget_for(word));
+		percpu_add(&this_cpu_ptr(flush_totals)->served, forget_for(word));
 		acknowledge(word);
 	}
 	arch_irq_restore(irq);
@@ -218,13 +211,13 @@ static unsigned ask(unsigned cpu, enum flush_reach reach)
 	struct flush_mail *mail = per_cpu_ptr(flush_mail, cpu);
 
 	if (reach == FLUSH_PAGES && mark_if_idle(per_cpu_ptr(flush_idle_state, cpu))) {
-		count(&totals->marks, 1);
+		percpu_add(&totals->marks, 1);
 		return 0;
 	}
 	cpu_set_add(&mail->from, arch_cpu_id());
 	/* seq_cst: after the bit; whoever found 0 kicks (T4) */
 	if (atomic_exchange_explicit(&mail->pending, 1, memory_order_seq_cst) == 0) {
-		count(&totals->kicks, 1);
+		percpu_add(&totals->kicks, 1);
 		if (arch_cpu_kick(cpu, serve_kick, NULL) != OK) {
 			/* whoever comes next is to see the same */
 			atomic_store_explicit(&mail->pending, 0, memory_order_relaxed);
@@ -326,7 +319,7 @@ void flush_run(const struct flush *f)
 		return;
 	irq = arch_irq_save();
 	r = this_cpu_ptr(request);
-	count(&this_cpu_ptr(flush_totals)->requests, 1);
+	percpu_add(&this_cpu_ptr(flush_totals)->requests, 1);
 	r->what = f;
 	/* (B) in both cases; a broadcast reaches all contexts, none of them is behind */
 	r->generation = 1 + atomic_fetch_add_explicit(&f->space->generation,
@@ -386,8 +379,8 @@ void flush_switch_to(struct flush_space *space, paddr_t root)
 	arch_pt_switch(root, arch_tlb_contexts() == 0 ? 0 : r->current + 1, past); /* U1 */
 	if (old != &flush_kernel_space)
 		cpu_set_remove(&old->loaded, arch_cpu_id()); /* U2 */
-	count(&this_cpu_ptr(flush_totals)->switches, 1);
-	count(&this_cpu_ptr(flush_totals)->kept, past == ARCH_TLB_KEEP);
+	percpu_add(&this_cpu_ptr(flush_totals)->switches, 1);
+	percpu_add(&this_cpu_ptr(flush_totals)->kept, past == ARCH_TLB_KEEP);
 }
 
 struct flush_space *flush_space_loaded(void)

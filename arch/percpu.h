@@ -22,6 +22,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "arch/arch.h"
 
 /* `static` goes before it; an array needs a struct or typedef around it. */
@@ -33,6 +35,14 @@
 
 /* That of a CPU whose area was prepared. */
 #define per_cpu_ptr(name, cpu) ((__typeof__(name) *)(percpu_bias_of(cpu) + (uintptr_t) & (name)))
+
+/* Add to a figure of this CPU's that others may read.  Interrupts are off, or no handler adds. */
+static inline void percpu_add(_Atomic uint64_t *figure, uint64_t n)
+{
+	/* relaxed, and no exchange: the owner alone writes */
+	atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
 
 /* Bytes of an area; a multiple of its alignment, PERCPU_ALIGN. */
 size_t percpu_bytes(void);

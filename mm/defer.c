@@ -43,13 +43,6 @@ static PER_CPU(struct hoard, hoard);
 PER_CPU(struct defer_totals, defer_totals);
 static _Atomic uint64_t epoch __aligned(64);
 
-static inline void count(_Atomic uint64_t *total, uint64_t n)
-{
-	/* relaxed, and no exchange: the owner alone writes */
-	atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + n,
-			      memory_order_relaxed);
-}
-
 /* ---- readers ---- */
 
 /* An interrupt handler that enters and leaves in between puts back what it found. */
@@ -103,7 +96,7 @@ static bool try_advance(void)
 						     memory_order_seq_cst);
 
 		if ((word & NEST_MASK) != 0 && word >> NEST_BITS != now) {
-			count(&this_cpu_ptr(defer_totals)->blocked, 1);
+			percpu_add(&this_cpu_ptr(defer_totals)->blocked, 1);
 			return false;
 		}
 	}
@@ -111,7 +104,7 @@ static bool try_advance(void)
 	 */
 	if (atomic_compare_exchange_strong_explicit(&epoch, &now, now + 1, memory_order_seq_cst,
 						    memory_order_acquire))
-		count(&this_cpu_ptr(defer_totals)->advances, 1);
+		percpu_add(&this_cpu_ptr(defer_totals)->advances, 1);
 	return true;
 }
 
