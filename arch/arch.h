@@ -153,6 +153,20 @@ void arch_tlb_broadcast_wait(void);
 static inline uint64_t arch_ticks(void);
 uint64_t arch_ticks_per_ms(void);
 
+/* Ticks as microseconds and back, rounded down.  At 4 GHz it is right for spans below 53 days. */
+enum {
+	US_PER_MS = 1000,
+};
+static inline uint64_t ticks_to_us(uint64_t ticks)
+{
+	return ticks * US_PER_MS / arch_ticks_per_ms();
+}
+
+static inline uint64_t us_to_ticks(uint64_t us)
+{
+	return us * arch_ticks_per_ms() / US_PER_MS;
+}
+
 /* Let this CPU's timer interrupt come once, when arch_ticks() has reached `deadline` or soon
  * after; a deadline that has passed comes at once.  One at a time: the latest call counts.
  * ARCH_TIMER_NEVER: none.  It may come early: then set it again. */

@@ -13,7 +13,7 @@ static uint64_t figure(const _Atomic uint64_t *total)
 static void print_cpu(unsigned cpu)
 {
 	const struct flush_totals *t = per_cpu_ptr(flush_totals, cpu);
-	uint64_t us = figure(&t->longest) * 1000 / arch_ticks_per_ms();
+	uint64_t us = ticks_to_us(figure(&t->longest));
 
 	print("%3u %9lu %9lu %9lu %9lu %9lu %9lu %9lu %9lu %8lu\n", cpu, figure(&t->requests),
 	      figure(&t->kicks), figure(&t->marks), figure(&t->served), figure(&t->pages),

@@ -7,25 +7,16 @@
 
 #ifdef KEEL_DEBUG
 
-enum {
-	US_PER_MS = 1000,
-};
-
-static uint64_t microseconds(const struct lock_record *r)
-{
-	return atomic_load_explicit(&r->ticks, memory_order_relaxed) * US_PER_MS /
-	       arch_ticks_per_ms();
-}
-
 static void print_record(const char *what, const struct lock_record *r)
 {
+	uint64_t ticks = atomic_load_explicit(&r->ticks, memory_order_relaxed);
 	char at[SYMBOL_TEXT_BYTES];
 
-	if (atomic_load_explicit(&r->ticks, memory_order_relaxed) == 0)
+	if (ticks == 0)
 		return;
 	symbols_format_return(atomic_load_explicit(&r->where, memory_order_relaxed), at,
 			      sizeof(at));
-	print("    longest %s %lu us, %s\n", what, microseconds(r), at);
+	print("    longest %s %lu us, %s\n", what, ticks_to_us(ticks), at);
 }
 
 static void print_class(const struct lock_class *c, void *arg)

@@ -153,7 +153,7 @@ static void set_pointers(const struct smp_plan *plan, uint32_t apic, const void 
 
 static bool answers_within(uint64_t us)
 {
-	uint64_t begin = arch_ticks(), ticks = us * arch_ticks_per_ms() / 1000;
+	uint64_t begin = arch_ticks(), ticks = us_to_ticks(us);
 
 	while (atomic_load_explicit(&start.state, memory_order_acquire) == START_WANTED) {
 		if (arch_ticks() - begin > ticks)
@@ -186,7 +186,7 @@ static bool wake(const struct smp_plan *plan, uint32_t apic)
 			return true;
 		(void)apic_send_startup(apic, (uint32_t)plan->trampoline.raw);
 	}
-	if (answers_within(ANSWER_MS * UINT64_C(1000)))
+	if (answers_within(ANSWER_MS * US_PER_MS))
 		return true;
 	if (!atomic_compare_exchange_strong_explicit(&start.state, &wanted, START_GIVEN_UP,
 						     memory_order_acq_rel, memory_order_acquire))

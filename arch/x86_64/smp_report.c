@@ -7,15 +7,6 @@
 #include "lib/print.h"
 #include "lib/symbols.h"
 
-enum {
-	US_PER_MS = 1000,
-};
-
-static uint64_t ticks_to_us(uint64_t ticks)
-{
-	return ticks * US_PER_MS / arch_ticks_per_ms();
-}
-
 static uint64_t interrupts(unsigned cpu)
 {
 	uint64_t n = 0;

@@ -168,7 +168,7 @@ static void tick(void *worker)
 	if (turn(&w->irq, &w->irq_held[slot], BY_INTERRUPT))
 		w->irq_allocs++;
 	give(atomic_exchange(&w->mailbox, NULL)); /* from the CPU before: freed here */
-	timer_again(&w->timer, IRQ_PERIOD_US * arch_ticks_per_ms() / 1000);
+	timer_again(&w->timer, us_to_ticks(IRQ_PERIOD_US));
 }
 
 static void give_all(struct stamp **held, unsigned n)

@@ -5,10 +5,6 @@
 #include "mm/kthread.h"
 #include "tests/test.h"
 
-enum {
-	US_PER_MS = 1000,
-};
-
 static struct crew_member members[ARCH_MAX_CPUS];
 static struct thread *threads[ARCH_MAX_CPUS];
 static void (*work)(struct crew_member *me);
@@ -73,6 +69,6 @@ void crew_spend_us(uint64_t us)
 {
 	uint64_t start = arch_ticks();
 
-	while (arch_ticks() - start < us * arch_ticks_per_ms() / US_PER_MS)
+	while (arch_ticks() - start < us_to_ticks(us))
 		arch_relax();
 }

@@ -3,10 +3,6 @@
 
 #include "arch/timer.h"
 
-enum {
-	US_PER_MS = 1000,
-};
-
 static struct timer timer;
 static void (*tick)(void);
 static uint64_t period;
@@ -21,7 +17,7 @@ static void run(void *arg)
 void ticker_start(unsigned us, void (*fn)(void))
 {
 	tick = fn;
-	period = us * arch_ticks_per_ms() / US_PER_MS;
+	period = us_to_ticks(us);
 	timer_start(&timer, arch_ticks() + period, run, NULL);
 }
 
