@@ -21,10 +21,10 @@
  *   T1  a target forgets first and acknowledges then (release; the initiator's acquire pairs)
  *   T2  a request is not changed while an acknowledgement of it is outstanding: its initiator waits
  *       with interrupts off, so a CPU has one request at a time
- *   T3  whoever waits for another CPU with interrupts off, be it for acknowledgements or for a
- * lock, serves its mailbox in each turn.  So two initiators never wait for each other, nor an
- *       initiator that holds a lock for one that waits for it.  The rest of the kernel keeps its
- *       interrupts off for a bounded time
+ *   T3  whoever waits for another CPU with interrupts off, be it for acknowledgements or for
+ *       a lock, serves its mailbox in each turn.  So two initiators never wait for each other,
+ *       nor an initiator that holds a lock for one that waits for it.  The rest of the kernel
+ *       keeps its interrupts off for a bounded time
  *   T4  a bit in a mailbox is followed by `pending`, and whoever found `pending` clear kicks; so a
  *       bit is never left without a kick that comes after it
  *   T5  a CPU that is in idle state forgets everything before it touches memory that may be

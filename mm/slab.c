@@ -238,8 +238,7 @@ static void sweep(struct slab_class *c, unsigned most, unsigned keep, struct sla
 	}
 }
 
-/* What the depot may hold: little when few objects are out, so that it does not keep their slabs.
- */
+/* What the depot may hold: little when few objects are out, lest it keep their slabs. */
 static uint64_t depot_room(const struct slab_class *c) __requires(c->lock)
 {
 	uint64_t out = (uint64_t)c->slabs * c->shape.objects - c->free - c->depot_count;

@@ -14,9 +14,9 @@
  * Invariants: I1..I3 of mm/vm_span.h for each, and
  *   V1  nothing outside [cursor, end) is read or written
  *   V2  the cursor moves over exactly what was done
- *   V3  a value or a slice moves the cursor whole or not at all; what a reader did not deliver
- * whole is cleared, so that nobody takes old bytes for read ones V4  user addresses come into a
- * reader or writer only through vm_user_range()
+ *   V3  a value or a slice moves the cursor whole or not at all; what a reader did not
+ *       deliver whole is cleared, so that nobody takes old bytes for read ones
+ *   V4  user addresses come into a reader or writer only through vm_user_range()
  *
  * vm_io gives the memory of a frame, block, segment or list of frames by offset: a range that does
  * not lie in it whole is refused and nothing is done.  It borrows: the caller's counts stay

@@ -203,8 +203,7 @@ static void tract_name_shard(struct zone *z, uint32_t first, unsigned number)
 {
 	uint32_t used = atomic_load_explicit(&z->shards_used, memory_order_relaxed);
 
-	/* relaxed, all: locks order writers, and readers of a chunk's shard lock it and look again
-	 */
+	/* relaxed, all: locks order writers; readers of a chunk's shard lock it and look again */
 	if ((used >> number & 1) == 0)
 		atomic_store_explicit(&z->shards_used, used | UINT32_C(1) << number,
 				      memory_order_relaxed);

@@ -6,8 +6,8 @@
 #include "lib/panic.h"
 #include "lib/print.h"
 
-/* Register offsets of the xAPIC page; x2APIC MSR = 800h + offset / 16 (SDM 3A tables 10-1, 10-6).
- */
+/* Register offsets of the xAPIC page; x2APIC MSR = 800h + offset / 16 (SDM 3A, tables 10-1 and
+ * 10-6). */
 enum {
 	APIC_ID = 0x020,
 	APIC_TPR = 0x080,

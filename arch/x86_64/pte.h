@@ -5,8 +5,8 @@
  * No privileged instruction: the host and the provers compile the same bytes, so host tests walk
  * true x86-64 tables.
  *
- *   63 NX | 51:12 address | 11:9 software | 8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U | 1
- * W | 0 P
+ *   63 NX | 51:12 address | 11:9 software
+ *   8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U | 1 W | 0 P
  *
  * Software: bit 9 says that the entry owns a count of its frame, bit 10 that a write is allowed
  * once the frame was copied, bit 11 that a fork shares the frame.  A non-present entry may carry a
@@ -170,8 +170,8 @@ static inline uint32_t pte_note(pte_t pte)
 	return (uint32_t)(pte >> PT_PAGE_SHIFT) & ((UINT32_C(1) << PT_NOTE_BITS) - 1);
 }
 
-/* Whether va is canonical with `levels` of paging: bits above the top one equal it (SDM 1 3.3.7.1).
- */
+/* Whether va is canonical with `levels` of paging: bits above the top one equal it (SDM 1,
+ * 3.3.7.1). */
 static inline bool pte_is_canonical(vaddr_t va, unsigned levels)
 {
 	unsigned unused = 64 - (PT_PAGE_SHIFT + PT_INDEX_BITS * levels);

@@ -5,8 +5,10 @@
  * A machine without the port is common: the loop-back test at init finds out, and then
  * nothing is written and nothing is read.  Writing polls; reading does, too, and there is an
  * interrupt for the first of the bytes that wait (arch/x86_64/input.h).  The UART holds 16 of them;
- * whoever types faster than they are read is told to wait by an emulator, and loses bytes on a
- wire. Source: National PC16550D; linux/serial_reg.h.
+ * whoever types faster than they are read is told to wait by an emulator, and loses bytes on
+ * a wire.
+ *
+ * Source: National PC16550D; linux/serial_reg.h.
  */
 #pragma once
 

@@ -171,8 +171,7 @@ static void wait_ms(uint64_t ms)
 		arch_relax();
 }
 
-/* Whether it answered.  What a send says is nothing that could be mended here: no answer follows.
- */
+/* Whether it answered.  What a send says is nothing that could be mended here: no answer comes. */
 static bool wake(const struct smp_plan *plan, uint32_t apic)
 {
 	int wanted = START_WANTED;

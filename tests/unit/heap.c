@@ -83,8 +83,7 @@ TEST(heap_class_arithmetic_is_right_for_every_offset)
 
 /* ---- objects ---- */
 
-/* Whether tag_at[] leads to the tag of the object that begins there, or to a byte that is none's.
- */
+/* Whether tag_at[] leads to the tag of the object that begins there, or to a byte of none. */
 static bool tag_is_right(const struct heap_magazine *m, const struct heap_shape *s, uint32_t grain)
 {
 	uint32_t offset = grain * HEAP_GRAIN, at = m->tag_at[grain];
