@@ -29,6 +29,9 @@
  *       bit is never left without a kick that comes after it
  *   T5  a CPU that is in idle state forgets everything before it touches memory that may be
  *       unmapped, if one mark was left
+ *   T6  no table of the kernel's space is given back while a CPU starts, from its first walk of
+ *       them until it is counted.  Who starts CPUs sees to that: one at a time, by a CPU that
+ *       waits for the count meanwhile, while no thread has anything to unmap
  *
  * The race that decides (Dekker's: each side stores, then looks at what the other stored).
  *
@@ -51,6 +54,10 @@
  *   Being counted (arch/cpu.h)   (S1) count + 1                           full barrier
  *                                (S2) flush_cpu_join(): forget everything
  *     as the first case, for the kernel's space, which every CPU that is counted has loaded.
+ *     S2 mends pages that went before S1, when nobody asked this CPU: until then it touches
+ *     nothing that is ever unmapped.  It would come too late for a table (see below), hence T6.
+ *     LIMIT: a CPU that answers after it was given up walks the tables until it halts, and is
+ *     never asked.
  *
  * Idle CPUs are marked when pages go, but asked when tables go: a CPU walks tables without any
  * instruction that needs them, from the upper-level entries that it remembers, and sets accessed

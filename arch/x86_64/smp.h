@@ -14,7 +14,8 @@
  * stays in memory for that case.  Whether an answer came in time is decided by one
  * compare-and-swap.
  *
- * Locking: none; smp_start() is called once, on the first CPU.
+ * Locking: none; smp_start() is called once, on the first CPU, while no thread has kernel memory to
+ * unmap (T6 of arch/flush.h).
  */
 #pragma once
 
