@@ -45,6 +45,16 @@ void test_note(const char *format, ...) __printf(1, 2);
 /* Deterministic random numbers; the seed is printed by the runner and set with SEED=. */
 uint64_t test_random(void);
 uint64_t test_random_below(uint64_t n); /* n > 0 */
+
+/* For who has a generator of its own, threads that run side by side: the next number, which is also
+ * the next state.  Never 0.  xorshift64: Marsaglia 2003. */
+static inline uint64_t test_random_of(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
 uint64_t test_seed(void);
 void test_reseed(uint64_t seed);
 

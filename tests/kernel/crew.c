@@ -58,11 +58,7 @@ void crew_meet(void)
 uint64_t crew_random_below(struct crew_member *me, uint64_t n)
 {
 	ASSERT(n > 0);
-	/* xorshift64, Marsaglia 2003 */
-	me->random ^= me->random << 13;
-	me->random ^= me->random >> 7;
-	me->random ^= me->random << 17;
-	return me->random % n;
+	return test_random_of(&me->random) % n;
 }
 
 void crew_spend_us(uint64_t us)

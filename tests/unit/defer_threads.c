@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of mm/defer.c with threads as CPUs, so they run on the host. */
 #ifndef KEEL_TESTS
-#include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "arch/host/host.h"
 #include "mm/defer.h"
 #include "mm/pt_node.h"
+#include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -27,37 +27,9 @@ enum {
 #define GOOD UINT64_C(0x600d600d600d600d)
 #define FREE UINT64_C(0xf7eef7eef7eef7ee)
 
-struct worker {
-	pthread_t thread;
-	unsigned cpu;
-	uint64_t random;
-};
-
 static _Atomic bool over;
 static _Atomic unsigned ready, wrong;
 static _Atomic uint64_t looks;
-
-static uint64_t worker_random(struct worker *w)
-{
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random;
-}
-
-static void start_workers(struct worker *w, unsigned first, unsigned n, void *(*fn)(void *))
-{
-	for (unsigned i = 0; i < n; i++) {
-		w[i] = (struct worker){ .cpu = first + i, .random = test_random() | 1 };
-		pthread_create(&w[i].thread, NULL, fn, &w[i]);
-	}
-}
-
-static void join_workers(struct worker *w, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		pthread_join(w[i].thread, NULL);
-}
 
 /* ---- readers never meet a freed object ---- */
 
@@ -169,9 +141,8 @@ TEST(defer_readers_never_meet_what_was_freed)
 	atomic_store(&wrong, 0);
 	atomic_store(&looks, 0);
 	atomic_store(&ready, 0);
-	start_workers(w, 0, CPUS, reader_and_writer);
-	join_workers(w, CPUS);
-	host_cpu = 0;
+	workers_start(w, 0, CPUS, reader_and_writer);
+	workers_join(w, CPUS);
 	CHECK_EQ(atomic_load(&wrong), 0);
 	CHECK(atomic_load(&looks) > 0);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
@@ -262,9 +233,9 @@ TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu)
 	atomic_store(&over, false);
 	atomic_store(&ready, 0);
 	host_cpu_bind(0);
-	start_workers(&w[0], 1, 1, busy);
-	start_workers(&w[1], 2, 1, halted);
-	start_workers(&w[2], 3, 1, reader);
+	workers_start(&w[0], 1, 1, busy);
+	workers_start(&w[1], 2, 1, halted);
+	workers_start(&w[2], 3, 1, reader);
 	while (atomic_load(&ready) < CPUS - 1)
 		sched_yield();
 	for (uint64_t i = 0; i < frames; i++)
@@ -274,7 +245,7 @@ TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu)
 	CHECK_LEDGER(&before); /* while the others still are what they are */
 	atomic_store(&over, true);
 	sem_post(&halt);
-	join_workers(w, CPUS - 1);
+	workers_join(w, CPUS - 1);
 	host_cpu_unbind();
 	test_note("%lu frames; %lu advances, %lu looks blocked", frames,
 		  atomic_load(&this_cpu_ptr(defer_totals)->advances),

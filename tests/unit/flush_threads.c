@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of arch/flush.c and mm/tlb.c with threads as CPUs, so they run on the host. */
 #ifndef KEEL_TESTS
-#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 
 #include "arch/flush.h"
 #include "arch/host/host.h"
 #include "mm/cursor.h"
+#include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -22,35 +22,6 @@ enum {
 #define KERNEL_VA UINT64_C(0xffffc10000000000)
 #define GOOD      UINT64_C(0x600d600d600d600d)
 #define REUSED    UINT64_C(0xbadbadbadbadbad0)
-
-struct worker {
-	pthread_t thread;
-	unsigned cpu;
-	uint64_t random;
-};
-
-static uint64_t worker_random(struct worker *w)
-{
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random;
-}
-
-static void start_workers(struct worker *w, unsigned first, unsigned n, void *(*fn)(void *))
-{
-	for (unsigned i = 0; i < n; i++) {
-		w[i] = (struct worker){ .cpu = first + i, .random = test_random() | 1 };
-		pthread_create(&w[i].thread, NULL, fn, &w[i]);
-	}
-}
-
-static void join_workers(struct worker *w, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		pthread_join(w[i].thread, NULL);
-	host_cpu = 0;
-}
 
 static void idle_once(void)
 {
@@ -125,8 +96,8 @@ TEST(flush_storm_of_lock_holders_ends)
 
 	machine_start_simple(64, 0, CPUS);
 	atomic_store(&storm_ready, 0);
-	start_workers(w, 0, CPUS, storm);
-	join_workers(w, CPUS);
+	workers_start(w, 0, CPUS, storm);
+	workers_join(w, CPUS);
 	CHECK_EQ(SUM(requests), CPUS * STORM_FLUSHES);
 	CHECK_EQ(SUM(served) + SUM(marks), CPUS * STORM_FLUSHES * (CPUS - 1));
 	CHECK(SUM(kicks) <= SUM(served)); /* merged where one is on its way */
@@ -258,11 +229,11 @@ static void run_probe(unsigned rounds)
 	atomic_store(&wrong, 0);
 	atomic_store(&reads, 0);
 	host_cpu_bind(0);
-	start_workers(w, 1, CPUS - 1, reader);
+	workers_start(w, 1, CPUS - 1, reader);
 	for (unsigned i = 0; i < rounds && atomic_load(&wrong) == 0; i++)
 		CHECK_EQ(round_of(i % 2 == 0 ? KERNEL_VA : KERNEL_VA + GIB(1)), OK);
 	atomic_store(&over, true);
-	join_workers(w, CPUS - 1);
+	workers_join(w, CPUS - 1);
 	host_cpu_unbind();
 	CHECK_EQ(atomic_load(&wrong), 0);
 	CHECK(atomic_load(&reads) > 0);
@@ -330,7 +301,7 @@ static void flush_beside_a_deaf_cpu(void)
 	flush_set_patience(1);
 	atomic_store(&is_deaf, false);
 	atomic_store(&over, false);
-	start_workers(&w, 2, 1, deaf_until_it_was_named);
+	workers_start(&w, 2, 1, deaf_until_it_was_named);
 	while (!atomic_load(&is_deaf))
 		arch_relax();
 	flush_init(&f, &flush_kernel_space);
@@ -340,7 +311,7 @@ static void flush_beside_a_deaf_cpu(void)
 	flush_run(&f);
 	print_set_sink(old);
 	atomic_store(&over, true);
-	join_workers(&w, 1);
+	workers_join(&w, 1);
 	flush_set_patience(0);
 	CHECK(strstr(printed, "CPU 2 does not answer a TLB flush of CPU 0") != NULL);
 }

@@ -4,12 +4,12 @@
 #ifndef KEEL_TESTS
 #include "mm/frame.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch/host/host.h"
 #include "lib/panic.h"
+#include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -36,20 +36,6 @@ static void disclaim(pfn_t pfn, unsigned order, uint8_t who)
 	for (uint32_t i = 0; i < 1u << order; i++)
 		if (atomic_exchange(&owner[(pfn + i) % ARRAY_SIZE(owner)], 0) != who)
 			atomic_fetch_add(&wrong, 1);
-}
-
-struct worker {
-	pthread_t thread;
-	unsigned cpu;
-	uint64_t random;
-};
-
-static uint64_t worker_random(struct worker *w)
-{
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random;
 }
 
 /* Frames that a worker hands to its neighbour, who frees them: remote frees. */
@@ -110,13 +96,8 @@ static void run_workers(void *(*fn)(void *), unsigned n)
 {
 	struct worker workers[CPUS];
 
-	for (unsigned i = 0; i < n; i++) {
-		workers[i] = (struct worker){ .cpu = i, .random = test_random() | 1 };
-		pthread_create(&workers[i].thread, NULL, fn, &workers[i]);
-	}
-	for (unsigned i = 0; i < n; i++)
-		pthread_join(workers[i].thread, NULL);
-	host_cpu = 0;
+	workers_start(workers, 0, n, fn);
+	workers_join(workers, n);
 }
 
 static void put_mail(void)

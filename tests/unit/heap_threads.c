@@ -4,13 +4,13 @@
 #ifndef KEEL_TESTS
 #include "mm/heap.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch/host/host.h"
 #include "mm/heap_debug.h"
+#include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -31,7 +31,8 @@ enum {
 
 static _Atomic uint8_t owner[MIB(MACHINE_MIB + 1) / HEAP_GRAIN];
 static _Atomic unsigned wrong;
-static unsigned steps; /* that a worker does */
+static unsigned steps;           /* that a worker does */
+static _Atomic uint64_t refused; /* allocations that were answered with NULL */
 
 static void claim(const void *p, uint8_t from, uint8_t to)
 {
@@ -40,21 +41,6 @@ static void claim(const void *p, uint8_t from, uint8_t to)
 	for (size_t i = 0; i < heap_size_of(p) / HEAP_GRAIN; i++)
 		if (atomic_exchange(&owner[grain + i], to) != from)
 			atomic_fetch_add(&wrong, 1);
-}
-
-struct worker {
-	pthread_t thread;
-	unsigned cpu;
-	uint64_t random;
-	uint64_t refused; /* allocations that were answered with NULL */
-};
-
-static uint64_t worker_random(struct worker *w)
-{
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random;
 }
 
 /* Objects that a worker hands to its neighbour, who frees them. */
@@ -77,7 +63,7 @@ static void step(struct worker *w, void **held)
 
 	if (p == NULL) {
 		p = heap_alloc(worker_size(w));
-		w->refused += p == NULL;
+		atomic_fetch_add(&refused, p == NULL);
 		if (p != NULL)
 			claim(p, 0, me);
 		held[slot] = p;
@@ -118,20 +104,13 @@ static void *work(void *arg)
 static uint64_t run_workers(void *(*fn)(void *), unsigned n)
 {
 	struct worker workers[CPUS];
-	uint64_t refused = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		workers[i] = (struct worker){ .cpu = i, .random = test_random() | 1 };
-		pthread_create(&workers[i].thread, NULL, fn, &workers[i]);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		pthread_join(workers[i].thread, NULL);
-		refused += workers[i].refused;
-	}
-	host_cpu = 0;
+	atomic_store(&refused, 0);
+	workers_start(workers, 0, n, fn);
+	workers_join(workers, n);
 	for (unsigned i = 0; i < CPUS; i++)
 		heap_free(atomic_exchange(&mailbox[i], NULL));
-	return refused;
+	return atomic_load(&refused);
 }
 
 static struct ledger start(uint64_t mib)
@@ -167,15 +146,13 @@ TEST(heap_gives_no_byte_twice_on_four_cpus)
 TEST(heap_gives_no_byte_twice_when_memory_is_short)
 {
 	struct ledger before = start(16);
-	uint64_t refused;
 	static void *hog[4096];
 	unsigned n = 0;
 
 	/* leave the workers a quarter of what they want */
 	while (n < ARRAY_SIZE(hog) && frame_available() > 300)
 		hog[n++] = frame_alloc(FRAME_TEST);
-	refused = run_workers(work, CPUS);
-	test_note("%lu allocations refused", refused);
+	test_note("%lu allocations refused", run_workers(work, CPUS));
 	while (n > 0)
 		frame_put(hog[--n]);
 	check_end(&before);
@@ -233,7 +210,7 @@ static void *want_one(void *arg)
 	for (unsigned i = 0; i < LAST_ROUNDS; i++) {
 		void *p = heap_alloc_any(LAST_SIZE);
 
-		w->refused += p == NULL;
+		atomic_fetch_add(&refused, p == NULL);
 		if (p != NULL)
 			claim(p, 0, (uint8_t)(w->cpu + 1));
 		if (worker_random(w) % 4 == 0)

@@ -540,20 +540,12 @@ static struct member {
 } members[STACKS];
 static _Atomic unsigned broken;
 
-static uint64_t storm_random(struct member *m)
-{
-	m->random ^= m->random << 13;
-	m->random ^= m->random >> 7;
-	m->random ^= m->random << 17;
-	return m->random;
-}
-
 static void storm_step(struct member *m)
 {
-	switch (storm_random(m) % 8) {
-	case 0: thread_park_until(arch_ticks() + storm_random(m) % 20000); break;
+	switch (test_random_of(&m->random) % 8) {
+	case 0: thread_park_until(arch_ticks() + test_random_of(&m->random) % 20000); break;
 	case 1:
-		if (thread_pin((unsigned)(storm_random(m) % CPUS)) != OK)
+		if (thread_pin((unsigned)(test_random_of(&m->random) % CPUS)) != OK)
 			atomic_fetch_add(&broken, 1);
 		break;
 	case 2: {
@@ -566,7 +558,7 @@ static void storm_step(struct member *m)
 		break;
 	}
 	case 3:
-	case 4: thread_unpark(members[storm_random(m) % STACKS].thread); break;
+	case 4: thread_unpark(members[test_random_of(&m->random) % STACKS].thread); break;
 	case 5:
 		if (thread_check() != NULL)
 			atomic_fetch_add(&broken, 1);

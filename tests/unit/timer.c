@@ -220,14 +220,6 @@ static void count_fired(void *arg)
 	atomic_fetch_add(&((struct shared *)arg)->fired, 1);
 }
 
-static uint64_t storm_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 /* A start of one that is pending counts as a cancellation too, so it is cancelled first. */
 static void storm_start(struct shared *s, uint64_t wait)
 {
@@ -248,10 +240,10 @@ static void *storm(void *arg)
 
 	host_cpu_bind((unsigned)(uintptr_t)arg);
 	for (unsigned i = 0; i < STORM_STEPS; i++) {
-		struct shared *s = &shared[storm_random(&state) % SHARED];
+		struct shared *s = &shared[test_random_of(&state) % SHARED];
 
-		if (storm_random(&state) % 2 == 0)
-			storm_start(s, storm_random(&state) % 20000);
+		if (test_random_of(&state) % 2 == 0)
+			storm_start(s, test_random_of(&state) % 20000);
 		else if (timer_cancel(&s->timer))
 			atomic_fetch_add(&s->cancelled, 1);
 	}
