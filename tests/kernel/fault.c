@@ -14,6 +14,7 @@
 #include "mm/fault_report.h"
 #include "mm/kspace.h"
 #include "mm/pt_walk.h"
+#include "tests/capture.h"
 #include "tests/test.h"
 
 /* ---- probes ---- */
@@ -247,32 +248,17 @@ TEST(fault_machine_check_codes_have_words)
 
 /* ---- the whole explanation ---- */
 
-static char said[4096];
-static size_t said_length;
-
-static void keep(struct print_sink *sink, const char *bytes, size_t n)
-{
-	(void)sink;
-	if (n >= sizeof(said) - said_length)
-		n = sizeof(said) - said_length - 1;
-	memcpy(said + said_length, bytes, n);
-	said_length += n;
-	said[said_length] = '\0';
-}
-
 static bool explained(void (*fn)(void *arg), void *arg, const char *panics, const char *words)
 {
-	struct print_sink sink = { keep }, *old = print_sink_now();
 	bool panicked;
 
-	said_length = 0;
-	print_set_sink(&sink);
+	capture_begin();
 	panicked = test_panics(fn, arg, panics);
-	print_set_sink(old);
+	(void)capture_end();
 	interrupts_on();
-	if (panicked && str_glob(words, said))
+	if (panicked && str_glob(words, capture_text()))
 		return true;
-	test_note("said: %s", said);
+	test_note("said: %s", capture_text());
 	return false;
 }
 

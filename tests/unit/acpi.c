@@ -6,6 +6,7 @@
 #include "boot/acpi.h"
 
 #include "lib/string.h"
+#include "tests/capture.h"
 #include "tests/test.h"
 
 enum {
@@ -17,50 +18,19 @@ enum {
 	RSDP_LENGTH_AT = 20,
 	RSDP_EXTENDED_CHECKSUM_AT = 32,
 	MUTATIONS = 10000,
-	OUTPUT_BYTES = 8192,
 	PATH_BYTES = 512,
 };
 
-/* ---- what is printed goes here, not into the log ---- */
-
-static struct {
-	struct print_sink sink;
-	char text[OUTPUT_BYTES];
-	size_t used;
-} output;
-
-static void output_write(struct print_sink *sink, const char *bytes, size_t n)
-{
-	size_t fits = min_u64(n, OUTPUT_BYTES - 1 - output.used);
-
-	(void)sink;
-	memcpy(output.text + output.used, bytes, fits);
-	output.used += fits;
-	output.text[output.used] = '\0';
-}
-
-static struct print_sink *output_take(void)
-{
-	struct print_sink *before = print_sink_now();
-
-	output.sink.write = output_write;
-	output.used = 0;
-	output.text[0] = '\0';
-	print_set_sink(&output.sink);
-	return before;
-}
-
 static bool output_has(const char *glob)
 {
-	return str_glob(glob, output.text);
+	return str_glob(glob, capture_text());
 }
 
 static void print_quietly(const struct acpi_table *t)
 {
-	struct print_sink *before = output_take();
-
+	capture_begin();
 	acpi_print(t);
-	print_set_sink(before);
+	(void)capture_end();
 }
 
 /* ---- a made-up machine ---- */
@@ -345,12 +315,12 @@ static struct acpi acpi;
 
 static err_t discover_room(size_t room)
 {
-	struct print_sink *before = output_take();
 	err_t e;
 
 	acpi = (struct acpi){ .table = found, .room = room };
+	capture_begin();
 	e = acpi_discover(&acpi, image + machine.rsdp, ACPI_RSDP_2_BYTES, image_map, NULL);
-	print_set_sink(before);
+	(void)capture_end();
 	return e;
 }
 
@@ -539,7 +509,7 @@ TEST(acpi_discovery_finds_all_tables_of_the_xsdt)
 	CHECK(discover() == OK);
 	CHECK_EQ(acpi.count, TABLES + 1);
 	CHECK_STR(acpi.table[0].signature, "XSDT");
-	CHECK_STR(output.text, "");
+	CHECK_STR(capture_text(), "");
 	for (unsigned i = 0; i < TABLES; i++) {
 		CHECK_EQ(acpi.table[i + 1].address, IMAGE_AT + machine.table[i]);
 		CHECK(acpi_find(&acpi, acpi.table[i + 1].signature) == &acpi.table[i + 1]);
@@ -574,7 +544,7 @@ TEST(acpi_discovery_falls_back_to_the_rsdt)
 	put_at(machine.rsdp + 24, 0, 8); /* none: nothing to warn about */
 	fix_rsdp();
 	CHECK(discover() == OK);
-	CHECK_STR(output.text, "");
+	CHECK_STR(capture_text(), "");
 	CHECK_STR(acpi.table[0].signature, "RSDT");
 }
 
@@ -646,7 +616,6 @@ static const uint8_t *careless_map(void *ctx, uint64_t pa, uint64_t len)
 
 TEST(acpi_table_never_wraps_around_the_address_space)
 {
-	struct print_sink *before;
 	err_t e;
 
 	make_machine();
@@ -655,9 +624,9 @@ TEST(acpi_table_never_wraps_around_the_address_space)
 	machine.extras = 2;
 	make_roots();
 	acpi = (struct acpi){ .table = found, .room = ROOM };
-	before = output_take();
+	capture_begin();
 	e = acpi_discover(&acpi, image + machine.rsdp, ACPI_RSDP_2_BYTES, careless_map, NULL);
-	print_set_sink(before);
+	(void)capture_end();
 	CHECK(e == OK);
 	CHECK_EQ(acpi.count, TABLES + 1);
 	CHECK(output_has("*skipped*end of the address space*skipped*end of the address space*"));
@@ -674,7 +643,7 @@ TEST(acpi_duplicates_and_self_references_are_harmless)
 	make_roots();
 	CHECK(discover() == OK);
 	CHECK_EQ(acpi.count, TABLES + 2); /* and the first RSDT, as a table like any other */
-	CHECK_STR(output.text, "");
+	CHECK_STR(capture_text(), "");
 }
 
 TEST(acpi_root_table_with_half_an_address_is_used)
@@ -741,15 +710,14 @@ TEST(acpi_copy_outlives_the_firmware)
 TEST(acpi_table_that_changes_before_it_is_copied_is_not_used)
 {
 	static uint8_t memory[IMAGE_BYTES];
-	struct print_sink *before;
 	err_t e;
 
 	make_machine();
 	NEED(discover() == OK);
 	put_at(machine.table[AT_DMAR] + LENGTH_AT, UINT32_MAX, 4);
-	before = output_take();
+	capture_begin();
 	e = acpi_copy(&acpi, memory, sizeof(memory));
-	print_set_sink(before);
+	(void)capture_end();
 	CHECK(e == OK);
 	CHECK(output_has("*DMAR*changed*"));
 	CHECK(acpi_find(&acpi, ACPI_DMAR) == NULL);
@@ -1140,7 +1108,6 @@ static void mutate(void)
 TEST(acpi_survives_random_mutations)
 {
 	static uint8_t memory[ROOM * IMAGE_BYTES];
-	struct print_sink *before;
 
 	for (unsigned i = 0; i < MUTATIONS; i++) {
 		err_t e;
@@ -1157,9 +1124,9 @@ TEST(acpi_survives_random_mutations)
 			CHECK(r.end - r.start >= ACPI_HEADER_BYTES);
 			read_all(&acpi.table[k]);
 		}
-		before = output_take();
+		capture_begin();
 		e = acpi_copy(&acpi, memory, sizeof(memory));
-		print_set_sink(before);
+		(void)capture_end();
 		CHECK(e == OK);
 		for (size_t k = 0; k < acpi.count; k++)
 			read_all(&acpi.table[k]);
@@ -1201,7 +1168,7 @@ static void check_real_table(const char *folder, const char *name, struct tally 
 		return;
 	}
 	n = read_all(&t);
-	CHECK(output.used > 0);
+	CHECK(capture_text()[0] != '\0');
 	if (n.why != NULL || n.bad != 0)
 		test_note("%s: %u bad entries, %s", path, n.bad, n.why == NULL ? "" : n.why);
 	sum->entries += n.entries;

@@ -7,6 +7,7 @@
 #include "arch/flush.h"
 #include "arch/host/host.h"
 #include "mm/cursor.h"
+#include "tests/capture.h"
 #include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/test.h"
@@ -279,21 +280,9 @@ static void *deaf_until_it_was_named(void *arg)
 	return NULL;
 }
 
-static char printed[512];
-static size_t printed_bytes;
-
-static void keep_print(struct print_sink *sink, const char *bytes, size_t n)
-{
-	(void)sink;
-	for (size_t i = 0; i < n && printed_bytes < sizeof(printed) - 1; i++)
-		printed[printed_bytes++] = bytes[i];
-	printed[printed_bytes] = '\0';
-}
-
-/* Flush while CPU 2 is deaf; what was printed is in `printed`. */
+/* Flush while CPU 2 is deaf. */
 static void flush_beside_a_deaf_cpu(void)
 {
-	struct print_sink sink = { keep_print }, *old = print_sink_now();
 	struct worker w;
 	struct flush f;
 
@@ -306,14 +295,13 @@ static void flush_beside_a_deaf_cpu(void)
 		arch_relax();
 	flush_init(&f, &flush_kernel_space);
 	flush_add_page(&f, KERNEL_VA);
-	printed_bytes = 0;
-	print_set_sink(&sink);
+	capture_begin();
 	flush_run(&f);
-	print_set_sink(old);
+	(void)capture_end();
 	atomic_store(&over, true);
 	workers_join(&w, 1);
 	flush_set_patience(0);
-	CHECK(strstr(printed, "CPU 2 does not answer a TLB flush of CPU 0") != NULL);
+	CHECK(strstr(capture_text(), "CPU 2 does not answer a TLB flush of CPU 0") != NULL);
 }
 
 TEST(flush_names_a_cpu_that_does_not_answer_and_waits_on)

@@ -10,6 +10,7 @@
 
 #include "arch/host/host.h"
 #include "mm/heap_debug.h"
+#include "tests/capture.h"
 #include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/test.h"
@@ -548,36 +549,23 @@ TEST(heap_debug_tells_who_freed_twice)
 	end_debug(&before);
 }
 
-static char printed[4096];
-static size_t printed_bytes;
-
-static void keep_print(struct print_sink *sink, const char *bytes, size_t n)
-{
-	(void)sink;
-	n = (size_t)min_u64(n, sizeof(printed) - 1 - printed_bytes);
-	memcpy(printed + printed_bytes, bytes, n);
-	printed_bytes += n;
-	printed[printed_bytes] = '\0';
-}
-
 TEST(heap_debug_reports_leaks_by_place)
 {
 	struct ledger before = start_debug(HEAP_DEBUG_OWNER);
-	struct print_sink sink = { keep_print }, *old = print_sink_now();
+	const char *said;
 	void *p[12];
 
 	for (unsigned i = 0; i < 10; i++)
 		p[i] = heap_alloc_any(100);
 	p[10] = heap_alloc(5000);
 	p[11] = heap_zalloc(50000);
-	printed_bytes = 0;
-	print_set_sink(&sink);
+	capture_begin();
 	heap_debug_leaks();
-	print_set_sink(old);
-	CHECK(strstr(printed, "10 objects         1000 bytes") != NULL);
-	CHECK(strstr(printed, "1 objects         5000 bytes") != NULL);
-	CHECK(strstr(printed, "1 objects        50000 bytes") != NULL);
-	CHECK(strstr(printed, "12 objects, 56000 bytes are allocated") != NULL);
+	said = capture_end();
+	CHECK(strstr(said, "10 objects         1000 bytes") != NULL);
+	CHECK(strstr(said, "1 objects         5000 bytes") != NULL);
+	CHECK(strstr(said, "1 objects        50000 bytes") != NULL);
+	CHECK(strstr(said, "12 objects, 56000 bytes are allocated") != NULL);
 	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
 		heap_free(p[i]);
 	end_debug(&before);

@@ -6,6 +6,7 @@
 #include "lib/command.h"
 #include "lib/string.h"
 #include "lib/symbols.h"
+#include "tests/capture.h"
 #include "tests/test.h"
 
 LOCK_CLASS(outer_class, "test outer", RANK_KERNEL_SPACE);
@@ -67,31 +68,15 @@ TEST(lock_turn_of_waiting_calls_what_was_set)
 	arch_irq_restore(irq);
 }
 
-static char said[4096];
-static size_t said_length;
-
-static void keep(struct print_sink *sink, const char *bytes, size_t n)
-{
-	(void)sink;
-	if (n >= sizeof(said) - said_length)
-		n = sizeof(said) - said_length - 1;
-	memcpy(said + said_length, bytes, n);
-	said_length += n;
-	said[said_length] = '\0';
-}
-
 /* Whether the monitor's `locks` prints something like `glob`. */
 static bool command_says(const char *glob)
 {
-	struct print_sink sink = { keep }, *before = print_sink_now();
 	char line[] = "locks";
 	bool known;
 
-	said_length = 0;
-	print_set_sink(&sink);
+	capture_begin();
 	known = command_run(line);
-	print_set_sink(before);
-	return known && str_glob(glob, said);
+	return str_glob(glob, capture_end()) && known;
 }
 
 #ifndef KEEL_DEBUG

@@ -13,6 +13,7 @@
 #include "arch/wait_queue.h"
 #include "lib/command.h"
 #include "lib/string.h"
+#include "tests/capture.h"
 #include "tests/test.h"
 
 enum {
@@ -636,25 +637,12 @@ TEST(thread_info_says_who_there_is)
 
 /* ---- the monitor's command ---- */
 
-static char output[1024];
-
-static void keep_output(struct print_sink *sink, const char *bytes, size_t n)
-{
-	size_t used = strlen(output);
-
-	(void)sink;
-	if (used + n < sizeof(output)) {
-		memcpy(output + used, bytes, n);
-		output[used + n] = '\0';
-	}
-}
-
 TEST(thread_command_has_a_line_for_each)
 {
-	struct print_sink sink = { keep_output }, *before = print_sink_now();
 	struct cpu_set some = { 0 };
 	char line[] = "threads";
 	struct thread *t;
+	bool known;
 
 	cpus_start(CPUS);
 	t = thread_create(stacks[0], STACK_BYTES, "worker", count_one, NULL);
@@ -662,13 +650,13 @@ TEST(thread_command_has_a_line_for_each)
 	cpu_set_add(&some, 2);
 	cpu_set_add(&some, 3);
 	CHECK_EQ(thread_set_affinity(t, &some), OK);
-	output[0] = '\0';
-	print_set_sink(&sink);
-	CHECK(command_run(line));
-	print_set_sink(before);
+	capture_begin();
+	known = command_run(line);
+	(void)capture_end();
+	CHECK(known);
 	CHECK(str_glob("state *\nparked     0  0 * idle\nrunning    0  0 * main\n"
 		       "* 1  1 * idle\n*new        0  0,2-3 * worker\n",
-		       output));
+		       capture_text()));
 	thread_start(t);
 	thread_join(t);
 	cpus_stop();
