@@ -22,16 +22,7 @@ MEMORY_MIB=3000
 SAFETY="-DSAFETY -DNOCLAIM"
 CLAIM="-DNFAIR=3" # rounds of fairness for up to that many times 62 processes
 
-wanted() {
-	local glob
-	local IFS=,
-	set -f
-	for glob in $GLOBS; do
-		# shellcheck disable=SC2053 # a glob is meant
-		[[ $1 == $glob ]] && return 0
-	done
-	return 1
-}
+wanted() { [[ $1 == @(${GLOBS//,/|}) ]]; }
 
 # The words behind `* KEY:` in a model.
 words() { sed -n "s/^ \* $2: *//p" "$1"; }
