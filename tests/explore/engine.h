@@ -2,7 +2,8 @@
 /*
  * engine.h - the explorer's inside.
  *
- *   memory.c    what an access does: store buffers, order, races, taking writes back
+ *   memory.c    what an access does: store buffers, order, taking writes back
+ *   race.c      who accessed which bytes, and whether in order
  *   search.c    whose turn it is: choices, depth first; what was seen before
  *   task.c      tasks as fibers, interrupts, kicks, spinning
  *   trace.c     names of addresses, what happened in words, schedules as text
@@ -247,6 +248,16 @@ enum undo_what {
 };
 void memory_undo(enum undo_what what);
 void memory_forget(void); /* a scenario: what is shared */
+
+/* ---- race.c ---- */
+
+struct race_access {
+	bool writes, plain;
+	const void *pc;
+};
+/* The current task accesses [at, at + size): fails when it races with what another did. */
+void race_check(uintptr_t at, size_t size, struct race_access a);
+void race_begin(void); /* an execution */
 
 /* ---- search.c ---- */
 
