@@ -123,8 +123,35 @@ KERNEL_GOALS = [
     ("ioremap_kib4", "map 4 KiB of registers", 600, 2802),
     ("iounmap_kib4", "unmap them", 500, 1497),
 ]
+# The same, of address spaces.
+USER_GOALS = [
+    ("map_touch_unmap_p1", "map, touch, unmap one page", 2500, 24563),
+    ("map_touch_unmap_p512", "the same, 512 pages", 450000, 1824432),
+    ("unmap_touched_p512", "unmap 512 touched pages", None, 426137),
+    ("touch_anon_per_page_p8192", "fault: a zeroed page", 1100, 2717),
+    ("touch_zeropage_per_page_p8192", "fault: the zero page", 500, 1164),
+    ("protect_ro_p512", "protect 512 pages, read-only", 10000, 70586),
+    ("protect_rw_p512", "protect 512 pages, writable", 10000, 101849),
+    ("fault_2M_2", "fault: a zeroed page of 2 MiB", 266000, 294905),
+    ("fork_64M_p16384", "fork of 16384 pages", 400000, 2015094),
+    ("fork_64M_and_child_touches_p16384", "fork, and the child writes to all", None, None),
+    ("cow_fault_copy_p16384", "fault: a copy", 1300, 3009),
+    ("cow_fault_reuse_p16384", "fault: the last owner", 500, 1292),
+    ("touch_without_fault0", "a touch that does not fault", None, None),
+]
 # Where the peer says it otherwise.
 PEER_NAMES = {
+    "map_touch_unmap_p1": "mmap_touch_munmap_1p",
+    "map_touch_unmap_p512": "mmap_touch_munmap_512p",
+    "unmap_touched_p512": "munmap_512p_touched",
+    "touch_anon_per_page_p8192": "touch_anon_per_page_8192p",
+    "touch_zeropage_per_page_p8192": "touch_zeropage_per_page_8192p",
+    "protect_ro_p512": "mprotect_ro_512p",
+    "protect_rw_p512": "mprotect_rw_512p",
+    "fault_2M_2": "fault_write_thp_2M(if",
+    "fork_64M_p16384": "fork_64M_return_in_parent",
+    "cow_fault_copy_p16384": "cow_fault_copy_1p(child)",
+    "cow_fault_reuse_p16384": "cow_fault_reuse_1p(parent)",
     "vmalloc_kib1024": "vmalloc1M",
     "vfree_kib1024": "vfree1M",
     "ioremap_kib4": "ioremap4K",
@@ -364,7 +391,7 @@ def boot(machine, monitor):
 
 def figures_of(text, mark):
     """{name: (median, min, max)} of lines `mark name med=.. min=.. max=..`."""
-    pattern = mark + r" (\S+) med=([\d.]+) min=([\d.]+) max=([\d.]+)"
+    pattern = mark + r" (\S+)(?: enabled\))? med=([\d.]+) min=([\d.]+) max=([\d.]+)"
     return {m[1]: tuple(map(float, m.groups()[1:])) for m in re.finditer(pattern, text)}
 
 
@@ -389,10 +416,11 @@ def linux_figures():
         except CannotRun as why:
             print(f"  Linux: {why}")
     if log.exists():
-        figures = figures_of(log.read_text(encoding="utf-8", errors="replace"), "PEER")
+        figures = figures_of(log.read_text(encoding="utf-8", errors="replace"), "PEERU?")
         if figures:
             return figures, "measured"
-    return {PEER_NAMES.get(row[0], row[0]): (row[3],) * 3 for row in KERNEL_GOALS if row[3] is not None}, "recorded"
+    return {PEER_NAMES.get(row[0], row[0]): (row[3],) * 3 for row in KERNEL_GOALS + USER_GOALS
+            if row[3] is not None}, "recorded"
 
 
 def raw_name(name):
@@ -422,6 +450,16 @@ def bench_kernel():
     print(f"  {KERNEL}; Linux: {label}\n")
     print_table(["operation", "keel", "min", "max", "raw", f"Linux ({label})", "ahead", "goal",
                  "verdict"], [kernel_row(row, ours, linux) for row in KERNEL_GOALS])
+
+
+def bench_user():
+    print("Address spaces, instructions per operation; clearing and copying are in the figures")
+    linux, label = linux_figures()
+    ours = figures_of(boot(MACHINES[0][1], "benchuser,poweroff"), "BENCH")
+    print(f"  {KERNEL}; Linux: {label}\n")
+    print_table(["operation", "keel", "min", "max", f"Linux ({label})", "ahead", "goal", "verdict"],
+                [[cell for i, cell in enumerate(kernel_row(row, ours, linux)) if i != 4]
+                 for row in USER_GOALS])
 
 
 # ---- several CPUs
@@ -558,7 +596,7 @@ def main():
     parser.add_argument("-r", "--runs", type=int, default=RUNS)
     arguments = parser.parse_args()
     parts = {"frames": lambda: bench_frames(arguments.runs),
-             "heap": lambda: bench_heap(arguments.runs), "kernel": bench_kernel,
+             "heap": lambda: bench_heap(arguments.runs), "kernel": bench_kernel, "user": bench_user,
              "cpus": lambda: bench_cpus(arguments.runs), "ready": bench_ready, "size": bench_size}
     if unknown := [part for part in arguments.parts if part not in parts]:
         parser.error(f"no part is called {unknown[0]}")
