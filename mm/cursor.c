@@ -7,6 +7,7 @@
 #include "lib/panic.h"
 #include "mm/defer.h"
 #include "mm/pt_path.h"
+#include "mm/pt_spot.h"
 
 /* ---- holding ---- */
 
@@ -23,27 +24,27 @@ static unsigned level_that_covers(unsigned levels, vaddr_t start, vaddr_t end)
 }
 
 /* Down to level `stop` without a lock, as far as nodes exist.  Inside defer_enter(). */
-static struct frame *find_node(const struct page_table *pt, vaddr_t va, unsigned stop,
-			       unsigned *level)
+static inline struct frame *find_node(const struct page_table *pt, vaddr_t va, unsigned stop,
+				      unsigned *level)
 {
-	struct frame *node = pt->root;
-	unsigned at = pt->levels;
+	paddr_t table = frame_paddr(pt->root);
+	unsigned at = pt->levels, shift = PT_PAGE_SHIFT + PT_INDEX_BITS * (at - 1);
 
-	while (at > stop) {
-		struct frame *child = pt_node_child(pt_node_look(node, pte_index(va, at)), at);
+	for (; at > stop; at--, shift -= PT_INDEX_BITS) {
+		const _Atomic pte_t *entries = arch_direct(table);
+		/* acquire: what a new table holds is there to see */
+		pte_t pte = atomic_load_explicit(&entries[va >> shift & (PT_ENTRIES - 1)],
+						 memory_order_acquire);
 
-		if (child == NULL)
+		if (!pte_is_table(pte))
 			break;
-		node = child;
-		at--;
+		table = paddr(pte_paddr(pte));
 	}
 	*level = at;
-	return node;
+	return frame_of_slot(meta_slot_of(paddr_to_pfn(table)));
 }
 
-/* Hold the lowest node on the way to va that exists, of level `stop` or above. */
-static struct frame *hold_node(const struct page_table *pt, vaddr_t va, unsigned stop,
-			       unsigned *level)
+struct frame *pt_hold_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level)
 {
 	for (;;) {
 		struct frame *node;
@@ -59,7 +60,7 @@ static struct frame *hold_node(const struct page_table *pt, vaddr_t va, unsigned
 			continue;
 		}
 		if (likely(*level == stop) ||
-		    pt_node_child(pt_node_get(node, pte_index(va, *level)), *level) == NULL)
+		    !pte_is_table(pt_node_get(node, pte_index(va, *level))))
 			return node;
 		pt_node_unlock(node); /* a lower one came into being */
 	}
@@ -124,8 +125,8 @@ err_t cursor_open(struct cursor *c, struct page_table *pt, struct vrange range,
 	c->irq = arch_irq_save();
 	c->pt = pt;
 	c->gone = gone;
-	c->node = hold_node(pt, c->start, level_that_covers(pt->levels, c->start, c->end),
-			    &c->level);
+	c->node = pt_hold_node(pt, c->start, level_that_covers(pt->levels, c->start, c->end),
+			       &c->level);
 	if (c->level > 1)
 		lock_below(c->node, c->level, c->start, c->end);
 	return OK;
@@ -151,7 +152,7 @@ static bool prune_node(const struct page_table *pt, vaddr_t va, unsigned level,
 		       struct tlb_batch *gone)
 {
 	unsigned found, index = pte_index(va, level + 1);
-	struct frame *parent = hold_node(pt, va, level + 1, &found);
+	struct frame *parent = pt_hold_node(pt, va, level + 1, &found);
 	struct frame *child = pt_node_child(pt_node_get(parent, index), level + 1);
 	bool again = false;
 

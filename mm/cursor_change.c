@@ -236,18 +236,11 @@ static struct rights rights_of(struct page_prop prop, unsigned level)
 	return r;
 }
 
-/* Whether this entry is the only owner of memory that nobody shares on purpose, or shares it. */
-static inline bool may_write_at_once(pte_t pte)
-{
-	return (pte & PTE_SHARED) != 0 ||
-	       ((pte & PTE_TRACKED) != 0 && frame_count(pt_node_leaf_frame(pte)) == 1);
-}
-
 static inline pte_t with_rights(pte_t pte, const struct rights *r)
 {
 	pte_t new = (pte & PTE_KEPT) | r->new;
 
-	if (r->copy_instead != 0 && !may_write_at_once(pte))
+	if (r->copy_instead != 0 && !pt_leaf_may_take_over(pte))
 		new ^= r->copy_instead;
 	return new;
 }
@@ -336,7 +329,7 @@ err_t cursor_take_over(struct cursor *c)
 	index = pte_index(c->va, p.level);
 	pte = pt_node_get(pt_path_node(&p), index);
 	if (!pte_is_present(pte) || (pte & (PTE_COPY | PTE_WRITE)) != PTE_COPY ||
-	    !may_write_at_once(pte))
+	    !pt_leaf_may_take_over(pte))
 		return ERR_IN_USE;
 	/* the CPU changes other bits meanwhile */
 	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index],

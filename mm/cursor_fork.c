@@ -38,7 +38,8 @@ static inline bool fork_leaf(_Atomic pte_t *entry, pte_t pte, pte_t *copy)
 	if ((pte & (PTE_WRITE | PTE_SHARED)) != PTE_WRITE)
 		return false;
 	*copy ^= PTE_WRITE | PTE_COPY;
-	/* flipped at once, as the CPU sets A and D meanwhile; PTE_COPY is never set with PTE_WRITE */
+	/* flipped at once, as the CPU sets A and D meanwhile; PTE_COPY is never set with PTE_WRITE
+	 */
 	(void)atomic_fetch_xor_explicit(entry, PTE_WRITE | PTE_COPY, memory_order_relaxed);
 	return true;
 }
@@ -71,8 +72,8 @@ static err_t fork_node(struct cursor *c, const struct frame *from, struct frame 
 		       vaddr_t start, vaddr_t end);
 
 /* One entry of a node above those. */
-static err_t fork_entry(struct cursor *c, const struct frame *from, struct frame *to, unsigned level,
-			unsigned i, vaddr_t start, vaddr_t end)
+static err_t fork_entry(struct cursor *c, const struct frame *from, struct frame *to,
+			unsigned level, unsigned i, vaddr_t start, vaddr_t end)
 {
 	pte_t pte = pt_node_get(from, i), copy = pt_node_get(to, i);
 	struct frame *child = pt_node_child(pte, level), *other = pt_node_child(copy, level);

@@ -198,6 +198,13 @@ static err_t descend_through_notes(const struct cursor *c, unsigned level, struc
 	return OK;
 }
 
+err_t cursor_deepen(struct cursor *c)
+{
+	struct pt_path p __uninitialized;
+
+	return descend_through_notes(c, 1, &p);
+}
+
 err_t cursor_replace(struct cursor *c, paddr_t pa, struct page_prop prop, unsigned level)
 {
 	struct pt_path p __uninitialized;

@@ -179,6 +179,14 @@ static inline struct frame *pt_node_leaf_frame(pte_t pte)
 	return frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(pte_paddr(pte)))));
 }
 
+/* Whether a private leaf may become writable as it is: it is the only owner of its frame.  Shared
+ * ones always may. */
+static inline bool pt_leaf_may_take_over(pte_t pte)
+{
+	return (pte & PTE_SHARED) != 0 ||
+	       ((pte & PTE_TRACKED) != 0 && frame_count(pt_node_leaf_frame(pte)) == 1);
+}
+
 /* The node that a present entry of `level` leads to, or NULL for leaves, notes and empty entries.
  */
 static inline struct frame *pt_node_child(pte_t pte, unsigned level)

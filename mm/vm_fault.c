@@ -5,6 +5,7 @@
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "mm/pt_spot.h"
 
 static struct frame *zero_frame;
 
@@ -22,10 +23,151 @@ paddr_t vm_zero_page(void)
 	return frame_paddr(zero_frame);
 }
 
-/* One fault, or what else needs a page of the space's own. */
+/* ---- refusals ---- */
+
+static bool allows(unsigned flags, enum fault_access access)
+{
+	switch (access) {
+	case FAULT_READ: return true;
+	case FAULT_WRITE: return (flags & PROP_WRITE) != 0;
+	case FAULT_EXECUTE: return (flags & PROP_EXECUTE) != 0;
+	}
+	return false;
+}
+
+/* Why an absent page with this note may not be used so, or OK. */
+static err_t refusal(uint32_t note, enum fault_access access)
+{
+	if (vm_note_kind(note) == VM_GUARD)
+		return ERR_NOT_FOUND;
+	return allows(vm_note_prop(note), access) ? OK : ERR_DENIED;
+}
+
+/* ---- a page of 4 KiB, whose entry is held ---- */
+
+/* One fault. */
 struct job {
 	struct vm_space *space;
+	vaddr_t va;
 	enum fault_access access;
+};
+
+static inline pte_t own_leaf(struct frame *f, unsigned flags)
+{
+	flags |= PROP_USER | PROP_TRACKED | PROP_ACCESSED;
+	return pte_make_leaf(frame_into_raw(f).raw,
+			     (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1);
+}
+
+/* Whatever reads a page that nobody has written gets. */
+static err_t map_zero_page(struct pt_spot *spot, unsigned flags)
+{
+	if ((flags & PROP_WRITE) != 0)
+		flags ^= PROP_WRITE | PROP_COPY;
+	flags |= PROP_USER | PROP_ACCESSED;
+	vm_total_add(&this_cpu_ptr(vm_totals)->zero_page);
+	pt_spot_fill(spot, pte_make_leaf(vm_zero_page().raw,
+					 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1));
+	return OK;
+}
+
+static struct frame *zeroed_frame(void)
+{
+	struct frame *f = frame_alloc(FRAME_USER);
+
+	if (likely(f != NULL))
+		memset(arch_direct(frame_paddr(f)), 0, PAGE_SIZE);
+	return f;
+}
+
+static err_t map_zeroed(struct pt_spot *spot, unsigned flags)
+{
+	struct frame *f = zeroed_frame();
+
+	if (f == NULL)
+		return ERR_NO_MEMORY;
+	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed);
+	pt_spot_fill(spot, own_leaf(f, flags | PROP_DIRTY));
+	return OK;
+}
+
+/* A page of an object; the object keeps its own count. */
+static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t note)
+{
+	struct frame *f;
+	err_t err = vm_object_page(vm_object_of(vm_note_object_number(note)), j->va, &f);
+
+	if (err != OK)
+		return err;
+	vm_total_add(&this_cpu_ptr(vm_totals)->object);
+	pt_spot_fill(spot, own_leaf(f, vm_note_prop(note) | PROP_SHARED));
+	return OK;
+}
+
+static err_t meet_note(const struct job *j, struct pt_spot *spot)
+{
+	uint32_t note = pte_note(spot->pte);
+	err_t err = refusal(note, j->access);
+
+	if (err != OK)
+		return err;
+	if (vm_note_kind(note) == VM_OBJECT)
+		return map_object_page(j, spot, note);
+	return j->access == FAULT_WRITE ? map_zeroed(spot, vm_note_prop(note))
+					: map_zero_page(spot, vm_note_prop(note));
+}
+
+/* Every CPU uses the new page, before anybody else may have the old one. */
+static err_t map_copy(const struct job *j, struct pt_spot *spot)
+{
+	pte_t old = spot->pte, flip = PTE_COPY | PTE_WRITE;
+	bool zeros = pte_paddr(old) == vm_zero_page().raw;
+	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
+	struct flush flush __uninitialized;
+
+	if (f == NULL)
+		return ERR_NO_MEMORY;
+	if (!zeros)
+		memcpy(arch_direct(frame_paddr(f)), arch_direct(paddr(pte_paddr(old))), PAGE_SIZE);
+	pt_spot_exchange(spot, ((old & ~PTE_ADDRESS) ^ flip) | frame_into_raw(f).raw | PTE_TRACKED |
+				       PTE_ACCESSED | PTE_DIRTY);
+	flush_init(&flush, &j->space->flush);
+	flush_add_page(&flush, align_down(j->va, PAGE_SIZE));
+	flush_run(&flush);
+	if ((old & PTE_TRACKED) != 0)
+		frame_put(pt_node_leaf_frame(old));
+	vm_total_add(zeros ? &this_cpu_ptr(vm_totals)->zeroed : &this_cpu_ptr(vm_totals)->copied);
+	return OK;
+}
+
+static err_t meet_leaf(const struct job *j, struct pt_spot *spot)
+{
+	pte_t pte = spot->pte;
+
+	if (j->access == FAULT_WRITE && (pte & (PTE_COPY | PTE_WRITE)) == PTE_COPY) {
+		if (!pt_leaf_may_take_over(pte))
+			return map_copy(j, spot);
+		pt_spot_flip(spot, PTE_COPY | PTE_WRITE);
+		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
+		return OK;
+	}
+	if (!allows(pte_prop(pte).flags, j->access))
+		return ERR_DENIED;
+	vm_total_add(&this_cpu_ptr(vm_totals)->spurious);
+	return OK;
+}
+
+static err_t meet_spot(const struct job *j, struct pt_spot *spot)
+{
+	if (pte_is_present(spot->pte))
+		return meet_leaf(j, spot);
+	return spot->pte == 0 ? ERR_NOT_FOUND : meet_note(j, spot);
+}
+
+/* ---- a larger page, or none below its note yet ---- */
+
+/* What is held of it. */
+struct hold {
 	struct cursor cursor;
 	struct tlb_batch gone;
 	struct frame *large; /* a block of the size that is held, or NULL */
@@ -38,139 +180,65 @@ static struct frame *block_behind(const struct pt_item *item)
 		meta_slot_of(paddr_to_pfn(paddr(align_down(item->pa.raw, pte_span(item->level))))));
 }
 
-/* ---- a page of one's own ---- */
-
-/* Map `f`, a page of `level` and the caller's, where the cursor stands. */
-static err_t map_own(struct job *j, struct frame *f, struct page_prop prop, unsigned level)
+/* The block becomes the page where the cursor stands. */
+static err_t map_large(struct hold *h, struct page_prop prop, unsigned level)
 {
 	err_t err;
 
 	prop.flags |= PROP_USER | PROP_TRACKED | PROP_ACCESSED;
-	err = cursor_replace(&j->cursor, frame_paddr(f), prop, level);
-	if (err != OK)
-		frame_put(f);
+	err = cursor_replace(&h->cursor, frame_paddr(h->large), prop, level);
+	if (err == OK)
+		h->large = NULL;
 	return err;
 }
 
-static err_t map_zeroed(struct job *j, struct page_prop prop)
+static err_t map_copy_large(struct hold *h, const struct pt_item *item, struct page_prop prop)
 {
-	struct frame *f = frame_alloc(FRAME_USER);
-
-	if (f == NULL)
-		return ERR_NO_MEMORY;
-	memset(arch_direct(frame_paddr(f)), 0, PAGE_SIZE);
-	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed);
-	return map_own(j, f, prop, 1);
-}
-
-static err_t map_zeroed_large(struct job *j, struct page_prop prop, unsigned level)
-{
-	struct frame *f = j->large;
-
-	j->large = NULL;
-	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed_large);
-	return map_own(j, f, prop, level);
-}
-
-/* Whatever reads of a page that nobody has written get. */
-static err_t map_zero_page(struct job *j, struct page_prop prop)
-{
-	if ((prop.flags & PROP_WRITE) != 0)
-		prop.flags ^= PROP_WRITE | PROP_COPY;
-	prop.flags |= PROP_USER | PROP_ACCESSED;
-	vm_total_add(&this_cpu_ptr(vm_totals)->zero_page);
-	return cursor_replace(&j->cursor, vm_zero_page(), prop, 1);
-}
-
-static err_t map_copy(struct job *j, const struct pt_item *item, struct page_prop prop)
-{
-	struct frame *f = frame_alloc(FRAME_USER);
-
-	if (f == NULL)
-		return ERR_NO_MEMORY;
-	memcpy(arch_direct(frame_paddr(f)), arch_direct(item->pa), PAGE_SIZE);
-	vm_total_add(&this_cpu_ptr(vm_totals)->copied);
-	return map_own(j, f, prop, 1);
-}
-
-static err_t map_copy_large(struct job *j, const struct pt_item *item, struct page_prop prop)
-{
-	struct frame *f = j->large;
-
-	j->large = NULL;
-	memcpy(arch_direct(frame_paddr(f)), arch_direct(item->pa), pte_span(item->level));
+	memcpy(arch_direct(frame_paddr(h->large)), arch_direct(item->pa), pte_span(item->level));
 	vm_total_add(&this_cpu_ptr(vm_totals)->copied_large);
-	return map_own(j, f, prop, item->level);
+	return map_large(h, prop, item->level);
 }
 
-/* ---- what a fault finds ---- */
-
-static bool allows(unsigned flags, enum fault_access access)
-{
-	switch (access) {
-	case FAULT_READ: return true;
-	case FAULT_WRITE: return (flags & PROP_WRITE) != 0;
-	case FAULT_EXECUTE: return (flags & PROP_EXECUTE) != 0;
-	}
-	return false;
-}
-
-/* A page of an object; the object keeps its own count. */
-static err_t map_object_page(struct job *j, uint32_t note)
-{
-	struct vm_object *o = vm_object_of(vm_note_object_number(note));
-	struct page_prop prop = { (uint16_t)(vm_note_prop(note) | PROP_SHARED), MEM_WRITE_BACK };
-	struct frame *f;
-	err_t err = vm_object_page(o, j->cursor.va, &f);
-
-	if (err != OK)
-		return err;
-	vm_total_add(&this_cpu_ptr(vm_totals)->object);
-	return map_own(j, f, prop, 1);
-}
-
-static err_t meet_note(struct job *j, const struct pt_item *item, unsigned held)
-{
-	struct page_prop prop = { (uint16_t)vm_note_prop(item->note), MEM_WRITE_BACK };
-
-	if (vm_note_kind(item->note) == VM_GUARD)
-		return ERR_NOT_FOUND;
-	if (!allows(prop.flags, j->access))
-		return ERR_DENIED;
-	if (vm_note_kind(item->note) == VM_OBJECT)
-		return map_object_page(j, item->note);
-	if (j->access != FAULT_WRITE)
-		return map_zero_page(j, prop);
-	prop.flags |= PROP_DIRTY;
-	return held > 1 ? map_zeroed_large(j, prop, held) : map_zeroed(j, prop);
-}
-
-/* Write to a leaf whose frame may have others. */
-static err_t meet_copy(struct job *j, const struct pt_item *item)
+/* Write to a large leaf whose block may have others. */
+static err_t meet_large_copy(struct hold *h, const struct pt_item *item)
 {
 	struct page_prop prop = item->prop;
 
-	if (cursor_take_over(&j->cursor) == OK) {
+	if (cursor_take_over(&h->cursor) == OK) {
 		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
 		return OK;
 	}
 	prop.flags = (uint16_t)((prop.flags & ~PROP_COPY) | PROP_WRITE | PROP_DIRTY);
-	if (item->level > 1) /* without a block: it has others by now; the access comes again */
-		return j->large == NULL ? OK : map_copy_large(j, item, prop);
-	return item->pa.raw == vm_zero_page().raw ? map_zeroed(j, prop) : map_copy(j, item, prop);
+	/* without a block: it has others by now */
+	return h->large == NULL ? ERR_BUSY : map_copy_large(h, item, prop);
 }
 
-static err_t meet_leaf(struct job *j, const struct pt_item *item)
+static err_t meet_large_leaf(const struct job *j, struct hold *h, const struct pt_item *item)
 {
-	unsigned flags = item->prop.flags;
+	if (j->access == FAULT_WRITE && (item->prop.flags & PROP_COPY) != 0)
+		return meet_large_copy(h, item);
+	if (!allows(item->prop.flags, j->access))
+		return ERR_DENIED;
+	vm_total_add(&this_cpu_ptr(vm_totals)->spurious);
+	return OK;
+}
 
-	if (allows(flags, j->access)) {
-		vm_total_add(&this_cpu_ptr(vm_totals)->spurious);
-		return OK;
+/* A note of at least the level that is held; of more than a page, if that is only 1. */
+static err_t meet_large_note(const struct job *j, struct hold *h, const struct pt_item *item,
+			     unsigned held)
+{
+	struct page_prop prop = { (uint16_t)vm_note_prop(item->note), MEM_WRITE_BACK };
+	err_t err = refusal(item->note, j->access);
+
+	if (err != OK)
+		return err;
+	if (held == 1) {
+		err = cursor_deepen(&h->cursor);
+		return err == OK ? ERR_BUSY : err;
 	}
-	if (j->access == FAULT_WRITE && (flags & PROP_COPY) != 0)
-		return meet_copy(j, item);
-	return ERR_DENIED;
+	prop.flags |= PROP_DIRTY;
+	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed_large);
+	return map_large(h, prop, held);
 }
 
 /* ---- how much is held ---- */
@@ -184,7 +252,7 @@ static unsigned level_to_hold(const struct job *j, const struct pt_item *item, u
 		return 1;
 	if (item->kind == PT_ITEM_LEAF)
 		return (item->prop.flags & PROP_COPY) != 0 ? item->level : 1;
-	if (vm_note_kind(item->note) != VM_ANON)
+	if (vm_note_kind(item->note) != VM_ANON || refusal(item->note, j->access) != OK)
 		return 1;
 	largest = vm_note_largest(item->note);
 	largest = largest < most ? largest : most;
@@ -192,111 +260,129 @@ static unsigned level_to_hold(const struct job *j, const struct pt_item *item, u
 }
 
 /* Hold the page of `level` at va; what stands at va. */
-static struct pt_item hold(struct job *j, vaddr_t va, unsigned level)
+static struct pt_item hold_page(struct vm_space *s, struct hold *h, vaddr_t va, unsigned level)
 {
 	struct vrange range = { align_down(va, pte_span(level)), pte_span(level) };
 	err_t err;
 
-	tlb_batch_init(&j->gone, &j->space->flush);
-	err = cursor_open(&j->cursor, &j->space->table, range, &j->gone);
+	tlb_batch_init(&h->gone, &s->flush);
+	err = cursor_open(&h->cursor, &s->table, range, &h->gone);
 	if (err == OK && level > 1)
-		err = cursor_jump(&j->cursor, align_down(va, PAGE_SIZE));
+		err = cursor_jump(&h->cursor, align_down(va, PAGE_SIZE));
 	ASSERT(err == OK); /* the caller looked at the address */
-	return cursor_query(&j->cursor);
+	return cursor_query(&h->cursor);
 }
 
-static void let_go(struct job *j)
+static void let_go(struct hold *h)
 {
-	cursor_close(&j->cursor);
-	tlb_batch_finish(&j->gone);
+	cursor_close(&h->cursor);
+	tlb_batch_finish(&h->gone);
 }
 
-static void put_large(struct job *j)
+static void put_large(struct hold *h)
 {
-	if (j->large != NULL)
-		frame_put(j->large);
-	j->large = NULL;
+	if (h->large != NULL)
+		frame_put(h->large);
+	h->large = NULL;
 }
 
 /* Nothing is held: have the block ready that a page of `level` takes; cleared, for zeros on demand.
  * A page that this space alone owns takes none.  False: no memory. */
-static bool get_large(struct job *j, const struct pt_item *item, unsigned level)
+static bool get_large(struct hold *h, const struct pt_item *item, unsigned level)
 {
-	put_large(j);
-	if (level == 1 ||
-	    (item->kind == PT_ITEM_LEAF && frame_count(block_behind(item)) == 1))
+	put_large(h);
+	if (level == 1 || (item->kind == PT_ITEM_LEAF && frame_count(block_behind(item)) == 1))
 		return true;
-	j->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
-	if (j->large != NULL && item->kind == PT_ITEM_NOTE)
-		memset(arch_direct(frame_paddr(j->large)), 0, pte_span(level));
-	return j->large != NULL;
+	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
+	if (h->large != NULL && item->kind == PT_ITEM_NOTE)
+		memset(arch_direct(frame_paddr(h->large)), 0, pte_span(level));
+	return h->large != NULL;
 }
 
-/* The item at va is known and held as one page. */
-static err_t meet(struct job *j, unsigned held)
+/* The item at va is known, and held as one page of `held`. */
+static err_t meet_held(const struct job *j, struct hold *h, unsigned held)
 {
 	struct pt_item item;
-	err_t err = cursor_jump(&j->cursor, j->cursor.start);
+	err_t err = cursor_jump(&h->cursor, h->cursor.start);
 
 	ASSERT(err == OK);
-	item = cursor_query(&j->cursor);
-	switch (item.kind) {
-	case PT_ITEM_ABSENT: return ERR_NOT_FOUND;
-	case PT_ITEM_NOTE: return meet_note(j, &item, held);
-	case PT_ITEM_LEAF: return meet_leaf(j, &item);
-	}
-	return ERR_NOT_FOUND;
+	item = cursor_query(&h->cursor);
+	if (item.kind == PT_ITEM_ABSENT)
+		return ERR_NOT_FOUND;
+	if (item.level == 1)
+		return ERR_BUSY; /* there is a node for it by now */
+	return item.kind == PT_ITEM_NOTE ? meet_large_note(j, h, &item, held)
+					 : meet_large_leaf(j, h, &item);
 }
 
-static void note_failure(err_t err)
+/* ERR_BUSY: it is to be looked at anew. */
+static err_t meet_large(const struct job *j)
+{
+	struct hold h __uninitialized;
+	unsigned held = 1, most = arch_pt_leaf_level_most();
+	err_t err = OK;
+
+	h.large = NULL;
+	for (;;) {
+		struct pt_item item = hold_page(j->space, &h, j->va, held);
+		unsigned want = level_to_hold(j, &item, most);
+
+		if (want == held) {
+			err = meet_held(j, &h, held);
+			let_go(&h);
+			break;
+		}
+		let_go(&h);
+		if (get_large(&h, &item, want)) {
+			held = want;
+		} else if (item.kind == PT_ITEM_NOTE) {
+			most = want - 1;
+		} else {
+			err = ERR_NO_MEMORY;
+			break;
+		}
+	}
+	put_large(&h);
+	return err;
+}
+
+/* ---- faults ---- */
+
+static __cold err_t note_failure(err_t err)
 {
 	if (err == ERR_NO_MEMORY)
 		vm_total_add(&this_cpu_ptr(vm_totals)->no_memory);
-	else if (err != OK)
+	else
 		vm_total_add(&this_cpu_ptr(vm_totals)->refused);
+	return err;
 }
 
 err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access)
 {
-	struct job j __uninitialized;
-	unsigned held = 1, most = arch_pt_leaf_level_most();
-	err_t err = OK;
+	const struct job j = { s, va, access };
+	struct pt_spot spot __uninitialized;
+	err_t err;
 
 	if (va < PAGE_SIZE || va >= pt_half_bytes(s->table.levels))
-		return ERR_NOT_FOUND;
-	j.space = s;
-	j.access = access;
-	j.large = NULL;
-	for (;;) {
-		struct pt_item item = hold(&j, va, held);
-		unsigned want = level_to_hold(&j, &item, most);
+		return note_failure(ERR_NOT_FOUND);
+	do {
+		uintptr_t irq = arch_irq_save();
 
-		if (likely(want == held))
-			break;
-		let_go(&j);
-		if (get_large(&j, &item, want))
-			held = want;
-		else if (item.kind == PT_ITEM_NOTE)
-			most = want - 1;
-		else
-			err = ERR_NO_MEMORY;
-		if (err != OK)
-			break;
-	}
-	if (err == OK) {
-		err = meet(&j, held);
-		let_go(&j);
-	}
-	put_large(&j);
-	note_failure(err);
-	return err;
+		pt_spot_hold(&spot, &s->table, va);
+		err = likely(spot.level == 1) ? meet_spot(&j, &spot) : ERR_BUSY;
+		pt_spot_let_go(&spot);
+		arch_irq_restore(irq);
+		if (unlikely(err == ERR_BUSY))
+			err = meet_large(&j);
+	} while (unlikely(err == ERR_BUSY));
+	return likely(err == OK) ? OK : note_failure(err);
 }
 
 /* ---- a large page of one's own ---- */
 
 err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 {
-	struct job j __uninitialized;
+	struct hold h __uninitialized;
 	struct pt_item item = page_table_query(&s->table, va);
 	unsigned level = item.level;
 	err_t err = OK;
@@ -305,19 +391,18 @@ err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 		return OK; /* somebody split it */
 	if (level > 2 || (item.prop.flags & PROP_SHARED) != 0)
 		return ERR_IN_USE;
-	j.space = s;
-	j.large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
-	if (j.large == NULL)
+	h.large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
+	if (h.large == NULL)
 		return ERR_NO_MEMORY;
-	item = hold(&j, va, level);
+	item = hold_page(s, &h, va, level);
 	if (item.kind == PT_ITEM_LEAF && item.level == level &&
 	    frame_count(block_behind(&item)) != 1) {
-		err = cursor_jump(&j.cursor, j.cursor.start);
-		item = cursor_query(&j.cursor);
+		err = cursor_jump(&h.cursor, h.cursor.start);
+		item = cursor_query(&h.cursor);
 		if (err == OK)
-			err = map_copy_large(&j, &item, item.prop);
+			err = map_copy_large(&h, &item, item.prop);
 	}
-	let_go(&j);
-	put_large(&j);
+	let_go(&h);
+	put_large(&h);
 	return err;
 }

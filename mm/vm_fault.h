@@ -14,10 +14,7 @@ err_t vm_fault_init(void);
  * same rights.  ERR_IN_USE: it is shared on purpose, or of 1 GiB.  ERR_NO_MEMORY. */
 err_t vm_fault_own_large(struct vm_space *s, vaddr_t va);
 
-/* One more; of this CPU's, so that nobody comes between for long. */
 static inline void vm_total_add(_Atomic uint64_t *total)
 {
-	/* relaxed: a statistic, of which one may be lost */
-	atomic_store_explicit(total, atomic_load_explicit(total, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	percpu_add(total, 1);
 }

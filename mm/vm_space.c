@@ -242,9 +242,9 @@ err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsign
 	err = cursor_open(&c, &s->table, range, NULL);
 	if (err != OK)
 		return err;
-	err = cursor_map(&c, f,
-			 (struct page_prop){ (uint16_t)(rights | PROP_USER | PROP_SHARED),
-					     MEM_WRITE_BACK });
+	err = cursor_map(
+		&c, f,
+		(struct page_prop){ (uint16_t)(rights | PROP_USER | PROP_SHARED), MEM_WRITE_BACK });
 	cursor_close(&c);
 	return err;
 }

@@ -306,9 +306,7 @@ static bool resolve(const struct trap_frame *f, uint64_t cr2)
 {
 	bool done, had_interrupts = (f->rflags & RFLAGS_IF) != 0;
 
-	if (f->vector != VECTOR_PAGE_FAULT || resolver == NULL ||
-	    cr2 >= pt_half_bytes(arch_pt_levels()) || (f->error & ERROR_RESERVED) != 0 ||
-	    !may_use_user_memory(f))
+	if ((f->error & ERROR_RESERVED) != 0 || !may_use_user_memory(f))
 		return false;
 	if (had_interrupts)
 		interrupts_on();
@@ -328,11 +326,13 @@ void fault_enter(struct trap_frame *f)
 {
 	uint64_t cr2 = read_cr2();
 
+	/* there are no such addresses while a CPU has no variables */
+	if (f->vector == VECTOR_PAGE_FAULT && cr2 < PT_HALF_BYTES(PT_LEVEL_MOST) &&
+	    resolver != NULL && resolve(f, cr2))
+		return;
 	/* whoever has no variables yet explains with the first CPU's */
 	if (percpu_is_nowhere())
 		percpu_use(percpu_bias_of(0));
-	if (resolve(f, cr2))
-		return;
 	if ((may_resume(f) && probe_resume(f->rip, &f->rip)) || trap_filtered(f, cr2))
 		return;
 	if (f->vector == VECTOR_NMI && smp_is_stopping())
