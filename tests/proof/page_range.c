@@ -1,12 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of the range arithmetic of mm/page_table.c: which ranges are accepted, where the cursor
- * stands (C1, C4), which page size fits, where large pages are cut.  Ranges are compared in 128
- * bits, where nothing wraps.
+ * Proof of the range arithmetic of mm/page_table.c and mm/cursor*.c: which ranges are accepted,
+ * which node covers one and which entries below overlap it (C5), where the cursor stands (C1, C4),
+ * which page size fits, where large pages are cut, and when a change of rights lets somebody write.
+ * Ranges are compared in 128 bits, where nothing wraps.
  *
  * By: words
- * Seconds: 5
+ * Seconds: 20
  */
+#include "mm/pt_node.h"
+
+/* How many own a frame is memory, which a claim has none of.  Here a frame is its address, and the
+ * parity of its number says whether it has one owner or two, so the claims hold for both. */
+static inline struct frame *frame_at(uint64_t pa)
+{
+	return (struct frame *)(uintptr_t)pa;
+}
+
+static inline uint32_t owners_of(const struct frame *f)
+{
+	return 1 + (uint32_t)((uintptr_t)f / PAGE_SIZE % 2);
+}
+
+#define pt_node_leaf_frame(pte)   frame_at(pte_paddr(pte))
+#define frame_count               owners_of
+#define arch_pt_leaf_level_most() PT_LEAF_LEVEL_MOST
+#include "mm/cursor.c"
+#include "mm/cursor_change.c"
+#include "mm/cursor_map.c"
 #include "mm/page_table.c"
 
 #include "tests/proof/words.h"
@@ -34,6 +55,66 @@ CLAIM(range_is_pages_of_one_canonical_half, uint64_t start, uint64_t len, unsign
 	return page_table_range_ok(&pt, (struct vrange){ start, len }) == (pages && (low || high));
 }
 
+/* ---- the node that covers a range ---- */
+
+/* Bytes of a node: what its 512 entries cover. */
+static exact_t node_bytes(unsigned level)
+{
+	return (exact_t)1 << (PT_PAGE_SHIFT + PT_INDEX_BITS * level);
+}
+
+/* The node of `level` around start has all of [start, end]. */
+static bool node_has(unsigned level, uint64_t start, uint64_t end)
+{
+	exact_t first = start & ~(uint64_t)(node_bytes(level) - 1);
+
+	return end < first + node_bytes(level);
+}
+
+static bool node_is_filled(unsigned level, uint64_t start, uint64_t end)
+{
+	return start % (uint64_t)node_bytes(level) == 0 &&
+	       end - start == (uint64_t)node_bytes(level) - 1;
+}
+
+/* C5: whoever overlaps the range holds this node, or one on the way to it. */
+CLAIM(level_that_covers_is_the_lowest, uint64_t start, uint64_t len, unsigned levels)
+{
+	GIVEN(levels == 4 || levels == 5);
+	struct page_table pt = { .levels = levels };
+
+	GIVEN(page_table_range_ok(&pt, (struct vrange){ start, len }));
+	uint64_t end = start + len - 1;
+	unsigned lowest = 1, level = levels == 4 ? level_that_covers(4, start, end)
+						 : level_that_covers(5, start, end);
+
+	for (unsigned l = 1; l < PT_LEVEL_MOST; l++)
+		if (l == lowest && l < levels &&
+		    (!node_has(l, start, end) || node_is_filled(l, start, end)))
+			lowest = l + 1;
+	return level == lowest && node_has(level, start, end);
+}
+
+/* The step of lock_below() from a node of `level` to its child: within the child, an address is
+ * between the new ends exactly if it is between the old ones.  Bits above the node are no matter.
+ */
+CLAIM(ends_below_are_the_same_range, uint64_t start, uint64_t end, uint64_t va, unsigned level)
+{
+	GIVEN(level >= 2 && level <= PT_LEVEL_MOST);
+	uint64_t node = ~(uint64_t)0 >> (64 - PT_PAGE_SHIFT - PT_INDEX_BITS * level);
+	uint64_t child = pte_span(level) - 1;
+
+	GIVEN((start & node) <= (end & node));
+	unsigned i = pte_index(va, level);
+	bool is_locked = i >= pte_index(start, level) && i <= pte_index(end, level);
+	uint64_t first = first_below(start, i, level) & child;
+	uint64_t last = last_below(end, i, level) & child;
+	bool inside = (start & node) <= (va & node) && (va & node) <= (end & node);
+
+	return inside == (is_locked && first <= (va & child) && (va & child) <= last) &&
+	       (!is_locked || first <= last);
+}
+
 /* ---- the cursor ---- */
 
 /* C1 of an open cursor, and `left` bytes of it.  cursor_open() keeps its range in one half. */
@@ -50,7 +131,7 @@ static bool stands(const struct cursor *c, uint64_t left)
 
 static struct cursor cursor_at(uint64_t start, uint64_t end, uint64_t va, bool done)
 {
-	return (struct cursor){ NULL, start, end, va, done };
+	return (struct cursor){ .start = start, .end = end, .va = va, .done = done };
 }
 
 CLAIM(cursor_opens_at_the_start, uint64_t start, uint64_t len, unsigned levels)
@@ -59,7 +140,8 @@ CLAIM(cursor_opens_at_the_start, uint64_t start, uint64_t len, unsigned levels)
 	struct page_table pt = { .levels = levels };
 	struct cursor c;
 
-	GIVEN(cursor_open(&c, &pt, (struct vrange){ start, len }) == OK);
+	GIVEN(page_table_range_ok(&pt, (struct vrange){ start, len }));
+	stand_at_start(&c, (struct vrange){ start, len });
 	return stands(&c, len) && cursor_left(&c) == len && c.va == start && !c.done;
 }
 
@@ -114,13 +196,27 @@ static bool fits(uint64_t va, uint64_t pa, uint64_t len, unsigned level)
 
 CLAIM(level_is_the_largest_that_fits, uint64_t va, uint64_t pa, uint64_t len, unsigned most)
 {
-	GIVEN(most >= 1 && most <= PT_LEAF_LEVEL_MOST && fits(va, pa, len, 1));
+	GIVEN(most >= 1 && most <= PT_LEVEL_MOST && fits(va, pa, len, 1));
 #define LEVEL(n) level_that_fits(va, pa, len, n)
-	unsigned level = FOR_1_TO_3(most, LEVEL), largest = 1;
+	unsigned level = FOR_1_TO_5(most, LEVEL), largest = 1;
 
-	for (unsigned l = 2; l <= PT_LEAF_LEVEL_MOST; l++)
+	for (unsigned l = 2; l <= PT_LEVEL_MOST; l++)
 		largest = l <= most && fits(va, pa, len, l) ? l : largest;
 	return level == largest;
+}
+
+/* Where a page is mapped or replaced: at its alignment, and nowhere beyond the range. */
+CLAIM(page_that_fits_lies_in_the_range, uint64_t start, uint64_t end, uint64_t va, bool done,
+      unsigned level)
+{
+	struct cursor c = cursor_at(start, end, va, done);
+
+	GIVEN(stands(&c, cursor_left(&c)) && level <= PT_LEVEL_MOST);
+	bool whole = level >= 1 && level <= arch_pt_leaf_level_most() && !done &&
+		     va % pte_span(level) == 0 &&
+		     end_of(va, pte_span(level)) <= end_of(end, 1);
+
+	return page_fits(&c, level) == whole;
 }
 
 CLAIM(level_of_an_order_has_its_frames, unsigned order)
@@ -134,7 +230,7 @@ CLAIM(level_of_an_order_has_its_frames, unsigned order)
 CLAIM(item_is_the_entry_around_the_address, uint64_t va, unsigned level)
 {
 	GIVEN(level >= 1 && level <= PT_LEVEL_MOST);
-	struct pt_item item = item_of(0, level, va);
+	struct pt_item item = pt_item_of(0, level, va);
 
 	return item.kind == PT_ITEM_ABSENT && item.start <= va && va - item.start < item.len &&
 	       item.len == pte_span(level) && item.start % pte_span(level) == 0;
@@ -160,7 +256,7 @@ static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
 }
 
 /* fill_node() adds the span to an entry instead of making the next one. */
-CLAIM(next_leaf_is_a_span_further, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+CLAIM(next_leaf_is_a_span_further, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	struct page_prop prop = { flags, type };
 
@@ -170,8 +266,8 @@ CLAIM(next_leaf_is_a_span_further, uint64_t pa, uint8_t flags, uint8_t type, uns
 	       pte_make_leaf(pa + pte_span(level), prop, level);
 }
 
-/* split_leaf(): each address inside is where it was, with the rights that it had. */
-CLAIM(split_leaf_moves_nothing, uint64_t pa, uint8_t flags, uint8_t type, unsigned level,
+/* pt_path_split(): each address inside is where it was, with the rights that it had. */
+CLAIM(split_leaf_moves_nothing, uint64_t pa, uint16_t flags, uint8_t type, unsigned level,
       uint64_t va)
 {
 	GIVEN(level >= 2 && is_leaf_at(pa, type, level));
@@ -182,4 +278,45 @@ CLAIM(split_leaf_moves_nothing, uint64_t pa, uint8_t flags, uint8_t type, unsign
 			    level - 1);
 	return pte_paddr(new) + va % span == pte_paddr(old) + va % pte_span(level) &&
 	       page_prop_equal(pte_prop(new), pte_prop(old)) && pte_is_leaf(new, level - 1);
+}
+
+/* ---- rights ---- */
+
+static bool has(uint64_t word, uint64_t bits)
+{
+	return (word & bits) != 0;
+}
+
+static bool is_leaf(pte_t pte, unsigned level)
+{
+	return level >= 1 && level <= PT_LEAF_LEVEL_MOST && pte_is_present(pte) &&
+	       pte_is_leaf(pte, level);
+}
+
+/* With PROP_WRITE and PROP_COPY, whoever has a frame to himself or shares it on purpose writes at
+ * once; what is private and may have other owners is copied first. */
+CLAIM(rights_to_write_are_the_only_owners, uint64_t pte, uint16_t flags, uint8_t type,
+      unsigned level)
+{
+	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
+	struct rights r = rights_of((struct page_prop){ flags, type }, level);
+	pte_t new = with_rights(pte, &r);
+	bool alone = has(pte, PTE_TRACKED) && owners_of(pt_node_leaf_frame(pte)) == 1;
+	bool write = has(flags, PROP_WRITE), copy = has(flags, PROP_COPY);
+	bool at_once = !copy || has(pte, PTE_SHARED) || alone;
+
+	return has(new, PTE_WRITE) == (write && at_once) &&
+	       has(new, PTE_COPY) == (copy && !(write && at_once));
+}
+
+CLAIM(rights_are_those_asked_for, uint64_t pte, uint16_t flags, uint8_t type, unsigned level)
+{
+	uint16_t asked = PROP_USER | PROP_GLOBAL | PROP_EXECUTE;
+
+	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
+	struct rights r = rights_of((struct page_prop){ flags, type }, level);
+	pte_t new = with_rights(pte, &r);
+
+	return is_leaf(new, level) && ((pte ^ new) & PTE_KEPT) == 0 &&
+	       ((pte_prop(new).flags ^ flags) & asked) == 0 && pte_prop(new).type == type;
 }

@@ -26,6 +26,9 @@ static uint64_t address_of(pte_t pte)
 	return pte & UINT64_C(0x000ffffffffff000);
 }
 
+/* Each flag of enum prop_flags. */
+#define ALL_FLAGS (2 * PROP_SHARED - 1)
+
 /* What callers give to pte_make_leaf(). */
 static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
 {
@@ -50,16 +53,16 @@ enum {
 };
 
 /* Present and readable mean the same on x86, so what is made readable comes back readable. */
-CLAIM(leaf_says_what_it_was_made_from, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+CLAIM(leaf_says_what_it_was_made_from, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
-	GIVEN(is_leaf_at(pa, type, level) && (flags & PROP_READ) != 0);
+	GIVEN(is_leaf_at(pa, type, level) && (flags & PROP_READ) != 0 && flags <= ALL_FLAGS);
 	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
 
 	return pte_paddr(pte) == pa && pte_prop(pte).flags == flags && pte_prop(pte).type == type &&
 	       pte_is_present(pte) && !pte_is_note(pte) && pte_is_leaf(pte, level);
 }
 
-CLAIM(leaf_tells_the_cpu_the_same, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+CLAIM(leaf_tells_the_cpu_the_same, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level));
 	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
@@ -70,10 +73,21 @@ CLAIM(leaf_tells_the_cpu_the_same, uint64_t pa, uint8_t flags, uint8_t type, uns
 	       bit(pte, 6) == ((flags & PROP_DIRTY) != 0) &&
 	       bit(pte, 8) == ((flags & PROP_GLOBAL) != 0) &&
 	       bit(pte, 63) == ((flags & PROP_EXECUTE) == 0) && (level == 1 || bit(pte, 7)) &&
-	       (pte >> 52 & 0x7ff) == 0 && (pte >> 10 & 3) == 0 && address_of(pte) == pa;
+	       (pte >> 52 & 0x7ff) == 0 && address_of(pte) == pa;
 }
 
-CLAIM(leaf_has_the_memory_type, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+/* Bits 11:9, which the CPU ignores. */
+CLAIM(leaf_tells_keel_the_rest, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
+{
+	GIVEN(is_leaf_at(pa, type, level));
+	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
+
+	return bit(pte, 9) == ((flags & PROP_TRACKED) != 0) &&
+	       bit(pte, 10) == ((flags & PROP_COPY) != 0) &&
+	       bit(pte, 11) == ((flags & PROP_SHARED) != 0);
+}
+
+CLAIM(leaf_has_the_memory_type, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level));
 	unsigned pat = pat_of(pte_make_leaf(pa, (struct page_prop){ flags, type }, level), level);
@@ -114,25 +128,28 @@ CLAIM(table_leads_to_its_node, uint64_t pa, unsigned level)
 	       !bit(pte, 63) && (pte & PTE_TRACKED) == 0;
 }
 
-/* A change of rights: address, tracked and what the CPU noted stay, whatever it noted. */
-CLAIM(new_rights_move_nothing, uint64_t pa, uint8_t flags, uint8_t type, uint8_t other,
+/* A change of rights: address, tracked, shared and what the CPU noted stay, whatever it noted. */
+CLAIM(new_rights_move_nothing, uint64_t pa, uint16_t flags, uint8_t type, uint16_t other,
       uint8_t other_type, unsigned level, bool accessed, bool dirty)
 {
-	uint8_t kept = PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED;
+	uint16_t kept = PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED;
 
-	GIVEN(is_leaf_at(pa, type, level) && other_type < MEM_TYPES && (other & kept) == 0);
+	GIVEN(is_leaf_at(pa, type, level) && other_type < MEM_TYPES && (other & kept) == 0 &&
+	      other <= ALL_FLAGS);
 	pte_t old = pte_make_leaf(pa, (struct page_prop){ flags, type }, level) |
 		    (accessed ? PTE_ACCESSED : 0) | (dirty ? PTE_DIRTY : 0);
-	struct page_prop prop = { (uint8_t)((pte_prop(old).flags & kept) | other), other_type };
-	pte_t new = pte_make_leaf(pte_paddr(old), prop, level);
-	pte_t same = PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_PRESENT;
+	pte_t new = (old & PTE_KEPT) |
+		    pte_make_leaf(0, (struct page_prop){ other, other_type }, level);
+	struct page_prop now = pte_prop(new);
 
-	return ((old ^ new) & same) == 0 && pte_prop(new).type == other_type &&
-	       ((pte_prop(new).flags ^ other) & (uint8_t) ~(kept | PROP_READ)) == 0;
+	return pte_paddr(new) == pa && bit(new, 5) == bit(old, 5) && bit(new, 6) == bit(old, 6) &&
+	       bit(new, 9) == bit(old, 9) && bit(new, 11) == bit(old, 11) && bit(new, 0) &&
+	       pte_is_leaf(new, level) && now.type == other_type &&
+	       ((now.flags ^ other) & ~(kept | PROP_READ)) == 0;
 }
 
 /* Made again from what it says, an entry is the same bits. */
-CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint8_t flags, uint8_t type, unsigned level)
+CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level));
 	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
@@ -141,22 +158,25 @@ CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint8_t flags, uint8_t type, uns
 }
 
 /* L1TF: a CPU that goes on with the address of a non-present entry, at whichever level and page
- * size, comes out beyond all memory that keel manages, if it looks at 46 address bits or more. */
+ * size, comes out beyond all memory that keel manages, if it looks at 45 address bits or more; a
+ * cache that looks at 44 of them, at 8 TiB or more. */
 CLAIM(note_names_no_memory, uint32_t note, unsigned level, unsigned bits)
 {
-	GIVEN(is_level(level, 1, PT_LEAF_LEVEL_MOST) && bits >= 46 && bits <= 52);
+	GIVEN(note >> PT_NOTE_BITS == 0 && is_level(level, 1, PT_LEAF_LEVEL_MOST) && bits >= 44 &&
+	      bits <= 52);
 	pte_t pte = pte_make_note(note);
 	uint64_t seen = address_of(pte) & ((UINT64_C(1) << bits) - 1) & ~(pte_span(level) - 1);
 
-	return !bit(pte, 0) && seen >= PHYS_LIMIT;
+	return !bit(pte, 0) && seen >= (bits >= 45 ? PHYS_LIMIT : TIB(8));
 }
 
 CLAIM(note_says_what_it_was_made_from, uint32_t note)
 {
+	GIVEN(note >> PT_NOTE_BITS == 0);
 	pte_t pte = pte_make_note(note);
 
 	return pte_is_note(pte) && !pte_is_present(pte) && pte_note(pte) == note && pte != 0 &&
-	       !pte_is_note(0) && !pte_is_present(0);
+	       pte >> 52 == 0 && !pte_is_note(0) && !pte_is_present(0);
 }
 
 /* ---- places in tables ---- */

@@ -30,3 +30,5 @@ enum answer {
 /* Let `call(..., n)` see constants, as its callers do: the compiler can unroll loops over n. */
 #define FOR_1_TO_3(n, call)                                                                        \
 	((n) == 1 ? call(1) : (n) == 2 ? call(2) : (n) == 3 ? call(3) : (bool)WRONG)
+#define FOR_1_TO_5(n, call)                                                                        \
+	((n) == 4 ? call(4) : (n) == 5 ? call(5) : FOR_1_TO_3(n, call))
