@@ -105,6 +105,69 @@ TEST(frame_split_pays_per_frame_and_loses_none)
 	CHECK_LEDGER(&before);
 }
 
+static struct frame *nth_frame(const struct frame *first, unsigned n)
+{
+	return frame_of_slot(meta_slot_of(frame_pfn(first) + n));
+}
+
+static bool are_single(const struct frame *first, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (frame_count(nth_frame(first, i)) != 1 || frame_order(nth_frame(first, i)) != 0)
+			return false;
+	return true;
+}
+
+TEST(frame_join_takes_back_a_split)
+{
+	struct ledger before;
+	struct frame *f;
+
+	begin();
+	before = machine_ledger();
+	f = frame_alloc_block(FRAME_TEST, 9);
+	NEED(f != NULL);
+	CHECK_EQ(frame_join(f, 3), ERR_IN_USE); /* a block is no single frame */
+	CHECK_EQ(frame_order(f), 9);
+	CHECK_EQ(frame_split(f), 512);
+	CHECK_EQ(frame_join(f, 9), OK);
+	CHECK_EQ(frame_count(f), 1);
+	CHECK_EQ(frame_order(f), 9);
+	for (unsigned i = 1; i < 512; i++)
+		CHECK_EQ(frame_count(nth_frame(f, i)), SLOT_NONE);
+	frame_put(f); /* all of it */
+	CHECK_LEDGER(&before);
+}
+
+TEST(frame_join_is_refused_for_others_and_changes_nothing)
+{
+	static const unsigned at[] = { 0, 1, 300, 511 };
+	struct ledger before;
+	struct frame *f;
+
+	begin();
+	before = machine_ledger();
+	f = frame_alloc_block(FRAME_TEST, 9);
+	NEED(f != NULL);
+	CHECK_EQ(frame_split(f), 512);
+	for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+		struct frame *other = frame_get(nth_frame(f, at[i]));
+
+		CHECK_EQ(frame_join(f, 9), ERR_IN_USE);
+		CHECK_EQ(frame_count(other), 2);
+		frame_put(other);
+		CHECK(are_single(f, 512));
+		if (i == 0)
+			continue; /* the first one's kind is everybody's */
+		meta_set(frame_slot(other), (struct slot_state){ 1, FRAME_PAGE_TABLE, 0, 0 });
+		CHECK_EQ(frame_join(f, 9), ERR_IN_USE);
+		meta_set(frame_slot(other), (struct slot_state){ 1, FRAME_TEST, 0, 0 });
+		CHECK(are_single(f, 512));
+	}
+	frame_put_run(f, 512);
+	CHECK_LEDGER(&before);
+}
+
 TEST(frame_bulk_is_all_or_nothing)
 {
 	static struct frame *frames[4096];

@@ -46,6 +46,14 @@ TEST(slot_transitions_go_where_the_picture_says_and_nowhere_else)
 		CHECK_EQ(slot_unshare(old, &new) == OK, c == 1);
 		CHECK(c == 1 ? new.count == SLOT_UNIQUE &&new.kind == 3 : same(new, mark));
 		new = mark;
+		CHECK_EQ(slot_join(old, 9, &new), ERR_IN_USE); /* a block is no part of one */
+		CHECK(same(new, mark));
+		old.order = 0;
+		CHECK_EQ(slot_join(old, 9, &new) == OK, c == 1);
+		CHECK(c == 1 ? new.count == 1 && new.order == 9 && new.kind == 3 && new.aux == 7
+			     : same(new, mark));
+		old.order = 2;
+		new = mark;
 		CHECK_EQ(slot_share(old, &new) == OK, c == SLOT_UNIQUE);
 		CHECK(c == SLOT_UNIQUE ? new.count == 1 : same(new, mark));
 		new = mark;
