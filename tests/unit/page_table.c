@@ -119,6 +119,11 @@ static struct page_prop random_prop(void)
 	return (struct page_prop){ (uint16_t)flags, (uint8_t)test_random_below(MEM_TYPES) };
 }
 
+static uint32_t random_note(void)
+{
+	return (uint32_t)test_random() >> (32 - PT_NOTE_BITS);
+}
+
 static struct tlb_batch gone;
 
 static void open_at(struct cursor *c, unsigned first)
@@ -135,17 +140,22 @@ static unsigned came_to(const struct cursor *c)
 	return (unsigned)((c->va - BASE) / PAGE_SIZE);
 }
 
+/* Mostly few. */
+static unsigned random_pages(unsigned first)
+{
+	unsigned n = 1 + (unsigned)test_random_below(test_random_below(3) == 0 ? PAGES : 20);
+
+	return n > PAGES - first ? PAGES - first : n;
+}
+
 static void step_map(void)
 {
-	unsigned first = (unsigned)test_random_below(PAGES);
-	unsigned n = 1 +
-		     (unsigned)test_random_below(test_random_below(3) == 0 ? PAGES - first : 20);
+	unsigned first = (unsigned)test_random_below(PAGES), n = random_pages(first);
 	uint64_t pa = GIB(8) + test_random_below(4) * MIB(2) + (uint64_t)first * PAGE_SIZE;
 	struct page_prop prop = random_prop();
 	struct cursor c;
 	err_t err;
 
-	n = n > PAGES - first ? PAGES - first : n;
 	open_at(&c, first);
 	err = cursor_map_pa(&c, paddr(pa), (uint64_t)n * PAGE_SIZE, prop, 3);
 	CHECK(err == OK || err == ERR_IN_USE || err == ERR_NO_MEMORY);
@@ -175,18 +185,20 @@ static void step_protect(void)
 {
 	unsigned first = (unsigned)test_random_below(PAGES);
 	unsigned n = 1 + (unsigned)test_random_below(PAGES - first);
-	struct page_prop prop = random_prop();
+	struct pt_change change = { random_prop(), (uint32_t)test_random(), random_note() };
 	struct cursor c;
 	err_t err;
 
 	open_at(&c, first);
-	err = cursor_protect(&c, (uint64_t)n * PAGE_SIZE,
-			     &(struct pt_change){ prop, UINT32_MAX, 0 });
+	err = cursor_protect(&c, (uint64_t)n * PAGE_SIZE, &change);
 	CHECK(err == OK || err == ERR_NO_MEMORY);
+	CHECK(err != OK || came_to(&c) == first + n);
 	for (unsigned i = first; i < came_to(&c); i++)
 		if (model[i].kind == PT_ITEM_LEAF) {
-			model[i].flags = prop.flags;
-			model[i].type = prop.type;
+			model[i].flags = change.prop.flags;
+			model[i].type = change.prop.type;
+		} else if (model[i].kind == PT_ITEM_NOTE) {
+			model[i].note = (model[i].note & change.note_keep) | change.note_set;
 		}
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
@@ -194,31 +206,117 @@ static void step_protect(void)
 
 static void step_note(void)
 {
-	unsigned first = (unsigned)test_random_below(PAGES);
-	uint32_t note = (uint32_t)test_random() >> (32 - PT_NOTE_BITS);
+	unsigned first = (unsigned)test_random_below(PAGES), n = random_pages(first);
+	uint32_t note = random_note();
 	struct cursor c;
 	err_t err;
 
 	open_at(&c, first);
-	err = cursor_note(&c, PAGE_SIZE, note);
-	CHECK(err == OK ? model[first].kind == PT_ITEM_ABSENT
-			: err == ERR_NO_MEMORY || model[first].kind != PT_ITEM_ABSENT);
-	if (err == OK)
-		model[first] = (struct model_page){ .kind = PT_ITEM_NOTE, .note = note };
+	err = cursor_note(&c, (uint64_t)n * PAGE_SIZE, note);
+	CHECK(err == (model_free_run(first, n) == n ? OK : ERR_IN_USE) || err == ERR_NO_MEMORY);
+	CHECK(err != OK || came_to(&c) == first + n);
+	CHECK(came_to(&c) - first <= model_free_run(first, n));
+	for (unsigned i = first; i < came_to(&c); i++)
+		model[i] = (struct model_page){ .kind = PT_ITEM_NOTE, .note = note };
 	cursor_close(&c);
+}
+
+/* A page of either size: refused where the table has pages of another size. */
+static void step_replace(void)
+{
+	unsigned level = 1 + (unsigned)test_random_below(2), n = level == 1 ? 1 : 512;
+	unsigned first = (unsigned)test_random_below(PAGES / n) * n;
+	uint64_t pa = GIB(16) + test_random_below(4) * MIB(2);
+	struct pt_item there = page_table_query(&pt, BASE + (uint64_t)first * PAGE_SIZE);
+	struct page_prop prop = random_prop();
+	struct cursor c;
+	err_t err;
+	bool is_other = there.kind == PT_ITEM_LEAF ? there.len != pte_span(level)
+						   : there.len < pte_span(level);
+
+	open_at(&c, first);
+	err = cursor_replace(&c, paddr(pa), prop, level);
+	CHECK(err == (is_other ? ERR_IN_USE : OK) || err == ERR_NO_MEMORY);
+	CHECK_EQ(came_to(&c), err == OK ? first + n : first);
+	model_set(first, came_to(&c) - first, pa, prop);
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+}
+
+/* Nothing that pages say changes. */
+static void step_split(void)
+{
+	unsigned first = (unsigned)test_random_below(PAGES);
+	struct cursor c;
+	err_t err;
+
+	open_at(&c, first);
+	err = cursor_split(&c);
+	CHECK(err == OK || err == ERR_NO_MEMORY);
+	CHECK_EQ(came_to(&c), first);
+	if (err == OK && model[first].kind != PT_ITEM_ABSENT)
+		CHECK_EQ(page_table_query(&pt, c.va).start, c.va);
+	cursor_close(&c);
+}
+
+static bool model_is_one_page(unsigned first)
+{
+	const struct model_page *m = &model[first];
+
+	for (unsigned i = 0; i < 512; i++)
+		if (m[i].kind != PT_ITEM_LEAF || m[i].pa != m->pa + (uint64_t)i * PAGE_SIZE ||
+		    m[i].flags != m->flags || m[i].type != m->type)
+			return false;
+	return m->pa % MIB(2) == 0;
+}
+
+/* By chance alone 512 pages are hardly ever alike. */
+static void fill_small(struct cursor *c, unsigned first)
+{
+	uint64_t va = c->va, pa = GIB(8) + (uint64_t)first * PAGE_SIZE;
+	struct page_prop prop = random_prop();
+	err_t err = cursor_unmap(c, MIB(2));
+
+	CHECK(err == OK || err == ERR_NO_MEMORY);
+	memset(&model[first], 0, (came_to(c) - first) * sizeof(model[0]));
+	if (err != OK)
+		return;
+	CHECK_EQ(cursor_jump(c, va), OK);
+	err = cursor_map_pa(c, paddr(pa), MIB(2), prop, 1);
+	CHECK(err == OK || err == ERR_NO_MEMORY);
+	model_set(first, came_to(c) - first, pa, prop);
+}
+
+static unsigned collapsed;
+
+static void step_collapse(void)
+{
+	unsigned first = (unsigned)test_random_below(PAGES / 512) * 512;
+	struct cursor c;
+	bool is_split;
+	err_t err;
+
+	open_at(&c, first);
+	if (test_random_below(2) == 0)
+		fill_small(&c, first);
+	CHECK_EQ(cursor_jump(&c, BASE + (uint64_t)first * PAGE_SIZE), OK);
+	is_split = cursor_query(&c).len == PAGE_SIZE;
+	err = cursor_collapse(&c, 2);
+	CHECK_EQ(err, is_split && model_is_one_page(first) ? OK : ERR_IN_USE);
+	CHECK_EQ(came_to(&c), err == OK ? first + 512 : first);
+	collapsed += err == OK;
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
 }
 
 static void step(void)
 {
-	switch (test_random_below(8)) {
-	case 0:
-	case 1:
-	case 2: step_map(); break;
-	case 3:
-	case 4: step_unmap(); break;
-	case 5: step_protect(); break;
-	default: step_note(); break;
-	}
+	static void (*const steps[])(void) = { step_map,     step_map,     step_map,   step_unmap,
+					       step_unmap,   step_protect, step_note,  step_note,
+					       step_replace, step_replace, step_split, step_split,
+					       step_collapse };
+
+	steps[test_random_below(ARRAY_SIZE(steps))]();
 }
 
 static void empty_the_window(void)
@@ -245,6 +343,7 @@ TEST(page_table_agrees_with_a_flat_map)
 			NEED(all_agree());
 	}
 	NEED(all_agree());
+	test_note("%u of %u steps made one page out of 512", collapsed, STEPS);
 	empty_the_window();
 	CHECK_EQ(page_table_nodes(&pt), 1); /* empty nodes are freed */
 	page_table_destroy(&pt);
