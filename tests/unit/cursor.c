@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of mm/cursor*.c: each operation, what it takes and what it refuses. */
+#include "mm/cursor.h"
+
+#include "tests/machine.h"
+#include "tests/test.h"
+
+#define BASE    TIB(1)
+#define AT(n)   (BASE + (uint64_t)(n)*PAGE_SIZE)
+#define DATA_RW (PROP_READ | PROP_WRITE)
+
+static const struct page_prop rw = { DATA_RW, MEM_WRITE_BACK };
+static const struct page_prop ro = { PROP_READ, MEM_WRITE_BACK };
+
+static struct page_table pt;
+static struct tlb_batch gone;
+static struct cursor c;
+static struct ledger before;
+
+static void begin(unsigned levels)
+{
+#ifndef KEEL_TESTS
+	machine_start_simple(256, 0, 1);
+#endif
+	pt_node_inject_failure(0);
+	before = machine_ledger();
+	CHECK_EQ(page_table_init(&pt, levels), OK);
+}
+
+static void end(void)
+{
+	const char *wrong = page_table_check(&pt);
+
+	if (wrong != NULL)
+		test_fail(__FILE__, __LINE__, "%s", wrong);
+	page_table_destroy(&pt);
+	CHECK_LEDGER(&before);
+}
+
+static void hold(uint64_t start, uint64_t len)
+{
+	tlb_batch_init(&gone, &flush_kernel_space);
+	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ start, len }, &gone), OK);
+}
+
+static void let_go(void)
+{
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+}
+
+static struct cursor *jump(uint64_t va)
+{
+	CHECK_EQ(cursor_jump(&c, va), OK);
+	return &c;
+}
+
+static struct pt_item look(uint64_t va)
+{
+	return page_table_query(&pt, va);
+}
+
+static bool is_note(uint64_t va, uint32_t note)
+{
+	struct pt_item item = look(va);
+
+	return item.kind == PT_ITEM_NOTE && item.note == note;
+}
+
+static bool is_leaf(uint64_t va, uint64_t pa, uint64_t len)
+{
+	struct pt_item item = look(va);
+
+	return item.kind == PT_ITEM_LEAF && item.len == len &&
+	       item.pa.raw + (va - item.start) == pa;
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+	return (hash ^ word) * UINT64_C(0x100000001b3);
+}
+
+/* All that a range says, entry by entry, and the nodes that say it. */
+static uint64_t fingerprint(uint64_t start, uint64_t len)
+{
+	uint64_t hash = page_table_nodes(&pt);
+
+	for (uint64_t va = start; va < start + len;) {
+		struct pt_item i = look(va);
+
+		hash = mix(mix(mix(hash, i.start), i.len), i.kind);
+		hash = mix(mix(mix(hash, i.pa.raw), i.note),
+			   (uint64_t)i.prop.flags << 8 | i.prop.type);
+		va = i.start + i.len;
+	}
+	return hash;
+}
+
+/* Counts of the frames of a block, the block's order too. */
+static uint64_t counts_of(const struct frame *first)
+{
+	const struct meta_slot *slot = meta_slot_of(frame_pfn(first));
+	uint64_t hash = frame_order(first);
+
+	for (unsigned i = 0; i < CHUNK_FRAMES; i++)
+		hash = mix(hash, meta_state(slot + i).count);
+	return hash;
+}
+
+static struct frame *nth_frame(const struct frame *first, unsigned n)
+{
+	return frame_of_slot(meta_slot_of(frame_pfn(first) + n));
+}
+
+/* ---- replace ---- */
+
+TEST(cursor_replaces_nothing_notes_and_leaves)
+{
+	struct page_prop own = { DATA_RW | PROP_TRACKED, MEM_WRITE_BACK };
+	struct frame *old, *new;
+
+	begin(4);
+	old = frame_alloc(FRAME_TEST);
+	new = frame_alloc(FRAME_TEST);
+	NEED(old != NULL && new != NULL);
+	(void)frame_get(old);
+	(void)frame_get(new);
+	hold(BASE, GIB(1));
+	CHECK_EQ(cursor_replace(&c, paddr(GIB(3)), rw, 1), OK);
+	CHECK_EQ(c.va, AT(1));
+	CHECK(is_leaf(BASE, GIB(3), PAGE_SIZE));
+	CHECK_EQ(cursor_note(&c, PAGE_SIZE, 4), OK);
+	CHECK_EQ(cursor_replace(jump(AT(1)), paddr(GIB(4)), ro, 1), OK);
+	CHECK(is_leaf(AT(1), GIB(4), PAGE_SIZE));
+	CHECK_EQ(gone.flush.pages, 0); /* nothing that a TLB could have */
+	CHECK_EQ(cursor_map(&c, old, rw), OK);
+	CHECK_EQ(cursor_replace(jump(AT(2)), frame_paddr(new), own, 1), OK);
+	CHECK_EQ(gone.flush.pages, 1);
+	CHECK_EQ(frame_count(old), 2); /* not before the flush */
+	CHECK(is_leaf(AT(2), frame_paddr(new).raw, PAGE_SIZE));
+	let_go();
+	CHECK_EQ(frame_count(old), 1);
+	CHECK_EQ(frame_count(new), 2);
+	frame_put(old);
+	frame_put(new);
+	end();
+}
+
+TEST(cursor_replaces_a_page_in_a_larger_note)
+{
+	begin(4);
+	hold(BASE, GIB(4));
+	CHECK_EQ(cursor_note(&c, GIB(1), 7), OK);
+	CHECK_EQ(page_table_nodes(&pt), 2);
+	CHECK_EQ(cursor_replace(jump(AT(517)), paddr(GIB(8)), rw, 1), OK);
+	CHECK_EQ(page_table_nodes(&pt), 4);
+	CHECK(is_leaf(AT(517), GIB(8), PAGE_SIZE));
+	CHECK(is_note(AT(516), 7) && is_note(AT(518), 7) && is_note(BASE, 7));
+	CHECK_EQ(look(BASE).len, MIB(2)); /* split where it is touched alone */
+	CHECK_EQ(cursor_replace(jump(BASE + MIB(4)), paddr(GIB(6)), rw, 2), OK);
+	CHECK_EQ(page_table_nodes(&pt), 4);
+	CHECK(is_leaf(BASE + MIB(4), GIB(6), MIB(2)) && is_note(BASE + MIB(6), 7));
+	let_go();
+	end();
+}
+
+TEST(cursor_replace_is_refused_over_smaller_and_larger_pages)
+{
+	uint64_t was;
+
+	begin(4);
+	hold(BASE, MIB(16));
+	CHECK_EQ(cursor_map_pa(jump(AT(3)), paddr(GIB(3)), PAGE_SIZE, rw, 1), OK);
+	CHECK_EQ(cursor_map_pa(jump(BASE + MIB(2)), paddr(GIB(4)), MIB(2), rw, 2), OK);
+	was = fingerprint(BASE, MIB(16));
+	CHECK_EQ(cursor_replace(jump(BASE), paddr(GIB(6)), rw, 2), ERR_IN_USE);
+	CHECK_EQ(c.va, BASE);
+	CHECK_EQ(cursor_replace(jump(BASE + MIB(2)), paddr(GIB(6)), rw, 1), ERR_IN_USE);
+	CHECK_EQ(cursor_replace(jump(AT(1)), paddr(GIB(6)), rw, 2), ERR_BAD_RANGE);
+	CHECK_EQ(cursor_replace(jump(BASE), paddr(MIB(1)), rw, 2), ERR_BAD_RANGE);
+	CHECK_EQ(cursor_replace(&c, paddr(0), rw, 3), ERR_BAD_RANGE); /* beyond the range */
+	CHECK_EQ(cursor_replace(&c, paddr(0), rw, 0), ERR_BAD_RANGE);
+	cursor_move(&c, MIB(16));
+	CHECK_EQ(cursor_replace(&c, paddr(0), rw, 1), ERR_BAD_RANGE);
+	CHECK_EQ(fingerprint(BASE, MIB(16)), was);
+	let_go();
+	end();
+}
+
+/* ---- notes ---- */
+
+TEST(cursor_notes_stand_in_the_highest_entries)
+{
+	begin(5);
+	for (unsigned level = 1; level <= 5; level++) {
+		uint64_t span = pte_span(level), va = level == 5 ? span : BASE;
+
+		hold(va, span);
+		CHECK_EQ(cursor_note(&c, span, level), OK);
+		CHECK_EQ(cursor_left(&c), 0);
+		CHECK(is_note(va, level) && is_note(va + span - PAGE_SIZE, level));
+		CHECK_EQ(look(va).len, span);
+		CHECK_EQ(page_table_nodes(&pt), 1 + 5 - level);
+		CHECK_EQ(cursor_note(jump(va), PAGE_SIZE, 1), ERR_IN_USE);
+		CHECK_EQ(cursor_unmap(&c, span), OK);
+		let_go();
+		CHECK_EQ(page_table_nodes(&pt), 1);
+	}
+	end();
+}
+
+TEST(cursor_note_of_a_tebibyte_takes_a_handful_of_nodes)
+{
+	begin(4);
+	hold(BASE, TIB(1));
+	CHECK_EQ(cursor_note(&c, TIB(1), 77), OK);
+	CHECK_EQ(page_table_nodes(&pt), 1);
+	CHECK_EQ(look(BASE).len, GIB(512));
+	CHECK_EQ(cursor_unmap(jump(BASE + GIB(600)), PAGE_SIZE), OK);
+	CHECK_EQ(page_table_nodes(&pt), 4); /* one way down */
+	CHECK_EQ(look(BASE + GIB(600)).kind, PT_ITEM_ABSENT);
+	CHECK(is_note(BASE + GIB(600) + PAGE_SIZE, 77) && is_note(BASE + GIB(601), 77));
+	CHECK_EQ(look(BASE).len, GIB(512));
+	CHECK_EQ(look(BASE + GIB(601)).len, GIB(1));
+	let_go();
+	/* not aligned: a way down at each end */
+	hold(BASE + TIB(2), TIB(1));
+	cursor_move(&c, PAGE_SIZE);
+	CHECK_EQ(cursor_note(&c, TIB(1) - 2 * PAGE_SIZE, 78), OK);
+	CHECK_EQ(page_table_nodes(&pt), 4 + 6);
+	CHECK_EQ(look(BASE + TIB(2)).kind, PT_ITEM_ABSENT);
+	CHECK(is_note(BASE + TIB(2) + PAGE_SIZE, 78));
+	CHECK(is_note(BASE + TIB(3) - 2 * PAGE_SIZE, 78));
+	CHECK_EQ(look(BASE + TIB(3) - PAGE_SIZE).kind, PT_ITEM_ABSENT);
+	let_go();
+	end();
+}
+
+TEST(cursor_notes_have_31_bits_and_whole_pages)
+{
+	uint32_t most = (UINT32_C(1) << PT_NOTE_BITS) - 1;
+
+	begin(4);
+	hold(BASE, MIB(4));
+	CHECK_EQ(cursor_note(&c, PAGE_SIZE, most + 1), ERR_BAD_RANGE);
+	CHECK_EQ(cursor_note(&c, PAGE_SIZE + 1, 1), ERR_BAD_RANGE);
+	CHECK_EQ(cursor_note(&c, MIB(4) + PAGE_SIZE, 1), ERR_BAD_RANGE);
+	CHECK_EQ(page_table_nodes(&pt), 1);
+	CHECK_EQ(cursor_note(&c, MIB(4), most), OK);
+	CHECK(is_note(BASE, most));
+	let_go();
+	end();
+}
+
+/* ---- split ---- */
+
+TEST(cursor_splits_what_reaches_over_the_address)
+{
+	begin(4);
+	hold(BASE, GIB(2));
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), GIB(1), rw, 3), OK);
+	CHECK_EQ(page_table_nodes(&pt), 2);
+	CHECK_EQ(cursor_split(jump(BASE)), OK);
+	CHECK_EQ(page_table_nodes(&pt), 2);
+	CHECK_EQ(cursor_split(jump(BASE + MIB(6))), OK);
+	CHECK_EQ(page_table_nodes(&pt), 3);
+	CHECK(is_leaf(BASE + MIB(6), GIB(8) + MIB(6), MIB(2)));
+	CHECK_EQ(cursor_split(jump(AT(5))), OK);
+	CHECK_EQ(page_table_nodes(&pt), 4);
+	for (unsigned i = 0; i < 512; i++)
+		CHECK(is_leaf(AT(i), GIB(8) + i * PAGE_SIZE, PAGE_SIZE));
+	CHECK_EQ(c.va, AT(5));
+	CHECK_EQ(cursor_split(jump(BASE + GIB(1) + PAGE_SIZE)), OK); /* nothing is there */
+	CHECK_EQ(page_table_nodes(&pt), 4);
+	let_go();
+	end();
+}
+
+TEST(cursor_splits_a_block_of_one_owner_alone)
+{
+	struct frame *block;
+	uint64_t was, counts;
+
+	begin(4);
+	block = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
+	NEED(block != NULL);
+	hold(BASE, MIB(8));
+	CHECK_EQ(cursor_map(&c, frame_get(block), rw), OK);
+	was = fingerprint(BASE, MIB(8));
+	counts = counts_of(block);
+	CHECK_EQ(cursor_split(jump(AT(9))), ERR_IN_USE);
+	CHECK_EQ(cursor_unmap(jump(AT(9)), PAGE_SIZE), ERR_IN_USE);
+	CHECK_EQ(cursor_protect(jump(AT(9)), PAGE_SIZE, &(struct pt_change){ ro, 0, 0 }),
+		 ERR_IN_USE);
+	CHECK_EQ(c.va, AT(9));
+	CHECK_EQ(fingerprint(BASE, MIB(8)), was);
+	CHECK_EQ(counts_of(block), counts);
+	frame_put(block);
+	CHECK_EQ(cursor_split(jump(AT(9))), OK);
+	for (unsigned i = 0; i < CHUNK_FRAMES; i++) {
+		CHECK_EQ(frame_count(nth_frame(block, i)), 1);
+		CHECK_EQ(frame_order(nth_frame(block, i)), 0);
+		CHECK(is_leaf(AT(i), frame_paddr(block).raw + i * PAGE_SIZE, PAGE_SIZE));
+		CHECK((look(AT(i)).prop.flags & PROP_TRACKED) != 0);
+	}
+	let_go();
+	end();
+}
+
+/* ---- collapse ---- */
+
+/* The CPU's part: it notes in the entry for va. */
+static void cpu_notes(uint64_t va, pte_t bits)
+{
+	struct frame *node = pt.root;
+
+	for (unsigned level = pt.levels; level > 1; level--)
+		node = pt_node_child(pt_node_get(node, pte_index(va, level)), level);
+	(void)atomic_fetch_or(&pt_node_entries(node)[pte_index(va, 1)], bits);
+}
+
+TEST(cursor_collapses_pages_in_a_row)
+{
+	struct pt_item item;
+
+	begin(4);
+	hold(BASE, GIB(2));
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 1), OK);
+	cpu_notes(AT(3), PTE_ACCESSED);
+	cpu_notes(AT(400), PTE_DIRTY);
+	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
+	CHECK_EQ(c.va, BASE + MIB(2));
+	item = look(AT(100));
+	CHECK(is_leaf(BASE, GIB(8), MIB(2)));
+	CHECK_EQ(item.prop.flags, DATA_RW | PROP_ACCESSED | PROP_DIRTY);
+	CHECK_EQ(page_table_nodes(&pt), 3);
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8) + MIB(2)), GIB(1) - MIB(2), rw, 2), OK);
+	CHECK_EQ(cursor_collapse(jump(BASE), 3), OK); /* noted or not is no difference */
+	CHECK(is_leaf(BASE, GIB(8), GIB(1)));
+	CHECK_EQ(look(BASE).prop.flags, DATA_RW | PROP_ACCESSED | PROP_DIRTY);
+	CHECK_EQ(page_table_nodes(&pt), 2);
+	let_go();
+	end();
+}
+
+TEST(cursor_collapses_frames_into_a_block)
+{
+	struct frame *block;
+	uint64_t counts, was;
+
+	begin(4);
+	block = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
+	NEED(block != NULL);
+	counts = counts_of(block);
+	hold(BASE, MIB(8));
+	CHECK_EQ(cursor_map(&c, block, rw), OK);
+	was = fingerprint(BASE, MIB(8));
+	CHECK_EQ(cursor_split(jump(AT(1))), OK);
+	CHECK(counts_of(block) != counts);
+	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
+	CHECK_EQ(counts_of(block), counts);
+	CHECK_EQ(fingerprint(BASE, MIB(8)), was);
+	CHECK_EQ(frame_order(block), CHUNK_ORDER);
+	let_go();
+	end(); /* the block is one entry's again: one put gives all of it back */
+}
+
+/* One that must not collapse: the table and what it tells of `counted` stay as they are. */
+static void refuse(uint64_t va, unsigned level, err_t why, const struct frame *counted, int line)
+{
+	uint64_t was = fingerprint(BASE, GIB(2)), counts = counted ? counts_of(counted) : 0;
+	err_t err = cursor_collapse(jump(va), level);
+
+	if (err != why)
+		test_fail(__FILE__, line, "collapse: %s, expected %s", err_name(err),
+			  err_name(why));
+	CHECK_EQ(c.va, va);
+	CHECK_EQ(fingerprint(BASE, GIB(2)), was);
+	CHECK_EQ(counted ? counts_of(counted) : 0, counts);
+}
+
+TEST(cursor_collapse_is_refused_unless_pages_are_alike_and_in_a_row)
+{
+	struct pt_change make_ro = { ro, UINT32_MAX, 0 };
+
+	begin(4);
+	hold(BASE, GIB(2));
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* absent */
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 1), OK);
+	refuse(AT(1), 2, ERR_BAD_RANGE, NULL, __LINE__);
+	refuse(BASE, 1, ERR_BAD_RANGE, NULL, __LINE__);
+	refuse(BASE, 4, ERR_BAD_RANGE, NULL, __LINE__);
+	refuse(BASE, 3, ERR_IN_USE, NULL, __LINE__); /* most of it is absent */
+	CHECK_EQ(cursor_unmap(jump(AT(511)), PAGE_SIZE), OK);
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__);
+	CHECK_EQ(cursor_note(jump(AT(511)), PAGE_SIZE, 1), OK);
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__);
+	CHECK_EQ(cursor_replace(jump(AT(511)), paddr(GIB(4)), rw, 1), OK);
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* not in a row */
+	CHECK_EQ(cursor_replace(jump(AT(511)), paddr(GIB(8) + 511 * PAGE_SIZE), rw, 1), OK);
+	CHECK_EQ(cursor_protect(jump(AT(9)), PAGE_SIZE, &make_ro), OK);
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* not alike */
+	CHECK_EQ(cursor_protect(jump(BASE), MIB(2), &make_ro), OK);
+	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* it is one */
+	/* in a row, but not aligned to the larger page */
+	CHECK_EQ(cursor_map_pa(jump(BASE + MIB(2)), paddr(GIB(8) + PAGE_SIZE), MIB(2), rw, 1), OK);
+	refuse(BASE + MIB(2), 2, ERR_IN_USE, NULL, __LINE__);
+	let_go();
+	hold(BASE, MIB(3));
+	refuse(BASE + MIB(2), 2, ERR_BAD_RANGE, NULL, __LINE__); /* the range ends inside */
+	let_go();
+	end();
+}
+
+TEST(cursor_collapse_is_refused_when_a_frame_has_other_owners)
+{
+	static const unsigned shared[] = { 0, 1, 255, 511 };
+	struct frame *block;
+
+	begin(4);
+	block = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
+	NEED(block != NULL);
+	hold(BASE, GIB(2));
+	CHECK_EQ(cursor_map(&c, block, rw), OK);
+	CHECK_EQ(cursor_split(jump(AT(1))), OK);
+	for (unsigned i = 0; i < ARRAY_SIZE(shared); i++) {
+		struct frame *f = frame_get(nth_frame(block, shared[i]));
+
+		refuse(BASE, 2, ERR_IN_USE, block, __LINE__);
+		CHECK_EQ(frame_count(f), 2);
+		frame_put(f);
+	}
+	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
+	let_go();
+	end();
+}
+
+/* ---- finding ---- */
+
+TEST(cursor_finds_what_is_sparse_and_nothing_else)
+{
+	static const uint64_t at[] = { 5 * PAGE_SIZE, MIB(2), GIB(3) - PAGE_SIZE, GIB(512),
+				       GIB(1023) };
+	struct pt_item item;
+
+	begin(4);
+	hold(BASE, TIB(1));
+	for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
+		CHECK_EQ(cursor_note(jump(BASE + at[i]), PAGE_SIZE, i), OK);
+	CHECK_EQ(cursor_map_pa(jump(BASE + GIB(700)), paddr(GIB(8)), GIB(1), rw, 3), OK);
+	(void)jump(BASE);
+	for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+		if (i == 4) {
+			CHECK(cursor_find(&c, &item));
+			CHECK_EQ(item.kind, PT_ITEM_LEAF);
+			CHECK_EQ(item.start, BASE + GIB(700));
+			CHECK_EQ(item.len, GIB(1));
+			cursor_move(&c, item.len);
+		}
+		CHECK(cursor_find(&c, &item));
+		CHECK_EQ(item.start, BASE + at[i]);
+		CHECK_EQ(item.note, i);
+		CHECK_EQ(c.va, item.start);
+		cursor_move(&c, item.len);
+	}
+	CHECK(!cursor_find(&c, &item));
+	CHECK_EQ(cursor_left(&c), 0);
+	let_go();
+	/* a leaf that reaches out of the range at both ends is cut to it */
+	hold(BASE + GIB(700) + MIB(6), MIB(4));
+	CHECK(cursor_find(&c, &item));
+	CHECK_EQ(item.start, c.start);
+	CHECK_EQ(item.len, MIB(4));
+	CHECK_EQ(item.pa.raw, GIB(8) + MIB(6));
+	let_go();
+	end();
+}
+
+/* ---- whole trees ---- */
+
+TEST(cursor_unmaps_whole_trees_with_all_that_they_own)
+{
+	static struct frame *f[600];
+
+	begin(4);
+	hold(BASE, TIB(1));
+	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
+		f[i] = frame_alloc(FRAME_TEST);
+		if (f[i] == NULL || cursor_map(&c, frame_get(f[i]), rw) != OK)
+			test_fail(__FILE__, __LINE__, "frame %u", i);
+		if (i % 7 == 0)
+			CHECK_EQ(cursor_note(&c, PAGE_SIZE, i), OK);
+	}
+	CHECK_EQ(cursor_note(jump(BASE + GIB(9)), GIB(3) + MIB(2) + PAGE_SIZE, 9), OK);
+	CHECK_EQ(cursor_map_pa(jump(BASE + GIB(600)), paddr(GIB(4)), MIB(4), rw, 2), OK);
+	CHECK_EQ(page_table_nodes(&pt), 1 + 1 + 3 + 2 + 2);
+	CHECK_EQ(cursor_unmap(jump(BASE), TIB(1)), OK);
+	CHECK_EQ(cursor_left(&c), 0);
+	CHECK_EQ(page_table_nodes(&pt), 1);
+	CHECK_EQ(pt_node_children(pt.root), 0);
+	CHECK(gone.flush.reach == FLUSH_TABLES && gone.flush.pages == FLUSH_EVERYTHING);
+	CHECK_EQ(frame_count(f[0]), 2); /* until the flush */
+	let_go();
+	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
+		CHECK_EQ(frame_count(f[i]), 1);
+		frame_put(f[i]);
+	}
+	end();
+}
+
+TEST(cursor_unmap_leaves_the_nodes_that_are_kept)
+{
+	uint64_t kept;
+
+	begin(4);
+	CHECK_EQ(page_table_populate(&pt, (struct vrange){ BASE, GIB(2) }, 2), OK);
+	kept = page_table_nodes(&pt);
+	CHECK_EQ(kept, 1 + 1 + 2);
+	hold(BASE, GIB(512));
+	CHECK_EQ(cursor_map_pa(jump(AT(7)), paddr(GIB(3)), PAGE_SIZE, rw, 1), OK);
+	CHECK_EQ(cursor_map_pa(jump(BASE + GIB(1)), paddr(GIB(4)), MIB(2), rw, 2), OK);
+	CHECK_EQ(cursor_note(jump(BASE + GIB(5)), GIB(1), 3), OK);
+	CHECK_EQ(page_table_nodes(&pt), kept + 1);
+	CHECK_EQ(cursor_unmap(jump(BASE), GIB(512)), OK);
+	CHECK_EQ(page_table_nodes(&pt), kept);
+	for (unsigned gib = 0; gib < 6; gib++)
+		CHECK_EQ(look(BASE + GIB(gib)).kind, PT_ITEM_ABSENT);
+	let_go();
+	CHECK_EQ(page_table_nodes(&pt), kept);
+	end();
+}
+
+/* ---- rights ---- */
+
+TEST(cursor_lets_the_only_owner_write_and_others_copy)
+{
+	struct page_prop to_copy = { PROP_READ | PROP_WRITE | PROP_COPY, MEM_WRITE_BACK };
+	struct page_prop shared = { PROP_READ | PROP_SHARED, MEM_WRITE_BACK };
+	struct pt_change change = { to_copy, UINT32_MAX, 0 };
+	struct frame *f[3];
+
+	begin(4);
+	NEED(frame_alloc_bulk(FRAME_TEST, 3, f) == OK);
+	hold(BASE, MIB(4));
+	CHECK_EQ(cursor_map(&c, f[0], ro), OK);
+	CHECK_EQ(cursor_map(&c, frame_get(f[1]), ro), OK);
+	CHECK_EQ(cursor_map(&c, frame_get(f[2]), shared), OK);
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), PAGE_SIZE, ro, 1), OK);
+	cpu_notes(AT(1), PTE_ACCESSED | PTE_DIRTY);
+	CHECK_EQ(cursor_protect(jump(BASE), 4 * PAGE_SIZE, &change), OK);
+	CHECK_EQ(look(AT(0)).prop.flags, DATA_RW | PROP_TRACKED);
+	CHECK_EQ(look(AT(1)).prop.flags,
+		 PROP_READ | PROP_COPY | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
+	CHECK_EQ(look(AT(2)).prop.flags, DATA_RW | PROP_TRACKED | PROP_SHARED);
+	CHECK_EQ(look(AT(3)).prop.flags, PROP_READ | PROP_COPY);
+	frame_put(f[1]); /* the entry is its only owner now */
+	CHECK_EQ(cursor_protect(jump(BASE), 4 * PAGE_SIZE, &change), OK);
+	CHECK_EQ(look(AT(1)).prop.flags, DATA_RW | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
+	change.prop = rw; /* nothing to copy */
+	CHECK_EQ(cursor_protect(jump(BASE), 4 * PAGE_SIZE, &change), OK);
+	CHECK_EQ(look(AT(3)).prop.flags, DATA_RW);
+	CHECK_EQ(look(AT(2)).prop.flags, DATA_RW | PROP_TRACKED | PROP_SHARED);
+	let_go();
+	frame_put(f[2]);
+	end();
+}
+
+TEST(cursor_changes_the_notes_of_a_range_alone)
+{
+	begin(4);
+	hold(BASE, GIB(4));
+	CHECK_EQ(cursor_note(&c, GIB(2), 0x1234), OK);
+	CHECK_EQ(cursor_protect(jump(BASE + PAGE_SIZE), GIB(1),
+				&(struct pt_change){ ro, 0xff0, 0x40000001 }),
+		 OK);
+	CHECK_EQ(c.va, BASE + GIB(1) + PAGE_SIZE);
+	CHECK(is_note(BASE, 0x1234) && is_note(c.va, 0x1234));
+	CHECK(is_note(BASE + PAGE_SIZE, 0x40000231) && is_note(c.va - PAGE_SIZE, 0x40000231));
+	CHECK_EQ(look(BASE + MIB(4)).len, MIB(2)); /* as large as it was, but at the ends */
+	CHECK_EQ(look(BASE + GIB(3)).kind, PT_ITEM_ABSENT);
+	let_go();
+	end();
+}
