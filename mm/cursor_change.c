@@ -9,6 +9,8 @@
 
 /* ---- split ---- */
 
+static const pte_t noted_by_cpu = PTE_ACCESSED | PTE_DIRTY;
+
 /* A tracked block becomes frames that are counted one by one, so it must have one owner. */
 static err_t check_split(pte_t pte, unsigned level)
 {
@@ -22,7 +24,7 @@ static err_t check_split(pte_t pte, unsigned level)
 err_t pt_path_split(const struct cursor *c, struct pt_path *p)
 {
 	unsigned index = pte_index(c->va, p->level);
-	pte_t old = pt_node_get(pt_path_node(p), index), below = old;
+	pte_t old = pt_node_get(pt_path_node(p), index), below = old, late;
 	uint64_t step = 0;
 	struct frame *node;
 	err_t err = check_split(old, p->level);
@@ -43,7 +45,11 @@ err_t pt_path_split(const struct cursor *c, struct pt_path *p)
 		atomic_store_explicit(&pt_node_entries(node)[i], below, memory_order_relaxed);
 	pt_node_count(node, PT_NODE_ENTRIES);
 	pt_node_lock_new(node);
-	(void)pt_node_set(pt_path_node(p), index, pte_make_table(frame_into_raw(node).raw));
+	late = pt_node_set(pt_path_node(p), index, pte_make_table(frame_into_raw(node).raw));
+	late &= ~old & noted_by_cpu; /* the CPU walked to the large page until now */
+	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
+		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,
+					       memory_order_relaxed);
 	p->node[--p->level] = node;
 	return OK;
 }
@@ -338,8 +344,6 @@ err_t cursor_take_over(struct cursor *c)
 }
 
 /* ---- collapse ---- */
-
-static const pte_t noted_by_cpu = PTE_ACCESSED | PTE_DIRTY;
 
 /* Whether the entries of a node are one page in parts; *first is the first of them. */
 static bool is_one_page(const struct frame *node, unsigned level, pte_t *first)
