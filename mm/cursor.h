@@ -163,7 +163,7 @@ err_t cursor_take_over(struct cursor *c);
 err_t cursor_fork(struct cursor *c, struct page_table *to);
 
 /* An entry begins at va: a larger one that reaches over it is split.  Errors as those of
- * cursor_unmap(), with nothing changed. */
+ * cursor_unmap(), with no page changed.  At the end nothing happens: what is there is others'. */
 err_t cursor_split(struct cursor *c);
 
 /* The pages below the entry of `level` at va, of level - 1, become one page: they are all there,

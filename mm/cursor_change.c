@@ -82,6 +82,8 @@ err_t cursor_split(struct cursor *c)
 {
 	struct pt_path p __uninitialized;
 
+	if (c->done)
+		return OK;
 	for (pt_path_descend(c, 1, &p);;) {
 		pte_t pte = pt_node_get(pt_path_node(&p), pte_index(c->va, p.level));
 		err_t err;

@@ -307,6 +307,20 @@ TEST(cursor_splits_a_block_of_one_owner_alone)
 	end();
 }
 
+TEST(cursor_splits_nothing_behind_its_end)
+{
+	begin(4);
+	hold(BASE, MIB(2));
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 2), OK);
+	let_go();
+	hold(BASE, MIB(1));
+	cursor_move(&c, MIB(1));
+	CHECK_EQ(cursor_split(&c), OK);
+	CHECK(is_leaf(BASE, GIB(8), MIB(2)));
+	let_go();
+	end();
+}
+
 /* ---- collapse ---- */
 
 /* The CPU's part: it notes in the entry for va. */
