@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of mm/cursor_fork.c and cursor_take_over(): who may write to what after a fork. */
+#include "mm/cursor.h"
+
+#include "tests/machine.h"
+#include "tests/test.h"
+
+#define BASE    TIB(1)
+#define FAR     (BASE + GIB(700))
+#define AT(n)   (BASE + (uint64_t)(n)*PAGE_SIZE)
+#define DATA_RW (PROP_READ | PROP_WRITE)
+
+enum {
+	PRIVATE, /* pages, by their number */
+	SHARED,
+	READ_ONLY,
+	UNTRACKED,
+	NOTED,
+	FRAMES = 3, /* the first three have frames */
+};
+
+static const struct page_prop props[] = {
+	[PRIVATE] = { DATA_RW | PROP_DIRTY, MEM_WRITE_BACK },
+	[SHARED] = { DATA_RW | PROP_SHARED, MEM_WRITE_BACK },
+	[READ_ONLY] = { PROP_READ, MEM_WRITE_BACK },
+	[UNTRACKED] = { DATA_RW, MEM_WRITE_BACK },
+};
+
+static struct page_table from, to;
+static struct tlb_batch gone;
+static struct cursor c;
+static struct frame *f[FRAMES];
+static struct ledger before;
+
+static void hold(uint64_t start, uint64_t len)
+{
+	tlb_batch_init(&gone, &flush_kernel_space);
+	CHECK_EQ(cursor_open(&c, &from, (struct vrange){ start, len }, &gone), OK);
+}
+
+static void let_go(void)
+{
+	tlb_batch_finish(&gone);
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+}
+
+/* Five pages, a note far away, and a table to fork into. */
+static bool begin(void)
+{
+	err_t err;
+
+#ifndef KEEL_TESTS
+	machine_start_simple(256, 0, 1);
+#endif
+	pt_node_inject_failure(0);
+	before = machine_ledger();
+	err = frame_alloc_bulk(FRAME_TEST, FRAMES, f);
+	if (err == OK)
+		err = page_table_init(&from, 4);
+	CHECK_EQ(err, OK);
+	if (err != OK)
+		return false;
+	hold(BASE, TIB(1));
+	for (unsigned i = 0; i < FRAMES; i++)
+		CHECK_EQ(cursor_map(&c, f[i], props[i]), OK);
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), PAGE_SIZE, props[UNTRACKED], 1), OK);
+	CHECK_EQ(cursor_note(&c, PAGE_SIZE, 4), OK);
+	CHECK_EQ(cursor_jump(&c, FAR), OK);
+	CHECK_EQ(cursor_note(&c, GIB(1), 5), OK);
+	let_go();
+	return true;
+}
+
+static void end(void)
+{
+	CHECK(page_table_check(&from) == NULL);
+	page_table_destroy(&from);
+	CHECK_LEDGER(&before);
+}
+
+static unsigned flags_of(const struct page_table *pt, unsigned page)
+{
+	return page_table_query(pt, AT(page)).prop.flags;
+}
+
+static void check_counts(uint32_t each)
+{
+	for (unsigned i = 0; i < FRAMES; i++)
+		CHECK_EQ(frame_count(f[i]), each);
+}
+
+TEST(cursor_fork_takes_the_right_to_write_from_both)
+{
+	unsigned copied = PROP_READ | PROP_COPY;
+
+	NEED(begin());
+	CHECK_EQ(page_table_init(&to, 4), OK);
+	hold(BASE, TIB(1));
+	CHECK_EQ(cursor_fork(&c, &to), OK);
+	CHECK_EQ(gone.flush.pages, FLUSH_EVERYTHING); /* the right was taken from a CPU too */
+	let_go();
+	check_counts(2);
+	CHECK_EQ(flags_of(&from, PRIVATE), copied | PROP_TRACKED | PROP_DIRTY);
+	CHECK_EQ(flags_of(&to, PRIVATE), copied | PROP_TRACKED); /* it wrote nothing yet */
+	CHECK_EQ(flags_of(&to, SHARED), DATA_RW | PROP_SHARED | PROP_TRACKED);
+	CHECK_EQ(flags_of(&from, SHARED), DATA_RW | PROP_SHARED | PROP_TRACKED);
+	CHECK_EQ(flags_of(&to, READ_ONLY), PROP_READ | PROP_TRACKED);
+	CHECK_EQ(flags_of(&to, UNTRACKED), copied);
+	CHECK_EQ(page_table_query(&to, AT(NOTED)).note, 4);
+	CHECK_EQ(page_table_query(&to, FAR).note, 5);
+	CHECK_EQ(page_table_query(&to, FAR).len, GIB(1));
+	CHECK_EQ(page_table_nodes(&to), page_table_nodes(&from));
+	for (unsigned i = PRIVATE; i <= NOTED; i++)
+		CHECK_EQ(page_table_query(&to, AT(i)).pa.raw,
+			 page_table_query(&from, AT(i)).pa.raw);
+	CHECK(page_table_check(&to) == NULL);
+	page_table_destroy(&to);
+	check_counts(1);
+	end();
+}
+
+TEST(cursor_takes_over_what_nobody_else_owns)
+{
+	NEED(begin());
+	CHECK_EQ(page_table_init(&to, 4), OK);
+	hold(BASE, MIB(1));
+	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE); /* it may write */
+	CHECK_EQ(cursor_fork(&c, &to), OK);
+	tlb_batch_finish(&gone);
+	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
+	CHECK_EQ(flags_of(&from, PRIVATE) & (PROP_COPY | PROP_WRITE), PROP_COPY);
+	page_table_destroy(&to);
+	CHECK_EQ(cursor_take_over(&c), OK);
+	CHECK_EQ(flags_of(&from, PRIVATE), DATA_RW | PROP_TRACKED | PROP_DIRTY);
+	CHECK_EQ(cursor_jump(&c, AT(READ_ONLY)), OK);
+	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
+	CHECK_EQ(cursor_jump(&c, AT(UNTRACKED)), OK);
+	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE); /* nobody knows who owns it */
+	CHECK_EQ(cursor_jump(&c, AT(NOTED)), OK);
+	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
+	let_go();
+	end();
+}
+
+TEST(cursor_fork_survives_the_failure_of_each_node)
+{
+	err_t err = ERR_NO_MEMORY;
+	unsigned n = 0;
+
+	NEED(begin());
+	while (err != OK) {
+		CHECK_EQ(page_table_init(&to, 4), OK);
+		hold(BASE, TIB(1));
+		pt_node_inject_failure(++n);
+		err = cursor_fork(&c, &to);
+		pt_node_inject_failure(0);
+		CHECK(err == OK || err == ERR_NO_MEMORY);
+		let_go();
+		CHECK(page_table_check(&to) == NULL);
+		page_table_destroy(&to);
+		check_counts(1);
+		for (unsigned i = PRIVATE; i < NOTED; i++)
+			CHECK_EQ(page_table_query(&from, AT(i)).kind, PT_ITEM_LEAF);
+		CHECK_EQ(page_table_query(&from, FAR).note, 5);
+	}
+	CHECK_EQ(n - 1, page_table_nodes(&from) - 1); /* all but the root */
+	end();
+}
+
+TEST(cursor_fork_of_a_part_leaves_the_rest)
+{
+	NEED(begin());
+	CHECK_EQ(page_table_init(&to, 4), OK);
+	hold(AT(SHARED), 2 * PAGE_SIZE);
+	CHECK_EQ(cursor_fork(&c, &to), OK);
+	CHECK_EQ(gone.flush.pages, 0); /* nothing lost a right */
+	let_go();
+	CHECK_EQ(page_table_query(&to, AT(PRIVATE)).kind, PT_ITEM_ABSENT);
+	CHECK_EQ(page_table_query(&to, AT(UNTRACKED)).kind, PT_ITEM_ABSENT);
+	CHECK_EQ(frame_count(f[PRIVATE]), 1);
+	CHECK_EQ(frame_count(f[SHARED]), 2);
+	CHECK_EQ(frame_count(f[READ_ONLY]), 2);
+	/* the rest, over what is there already: that stays */
+	hold(BASE, TIB(1));
+	CHECK_EQ(cursor_fork(&c, &to), OK);
+	let_go();
+	check_counts(2);
+	CHECK_EQ(page_table_query(&to, FAR).note, 5);
+	page_table_destroy(&to);
+	check_counts(1);
+	end();
+}
