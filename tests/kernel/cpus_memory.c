@@ -5,6 +5,7 @@
 #include "lib/string.h"
 #include "mm/defer.h"
 #include "mm/heap.h"
+#include "tests/hog.h"
 #include "tests/kernel/crew.h"
 #include "tests/machine.h"
 #include "tests/test.h"
@@ -247,53 +248,6 @@ enum {
 	LAST_EACH = 2,
 };
 
-/* All frames but a few, each block's first word leading to the next one. */
-struct hog {
-	struct frame *block;
-	struct hog *next;
-};
-static struct hog *hogs;
-
-static bool hog_take(unsigned order)
-{
-	struct frame *f = frame_alloc_block(FRAME_TEST, order);
-	struct hog *h;
-
-	if (f == NULL)
-		return false;
-	h = arch_direct(frame_paddr(f));
-	*h = (struct hog){ f, hogs };
-	hogs = h;
-	return true;
-}
-
-static void hog_give_last(void)
-{
-	struct hog *h = hogs;
-
-	hogs = h->next;
-	frame_put(h->block);
-}
-
-/* The last ones taken are single frames, so that `leave` of them can be left. */
-static bool hog_all_but(unsigned leave)
-{
-	unsigned singles = 0;
-
-	frame_cache_drain();
-	for (unsigned order = ORDER_MOST; order > 0; order--)
-		while (frame_available() > (uint64_t)leave + (UINT64_C(1) << order) &&
-		       hog_take(order))
-			;
-	while (hog_take(0))
-		singles++;
-	if (singles < leave)
-		return false;
-	while (leave-- > 0)
-		hog_give_last();
-	return true;
-}
-
 static _Atomic bool short_enough;
 
 /* No more CPUs than objects, each wants one: nobody may ever be refused, wherever they lie. */
@@ -320,8 +274,8 @@ static void want_one(struct crew_member *me)
 	}
 	refused += LAST_ROUNDS - got;
 	crew_meet();
-	while (me->cpu == 0 && hogs != NULL)
-		hog_give_last();
+	if (me->cpu == 0)
+		hog_give_all();
 }
 
 TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
@@ -329,7 +283,6 @@ TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
 	struct ledger before;
 
 	damaged = refused = 0;
-	hogs = NULL;
 	if (cpu_count() == 1)
 		test_note("there is one CPU, and nobody to lose a claim to");
 	before = machine_ledger();
@@ -392,8 +345,7 @@ static void retire_or_loop(struct crew_member *me)
 	defer_drain();
 	damaged += frame_available() != free || defer_backlog(0) != 0;
 	over = true;
-	while (hogs != NULL)
-		hog_give_last();
+	hog_give_all();
 }
 
 TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
@@ -407,7 +359,6 @@ TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
 	before = machine_ledger();
 	over = short_enough = false;
 	damaged = refused = 0;
-	hogs = NULL;
 	NEED(crew_run(retire_or_loop));
 	CHECK(short_enough);
 	CHECK_EQ(refused, 0);
