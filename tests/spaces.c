@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/spaces.h"
+
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "mm/report.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+enum {
+	TRIES = 3, /* of an access: a fault may make a page readable first, and writable then */
+	LAST_WORD = PAGE_SIZE / sizeof(uint64_t) - 1,
+	OWNERS_MOST = 1 << 16,
+};
+#define SECOND_WORD UINT64_C(0x9e3779b97f4a7c15) /* what the last word is a multiple by */
+#define FNV_PRIME   UINT64_C(0x100000001b3)
+
+#ifdef KEEL_TESTS
+void spaces_begin(uint64_t mib, uint64_t high_mib, unsigned cpus)
+{
+	(void)mib, (void)high_mib, (void)cpus;
+	pt_node_inject_failure(0);
+}
+#else
+void spaces_begin(uint64_t mib, uint64_t high_mib, unsigned cpus)
+{
+	static struct page_table kernel_table;
+
+	machine_start_simple(mib, high_mib, cpus);
+	pt_node_inject_failure(0);
+	if (heap_init(cpus) != OK || page_table_init(&kernel_table, arch_pt_levels()) != OK ||
+	    vm_space_init(&kernel_table) != OK)
+		test_fail(__FILE__, __LINE__, "the machine has no memory for spaces");
+}
+#endif
+
+/* ---- use ---- */
+
+/* The memory behind the page at va, which item is about. */
+static volatile uint64_t *words_of(const struct pt_item *item, vaddr_t va)
+{
+	va = align_down(va, PAGE_SIZE);
+	return (uint64_t *)(void *)((char *)arch_direct(item->pa) + (va - item->start));
+}
+
+/* The page at va, usable as asked. */
+static err_t reach(struct vm_space *s, vaddr_t va, enum fault_access access, struct pt_item *item)
+{
+	unsigned wanted = access == FAULT_WRITE ? PROP_WRITE : PROP_READ;
+
+	for (unsigned tries = 0; tries < TRIES; tries++) {
+		err_t err;
+
+		*item = vm_space_query(s, va);
+		if (item->kind == PT_ITEM_LEAF && (item->prop.flags & wanted) != 0)
+			return OK;
+		err = vm_space_handle_fault(s, va, access);
+		if (err != OK)
+			return err;
+	}
+	return ERR_BUSY;
+}
+
+err_t page_store(struct vm_space *s, vaddr_t va, uint64_t value)
+{
+	struct pt_item item;
+	err_t err = reach(s, va, FAULT_WRITE, &item);
+
+	if (err != OK)
+		return err;
+	words_of(&item, va)[0] = value;
+	words_of(&item, va)[LAST_WORD] = value * SECOND_WORD;
+	return OK;
+}
+
+err_t page_load(struct vm_space *s, vaddr_t va, uint64_t *value)
+{
+	struct pt_item item;
+	err_t err = reach(s, va, FAULT_READ, &item);
+
+	if (err != OK)
+		return err;
+	*value = words_of(&item, va)[0];
+	return words_of(&item, va)[LAST_WORD] == *value * SECOND_WORD ? OK : ERR_BAD_FORMAT;
+}
+
+bool page_shows(struct vm_space *s, vaddr_t va, uint64_t value)
+{
+	uint64_t found = 0;
+
+	return page_load(s, va, &found) == OK && found == value;
+}
+
+/* ---- pictures ---- */
+
+/* What of an entry's rights and notes its user can tell. */
+static uint64_t what_of(const struct pt_item *item)
+{
+	unsigned flags = item->prop.flags;
+	uint64_t what = (uint64_t)item->kind << PT_NOTE_BITS;
+
+	if (item->kind == PT_ITEM_NOTE)
+		return what | item->note;
+	if ((flags & PROP_COPY) != 0)
+		flags |= PROP_WRITE;
+	return what | (flags & (PROP_READ | PROP_WRITE | PROP_EXECUTE | PROP_USER | PROP_SHARED));
+}
+
+/* FNV-1a by words. */
+static uint64_t content_of(const struct pt_item *item, vaddr_t va)
+{
+	volatile uint64_t *word = words_of(item, va);
+	uint64_t hash = 0;
+
+	for (unsigned i = 0; i <= LAST_WORD; i++)
+		hash = (hash ^ word[i]) * FNV_PRIME;
+	return hash;
+}
+
+/* One more run, or more of the last one. */
+static void add_run(struct picture *p, struct picture_run run)
+{
+	struct picture_run *last = p->runs == 0 ? NULL : &p->run[p->runs - 1];
+
+	if (run.what >> PT_NOTE_BITS != PT_ITEM_LEAF && last != NULL && last->what == run.what &&
+	    last->start + last->len == run.start) {
+		last->len += run.len;
+		return;
+	}
+	if (p->runs == PICTURE_RUNS)
+		test_fail(__FILE__, __LINE__, "a picture is too small");
+	else
+		p->run[p->runs++] = run;
+}
+
+void picture_take(struct picture *p, const struct vm_space *s)
+{
+	vaddr_t va = 0, half = pt_half_bytes(s->table.levels);
+
+	p->runs = 0;
+	while (va < half) {
+		struct pt_item item = vm_space_query(s, va);
+		uint64_t step = item.kind == PT_ITEM_LEAF ? PAGE_SIZE : item.len;
+
+		for (; va - item.start < item.len; va += step)
+			add_run(p, (struct picture_run){
+					   va, step, what_of(&item),
+					   item.kind == PT_ITEM_LEAF ? content_of(&item, va) : 0 });
+	}
+}
+
+void picture_check(const struct picture *p, const struct vm_space *s, const char *file, int line)
+{
+	static struct picture now;
+
+	picture_take(&now, s);
+	for (unsigned i = 0; i < p->runs && i < now.runs; i++) {
+		const struct picture_run *a = &p->run[i], *b = &now.run[i];
+
+		if (a->start == b->start && a->len == b->len && a->what == b->what &&
+		    a->content == b->content)
+			continue;
+		test_fail(file, line,
+			  "at %#lx: %#lx for %#lx bytes, at %#lx before: %#lx for %#lx%s", b->start,
+			  b->what, b->len, a->start, a->what, a->len,
+			  a->content == b->content ? "" : ", other content");
+		return;
+	}
+	if (p->runs != now.runs)
+		test_fail(file, line, "%u runs, %u before", now.runs, p->runs);
+}
+
+/* ---- owners ---- */
+
+/* A frame number for each count that an owner was found for. */
+static pfn_t owner[OWNERS_MOST];
+static unsigned owners;
+/* How many owners of each object were found. */
+static unsigned object_owners[VM_OBJECTS_MOST];
+static bool object_seen[VM_OBJECTS_MOST];
+
+static void add_owner(pfn_t pfn)
+{
+	if (owners < OWNERS_MOST)
+		owner[owners] = pfn;
+	owners++;
+}
+
+/* Tracked leaves of users' frames. */
+static void add_table(const struct page_table *pt)
+{
+	vaddr_t va = 0, half = pt_half_bytes(pt->levels);
+
+	while (va < half) {
+		struct pt_item item = page_table_query(pt, va);
+
+		if (item.kind == PT_ITEM_LEAF && (item.prop.flags & PROP_TRACKED) != 0 &&
+		    frame_kind_of(frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa)))) == FRAME_USER)
+			add_owner(paddr_to_pfn(item.pa));
+		va = item.start + item.len;
+	}
+}
+
+static void add_object(unsigned number)
+{
+	if (!object_seen[number])
+		add_table(&vm_object_of(number)->pages);
+	object_seen[number] = true;
+	object_owners[number]++;
+}
+
+static void add_spaces(const char *file, int line)
+{
+	struct vm_space *s = vm_space_from(0);
+
+	while (s != NULL) {
+		unsigned next = s->number + 1;
+		const char *wrong = vm_space_check(s);
+
+		if (wrong != NULL)
+			test_fail(file, line, "space %u: %s", s->number, wrong);
+		add_table(&s->table);
+		for (unsigned i = 0; i < VM_OBJECTS_MOST; i++)
+			if (vm_object_set_has(&s->objects, i))
+				add_object(i);
+		vm_space_put(s);
+		s = vm_space_from(next);
+	}
+}
+
+/* Shell's sort. */
+static void sort_owners(void)
+{
+	for (unsigned gap = owners / 2; gap > 0; gap /= 2)
+		for (unsigned i = gap; i < owners; i++) {
+			pfn_t moved = owner[i];
+			unsigned at = i;
+
+			for (; at >= gap && owner[at - gap] > moved; at -= gap)
+				owner[at] = owner[at - gap];
+			owner[at] = moved;
+		}
+}
+
+/* Counts of the frames that have owners; how many frames these are. */
+static uint64_t check_counts(const char *file, int line)
+{
+	uint64_t frames = 0;
+
+	for (unsigned i = 0, n; i < owners; i += n) {
+		const struct frame *f = frame_of_slot(meta_slot_of(owner[i]));
+
+		for (n = 1; i + n < owners && owner[i + n] == owner[i];)
+			n++;
+		if (frame_kind_of(f) != FRAME_USER || frame_count(f) != n) {
+			test_fail(file, line,
+				  "frame %#x, of kind %s, has %u owners and a count of %u",
+				  owner[i], frame_kind_name(frame_kind_of(f)), n, frame_count(f));
+			return UINT64_MAX;
+		}
+		frames += UINT64_C(1) << frame_order(f);
+	}
+	return frames;
+}
+
+static void check_objects(const char *file, int line)
+{
+	for (unsigned i = 0; i < VM_OBJECTS_MOST; i++) {
+		unsigned users = !object_seen[i] ? 0 : atomic_load(&vm_object_of(i)->users);
+
+		if (users != object_owners[i])
+			test_fail(file, line, "object %u has %u owners and a count of %u", i,
+				  object_owners[i], users);
+	}
+}
+
+void owners_check(const struct handles *h, const char *file, int line)
+{
+	uint64_t frames, kind = frame_audit().by_kind[FRAME_USER];
+
+	owners = 0;
+	memset(object_owners, 0, sizeof(object_owners));
+	memset(object_seen, 0, sizeof(object_seen));
+	add_spaces(file, line);
+	for (unsigned i = 0; h != NULL && i < h->objects; i++)
+		add_object(h->object[i]->number);
+	for (unsigned i = 0; h != NULL && i < h->frames; i++)
+		add_owner(frame_pfn(h->frame[i]));
+	check_objects(file, line);
+	if (owners > OWNERS_MOST) {
+		test_fail(file, line, "%u owners are too many to look at", owners);
+		return;
+	}
+	sort_owners();
+	frames = check_counts(file, line);
+	if (frames != UINT64_MAX && frames != kind)
+		test_fail(file, line, "%lu frames have owners, %lu are of users", frames, kind);
+}
