@@ -45,21 +45,27 @@ void hog_give_all(void)
 		give_last();
 }
 
-bool hog_all_but(unsigned leave)
+bool hog_all(unsigned singles)
 {
-	unsigned singles = 0;
+	unsigned taken = 0;
 
 	hogs = NULL;
 	frame_cache_drain();
-	/* the last ones taken are single frames, so that `leave` of them can be left */
+	/* the last ones taken are single frames, so that they can be given back one by one */
 	for (unsigned order = ORDER_MOST; order > 0; order--)
-		while (frame_available() > (uint64_t)leave + (UINT64_C(1) << order) && take(order))
+		while (frame_available() > (uint64_t)singles + (UINT64_C(1) << order) &&
+		       take(order))
 			;
 	while (take(0))
-		singles++;
-	if (singles < leave)
-		return false;
-	while (leave-- > 0)
+		taken++;
+	return taken >= singles;
+}
+
+bool hog_all_but(unsigned leave)
+{
+	bool enough = hog_all(leave);
+
+	while (enough && leave-- > 0)
 		give_last();
-	return true;
+	return enough;
 }

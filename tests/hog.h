@@ -11,10 +11,13 @@
 
 #include "lib/types.h"
 
-/* Take all frames but `leave`; false: there are not as many, or too few are single.  Gives back
+/* Take all frames, `singles` of them one by one; false: that many cannot be had so.  Gives back
  * what was kept by caches first.  hog_give_all() ends it, whatever was answered. */
+bool hog_all(unsigned singles);
+
+/* The same, but for `leave` single frames. */
 bool hog_all_but(unsigned leave);
 
-/* One single frame more can be had from now on.  False: all of them can. */
+/* One single frame more can be had from now on.  False: there are blocks left at most. */
 bool hog_give_one(void);
 void hog_give_all(void);
