@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: MIT */
+/* Random operations on up to six spaces that fork from each other, against a model that says of
+ * each page what it is. */
+#include "mm/vm_space.h"
+
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "tests/machine.h"
+#include "tests/spaces.h"
+#include "tests/test.h"
+
+enum {
+	SPACES = 6,
+	BEFORE = 32, /* pages of the window below the first place of a large page */
+	LARGE = 512,
+	PAGES = BEFORE + 2 * LARGE + 100,
+	OBJECTS = 3,
+	SINGLES = 3, /* frames that are mapped on purpose; behind them is a block */
+	BLOCK = SINGLES,
+	FRAMES,
+	SMALL_MOST = 8, /* pages of most ranges */
+	MIB_OF_HOST = 256,
+	LOOK_EVERY = 32,   /* steps */
+	COUNT_EVERY = 256, /* likewise */
+#ifdef KEEL_TESTS
+	STEPS = 1500,
+#else
+	STEPS = 6000,
+#endif
+};
+#define BASE (UINT64_C(0x10000000000) - BEFORE * PAGE_SIZE)
+
+static const unsigned object_pages[OBJECTS] = { 1, 40, LARGE + 200 };
+
+/* ---- the model ---- */
+
+enum kind {
+	ABSENT,
+	GUARD,
+	PRIVATE,
+	OBJECT, /* a page of object `which`, told by its address */
+	SHARED, /* frame `which`; of the block the page told by its address */
+};
+
+struct page {
+	uint8_t kind, rights, which;
+	uint64_t value; /* PRIVATE */
+};
+
+/* Where a page's value is. */
+static struct model_space {
+	struct vm_space *space; /* or NULL */
+	struct page page[PAGES];
+} spaces[SPACES];
+static struct vm_object *objects[OBJECTS];
+static struct frame *frames[FRAMES]; /* a count of the test's own each */
+static uint64_t object_value[OBJECTS][LARGE + 200], frame_value[SINGLES], block_value[LARGE];
+static uint64_t stamp;
+static bool may_fail; /* nodes are refused now and then */
+
+static vaddr_t page_at(unsigned i)
+{
+	return BASE + (uint64_t)i * PAGE_SIZE;
+}
+
+static struct vrange pages(unsigned first, unsigned n)
+{
+	return (struct vrange){ page_at(first), (uint64_t)n * PAGE_SIZE };
+}
+
+static unsigned object_index(unsigned which, unsigned i)
+{
+	return (unsigned)(page_at(i) % vm_object_span(objects[which]) / PAGE_SIZE);
+}
+
+static bool is_large_place(unsigned i)
+{
+	return i % LARGE == BEFORE;
+}
+
+/* Where the model keeps what the page shows. */
+static uint64_t *value_of(struct model_space *m, unsigned i)
+{
+	struct page *p = &m->page[i];
+
+	if (p->kind == OBJECT)
+		return &object_value[p->which][object_index(p->which, i)];
+	if (p->kind == SHARED && p->which == BLOCK)
+		return &block_value[(i - BEFORE) % LARGE];
+	if (p->kind == SHARED)
+		return &frame_value[p->which];
+	return &p->value;
+}
+
+static bool is_free(const struct model_space *m, unsigned first, unsigned n)
+{
+	while (n > 0 && m->page[first].kind == ABSENT)
+		first++, n--;
+	return n == 0;
+}
+
+/* Whether a page with other owners reaches over that border. */
+static bool is_inside_a_block(const struct model_space *m, unsigned i)
+{
+	return i < PAGES && m->page[i].kind == SHARED && m->page[i].which == BLOCK &&
+	       !is_large_place(i);
+}
+
+static void set_pages(struct model_space *m, unsigned first, unsigned n, struct page p)
+{
+	for (unsigned i = first; i < first + n; i++)
+		m->page[i] = p;
+}
+
+/* ---- what is there agrees ---- */
+
+static bool leaf_agrees(struct model_space *m, unsigned i, const struct pt_item *item)
+{
+	const struct page *p = &m->page[i];
+	unsigned rights = PROP_READ | PROP_WRITE | PROP_EXECUTE, flags = item->prop.flags;
+	uint64_t value = 0;
+
+	if ((flags & PROP_COPY) != 0)
+		flags |= PROP_WRITE;
+	return (p->kind == PRIVATE || p->kind == OBJECT || p->kind == SHARED) &&
+	       (flags & rights) == p->rights &&
+	       ((flags & PROP_SHARED) != 0) == (p->kind != PRIVATE) &&
+	       page_load(m->space, page_at(i), &value) == OK && value == *value_of(m, i);
+}
+
+static bool note_agrees(struct model_space *m, unsigned i, uint32_t note)
+{
+	const struct page *p = &m->page[i];
+
+	switch (vm_note_kind(note)) {
+	case VM_GUARD: return p->kind == GUARD;
+	case VM_ANON: return p->kind == PRIVATE && p->value == 0 && vm_note_prop(note) == p->rights;
+	case VM_OBJECT:
+		return p->kind == OBJECT && vm_note_prop(note) == p->rights &&
+		       vm_note_object_number(note) == objects[p->which]->number;
+	case VM_ABSENT: break;
+	}
+	return false;
+}
+
+static bool page_agrees(struct model_space *m, unsigned i)
+{
+	struct pt_item item = vm_space_query(m->space, page_at(i));
+
+	switch (item.kind) {
+	case PT_ITEM_ABSENT: return m->page[i].kind == ABSENT;
+	case PT_ITEM_NOTE: return note_agrees(m, i, item.note);
+	case PT_ITEM_LEAF: return leaf_agrees(m, i, &item);
+	}
+	return false;
+}
+
+static bool all_agree(unsigned step)
+{
+	for (struct model_space *m = spaces; m < spaces + SPACES; m++)
+		for (unsigned i = 0; m->space != NULL && i < PAGES; i++)
+			if (!page_agrees(m, i)) {
+				test_fail(__FILE__, __LINE__,
+					  "step %u: page %u of space %u is not of kind %u, "
+					  "rights %u, value %lu",
+					  step, i, (unsigned)(m - spaces), m->page[i].kind,
+					  m->page[i].rights, *value_of(m, i));
+				return false;
+			}
+	return true;
+}
+
+/* ---- steps ---- */
+
+/* A range, and what an operation on it said. */
+struct step {
+	struct model_space *m;
+	unsigned first, n;
+	const char *name;
+	err_t got, expected;
+};
+
+static void random_range(struct step *s)
+{
+	unsigned most = PAGES;
+
+	s->first = (unsigned)test_random_below(PAGES);
+	if (test_random_below(4) == 0) /* where large pages may come to be */
+		s->first = BEFORE + (unsigned)test_random_below(2) * LARGE;
+	if (test_random_below(3) != 0)
+		most = SMALL_MOST;
+	else if (test_random_below(3) == 0)
+		most = LARGE;
+	s->n = 1 + (unsigned)test_random_below(most);
+	if (test_random_below(8) == 0)
+		s->n = LARGE;
+	s->n = s->n < PAGES - s->first ? s->n : PAGES - s->first;
+}
+
+static unsigned random_rights(void)
+{
+	return PROP_READ | (test_random_below(3) != 0 ? PROP_WRITE : 0u) |
+	       (test_random_below(3) == 0 ? PROP_EXECUTE : 0u);
+}
+
+static void step_map(struct step *s)
+{
+	struct page p = { PRIVATE, (uint8_t)random_rights(), 0, 0 };
+	unsigned largest = 1 + (unsigned)test_random_below(3);
+
+	s->name = "map";
+	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
+	s->got = vm_space_map(s->m->space, pages(s->first, s->n), p.rights, largest);
+	if (s->got == OK)
+		set_pages(s->m, s->first, s->n, p);
+}
+
+static void step_guard(struct step *s)
+{
+	s->name = "guard";
+	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
+	s->got = vm_space_guard(s->m->space, pages(s->first, s->n));
+	if (s->got == OK)
+		set_pages(s->m, s->first, s->n, (struct page){ .kind = GUARD });
+}
+
+static void step_map_object(struct step *s)
+{
+	unsigned which = (unsigned)test_random_below(OBJECTS),
+		 index = object_index(which, s->first);
+	struct page p = { OBJECT, (uint8_t)random_rights(), (uint8_t)which, 0 };
+	uint64_t offset = (uint64_t)index * PAGE_SIZE;
+
+	s->name = "map object";
+	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
+	if (test_random_below(8) == 0)
+		offset ^= PAGE_SIZE; /* another page than the address tells */
+	if (index + s->n > object_pages[which] || offset / PAGE_SIZE != index)
+		s->expected = ERR_BAD_RANGE;
+	s->got = vm_space_map_object(s->m->space, pages(s->first, s->n), objects[which], offset,
+				     p.rights);
+	if (s->got == OK)
+		set_pages(s->m, s->first, s->n, p);
+}
+
+static void step_map_frame(struct step *s)
+{
+	unsigned which = (unsigned)test_random_below(FRAMES);
+	struct page p = { SHARED, (uint8_t)random_rights(), (uint8_t)which, 0 };
+
+	s->name = "map frame";
+	s->n = which == BLOCK ? LARGE : 1;
+	if (which == BLOCK)
+		s->first = BEFORE + (unsigned)test_random_below(2) * LARGE;
+	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
+	s->got = vm_space_map_frame(s->m->space, page_at(s->first), frame_get(frames[which]),
+				    p.rights);
+	if (s->got == OK)
+		set_pages(s->m, s->first, s->n, p);
+	else
+		frame_put(frames[which]);
+}
+
+/* Unmapping and changing rights end at pages that cannot be split. */
+static err_t expected_of_change(const struct step *s)
+{
+	return is_inside_a_block(s->m, s->first) || is_inside_a_block(s->m, s->first + s->n)
+		       ? ERR_IN_USE
+		       : OK;
+}
+
+static void check_done(const struct step *s, uint64_t done)
+{
+	CHECK_EQ(done, s->got == OK ? (uint64_t)s->n * PAGE_SIZE : 0);
+}
+
+static void step_unmap(struct step *s)
+{
+	uint64_t done = 1;
+
+	s->name = "unmap";
+	s->expected = expected_of_change(s);
+	s->got = vm_space_unmap(s->m->space, pages(s->first, s->n), &done);
+	check_done(s, done);
+	if (s->got == OK)
+		set_pages(s->m, s->first, s->n, (struct page){ 0 });
+}
+
+static void step_protect(struct step *s)
+{
+	unsigned rights = random_rights();
+	uint64_t done = 1;
+
+	s->name = "protect";
+	s->expected = expected_of_change(s);
+	s->got = vm_space_protect(s->m->space, pages(s->first, s->n), rights, &done);
+	check_done(s, done);
+	for (unsigned i = s->first; s->got == OK && i < s->first + s->n; i++)
+		if (s->m->page[i].kind > GUARD)
+			s->m->page[i].rights = (uint8_t)rights;
+}
+
+static void step_store(struct step *s)
+{
+	const struct page *p = &s->m->page[s->first];
+
+	s->name = "store";
+	s->expected = p->kind <= GUARD                ? ERR_NOT_FOUND
+		      : (p->rights & PROP_WRITE) == 0 ? ERR_DENIED
+						      : OK;
+	s->got = page_store(s->m->space, page_at(s->first), ++stamp);
+	if (s->got == OK)
+		*value_of(s->m, s->first) = stamp;
+}
+
+static void step_load(struct step *s)
+{
+	uint64_t value = 0;
+
+	s->name = "load";
+	s->expected = s->m->page[s->first].kind <= GUARD ? ERR_NOT_FOUND : OK;
+	s->got = page_load(s->m->space, page_at(s->first), &value);
+	if (s->got == OK)
+		CHECK_EQ(value, *value_of(s->m, s->first));
+}
+
+static void step_execute(struct step *s)
+{
+	const struct page *p = &s->m->page[s->first];
+
+	s->name = "execute";
+	s->expected = p->kind <= GUARD                  ? ERR_NOT_FOUND
+		      : (p->rights & PROP_EXECUTE) == 0 ? ERR_DENIED
+							: OK;
+	s->got = vm_space_handle_fault(s->m->space, page_at(s->first), FAULT_EXECUTE);
+}
+
+static struct model_space *slot_that(bool (*wanted)(const struct model_space *m))
+{
+	unsigned start = (unsigned)test_random_below(SPACES);
+
+	for (unsigned i = 0; i < SPACES; i++)
+		if (wanted(&spaces[(start + i) % SPACES]))
+			return &spaces[(start + i) % SPACES];
+	return NULL;
+}
+
+static bool is_live(const struct model_space *m)
+{
+	return m->space != NULL;
+}
+
+static bool is_empty(const struct model_space *m)
+{
+	return m->space == NULL;
+}
+
+static void step_fork(struct step *s)
+{
+	struct model_space *child = slot_that(is_empty);
+
+	s->name = "fork";
+	if (child == NULL)
+		return;
+	s->got = vm_space_fork(s->m->space, &child->space);
+	if (s->got == OK)
+		memcpy(child->page, s->m->page, sizeof(child->page));
+}
+
+static void step_new(struct step *s)
+{
+	struct model_space *m = slot_that(is_empty);
+
+	s->name = "new";
+	if (m == NULL)
+		return;
+	s->got = vm_space_new(&m->space);
+	if (s->got == OK)
+		memset(m->page, 0, sizeof(m->page));
+}
+
+static void step_put(struct step *s)
+{
+	s->name = "put";
+	vm_space_put(s->m->space);
+	s->m->space = NULL;
+}
+
+static void step_clear(struct step *s)
+{
+	s->name = "clear";
+	vm_space_clear(s->m->space);
+	memset(s->m->page, 0, sizeof(s->m->page));
+	CHECK_EQ(page_table_nodes(&s->m->space->table), 1);
+}
+
+/* How often each comes, beside the others. */
+static const struct {
+	void (*run)(struct step *s);
+	unsigned weight;
+} kinds[] = {
+	{ step_map, 10 },    { step_guard, 2 },    { step_map_object, 6 }, { step_map_frame, 4 },
+	{ step_unmap, 8 },   { step_protect, 10 }, { step_store, 40 },     { step_load, 12 },
+	{ step_execute, 2 }, { step_fork, 5 },     { step_new, 1 },        { step_put, 4 },
+	{ step_clear, 1 },
+};
+
+static void (*random_kind(void))(struct step *s)
+{
+	uint64_t sum = 0, chosen;
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++)
+		sum += kinds[i].weight;
+	for (chosen = test_random_below(sum); chosen >= kinds[k].weight; k++)
+		chosen -= kinds[k].weight;
+	return kinds[k].run;
+}
+
+/* One step; false when it did what it must not. */
+static bool step(unsigned number)
+{
+	struct step s = { .m = slot_that(is_live) };
+	void (*run)(struct step * s) = random_kind();
+
+	if (s.m == NULL) {
+		spaces[0].space = NULL;
+		s.m = &spaces[0];
+		run = step_new;
+	}
+	random_range(&s);
+	if (may_fail)
+		pt_node_inject_failure((unsigned)test_random_below(5));
+	run(&s);
+	pt_node_inject_failure(0);
+	if (s.got == s.expected || (may_fail && s.got == ERR_NO_MEMORY))
+		return true;
+	test_fail(__FILE__, __LINE__,
+		  "step %u: %s of page %u, %u of them, in space %u: %s, expected %s", number,
+		  s.name, s.first, s.n, (unsigned)(s.m - spaces), err_name(s.got),
+		  err_name(s.expected));
+	return false;
+}
+
+/* ---- the whole ---- */
+
+static bool make_shared(void)
+{
+	memset(object_value, 0, sizeof(object_value));
+	memset(frame_value, 0, sizeof(frame_value));
+	memset(block_value, 0, sizeof(block_value));
+	for (unsigned i = 0; i < OBJECTS; i++)
+		if (vm_object_new((uint64_t)object_pages[i] * PAGE_SIZE, &objects[i]) != OK)
+			return false;
+	for (unsigned i = 0; i < FRAMES; i++) {
+		frames[i] = frame_alloc_block(FRAME_USER, i == BLOCK ? CHUNK_ORDER : 0);
+		if (frames[i] == NULL)
+			return false;
+		memset(arch_direct(frame_paddr(frames[i])), 0,
+		       (size_t)PAGE_SIZE << frame_order(frames[i]));
+	}
+	return true;
+}
+
+static void put_all(void)
+{
+	for (unsigned i = 0; i < SPACES; i++)
+		if (spaces[i].space != NULL)
+			vm_space_put(spaces[i].space);
+	for (unsigned i = 0; i < OBJECTS; i++)
+		vm_object_put(objects[i]);
+	for (unsigned i = 0; i < FRAMES; i++)
+		frame_put(frames[i]);
+}
+
+static void run_model(void)
+{
+	const struct handles h = { frames, FRAMES, objects, OBJECTS };
+	struct ledger before;
+
+	spaces_begin(MIB_OF_HOST, 0, 1);
+	before = machine_ledger();
+	memset(spaces, 0, sizeof(spaces));
+	stamp = 0;
+	NEED(make_shared());
+	for (unsigned i = 0; i < STEPS; i++) {
+		NEED(step(i));
+		if (i % LOOK_EVERY == 0)
+			NEED(all_agree(i));
+		if (i % COUNT_EVERY == 0)
+			CHECK_OWNERS(&h);
+	}
+	CHECK(all_agree(STEPS));
+	CHECK_OWNERS(&h);
+	put_all();
+	CHECK_LEDGER(&before);
+}
+
+TEST(vm_space_random_operations_agree_with_a_flat_model)
+{
+	may_fail = false;
+	run_model();
+}
+
+TEST(vm_space_random_operations_agree_with_a_flat_model_when_nodes_are_refused)
+{
+	may_fail = true;
+	run_model();
+}
