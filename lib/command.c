@@ -3,6 +3,7 @@
 
 #include "lib/print.h"
 #include "lib/string.h"
+#include "lib/symbols.h"
 
 enum {
 	ARGUMENTS_MOST = 8,
@@ -41,6 +42,24 @@ bool command_run(char *line)
 	}
 	print("%s: no such command; `help` lists them\n", argv[0]);
 	return false;
+}
+
+bool command_number(const char *text, uint64_t *value)
+{
+	const char *end = str_to_size(text, value);
+
+	return end != NULL && *end == '\0';
+}
+
+bool command_address(const char *text, vaddr_t *va)
+{
+	char hex[2 + 2 * sizeof(*va) + 1];
+
+	if (symbols_address(text, va))
+		return true;
+	return print_to(hex, sizeof(hex), "%s%s", strncmp(text, "0x", 2) == 0 ? "" : "0x", text) <
+		       sizeof(hex) &&
+	       command_number(hex, va);
 }
 
 COMMAND(help, "", "this list")

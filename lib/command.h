@@ -27,3 +27,11 @@ struct command {
 /* Split `line` at spaces (it is written to) and run the command that it names.  False: there is no
  * such command; an empty line is none and is fine. */
 bool command_run(char *line);
+
+/* ---- arguments; false: the whole of the text is none ---- */
+
+/* A number, or bytes, as str_to_size() reads them: "16", "0x1000", "64k", "1t". */
+bool command_number(const char *text, uint64_t *value);
+
+/* An address: hexadecimal with or without 0x, or a symbol. */
+bool command_address(const char *text, vaddr_t *va);

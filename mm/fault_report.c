@@ -185,18 +185,6 @@ void fault_report(const struct fault *f, char *summary, size_t size)
 
 /* ---- the monitor ---- */
 
-static bool read_address(const char *text, vaddr_t *va)
-{
-	char hex[2 + 2 * sizeof(*va) + 1];
-	const char *end;
-
-	if (symbols_address(text, va))
-		return true;
-	print_to(hex, sizeof(hex), "%s%s", strncmp(text, "0x", 2) == 0 ? "" : "0x", text);
-	end = str_to_size(hex, va);
-	return end != NULL && *end == '\0' && strlen(text) < sizeof(hex);
-}
-
 COMMAND(pt, "VA|NAME", "the walk of an address (hexadecimal, or a symbol), and who owns its frame")
 {
 	const struct page_table *table = kspace_table();
@@ -204,7 +192,7 @@ COMMAND(pt, "VA|NAME", "the walk of an address (hexadecimal, or a symbol), and w
 	char text[OWNER_BYTES], name[SYMBOL_TEXT_BYTES];
 	struct pt_walk w;
 
-	if (argc != 2 || !read_address(argv[1], &f.address) || table->root == NULL) {
+	if (argc != 2 || !command_address(argv[1], &f.address) || table->root == NULL) {
 		print("usage: pt VA, as in `pt ffffffff80200000` or `pt zones`\n");
 		return;
 	}
