@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "mm/kspace.h"
 #include "mm/page.h"
+#include "mm/vm_space.h"
 
 enum {
 	STACK_STEP = 512, /* bytes of stack for each call */
@@ -21,6 +22,7 @@ enum {
 /* No part of kernel space lies there, with four levels of paging and with five. */
 #define UNMAPPED      UINT64_C(0xffffd00000001000)
 #define NOT_CANONICAL UINT64_C(0x4b1d4b1d4b1d4b1d)
+#define USERS         UINT64_C(0x0000000010000000)
 
 #define __may_be_wrong __attribute__((no_sanitize("undefined"), noinline))
 
@@ -121,6 +123,18 @@ static void crash_execute(void)
 	call((vaddr_t)&sink);
 }
 
+/* A program's memory, without the gate: the space stays loaded, as it would. */
+static void crash_user(void)
+{
+	struct vm_space *s;
+
+	if (vm_space_new(&s) != OK ||
+	    vm_space_map(s, (struct vrange){ USERS, AREA_BYTES }, PROP_READ, 1) != OK)
+		panic("no memory for a space to crash with");
+	vm_space_activate(s);
+	overwrite(USERS + FIELD_OFFSET);
+}
+
 static void crash_ud2(void)
 {
 	__builtin_trap();
@@ -193,6 +207,7 @@ static const struct crash {
 	{ "text", "write to the kernel's code", crash_text },
 	{ "constant", "write to a constant", crash_constant },
 	{ "execute", "execute data", crash_execute },
+	{ "user", "write to a program's memory as if it were the kernel's", crash_user },
 	{ "ud2", "run into a compiler's trap", crash_ud2 },
 	{ "div0", "divide by zero", crash_div0 },
 	{ "double-free", "put a frame twice", crash_double_free },

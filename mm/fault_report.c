@@ -10,6 +10,7 @@
 #include "mm/pt_walk.h"
 #include "mm/regions.h"
 #include "mm/report.h"
+#include "mm/vm_report.h"
 
 enum {
 	PLACE_BYTES = 96,
@@ -85,6 +86,11 @@ void fault_describe_frame(uint64_t pa, char *text, size_t size)
 
 /* ---- why ---- */
 
+static bool is_users(vaddr_t va)
+{
+	return va >> 63 == 0;
+}
+
 static const char *cause_absent(const struct fault *f, const char *place)
 {
 	static const struct {
@@ -104,14 +110,32 @@ static const char *cause_absent(const struct fault *f, const char *place)
 	for (unsigned i = 0; i < ARRAY_SIZE(causes); i++)
 		if (str_glob(causes[i].place, place))
 			return causes[i].cause;
-	return f->address >> 63 == 0 ? "a wild pointer: the lower half is user mode's, and empty"
-				     : "a wild pointer";
+	return is_users(f->address) ? "a wild pointer: the lower half is user mode's, and empty"
+				    : "a wild pointer";
+}
+
+/* An address of the space that is loaded: see fault_describe_users(). */
+static const char *cause_in_space(const struct fault *f, const char *place)
+{
+	if (!f->user)
+		return f->access == FAULT_EXECUTE
+			       ? "the kernel jumped to a user's address"
+			       : "the kernel used a user's address, and not by arch_copy_*_user()";
+	if (str_glob("*: guard", place))
+		return "the program ran into a guard page";
+	if (str_glob("*: nothing is mapped", place))
+		return "the program used an address where nothing is mapped";
+	if (str_glob("*, no right to *", place))
+		return "the program may not use the page so";
+	return "no memory was left to make the page";
 }
 
 const char *fault_likely_cause(const struct fault *f, const char *place, uint64_t leaf)
 {
 	if (f->reserved)
 		return "the page table is damaged: reserved bits are set";
+	if (str_glob("space *", place))
+		return cause_in_space(f, place);
 	if (!pte_is_present(leaf) || !f->present)
 		return f->access == FAULT_EXECUTE && f->address < PAGE_SIZE
 			       ? "a null function pointer was called"
@@ -125,14 +149,68 @@ const char *fault_likely_cause(const struct fault *f, const char *place, uint64_
 
 /* ---- the three lines ---- */
 
-static void describe_place(const struct fault *f, char *text, size_t size)
+static void describe_kernels(vaddr_t va, char *text, size_t size)
 {
-	if (f->guarded != NULL)
-		print_to(text, size, "guard page below the %s stack", f->guarded);
-	else if (f->address < PAGE_SIZE)
+	if (va < PAGE_SIZE)
 		print_to(text, size, "the null page");
 	else
-		kspace_describe(f->address, text, size);
+		kspace_describe(va, text, size);
+}
+
+/* What the last entry of the walk means to a user's space; not present of a damaged one. */
+static struct vm_meaning meaning_of(const struct pt_walk *w)
+{
+	pte_t pte = w->readable && w->last <= w->levels ? w->entry[w->last] : 0;
+	struct pt_item item = { .kind = PT_ITEM_ABSENT };
+
+	if (pte_is_note(pte))
+		item = (struct pt_item){ .kind = PT_ITEM_NOTE, .note = pte_note(pte) };
+	else if (w->readable && pt_walk_leaf(w) != 0)
+		item = (struct pt_item){ .kind = PT_ITEM_LEAF, .prop = pte_prop(pte) };
+	return vm_meaning_of(&item);
+}
+
+static void describe_users(const struct pt_walk *w, char *text, size_t size)
+{
+	if (w->va < PAGE_SIZE)
+		print_to(text, size, "the null page");
+	else
+		vm_describe(meaning_of(w), text, size);
+}
+
+void fault_describe_users(const struct fault *f, const struct pt_walk *w, unsigned space,
+			  char *text, size_t size)
+{
+	static const struct {
+		unsigned right;
+		const char *missing;
+	} needs[] = {
+		[FAULT_READ] = { PROP_READ, "read" },
+		[FAULT_WRITE] = { PROP_WRITE, "write" },
+		[FAULT_EXECUTE] = { PROP_EXECUTE, "execute" },
+	};
+	struct vm_meaning m = meaning_of(w);
+	char words[PLACE_BYTES / 2];
+
+	describe_users(w, words, sizeof(words));
+	if (m.what == VM_WHAT_NOTHING || m.what == VM_WHAT_GUARD ||
+	    (m.rights & needs[f->access].right) != 0)
+		print_to(text, size, "space %u: %s", space, words);
+	else
+		print_to(text, size, "space %u: %s, no right to %s", space, words,
+			 needs[f->access].missing);
+}
+
+static void describe_place(const struct fault *f, const struct pt_walk *w, char *text, size_t size)
+{
+	const struct vm_space *s = vm_space_current();
+
+	if (f->guarded != NULL)
+		print_to(text, size, "guard page below the %s stack", f->guarded);
+	else if (s != NULL && is_users(f->address) && f->address >= PAGE_SIZE)
+		fault_describe_users(f, w, s->number, text, size);
+	else
+		describe_kernels(f->address, text, size);
 }
 
 static const char *rights(pte_t leaf)
@@ -165,7 +243,7 @@ void fault_report(const struct fault *f, char *summary, size_t size)
 	struct pt_walk w;
 
 	pt_walk_read(&w, f->root, f->levels, f->address);
-	describe_place(f, place, sizeof(place));
+	describe_place(f, &w, place, sizeof(place));
 	symbols_format(f->ip, by, sizeof(by));
 	symbols_format(f->address, at, sizeof(at));
 	cause = fault_likely_cause(f, place, pt_walk_leaf(&w));
@@ -185,27 +263,53 @@ void fault_report(const struct fault *f, char *summary, size_t size)
 
 /* ---- the monitor ---- */
 
-COMMAND(pt, "VA|NAME", "the walk of an address (hexadecimal, or a symbol), and who owns its frame")
+/* What keel knows of the address in this table; of a user's: what its entry means. */
+static void print_place(const struct vm_space *s, const struct pt_walk *w)
 {
-	const struct page_table *table = kspace_table();
-	struct fault f = { 0 };
 	char text[OWNER_BYTES], name[SYMBOL_TEXT_BYTES];
+
+	if (s != NULL && is_users(w->va))
+		describe_users(w, text, sizeof(text));
+	else
+		describe_kernels(w->va, text, sizeof(text));
+	symbols_format(w->va, name, sizeof(name));
+	print("%016lx %s: %s\n", w->va, name, text);
+}
+
+static void print_walk(const struct page_table *table, const struct vm_space *s, vaddr_t va)
+{
+	char text[OWNER_BYTES];
 	struct pt_walk w;
 
-	if (argc != 2 || !command_address(argv[1], &f.address) || table->root == NULL) {
-		print("usage: pt VA, as in `pt ffffffff80200000` or `pt zones`\n");
+	pt_walk_read(&w, frame_paddr(table->root), table->levels, va);
+	print_place(s, &w);
+	if (!pte_is_canonical(va, table->levels))
 		return;
-	}
-	describe_place(&f, text, sizeof(text));
-	symbols_format(f.address, name, sizeof(name));
-	print("%016lx %s: %s\n", f.address, name, text);
-	if (!pte_is_canonical(f.address, table->levels))
-		return;
-	pt_walk_read(&w, frame_paddr(table->root), table->levels, f.address);
 	pt_walk_print(&w);
 	if (pt_walk_leaf(&w) == 0)
 		return;
 	fault_describe_frame(pt_walk_paddr(&w), text, sizeof(text));
 	print("  physical %#lx, frame %#lx: %s\n", pt_walk_paddr(&w), pt_walk_paddr(&w) / PAGE_SIZE,
 	      text);
+}
+
+COMMAND(pt, "[N] VA", "the walk of an address (hexadecimal, or a symbol), in space N; its owner")
+{
+	struct vm_space *s = NULL;
+	vaddr_t va;
+
+	if (argc < 2 || argc > 3 || !command_address(argv[argc - 1], &va) ||
+	    kspace_table()->root == NULL) {
+		print("usage: pt [N] VA, as in `pt ffffffff80200000`, `pt zones` or `pt 2 "
+		      "10000`\n");
+		return;
+	}
+	if (argc == 3) {
+		s = vm_report_find("pt", argv[1]);
+		if (s == NULL)
+			return;
+	}
+	print_walk(s == NULL ? kspace_table() : &s->table, s, va);
+	if (s != NULL)
+		vm_space_put(s);
 }

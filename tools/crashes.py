@@ -58,6 +58,10 @@ KINDS = {
     "execute": [r"execution of \S+ \(kernel data, sink\+0x0, writable\)",
                 WALK + r".* present, read, write$",
                 CAUSE + "a jump into data", r"^keel:   \S+ call\+"],
+    "user": [r"write to 0000000010000018 \(space \d+: zeros on demand, pages of 4K, "
+             r"no right to write, not mapped\) " + WRITE, WALK + r".* not present, note 0x",
+             CAUSE + r"the kernel used a user's address, and not by arch_copy_\*_user\(\)$",
+             CALLER.format("crash_user")],
     "ud2": [r"invalid opcode at \S+ crash_ud2\+",
             CAUSE + "ud2: a compiler's check of undefined behaviour"],
     "div0": [r"divide error at \S+ crash_div0\+", CAUSE + "a division by zero"],

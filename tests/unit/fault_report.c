@@ -5,6 +5,7 @@
 #include "lib/string.h"
 #include "mm/cursor.h"
 #include "mm/pt_walk.h"
+#include "mm/vm_note.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -12,6 +13,8 @@ enum {
 	LINE_BYTES = 192,
 };
 #define BASE UINT64_C(0xffffc10000000000)
+#define TEXT PTE_PRESENT
+#define DATA (PTE_PRESENT | PTE_WRITE | PTE_NX)
 
 static struct page_table pt;
 
@@ -114,8 +117,7 @@ TEST(fault_walk_survives_a_damaged_table)
 
 TEST(fault_cause_is_told_from_access_place_and_entry)
 {
-	const pte_t text = PTE_PRESENT, data = PTE_PRESENT | PTE_WRITE | PTE_NX;
-	const struct {
+	static const struct {
 		struct fault fault;
 		const char *place;
 		pte_t leaf;
@@ -147,20 +149,48 @@ TEST(fault_cause_is_told_from_access_place_and_entry)
 		{ { .access = FAULT_READ, .address = GIB(1) }, "?", 0, "*user mode's*" },
 		{ { .access = FAULT_WRITE, .present = true, .address = BASE },
 		  "kernel text",
-		  text,
+		  TEXT,
 		  "code or constants were written to" },
 		{ { .access = FAULT_EXECUTE, .present = true, .address = BASE },
 		  "kernel data",
-		  data,
+		  DATA,
 		  "a jump into data*" },
 		{ { .access = FAULT_READ, .present = true, .reserved = true, .address = BASE },
 		  "kernel data",
-		  data,
+		  DATA,
 		  "the page table is damaged*" },
 		{ { .access = FAULT_WRITE, .present = true, .address = BASE },
 		  "kernel data",
-		  data,
+		  DATA,
 		  "*the TLB is stale" },
+		{ { .access = FAULT_READ, .address = GIB(1) },
+		  "space 2: guard",
+		  0,
+		  "the kernel used a user's address*" },
+		{ { .access = FAULT_WRITE, .present = true, .address = GIB(1) },
+		  "space 2: private",
+		  DATA,
+		  "the kernel used a user's address*" },
+		{ { .access = FAULT_EXECUTE, .present = true, .address = GIB(1) },
+		  "space 2: private, no right to execute",
+		  DATA,
+		  "the kernel jumped*" },
+		{ { .access = FAULT_READ, .user = true, .address = GIB(1) },
+		  "space 2: guard",
+		  0,
+		  "*ran into a guard page" },
+		{ { .access = FAULT_READ, .user = true, .address = GIB(1) },
+		  "space 2: nothing is mapped",
+		  0,
+		  "*where nothing is mapped" },
+		{ { .access = FAULT_WRITE, .user = true, .address = GIB(1) },
+		  "space 2: zeros on demand, pages of 4K, no right to write",
+		  0,
+		  "*may not use the page so" },
+		{ { .access = FAULT_WRITE, .user = true, .address = GIB(1) },
+		  "space 2: zeros on demand, pages of 4K",
+		  0,
+		  "no memory*" },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -192,4 +222,42 @@ TEST(fault_frame_owner_is_told_from_the_head_of_its_block)
 	frame_put(block);
 	fault_describe_frame(TIB(200), text, sizeof(text));
 	CHECK(str_glob("no memory*", text));
+}
+
+/* One entry of level 1, as a walk ends in it. */
+static void users_place_is(pte_t pte, enum fault_access access, const char *want)
+{
+	struct pt_walk w = { .va = GIB(1), .levels = 4, .last = 1, .readable = true };
+	struct fault f = { .access = access, .address = w.va };
+	char text[LINE_BYTES];
+
+	w.entry[1] = pte;
+	fault_describe_users(&f, &w, 7, text, sizeof(text));
+	CHECK_STR(text, want);
+	w.readable = false; /* the entry leads nowhere */
+	fault_describe_users(&f, &w, 7, text, sizeof(text));
+	CHECK_STR(text, "space 7: nothing is mapped");
+}
+
+TEST(fault_place_of_a_users_address_is_what_its_entry_means)
+{
+	const struct page_prop own = { PROP_READ | PROP_USER | PROP_TRACKED, MEM_WRITE_BACK },
+			       copy = { PROP_READ | PROP_USER | PROP_TRACKED | PROP_COPY,
+					MEM_WRITE_BACK };
+	const pte_t zeros = pte_make_note(vm_note_anon(PROP_READ | PROP_WRITE, 1)),
+		    constant = pte_make_note(vm_note_anon(PROP_READ | PROP_EXECUTE, 2));
+
+	users_place_is(0, FAULT_READ, "space 7: nothing is mapped");
+	users_place_is(pte_make_note(VM_GUARD), FAULT_WRITE, "space 7: guard");
+	users_place_is(zeros, FAULT_WRITE, "space 7: zeros on demand, pages of 4K");
+	users_place_is(zeros, FAULT_EXECUTE,
+		       "space 7: zeros on demand, pages of 4K, no right to execute");
+	users_place_is(constant, FAULT_WRITE,
+		       "space 7: zeros on demand, pages up to 2M, no right to write");
+	users_place_is(constant, FAULT_EXECUTE, "space 7: zeros on demand, pages up to 2M");
+	users_place_is(pte_make_note(vm_note_object(PROP_READ, 3)), FAULT_WRITE,
+		       "space 7: object 3 on demand, no right to write");
+	users_place_is(pte_make_leaf(MIB(64), own, 1), FAULT_WRITE,
+		       "space 7: private, no right to write");
+	users_place_is(pte_make_leaf(MIB(64), copy, 1), FAULT_WRITE, "space 7: to be copied");
 }
