@@ -21,6 +21,7 @@ enum prop_flags {
 	PROP_TRACKED = 1 << 7,  /* the entry owns one count of its frame */
 	PROP_COPY = 1 << 8,     /* writing is allowed, but to a copy: the frame may have others */
 	PROP_SHARED = 1 << 9,   /* a fork shares the frame instead of copying it */
+	PROP_FORKED = 1 << 10,  /* since a fork the frame may have other owners */
 };
 
 /* How the CPU caches what lies behind: SDM 3A 11.3, as the PAT is set by arch. */

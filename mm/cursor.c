@@ -41,7 +41,7 @@ static inline struct frame *find_node(const struct page_table *pt, vaddr_t va, u
 		table = paddr(pte_paddr(pte));
 	}
 	*level = at;
-	return frame_of_slot(meta_slot_of(paddr_to_pfn(table)));
+	return frame_of_slot(meta_slot_at(table));
 }
 
 struct frame *pt_hold_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level)

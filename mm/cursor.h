@@ -147,8 +147,8 @@ struct pt_change {
 };
 
 /* Change every leaf and note in [va, va + len); absent pages stay absent.  With PROP_WRITE and
- * PROP_COPY a leaf gets the one or the other: it becomes writable at once when it is shared or the
- * only owner of its frame.  Errors as those of cursor_unmap(). */
+ * PROP_COPY a leaf gets the one or the other: it becomes writable at once unless it is PROP_FORKED
+ * and its frame has other owners still.  Errors as those of cursor_unmap(). */
 err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *change);
 
 /* The leaf at va with PROP_COPY becomes writable itself, as nobody else owns its frame; a CPU that

@@ -239,7 +239,8 @@ static struct rights rights_of(struct page_prop prop, unsigned level)
 		r.copy_instead = PTE_WRITE | PTE_COPY;
 	if ((prop.flags & PROP_WRITE) != 0)
 		prop.flags &= (uint16_t)~PROP_COPY;
-	prop.flags &= (uint16_t) ~(PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED);
+	prop.flags &= (uint16_t) ~(PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED |
+				   PROP_FORKED);
 	r.new = pte_make_leaf(0, prop, level);
 	return r;
 }
@@ -248,45 +249,80 @@ static inline pte_t with_rights(pte_t pte, const struct rights *r)
 {
 	pte_t new = (pte & PTE_KEPT) | r->new;
 
-	if (r->copy_instead != 0 && !pt_leaf_may_take_over(pte))
-		new ^= r->copy_instead;
-	return new;
+	if (likely((pte & PTE_FORKED) == 0) || r->copy_instead == 0)
+		return new;
+	return pt_leaf_is_sole_owner(pte) ? new & ~PTE_FORKED : new ^ r->copy_instead;
 }
 
-static inline void change_leaf(_Atomic pte_t *entry, pte_t pte, const struct rights *r)
+/* Whether it changes.  The bits that differ are flipped at once: they are not the CPU's, and nobody
+ * else's while the node is held. */
+static inline bool change_leaf(_Atomic pte_t *entry, pte_t pte, const struct rights *r)
 {
-	/* the CPU may set A and D until the exchange: look again until nothing came between */
-	while (!atomic_compare_exchange_strong_explicit(entry, &pte, with_rights(pte, r),
-							memory_order_acq_rel, memory_order_relaxed))
-		;
+	pte_t flip = pte ^ with_rights(pte, r);
+
+	if (flip == 0)
+		return false;
+	(void)atomic_fetch_xor_explicit(entry, flip, memory_order_acq_rel);
+	return true;
+}
+
+static void change_note(_Atomic pte_t *entry, pte_t pte, const struct pt_change *change)
+{
+	uint32_t note = (pte_note(pte) & change->note_keep) | change->note_set;
+
+	atomic_store_explicit(entry, pte_make_note(note), memory_order_relaxed);
+}
+
+/* n entries of a node of `level`, for va on, as far as the next table; how many.  `gone` is NULL
+ * when everything is to be forgotten anyway. */
+static __forceinline unsigned protect_entries(_Atomic pte_t *entry, unsigned n, unsigned level,
+					      vaddr_t va, const struct pt_change *change,
+					      struct tlb_batch *gone)
+{
+	const struct rights r = rights_of(change->prop, level);
+	_Atomic pte_t *first = entry, *end = entry + n;
+
+	for (; entry < end; entry++) {
+		pte_t pte = atomic_load_explicit(entry, memory_order_relaxed);
+
+		if (unlikely(!pte_is_present(pte))) {
+			if (pte != 0)
+				change_note(entry, pte, change);
+			continue;
+		}
+		if (level > 1 && pte_is_table(pte))
+			break;
+		if (change_leaf(entry, pte, &r) && gone != NULL)
+			tlb_batch_page(gone, va + (uint64_t)(entry - first) * pte_span(level));
+	}
+	return (unsigned)(entry - first);
+}
+
+/* Whether n entries of the node are more than are forgotten one by one, as far as is known without
+ * looking at them. */
+static bool fills_the_batch(const struct cursor *c, const struct frame *node, unsigned n)
+{
+	unsigned empty = PT_NODE_ENTRIES - pt_node_children(node);
+
+	return c->gone->flush.pages > FLUSH_PAGES_MOST || n > empty + FLUSH_PAGES_MOST;
 }
 
 /* Entries of the node that p ends in, from the cursor on, down to the next table; bytes passed. */
 static uint64_t protect_node(struct cursor *c, const struct pt_path *p, uint64_t len,
 			     const struct pt_change *change)
 {
-	_Atomic pte_t *entry = pt_node_entries(pt_path_node(p));
-	struct rights r = rights_of(change->prop, p->level);
-	uint64_t span = pte_span(p->level), passed = 0;
+	unsigned index = pte_index(c->va, p->level), level = p->level;
+	_Atomic pte_t *entry = &pt_node_entries(pt_path_node(p))[index];
+	uint64_t n = min_u64(PT_NODE_ENTRIES - index, len / pte_span(level));
 
-	for (unsigned i = pte_index(c->va, p->level); i < PT_NODE_ENTRIES && len - passed >= span;
-	     i++, passed += span) {
-		pte_t pte = atomic_load_explicit(&entry[i], memory_order_relaxed);
-
-		if (pte == 0)
-			continue;
-		if (!pte_is_present(pte)) {
-			uint32_t note = (pte_note(pte) & change->note_keep) | change->note_set;
-
-			atomic_store_explicit(&entry[i], pte_make_note(note), memory_order_relaxed);
-			continue;
-		}
-		if (!pte_is_leaf(pte, p->level))
-			break;
-		change_leaf(&entry[i], pte, &r);
-		tlb_batch_page(c->gone, c->va + passed);
-	}
-	return passed;
+	if (level > 1)
+		return pte_span(level) *
+		       protect_entries(entry, (unsigned)n, level, c->va, change, c->gone);
+	if (!fills_the_batch(c, pt_path_node(p), (unsigned)n))
+		return PAGE_SIZE *
+		       (uint64_t)protect_entries(entry, (unsigned)n, 1, c->va, change, c->gone);
+	c->gone->flush.pages = FLUSH_EVERYTHING;
+	return PAGE_SIZE * (uint64_t)protect_entries(entry, (unsigned)n, 1, c->va, change, NULL);
 }
 
 /* Down to the entry for va that is not a table; one that does not lie in [va, va + len) whole is
@@ -336,12 +372,12 @@ err_t cursor_take_over(struct cursor *c)
 	pt_path_descend(c, 1, &p);
 	index = pte_index(c->va, p.level);
 	pte = pt_node_get(pt_path_node(&p), index);
-	if (!pte_is_present(pte) || (pte & (PTE_COPY | PTE_WRITE)) != PTE_COPY ||
-	    !pt_leaf_may_take_over(pte))
+	if (!pte_is_present(pte) || (pte & PT_FORKED_BITS) != (PTE_COPY | PTE_FORKED) ||
+	    !pt_leaf_is_sole_owner(pte))
 		return ERR_IN_USE;
 	/* the CPU changes other bits meanwhile */
-	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index],
-					PTE_COPY | PTE_WRITE, memory_order_acq_rel);
+	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index], PT_FORKED_BITS,
+					memory_order_acq_rel);
 	return OK;
 }
 

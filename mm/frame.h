@@ -141,7 +141,8 @@ __owns static inline struct frame *frame_get(struct frame *f)
 	union slot_word old = { .word = atomic_fetch_add_explicit(&slot->state, 1,
 								  memory_order_relaxed) };
 
-	if (unlikely(!slot_is_counted(old.state) || old.state.count == SLOT_COUNT_MAX)) {
+	/* not counted, or as often as can be: one comparison */
+	if (unlikely(old.state.count - 1 >= SLOT_COUNT_MAX - 1)) {
 		atomic_fetch_sub_explicit(&slot->state, 1, memory_order_relaxed);
 		frame_misuse(slot, old.state.count == SLOT_COUNT_MAX ? ERR_OVERFLOW : ERR_NOT_OWNED,
 			     "get");

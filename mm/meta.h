@@ -65,6 +65,12 @@ static inline struct meta_slot *meta_slot_of(pfn_t pfn)
 	return (struct meta_slot *)arch_meta_base() + pfn;
 }
 
+/* The same of the frame at pa, without a detour by its number. */
+static inline struct meta_slot *meta_slot_at(paddr_t pa)
+{
+	return (struct meta_slot *)arch_meta_base() + pa.raw / PAGE_SIZE;
+}
+
 static inline pfn_t meta_pfn_of(const struct meta_slot *slot)
 {
 	return (pfn_t)(slot - (const struct meta_slot *)arch_meta_base());

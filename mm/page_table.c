@@ -50,11 +50,20 @@ err_t page_table_populate(struct page_table *pt, struct vrange range, unsigned l
 	return err;
 }
 
+/* The first entry from `index` on that is not empty, or PT_NODE_ENTRIES. */
+static unsigned next_entry(const struct frame *node, unsigned index)
+{
+	while (index < PT_NODE_ENTRIES && pt_node_look(node, index) == 0)
+		index++;
+	return index;
+}
+
 void page_table_share_kernel(struct page_table *pt, const struct page_table *kernel)
 {
-	for (unsigned i = PT_NODE_ENTRIES / 2; i < PT_NODE_ENTRIES; i++) {
-		pte_t pte = pt_node_look(kernel->root, i);
-		struct frame *child = pt_node_child(pte, kernel->levels);
+	unsigned i = next_entry(kernel->root, PT_NODE_ENTRIES / 2);
+
+	for (; i < PT_NODE_ENTRIES; i = next_entry(kernel->root, i + 1)) {
+		struct frame *child = pt_node_child(pt_node_look(kernel->root, i), kernel->levels);
 
 		if (child != NULL)
 			(void)pt_node_set(pt->root, i,
@@ -81,11 +90,33 @@ struct pt_item pt_item_of(pte_t pte, unsigned level, vaddr_t va)
 	return item;
 }
 
+pte_t page_table_look(const struct page_table *pt, vaddr_t va, unsigned *level)
+{
+	paddr_t table = frame_paddr(pt->root);
+	unsigned at = pt->levels, shift = PT_PAGE_SHIFT + PT_INDEX_BITS * (at - 1);
+	uintptr_t irq = arch_irq_save();
+	pte_t pte;
+
+	defer_enter();
+	for (;; at--, shift -= PT_INDEX_BITS) {
+		const _Atomic pte_t *entries = arch_direct(table);
+
+		/* acquire: as pt_node_look() */
+		pte = atomic_load_explicit(&entries[va >> shift & (PT_ENTRIES - 1)],
+					   memory_order_acquire);
+		if (at == 1 || !pte_is_table(pte))
+			break;
+		table = paddr(pte_paddr(pte));
+	}
+	defer_exit();
+	arch_irq_restore(irq);
+	*level = at;
+	return pte;
+}
+
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va)
 {
-	const struct frame *node = pt->root, *child;
-	unsigned level = pt->levels;
-	uintptr_t irq;
+	unsigned level;
 	pte_t pte;
 
 	if (!pte_is_canonical(va, pt->levels))
@@ -93,19 +124,42 @@ struct pt_item page_table_query(const struct page_table *pt, vaddr_t va)
 					 .start = align_down(va, PAGE_SIZE),
 					 .len = PAGE_SIZE,
 					 .level = 1 };
-	irq = arch_irq_save();
-	defer_enter();
-	for (;;) {
-		pte = pt_node_look(node, pte_index(va, level));
-		child = pt_node_child(pte, level);
-		if (child == NULL)
+	pte = page_table_look(pt, va, &level);
+	return pt_item_of(pte, level, va);
+}
+
+/* From va on in this node of `level`, inside defer_enter(): the first address whose entry is not
+ * empty, or `end`.  Depth: a level each. */
+static vaddr_t next_in_node(const struct frame *node, unsigned level, vaddr_t va, vaddr_t end)
+{
+	uint64_t span = pte_span(level);
+	vaddr_t base = (vaddr_t)align_down(va, pte_span(level + 1));
+	unsigned i = next_entry(node, pte_index(va, level));
+
+	for (; i < PT_NODE_ENTRIES; i = next_entry(node, i + 1)) {
+		const struct frame *child = pt_node_child(pt_node_look(node, i), level);
+		vaddr_t start = max_u64(va, base + i * span), behind = base + (i + 1) * span;
+
+		if (start >= end)
 			break;
-		node = child;
-		level--;
+		behind = min_u64(behind, end);
+		if (child != NULL)
+			start = next_in_node(child, level - 1, start, behind);
+		if (start != behind)
+			return start;
 	}
+	return min_u64(end, base + PT_NODE_ENTRIES * span);
+}
+
+vaddr_t page_table_next(const struct page_table *pt, vaddr_t va, vaddr_t end)
+{
+	uintptr_t irq = arch_irq_save();
+
+	defer_enter();
+	va = next_in_node(pt->root, pt->levels, va, end);
 	defer_exit();
 	arch_irq_restore(irq);
-	return pt_item_of(pte, level, va);
+	return va;
 }
 
 /* A node of the kernel's half in another space's table: the kernel's own keeps some of its nodes.

@@ -67,6 +67,13 @@ bool page_table_range_ok(const struct page_table *pt, struct vrange range);
 /* Look up one address; total: an address that is not canonical is absent. */
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va);
 
+/* The entry that decides about va, which is canonical, and its level; nothing more is looked at. */
+pte_t page_table_look(const struct page_table *pt, vaddr_t va, unsigned *level);
+
+/* The first page from va on, below `end`, whose entry is not empty; `end`: there is none.  In
+ * the user's half. */
+vaddr_t page_table_next(const struct page_table *pt, vaddr_t va, vaddr_t end);
+
 /* N1..N4 of every node, of the user's half alone where the kernel's is shared; nobody changes the
  * table meanwhile.  NULL, or what is wrong. */
 __must_check const char *page_table_check(const struct page_table *pt);

@@ -60,16 +60,28 @@ static struct frame *zeroed_frame(void)
 	return node;
 }
 
-struct frame *pt_node_alloc(unsigned level)
+static bool fails_now(void)
 {
-	bool fails = fail_step != 0 && --fail_step == 0;
-	struct frame *node = fails ? NULL : zeroed_frame();
+	return fail_step != 0 && --fail_step == 0;
+}
 
+static struct frame *become_node(struct frame *node, unsigned level)
+{
 	if (node == NULL)
 		return NULL;
 	frame_slot(node)->u.word = 0;
 	frame_slot(node)->u.node.level = (uint8_t)level;
 	return node;
+}
+
+struct frame *pt_node_alloc(unsigned level)
+{
+	return become_node(fails_now() ? NULL : zeroed_frame(), level);
+}
+
+struct frame *pt_node_alloc_unwritten(unsigned level)
+{
+	return become_node(fails_now() ? NULL : frame_alloc(FRAME_PAGE_TABLE), level);
 }
 
 void pt_node_put_empty(struct frame *node)

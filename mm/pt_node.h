@@ -46,6 +46,8 @@ enum {
 
 /* A node without entries, count 1, not locked; NULL: no memory. */
 __owns __must_check struct frame *pt_node_alloc(unsigned level);
+/* The same, whose every entry the caller writes next; its child count is that of no entry. */
+__owns __must_check struct frame *pt_node_alloc_unwritten(unsigned level);
 
 static inline unsigned pt_node_level(const struct frame *node)
 {
@@ -176,15 +178,17 @@ static inline void pt_node_count(struct frame *node, int entries)
 /* The frame or block behind a present leaf that is tracked. */
 static inline struct frame *pt_node_leaf_frame(pte_t pte)
 {
-	return frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(pte_paddr(pte)))));
+	return frame_of_slot(meta_slot_at(paddr(pte_paddr(pte))));
 }
 
-/* Whether a private leaf may become writable as it is: it is the only owner of its frame.  Shared
- * ones always may. */
-static inline bool pt_leaf_may_take_over(pte_t pte)
+/* A private leaf that may be written has PTE_WRITE, or, since a fork, both others: these flip when
+ * it is forked, and when its frame is its own again. */
+#define PT_FORKED_BITS (PTE_WRITE | PTE_COPY | PTE_FORKED)
+
+/* Whether a leaf that was forked is the only owner of its frame by now. */
+static inline bool pt_leaf_is_sole_owner(pte_t pte)
 {
-	return (pte & PTE_SHARED) != 0 ||
-	       ((pte & PTE_TRACKED) != 0 && frame_count(pt_node_leaf_frame(pte)) == 1);
+	return (pte & PTE_TRACKED) != 0 && frame_count(pt_node_leaf_frame(pte)) == 1;
 }
 
 /* The node that a present entry of `level` leads to, or NULL for leaves, notes and empty entries.
@@ -193,7 +197,7 @@ static inline struct frame *pt_node_child(pte_t pte, unsigned level)
 {
 	if (!pte_is_present(pte) || pte_is_leaf(pte, level))
 		return NULL;
-	return frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(pte_paddr(pte)))));
+	return frame_of_slot(meta_slot_at(paddr(pte_paddr(pte))));
 }
 
 /* N1..N4 for this node alone.  NULL, or what is wrong in words. */

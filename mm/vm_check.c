@@ -13,13 +13,16 @@ static const char *check_leaf(const struct pt_item *item)
 		return "A1: a leaf is writable and to be copied";
 	if ((flags & PROP_SHARED) != 0)
 		return NULL;
+	if ((flags & PROP_COPY) != 0 && (flags & PROP_FORKED) == 0)
+		return "A5: a leaf is to be copied and was never forked";
 	if ((flags & PROP_TRACKED) == 0)
-		return item->pa.raw == vm_zero_page().raw && (flags & PROP_WRITE) == 0
+		return item->pa.raw == vm_zero_page().raw && (flags & PROP_WRITE) == 0 &&
+				       (flags & PROP_FORKED) != 0
 			       ? NULL
 			       : "A2: an untracked leaf is not the page of zeros, or is writable";
-	if ((flags & PROP_WRITE) != 0 &&
+	if ((flags & PROP_FORKED) == 0 &&
 	    frame_count(frame_of_slot(meta_slot_of(paddr_to_pfn(item->pa)))) != 1)
-		return "A1: a leaf is writable and its frame has other owners";
+		return "A1: a leaf was never forked and its frame has other owners";
 	return NULL;
 }
 

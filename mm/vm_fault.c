@@ -64,7 +64,7 @@ static err_t map_zero_page(struct pt_spot *spot, unsigned flags)
 {
 	if ((flags & PROP_WRITE) != 0)
 		flags ^= PROP_WRITE | PROP_COPY;
-	flags |= PROP_USER | PROP_ACCESSED;
+	flags |= PROP_USER | PROP_ACCESSED | PROP_FORKED;
 	vm_total_add(&this_cpu_ptr(vm_totals)->zero_page);
 	pt_spot_fill(spot, pte_make_leaf(vm_zero_page().raw,
 					 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1));
@@ -120,7 +120,7 @@ static err_t meet_note(const struct job *j, struct pt_spot *spot)
 /* Every CPU uses the new page, before anybody else may have the old one. */
 static err_t map_copy(const struct job *j, struct pt_spot *spot)
 {
-	pte_t old = spot->pte, flip = PTE_COPY | PTE_WRITE;
+	pte_t old = spot->pte;
 	bool zeros = pte_paddr(old) == vm_zero_page().raw;
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
 	struct flush flush __uninitialized;
@@ -129,8 +129,8 @@ static err_t map_copy(const struct job *j, struct pt_spot *spot)
 		return ERR_NO_MEMORY;
 	if (!zeros)
 		memcpy(arch_direct(frame_paddr(f)), arch_direct(paddr(pte_paddr(old))), PAGE_SIZE);
-	pt_spot_exchange(spot, ((old & ~PTE_ADDRESS) ^ flip) | frame_into_raw(f).raw | PTE_TRACKED |
-				       PTE_ACCESSED | PTE_DIRTY);
+	pt_spot_exchange(spot, ((old & ~PTE_ADDRESS) ^ PT_FORKED_BITS) | frame_into_raw(f).raw |
+				       PTE_TRACKED | PTE_ACCESSED | PTE_DIRTY);
 	flush_init(&flush, &j->space->flush);
 	flush_add_page(&flush, align_down(j->va, PAGE_SIZE));
 	flush_run(&flush);
@@ -145,9 +145,9 @@ static err_t meet_leaf(const struct job *j, struct pt_spot *spot)
 	pte_t pte = spot->pte;
 
 	if (j->access == FAULT_WRITE && (pte & (PTE_COPY | PTE_WRITE)) == PTE_COPY) {
-		if (!pt_leaf_may_take_over(pte))
+		if (!pt_leaf_is_sole_owner(pte))
 			return map_copy(j, spot);
-		pt_spot_flip(spot, PTE_COPY | PTE_WRITE);
+		pt_spot_flip(spot, PT_FORKED_BITS);
 		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
 		return OK;
 	}
@@ -208,7 +208,8 @@ static err_t meet_large_copy(struct hold *h, const struct pt_item *item)
 		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
 		return OK;
 	}
-	prop.flags = (uint16_t)((prop.flags & ~PROP_COPY) | PROP_WRITE | PROP_DIRTY);
+	prop.flags = (uint16_t)((prop.flags & ~(PROP_COPY | PROP_FORKED)) | PROP_WRITE |
+				PROP_DIRTY);
 	/* without a block: it has others by now */
 	return h->large == NULL ? ERR_BUSY : map_copy_large(h, item, prop);
 }
@@ -380,6 +381,14 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 
 /* ---- a large page of one's own ---- */
 
+static struct page_prop own_again(struct page_prop prop)
+{
+	if ((prop.flags & PROP_COPY) != 0)
+		prop.flags ^= PROP_COPY | PROP_WRITE;
+	prop.flags &= (uint16_t)~PROP_FORKED;
+	return prop;
+}
+
 err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 {
 	struct hold h __uninitialized;
@@ -400,7 +409,7 @@ err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 		err = cursor_jump(&h.cursor, h.cursor.start);
 		item = cursor_query(&h.cursor);
 		if (err == OK)
-			err = map_copy_large(&h, &item, item.prop);
+			err = map_copy_large(&h, &item, own_again(item.prop));
 	}
 	let_go(&h);
 	put_large(&h);

@@ -157,9 +157,11 @@ void vm_object_set_add(struct vm_object_set *set, struct vm_object *o)
 
 void vm_object_set_copy(struct vm_object_set *to, const struct vm_object_set *from)
 {
-	for (unsigned i = 0; i < VM_OBJECTS_MOST; i++)
-		if (vm_object_set_has(from, i))
-			vm_object_set_add(to, vm_object_of(i));
+	for (unsigned w = 0; w < VM_OBJECT_WORDS; w++)
+		/* acquire: who finds a bit may use the object */
+		for (uint64_t left = atomic_load_explicit(&from->word[w], memory_order_acquire);
+		     left != 0; left &= left - 1)
+			vm_object_set_add(to, vm_object_of(w * WORD_BITS + bits_lowest(left)));
 }
 
 void vm_object_set_clear(struct vm_object_set *set)

@@ -172,10 +172,11 @@ static bool rights_ok(unsigned rights)
 /* Up to the next multiple of a piece, or to the end of an entry that is larger. */
 static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
 {
-	struct pt_item item = page_table_query(&s->table, va);
 	uint64_t piece = PIECE_BYTES - va % PIECE_BYTES;
+	unsigned level;
 
-	return min_u64(left, max_u64(piece, item.start + item.len - va));
+	(void)page_table_look(&s->table, va, &level);
+	return min_u64(left, max_u64(piece, pte_span(level) - va % pte_span(level)));
 }
 
 /* ---- map ---- */
@@ -254,11 +255,11 @@ err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsign
 /* An entry begins at va. */
 static err_t split_at(struct vm_space *s, vaddr_t va)
 {
-	struct pt_item item = page_table_query(&s->table, va);
 	struct cursor c __uninitialized;
+	unsigned level;
 	err_t err;
 
-	if (item.kind == PT_ITEM_ABSENT || item.start == va)
+	if (page_table_look(&s->table, va, &level) == 0 || va % pte_span(level) == 0)
 		return OK;
 	err = cursor_open(&c, &s->table, (struct vrange){ va, PAGE_SIZE }, NULL);
 	if (err != OK)
@@ -357,15 +358,10 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 	err_t err = OK;
 
 	tlb_batch_init(&gone, &s->flush);
-	while (err == OK && va < half) {
+	while (err == OK && (va = page_table_next(&s->table, va, half)) < half) {
 		struct cursor c __uninitialized;
-		struct pt_item item = page_table_query(&s->table, va);
 		uint64_t piece = piece_at(s, va, half - va);
 
-		if (item.kind == PT_ITEM_ABSENT && item.start + item.len >= va + piece) {
-			va += piece;
-			continue;
-		}
 		err = cursor_open(&c, &s->table, (struct vrange){ va, piece }, &gone);
 		if (err != OK)
 			break;

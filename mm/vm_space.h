@@ -19,10 +19,11 @@
  * leave to use them, and memory is at hand; else in pages of 4 KiB.
  *
  * Invariants, looked at by vm_space_check() while nobody changes the space:
- *   A1  a tracked leaf is PROP_WRITE only when it is PROP_SHARED or the only owner of its frame
- *   A2  an untracked leaf that is not PROP_SHARED maps the zero page, and is not PROP_WRITE
+ *   A1  a tracked leaf is the only owner of its frame, or PROP_FORKED, or PROP_SHARED
+ *   A2  an untracked leaf that is not PROP_SHARED maps the zero page, and is PROP_FORKED
  *   A3  every leaf is PROP_USER and not PROP_GLOBAL; none is in the null page
  *   A4  an object that a note names has been counted by the space (mm/vm_object.h)
+ *   A5  PROP_COPY goes with PROP_FORKED, and neither with PROP_WRITE or PROP_SHARED
  *
  * The order of a copy.  A fork takes PROP_WRITE from the parent's entries, and flushes, before it
  * lets the range go; so when a fault finds PROP_COPY, no TLB lets anybody write to the frame, and
@@ -125,7 +126,7 @@ struct vm_space *vm_space_find(unsigned number);
 /* The first space whose number is at least that, likewise. */
 struct vm_space *vm_space_from(unsigned number);
 
-/* A1 to A4, and page_table_check().  NULL, or what is wrong. */
+/* A1 to A5, and page_table_check().  NULL, or what is wrong. */
 __must_check const char *vm_space_check(const struct vm_space *s);
 /* The frame of zeros. */
 paddr_t vm_zero_page(void);

@@ -9,7 +9,8 @@
  *   8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U | 1 W | 0 P
  *
  * Software: bit 9 says that the entry owns a count of its frame, bit 10 that a write is allowed
- * once the frame was copied, bit 11 that a fork shares the frame.  A non-present entry may carry a
+ * once the frame was copied, bit 11 that a fork shares the frame, bit 52 that the frame may have
+ * other owners since a fork (PROP_* of arch/page_prop.h).  A non-present entry may carry a
  * note of 31 bits; its address bits 51:43 are then ones, so that no processor that speculates past
  * the present bit finds memory there (L1TF), nor one whose cache looks at 44 bits of an address,
  * while there is no memory above 8 TiB.
@@ -35,11 +36,12 @@ typedef uint64_t pte_t;
 #define PTE_TRACKED    (UINT64_C(1) << 9)
 #define PTE_COPY       (UINT64_C(1) << 10)
 #define PTE_SHARED     (UINT64_C(1) << 11)
+#define PTE_FORKED     (UINT64_C(1) << 52)
 #define PTE_NX         (UINT64_C(1) << 63)
 #define PTE_UNCACHED   (PTE_PCD | PTE_PWT)
 #define PTE_ADDRESS    UINT64_C(0x000ffffffffff000)
 /* What a change of rights leaves as it is. */
-#define PTE_KEPT       (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED)
+#define PTE_KEPT       (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED)
 #define PTE_NOT_MEMORY UINT64_C(0x000ff80000000000) /* 51:43 */
 
 /* MSR 277h: entries 0..7 from the low byte up. */
@@ -134,6 +136,7 @@ static inline pte_t pte_make_leaf(uint64_t pa, struct page_prop prop, unsigned l
 	pte |= (prop.flags & PROP_TRACKED) != 0 ? PTE_TRACKED : 0;
 	pte |= (prop.flags & PROP_COPY) != 0 ? PTE_COPY : 0;
 	pte |= (prop.flags & PROP_SHARED) != 0 ? PTE_SHARED : 0;
+	pte |= (prop.flags & PROP_FORKED) != 0 ? PTE_FORKED : 0;
 	pte |= (prop.flags & PROP_EXECUTE) != 0 ? 0 : PTE_NX;
 	return pte | (level > 1 ? PTE_LARGE : 0);
 }
@@ -150,6 +153,7 @@ static inline struct page_prop pte_prop(pte_t pte)
 	flags |= (pte & PTE_TRACKED) != 0 ? PROP_TRACKED : 0u;
 	flags |= (pte & PTE_COPY) != 0 ? PROP_COPY : 0u;
 	flags |= (pte & PTE_SHARED) != 0 ? PROP_SHARED : 0u;
+	flags |= (pte & PTE_FORKED) != 0 ? PROP_FORKED : 0u;
 	flags |= (pte & PTE_NX) != 0 ? 0u : PROP_EXECUTE;
 	return (struct page_prop){ (uint16_t)flags, (uint8_t)pte_mem_type(pte) };
 }
