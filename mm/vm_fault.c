@@ -45,6 +45,10 @@ static err_t refusal(uint32_t note, enum fault_access access)
 
 /* ---- a page of 4 KiB, whose entry is held ---- */
 
+enum {
+	AHEAD_MOST = 16, /* pages that one fault maps beyond its own */
+};
+
 /* One fault. */
 struct job {
 	struct vm_space *space;
@@ -54,7 +58,7 @@ struct job {
 
 static inline pte_t own_leaf(struct frame *f, unsigned flags)
 {
-	flags |= PROP_USER | PROP_TRACKED | PROP_ACCESSED;
+	flags |= PROP_USER | PROP_TRACKED;
 	return pte_make_leaf(frame_into_raw(f).raw,
 			     (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1);
 }
@@ -80,14 +84,51 @@ static struct frame *zeroed_frame(void)
 	return f;
 }
 
-static err_t map_zeroed(struct pt_spot *spot, unsigned flags)
+/* Pages in a row before the one at `index` that are there already, up to AHEAD_MOST. */
+static unsigned pages_before(const struct pt_spot *spot, unsigned index)
+{
+	unsigned most = index < AHEAD_MOST ? index : AHEAD_MOST, n = 0;
+
+	/* relaxed: the node is held */
+	while (n < most &&
+	       pte_is_present(atomic_load_explicit(spot->entry - n - 1, memory_order_relaxed)))
+		n++;
+	return n;
+}
+
+/* Whoever writes to one page after the other takes a fault for ever more of them: as many pages as
+ * were there before are mapped ahead, while they mean the same and memory is at hand. */
+static __noinline void map_ahead(const struct job *j, const struct pt_spot *spot, unsigned flags,
+				 unsigned most)
+{
+	unsigned left = PT_NODE_ENTRIES - 1 - pte_index(j->va, 1);
+
+	most = most < left ? most : left;
+	for (_Atomic pte_t *entry = spot->entry + 1; most > 0; entry++, most--) {
+		struct frame *f;
+
+		if (atomic_load_explicit(entry, memory_order_relaxed) != spot->pte)
+			return;
+		f = zeroed_frame();
+		if (f == NULL)
+			return;
+		/* release: what the page holds is visible before the page */
+		atomic_store_explicit(entry, own_leaf(f, flags), memory_order_release);
+		vm_total_add(&this_cpu_ptr(vm_totals)->ahead);
+	}
+}
+
+static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flags)
 {
 	struct frame *f = zeroed_frame();
+	unsigned before = pages_before(spot, pte_index(j->va, 1));
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
 	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed);
-	pt_spot_fill(spot, own_leaf(f, flags | PROP_DIRTY));
+	pt_spot_fill(spot, own_leaf(f, flags | PROP_ACCESSED | PROP_DIRTY));
+	if (before != 0)
+		map_ahead(j, spot, flags, before);
 	return OK;
 }
 
@@ -100,7 +141,7 @@ static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t
 	if (err != OK)
 		return err;
 	vm_total_add(&this_cpu_ptr(vm_totals)->object);
-	pt_spot_fill(spot, own_leaf(f, vm_note_prop(note) | PROP_SHARED));
+	pt_spot_fill(spot, own_leaf(f, vm_note_prop(note) | PROP_SHARED | PROP_ACCESSED));
 	return OK;
 }
 
@@ -113,7 +154,7 @@ static err_t meet_note(const struct job *j, struct pt_spot *spot)
 		return err;
 	if (vm_note_kind(note) == VM_OBJECT)
 		return map_object_page(j, spot, note);
-	return j->access == FAULT_WRITE ? map_zeroed(spot, vm_note_prop(note))
+	return j->access == FAULT_WRITE ? map_zeroed(j, spot, vm_note_prop(note))
 					: map_zero_page(spot, vm_note_prop(note));
 }
 

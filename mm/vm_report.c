@@ -254,9 +254,9 @@ static void print_totals(void)
 				&sum[i], atomic_load_explicit(&own[i], memory_order_relaxed),
 				memory_order_relaxed);
 	}
-	print("faults: %lu zero page, %lu zeroed, %lu zeroed large, %lu of objects, %lu copied, "
-	      "%lu copied large, %lu taken over\n",
-	      t.zero_page, t.zeroed, t.zeroed_large, t.object, t.copied, t.copied_large,
+	print("faults: %lu zero page, %lu zeroed, %lu ahead of them, %lu zeroed large, "
+	      "%lu of objects, %lu copied, %lu copied large, %lu taken over\n",
+	      t.zero_page, t.zeroed, t.ahead, t.zeroed_large, t.object, t.copied, t.copied_large,
 	      t.taken_over);
 	print("faults: %lu met already, %lu refused, %lu without memory\n", t.spurious, t.refused,
 	      t.no_memory);

@@ -15,6 +15,9 @@
  *                                                           else owns it, is mapped for writing
  *   leaf, neither                -                          ERR_DENIED
  *
+ * Pages of zeros are mapped ahead of whoever writes to one after the other: as many as he has
+ * written to, 16 at most, so that at most half of them are in vain.
+ *
  * Zeros on demand come in large pages where the note fills an entry of that size, was made with
  * leave to use them, and memory is at hand; else in pages of 4 KiB.
  *
@@ -113,7 +116,8 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 
 /* What faults became of, and what operations did; each CPU writes its own.  (a), relaxed. */
 struct vm_totals {
-	_Atomic uint64_t zero_page, zeroed, zeroed_large, object, copied, copied_large, taken_over;
+	_Atomic uint64_t zero_page, zeroed, ahead, zeroed_large, object, copied, copied_large,
+		taken_over;
 	_Atomic uint64_t spurious, refused, no_memory;
 	_Atomic uint64_t forks, unmaps, protects;
 };

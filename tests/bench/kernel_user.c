@@ -67,6 +67,13 @@ static __forceinline void touch_pages(unsigned n)
 		touch_page(i);
 }
 
+/* From the last one on, so that no page is mapped ahead. */
+static __forceinline void touch_pages_down(unsigned n)
+{
+	while (n-- > 0)
+		touch_page(n);
+}
+
 static __forceinline void read_pages(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -174,6 +181,11 @@ static void measure_faults(void)
 	start = arch_ticks();
 	touch_pages(FAULT_PAGES);
 	print_per_page("touch_anon_per_page_p", arch_ticks() - start, FAULT_PAGES);
+	unmap_pages(FAULT_PAGES);
+	map_pages(FAULT_PAGES);
+	start = arch_ticks();
+	touch_pages_down(FAULT_PAGES);
+	print_per_page("touch_anon_alone_p", arch_ticks() - start, FAULT_PAGES);
 	unmap_pages(FAULT_PAGES);
 	map_pages(FAULT_PAGES);
 	start = arch_ticks();
