@@ -65,6 +65,7 @@ struct vm_meaning vm_meaning_of(const struct pt_item *item);
 /* The first stretch at or behind va, from va on; false: there is none. */
 bool vm_stretch_next(const struct vm_space *s, vaddr_t va, struct vm_stretch *out);
 
+/* Sums over all of the space; takes as long as it has entries. */
 struct vm_figures vm_figures_of(const struct vm_space *s);
 
 /* "zeros on demand, pages up to 2M", "object 3 on demand", "guard", ...; always terminated. */
