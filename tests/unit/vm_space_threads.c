@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of spaces with threads as CPUs, so they run on the host.  tests/kernel/vm_space_cpus.c has
+ * the same with real CPUs. */
+#ifndef KEEL_TESTS
+#include "arch/host/host.h"
+#include "arch/lock.h"
+#include "mm/defer.h"
+#include "tests/host_workers.h"
+#include "tests/machine.h"
+#include "tests/space_storm.h"
+#include "tests/spaces.h"
+#include "tests/test.h"
+
+enum {
+	CPUS = 4,
+	LEVELS = 4,
+	STEPS = 12000,
+	MIB_OF_HOST = 256,
+};
+
+struct member {
+	struct storm_member storm; /* the first: a storm_member is one of these */
+	struct worker *worker;
+};
+
+static uint64_t next_random(struct storm_member *me)
+{
+	return worker_random(((struct member *)(void *)me)->worker);
+}
+
+/* The word that va leads to through this CPU's TLB, with the faults that it takes; interrupts are
+ * off then, as between two instructions no flush is served: whoever takes the page away waits.
+ * NULL: refused, and they are on. */
+static _Atomic uint64_t *reach(vaddr_t va, enum fault_access access, uintptr_t *irq)
+{
+	for (;;) {
+		struct vm_space *s = vm_space_current();
+		struct pt_item item;
+		uint64_t pa;
+
+		*irq = arch_irq_save();
+		item = vm_space_query(s, va);
+		if (item.kind == PT_ITEM_LEAF &&
+		    (access == FAULT_READ || (item.prop.flags & PROP_WRITE) != 0) &&
+		    host_tlb_access(va, LEVELS, &pa))
+			return arch_direct(paddr(pa));
+		arch_irq_restore(*irq);
+		if (vm_space_handle_fault(s, va, access) != OK)
+			return NULL;
+	}
+}
+
+static bool store(vaddr_t va, uint64_t value)
+{
+	uintptr_t irq;
+	_Atomic uint64_t *word = reach(va, FAULT_WRITE, &irq);
+
+	if (word == NULL)
+		return false;
+	atomic_store(word, value);
+	arch_irq_restore(irq);
+	return true;
+}
+
+static bool load(vaddr_t va, uint64_t *value)
+{
+	uintptr_t irq;
+	_Atomic uint64_t *word = reach(va, FAULT_READ, &irq);
+
+	if (word == NULL)
+		return false;
+	*value = atomic_load(word);
+	arch_irq_restore(irq);
+	return true;
+}
+
+/* As the kernel does: a CPU that waits for a lock, or for a node, answers meanwhile. */
+static void serve(void)
+{
+	if (flush_pending())
+		flush_serve();
+}
+
+static void *take_part(void *arg)
+{
+	struct worker *w = arg;
+	struct member me = { { w->cpu, next_random, store, load }, w };
+
+	host_cpu_bind(w->cpu);
+	storm_run(&me.storm, STEPS);
+	host_cpu_unbind();
+	return NULL;
+}
+
+/* What each CPU keeps goes back; the ledger does that for CPU 0. */
+static void drain_all(void)
+{
+	defer_drain();
+	for (host_cpu = CPUS - 1; host_cpu > 0; host_cpu--)
+		pt_node_drain();
+}
+
+static void run_storm(unsigned contexts)
+{
+	struct worker w[CPUS];
+	struct ledger before;
+	lock_waiter_t waiter;
+
+	spaces_begin(MIB_OF_HOST, 0, CPUS);
+	host_tlb_contexts = contexts;
+	host_tlb_is_slow = true;
+	before = machine_ledger();
+	NEED(storm_begin());
+	waiter = lock_set_waiter(serve);
+	workers_start(w, 0, CPUS, take_part);
+	workers_join(w, CPUS);
+	(void)lock_set_waiter(waiter);
+	STORM_END();
+	drain_all();
+	CHECK_LEDGER(&before);
+}
+
+TEST(vm_space_storm_shows_nobody_what_is_anothers)
+{
+	run_storm(0);
+}
+
+TEST(vm_space_storm_of_cpus_that_keep_contexts_shows_nobody_what_is_anothers)
+{
+	run_storm(4);
+}
+#endif
