@@ -356,13 +356,10 @@ static bool buffers_are_empty(void)
 }
 
 /* Whether the CPU's own buffer has every byte. */
-static bool is_forwarded(const struct access *a)
+static bool is_forwarded(const struct cpu *c, uintptr_t at, unsigned size)
 {
-	const struct cpu *c = cpu_now();
-
 	for (unsigned i = 0; i < c->buffered; i++)
-		if (c->buffer[i].at <= a->at &&
-		    a->at + a->size <= c->buffer[i].at + c->buffer[i].size)
+		if (c->buffer[i].at <= at && at + size <= c->buffer[i].at + c->buffer[i].size)
 			return true;
 	return false;
 }
@@ -374,7 +371,7 @@ unsigned memory_conflicts(const struct access *a)
 	struct set s = { .n = 0 };
 
 	if (buffers_are_empty() || a->kind == ACCESS_STORE ||
-	    (a->kind == ACCESS_LOAD && is_forwarded(a)))
+	    (a->kind == ACCESS_LOAD && is_forwarded(c, a->at, a->size)))
 		return 0;
 	if (a->at != 0)
 		set_add(&s, a->at, a->size);
@@ -382,6 +379,15 @@ unsigned memory_conflicts(const struct access *a)
 		set_add(&s, c->buffer[i].at, c->buffer[i].size);
 	cpus = set_close(&s);
 	return cpus == self ? 0 : cpus;
+}
+
+/* A task's own store is no news to it: to let it leave would only make the task do the same again,
+ * with the same store. */
+static void add_watched(struct set *s, const struct task *t)
+{
+	for (unsigned w = 0; w < t->watches; w++)
+		if (!is_forwarded(&engine.cpu[t->what.cpu], t->watch[w].location->at, GRAIN))
+			set_add(s, t->watch[w].location->at, GRAIN);
 }
 
 unsigned memory_wakers(void)
@@ -394,8 +400,8 @@ unsigned memory_wakers(void)
 	for (unsigned i = 0; i < engine.tasks; i++) {
 		const struct task *t = &engine.task[i];
 
-		for (unsigned w = 0; t->state == TASK_SPINNING && w < t->watches; w++)
-			set_add(&s, t->watch[w].location->at, GRAIN);
+		if (t->state == TASK_SPINNING)
+			add_watched(&s, t);
 		any |= t->state == TASK_SPINNING && t->watches_all;
 	}
 	return any ? memory_leftovers() : s.n == 0 ? 0 : set_close(&s);
@@ -426,6 +432,28 @@ static uint32_t value_of(const struct location *l)
 	return (uint32_t)bytes_read(l->at, GRAIN);
 }
 
+static struct watch *watch_of(struct task *t, const struct location *l)
+{
+	for (unsigned w = 0; w < t->watches; w++)
+		if (t->watch[w].location == l)
+			return &t->watch[w];
+	return NULL;
+}
+
+/* Who finds something else than a moment ago in the same turn has seen a change: the turn was no
+ * turn in which nothing happened. */
+static void find_changes(const struct access *a)
+{
+	struct task *t = task_now();
+
+	for (unsigned i = 0; i < grains_of(a->at, a->size); i++) {
+		const struct location *l = location_of(a->at + i * GRAIN);
+		const struct watch *w = watch_of(t, l);
+
+		t->woken |= w != NULL && w->value != value_of(l);
+	}
+}
+
 static void watch(const struct access *a)
 {
 	struct task *t = task_now();
@@ -433,16 +461,14 @@ static void watch(const struct access *a)
 	t->print = mix(t->print, bytes_read(a->at, a->size));
 	for (unsigned i = 0; i < grains_of(a->at, a->size); i++) {
 		const struct location *l = location_of(a->at + i * GRAIN);
-		unsigned w = 0;
+		struct watch *w = watch_of(t, l);
 
-		while (w < t->watches && t->watch[w].location != l)
-			w++;
-		if (w == WATCH_MOST) {
+		if (w == NULL && t->watches == WATCH_MOST) {
 			t->watches_all = true;
 			continue;
 		}
-		t->watch[w] = (struct watch){ l, value_of(l) };
-		t->watches = w == t->watches ? w + 1 : t->watches;
+		w = w != NULL ? w : &t->watch[t->watches++];
+		*w = (struct watch){ l, value_of(l) };
 	}
 	t->changes_seen = engine.changes;
 }
@@ -500,10 +526,11 @@ uint64_t memory_load(const struct access *a)
 	task_point(a);
 	note_atomic(a);
 	value = view(a);
-	if (is_forwarded(a)) {
+	if (is_forwarded(cpu_now(), a->at, a->size)) {
 		t->history = mix(t->history, ACCESS_LOAD + 1);
 	} else {
 		read_history(a, a->order);
+		find_changes(a);
 		watch(a);
 	}
 	trace_note(a->pc, "reads %#lx from %s", value, trace_address(a->at));
@@ -553,6 +580,7 @@ uint64_t memory_exchange(const struct access *a, uint64_t (*fn)(uint64_t old, ui
 
 	task_point(a);
 	note_atomic(a);
+	find_changes(a);
 	drain_own();
 	old = bytes_read(a->at, a->size);
 	value = fn(old, operand);
@@ -571,6 +599,7 @@ bool memory_compare_exchange(const struct access *a, uint64_t *expected, uint64_
 
 	task_point(a);
 	note_atomic(a);
+	find_changes(a);
 	drain_own();
 	old = bytes_read(a->at, a->size);
 	same = old == (*expected & mask);

@@ -248,7 +248,8 @@ static unsigned add_all(struct option *o)
 {
 	unsigned n = add_turns(o, ANYBODY);
 
-	n += add_flushes(o + n, n == 0 ? memory_leftovers() : memory_wakers());
+	n += add_flushes(o + n, memory_wakers());
+	n = n != 0 ? n : add_flushes(o, memory_leftovers());
 	return n != 0 ? n : add_spinners(o);
 }
 
