@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cursor.c - mm/cursor.c and mm/pt_node.c: a range has one holder, nodes that go are found by
+ * nobody afterwards, and who looks without a hold is told what was true.
+ */
+#include "mm/cursor.h"
+
+#include "mm/defer.h"
+#include "tests/explore/scenario/table.h"
+
+enum {
+	PAGE_A = 0,
+	PAGE_B = 1,                 /* of the same node */
+	PAGE_NEXT = NODE_PAGES,     /* of the next node */
+	PAGE_LAST = 2 * NODE_PAGES, /* of the one after it */
+	/* the same places in nodes of their own, from below the root on */
+	PAGE_FAR = 1 << 27,
+};
+
+static const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
+
+/* Map the page, or unmap it when it is mapped. */
+static void flip_held(struct cursor *c)
+{
+	struct pt_item item = cursor_query(c);
+	unsigned page = (unsigned)(c->va / PAGE_SIZE);
+
+	if (item.kind == PT_ITEM_ABSENT) {
+		EXPLORE_CHECK(cursor_map_pa(c, table_pa(page), PAGE_SIZE, prop, 1) == OK);
+	} else {
+		EXPLORE_CHECK(item.kind == PT_ITEM_LEAF && item.pa.raw == table_pa(page).raw);
+		EXPLORE_CHECK(cursor_unmap(c, PAGE_SIZE) == OK);
+	}
+}
+
+static void flip(unsigned page)
+{
+	struct cursor c;
+
+	table_hold(&c, page, 1);
+	flip_held(&c);
+	table_release(&c);
+	table_finish();
+}
+
+static void flip_a(void *arg)
+{
+	(void)arg;
+	flip(PAGE_A);
+}
+
+static void flip_b(void *arg)
+{
+	(void)arg;
+	flip(PAGE_B);
+}
+
+static void flip_next(void *arg)
+{
+	(void)arg;
+	flip(PAGE_NEXT);
+}
+
+/* What is absent or mapped as ever, in whatever order; neither is anything else. */
+static void look_up(unsigned page)
+{
+	struct pt_item item = page_table_query(&table, (vaddr_t)page * PAGE_SIZE);
+
+	EXPLORE_CHECK(item.kind == PT_ITEM_ABSENT ||
+		      (item.kind == PT_ITEM_LEAF && item.pa.raw == table_pa(page).raw));
+}
+
+static void look_up_a(void *arg)
+{
+	(void)arg;
+	look_up(PAGE_A);
+}
+
+/* ---- one page: nodes are made and go ---- */
+
+static void setup_empty(void)
+{
+	table_setup(2);
+}
+
+static void setup_neighbour(void)
+{
+	table_setup(2);
+	table_fill(PAGE_NEXT, 1, 1);
+}
+
+static void setup_page(void)
+{
+	setup_neighbour();
+	table_fill(PAGE_A, 1, 1);
+}
+
+static void flip_a_twice(void *arg)
+{
+	flip_a(arg);
+	flip_a(arg);
+}
+
+EXPLORE(cursor_node_is_made_by_one_of_two, .setup = setup_neighbour, .check = table_check,
+	.task = { { "a", flip_a, NULL, 0 }, { "b", flip_a, NULL, 1 } });
+EXPLORE(cursor_node_goes_and_comes, .setup = setup_page, .check = table_check,
+	.task = { { "a", flip_a_twice, NULL, 0 }, { "b", flip_a, NULL, 1 } });
+EXPLORE(cursor_two_pages_of_a_node, .setup = setup_page, .check = table_check,
+	.task = { { "a", flip_a, NULL, 0 }, { "b", flip_b, NULL, 1 } });
+
+/* ---- all nodes above go too ---- */
+
+static void setup_alone(void)
+{
+	table_setup(2);
+	table_fill(PAGE_A, 1, 1);
+}
+
+EXPLORE(cursor_parents_go_while_another_needs_them, .setup = setup_alone, .check = table_check,
+	.task = { { "a", flip_a, NULL, 0 }, { "b", flip_next, NULL, 1 } });
+EXPLORE(cursor_first_nodes_of_a_table, .setup = setup_empty, .check = table_check,
+	.task = { { "a", flip_a, NULL, 0 }, { "b", flip_next, NULL, 1 } });
+
+/* ---- a range of nodes, and a page in it ---- */
+
+/* From the page to the one behind the node between. */
+static void hold_all_then_flip(void *arg)
+{
+	struct cursor c;
+
+	(void)arg;
+	table_hold(&c, PAGE_A, PAGE_LAST + 1);
+	flip_held(&c);
+	table_release(&c);
+	table_finish();
+	flip(PAGE_NEXT);
+}
+
+static void setup_gap(void)
+{
+	table_setup(2);
+	table_fill(PAGE_A, 1, 1);
+	table_fill(PAGE_LAST, 1, 1);
+}
+
+EXPLORE(cursor_over_nodes_and_a_page_between, .setup = setup_gap, .check = table_check,
+	.task = { { "all", hold_all_then_flip, NULL, 0 }, { "page", flip_next, NULL, 1 } });
+
+static void unmap_all(void *arg)
+{
+	struct cursor c;
+
+	(void)arg;
+	table_hold(&c, PAGE_A, PAGE_LAST + 1);
+	EXPLORE_CHECK(cursor_unmap(&c, cursor_left(&c)) == OK);
+	table_release(&c);
+	table_finish();
+}
+
+static void setup_three(void)
+{
+	table_setup(3);
+	table_fill(PAGE_A, 1, 1);
+	table_fill(PAGE_NEXT, 1, 1);
+}
+
+EXPLORE(cursor_trees_of_nodes_go, .setup = setup_gap, .check = table_check,
+	.task = { { "all", unmap_all, NULL, 0 }, { "page", flip_a, NULL, 1 } });
+EXPLORE(cursor_three_at_once, .setup = setup_three, .check = table_check, .bound = 1,
+	.task = { { "all", unmap_all, NULL, 0 },
+		  { "page", flip_a, NULL, 1 },
+		  { "next", flip_next, NULL, 2 } });
+
+/* ---- who looks without a hold ---- */
+
+/* The node of the page is had again for another as soon as it is free. */
+static void move_far(void *arg)
+{
+	flip_a(arg);
+	(void)defer_poll();
+	flip(PAGE_FAR);
+}
+
+EXPLORE(cursor_node_is_reused_while_another_looks, .setup = setup_page, .check = table_check,
+	.task = { { "move", move_far, NULL, 0 }, { "look", look_up_a, NULL, 1 } });
+EXPLORE(cursor_node_is_reused_while_another_opens, .setup = setup_page, .check = table_check,
+	.task = { { "move", move_far, NULL, 0 }, { "open", flip_a, NULL, 1 } });
+EXPLORE(cursor_looks_beside_two, .setup = setup_page, .check = table_check, .bound = 2,
+	.task = { { "a", flip_a, NULL, 0 },
+		  { "b", flip_b, NULL, 1 },
+		  { "look", look_up_a, NULL, 2 } });
+
+static void look(void *arg)
+{
+	(void)arg;
+	table_look();
+}
+
+EXPLORE(cursor_table_is_whole_at_every_point, .setup = setup_gap, .check = table_check,
+	.task = { { "all", unmap_all, NULL, 0 },
+		  { "page", flip_next, NULL, 1 },
+		  { "look", look, NULL, 2 } });
+
+/* ---- who waits serves ---- */
+
+static void setup_loaded(void)
+{
+	setup_gap();
+	table_load_everywhere();
+}
+
+/* Finishes while it holds. */
+static void unmap_and_finish(void *arg)
+{
+	struct cursor c;
+
+	(void)arg;
+	table_hold(&c, PAGE_A, PAGE_LAST + 1);
+	EXPLORE_CHECK(cursor_unmap(&c, PAGE_SIZE) == OK);
+	table_finish();
+	table_release(&c);
+	table_finish();
+}
+
+EXPLORE(cursor_waiters_serve, .setup = setup_loaded, .check = table_check, .bound = 2,
+	.task = { { "all", unmap_and_finish, NULL, 0 }, { "page", flip_a, NULL, 1 } });

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/explore/scenario/table.h"
+
+#include "arch/cpu.h"
+#include "arch/lock.h"
+#include "lib/bits.h"
+#include "lib/panic.h"
+#include "mm/defer.h"
+
+enum {
+	MACHINE_KIB = 8192,
+	FRAMES_MOST = 1 << 14,
+	NODES_EACH = 6, /* ready for each CPU */
+	POLLS_MOST = 4, /* until all is free, once nobody is inside */
+};
+#define FIRST_PA GIB(1) /* no memory of the machine: these pages are not tracked */
+
+struct page_table table;
+static struct flush_space nobodys;
+static struct flush_space *space;
+static struct tlb_batch gone[EXPLORE_CPUS];
+
+/* The model: what each CPU holds. */
+struct hold {
+	bool held;
+	vaddr_t start, end;
+};
+EXPLORE_MODEL static struct hold holds[EXPLORE_CPUS];
+
+paddr_t table_pa(unsigned page)
+{
+	return paddr(FIRST_PA + (uint64_t)page * PAGE_SIZE);
+}
+
+void table_fill(unsigned page, unsigned n, unsigned level)
+{
+	const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
+	struct vrange r = { (vaddr_t)page * PAGE_SIZE, (uint64_t)n * PAGE_SIZE };
+	struct cursor c;
+	err_t err = cursor_open(&c, &table, r, NULL);
+
+	if (err == OK) {
+		err = cursor_map_pa(&c, table_pa(page), r.len, prop, level);
+		cursor_close(&c);
+	}
+	if (err != OK)
+		explore_fail("pages cannot be mapped: %s", err_name(err));
+}
+
+static void fill_pool(unsigned cpu)
+{
+	struct frame *node[NODES_EACH];
+
+	explore_as(cpu);
+	for (unsigned i = 0; i < NODES_EACH; i++) {
+		node[i] = pt_node_alloc(1);
+		if (node[i] == NULL)
+			explore_fail("no memory for nodes");
+	}
+	for (unsigned i = NODES_EACH; i-- > 0;)
+		pt_node_put_empty(node[i]);
+	explore_as(0);
+}
+
+void table_setup(unsigned cpus)
+{
+	err_t err;
+
+	explore_machine(MACHINE_KIB, cpus);
+	explore_machine_mark();
+	cpu_set_count(cpus);
+	lock_set_waiter(flush_serve);
+	flush_space_init(&nobodys);
+	space = &nobodys;
+	err = page_table_init(&table, TABLE_LEVELS);
+	if (err != OK)
+		explore_fail("no table: %s", err_name(err));
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		fill_pool(cpu);
+}
+
+void table_load_everywhere(void)
+{
+	space = &flush_kernel_space;
+}
+
+/* ---- memory as it is ----
+ *
+ * Not by atomic loads, which clang reports from such functions too. */
+
+EXPLORE_UNSEEN static uint64_t raw_u64(const void *at)
+{
+	return *(const volatile uint64_t *)at;
+}
+
+EXPLORE_UNSEEN static uint32_t raw_u32(const void *at)
+{
+	return *(const volatile uint32_t *)at;
+}
+
+EXPLORE_UNSEEN static uint8_t raw_u8(const void *at)
+{
+	return *(const volatile uint8_t *)at;
+}
+
+EXPLORE_UNSEEN static struct slot_state state_of(const struct meta_slot *slot)
+{
+	union slot_word w = { .word = raw_u64(&slot->state) };
+
+	return w.state;
+}
+
+static bool is_dead(const struct meta_slot *slot)
+{
+	return raw_u8(&slot->u.node.dead) != 0;
+}
+
+/* ---- holding ---- */
+
+static void check_alone(unsigned self)
+{
+	for (unsigned cpu = 0; cpu < EXPLORE_CPUS; cpu++)
+		if (cpu != self && holds[cpu].held && holds[cpu].start <= holds[self].end &&
+		    holds[self].start <= holds[cpu].end)
+			explore_fail("CPUs %u and %u hold one range", self, cpu);
+}
+
+/* Memory as it is, to know whether the hold is the lowest: no node that covers the range is below.
+ */
+EXPLORE_UNSEEN static bool has_lower(const struct cursor *c)
+{
+	const struct meta_slot *slot = frame_slot(c->node);
+	pte_t pte = raw_u64(&pt_node_entries(c->node)[pte_index(c->start, c->level)]);
+
+	if (is_dead(slot) || raw_u8(&slot->u.node.level) != c->level)
+		return true;
+	return c->level > 1 && pte_is_present(pte) && !pte_is_leaf(pte, c->level) &&
+	       c->start / pte_span(c->level) == c->end / pte_span(c->level) &&
+	       c->end - c->start != pte_span(c->level) - 1;
+}
+
+void table_hold(struct cursor *c, unsigned page, unsigned n)
+{
+	struct vrange r = { (vaddr_t)page * PAGE_SIZE, (uint64_t)n * PAGE_SIZE };
+	unsigned self = arch_cpu_id();
+
+	tlb_batch_init(&gone[self], space);
+	if (cursor_open(c, &table, r, &gone[self]) != OK)
+		explore_fail("the range is refused");
+	holds[self] = (struct hold){ true, c->start, c->end };
+	check_alone(self);
+	EXPLORE_CHECK(!has_lower(c));
+	table_look();
+}
+
+void table_release(struct cursor *c)
+{
+	unsigned self = arch_cpu_id();
+
+	table_look();
+	check_alone(self);
+	holds[self].held = false;
+	cursor_close(c);
+}
+
+void table_finish(void)
+{
+	tlb_batch_finish(&gone[arch_cpu_id()]);
+	table_look();
+}
+
+/* ---- looking ---- */
+
+static uint16_t owners[FRAMES_MOST];
+
+EXPLORE_UNSEEN static const struct meta_slot *slot_behind(pte_t pte)
+{
+	uint64_t pfn = pte_paddr(pte) / PAGE_SIZE;
+
+	if (pfn >= FRAMES_MOST)
+		explore_fail("an entry %#lx leads out of memory", pte);
+	owners[pfn]++;
+	return meta_slot_of((pfn_t)pfn);
+}
+
+EXPLORE_UNSEEN static void check_counts(const struct meta_slot *slot)
+{
+	struct slot_state state = state_of(slot);
+	uint16_t n = owners[meta_pfn_of(slot)];
+
+	if (state.count > SLOT_COUNT_MAX || state.count < n)
+		explore_fail("frame %#x has count %#x and %u owners", meta_pfn_of(slot),
+			     state.count, n);
+}
+
+/* Depth: a level each. */
+EXPLORE_UNSEEN static void look_below(const pte_t *entries, unsigned level)
+{
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = entries[i];
+		const struct meta_slot *slot;
+
+		if ((pte & PTE_PRESENT) == 0)
+			continue;
+		if (pte_is_leaf(pte, level)) {
+			if ((pte & PTE_TRACKED) != 0)
+				check_counts(slot_behind(pte));
+			continue;
+		}
+		slot = slot_behind(pte);
+		if (state_of(slot).kind != FRAME_PAGE_TABLE ||
+		    raw_u8(&slot->u.node.level) != level - 1 || is_dead(slot))
+			explore_fail("an entry of level %u leads to no living node", level);
+		check_counts(slot);
+		look_below(arch_direct(paddr(pte_paddr(pte))), level - 1);
+	}
+}
+
+EXPLORE_UNSEEN void table_look(void)
+{
+	for (unsigned i = 0; i < FRAMES_MOST; i++)
+		owners[i] = 0;
+	look_below(arch_direct(frame_paddr(table.root)), table.levels);
+}
+
+/* ---- quiescent ---- */
+
+EXPLORE_UNSEEN static void check_equal(const pte_t *entries, unsigned level)
+{
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = entries[i];
+		const struct meta_slot *slot = meta_slot_of((pfn_t)(pte_paddr(pte) / PAGE_SIZE));
+		bool is_node = pte_is_present(pte) && !pte_is_leaf(pte, level);
+
+		if (!is_node && (pte & (PTE_PRESENT | PTE_TRACKED)) != (PTE_PRESENT | PTE_TRACKED))
+			continue;
+		if (state_of(slot).count != owners[meta_pfn_of(slot)])
+			explore_fail("frame %#x has count %u and %u owners", meta_pfn_of(slot),
+				     state_of(slot).count, owners[meta_pfn_of(slot)]);
+		if (is_node && raw_u32(&slot->u.node.lock) != PT_NODE_FREE)
+			explore_fail("node %#x is still held", meta_pfn_of(slot));
+		if (is_node)
+			check_equal(arch_direct(paddr(pte_paddr(pte))), level - 1);
+	}
+}
+
+void table_check(void)
+{
+	const char *wrong;
+
+	table_look();
+	check_equal(arch_direct(frame_paddr(table.root)), table.levels);
+	wrong = page_table_check(&table);
+	if (wrong != NULL)
+		explore_fail("%s", wrong);
+	for (unsigned i = 0; i < POLLS_MOST; i++)
+		for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+			explore_as(cpu);
+			(void)defer_poll();
+		}
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		if (defer_backlog(cpu) != 0)
+			explore_fail("%lu nodes wait for ever", defer_backlog(cpu));
+	explore_as(0);
+	page_table_destroy(&table);
+	explore_machine_check();
+}
