@@ -90,14 +90,21 @@ struct pt_item pt_item_of(pte_t pte, unsigned level, vaddr_t va)
 	return item;
 }
 
-pte_t page_table_look(const struct page_table *pt, vaddr_t va, unsigned *level)
+/* Whether a node was emptied because it died, perhaps: a collapse does that though the page is
+ * there all the time. */
+static bool is_dead(paddr_t node)
+{
+	/* relaxed: an entry was read with acquire, and emptied after the mark was set */
+	return atomic_load_explicit(&meta_slot_at(node)->u.node.dead, memory_order_relaxed) != 0;
+}
+
+/* Inside defer_enter(). */
+static inline pte_t look(const struct page_table *pt, vaddr_t va, unsigned *level, paddr_t *node)
 {
 	paddr_t table = frame_paddr(pt->root);
 	unsigned at = pt->levels, shift = PT_PAGE_SHIFT + PT_INDEX_BITS * (at - 1);
-	uintptr_t irq = arch_irq_save();
 	pte_t pte;
 
-	defer_enter();
 	for (;; at--, shift -= PT_INDEX_BITS) {
 		const _Atomic pte_t *entries = arch_direct(table);
 
@@ -108,9 +115,23 @@ pte_t page_table_look(const struct page_table *pt, vaddr_t va, unsigned *level)
 			break;
 		table = paddr(pte_paddr(pte));
 	}
+	*level = at;
+	*node = table;
+	return pte;
+}
+
+pte_t page_table_look(const struct page_table *pt, vaddr_t va, unsigned *level)
+{
+	uintptr_t irq = arch_irq_save();
+	paddr_t node;
+	pte_t pte;
+
+	defer_enter();
+	do
+		pte = look(pt, va, level, &node);
+	while (pte == 0 && unlikely(is_dead(node))); /* at most once for each node that dies */
 	defer_exit();
 	arch_irq_restore(irq);
-	*level = at;
 	return pte;
 }
 
@@ -129,7 +150,7 @@ struct pt_item page_table_query(const struct page_table *pt, vaddr_t va)
 }
 
 /* From va on in this node of `level`, inside defer_enter(): the first address whose entry is not
- * empty, or `end`.  Depth: a level each. */
+ * empty, or may not be, as the node is dead; or `end`.  Depth: a level each. */
 static vaddr_t next_in_node(const struct frame *node, unsigned level, vaddr_t va, vaddr_t end)
 {
 	uint64_t span = pte_span(level);
@@ -148,7 +169,8 @@ static vaddr_t next_in_node(const struct frame *node, unsigned level, vaddr_t va
 		if (start != behind)
 			return start;
 	}
-	return min_u64(end, base + PT_NODE_ENTRIES * span);
+	return unlikely(is_dead(frame_paddr(node))) ? va
+						    : min_u64(end, base + PT_NODE_ENTRIES * span);
 }
 
 vaddr_t page_table_next(const struct page_table *pt, vaddr_t va, vaddr_t end)

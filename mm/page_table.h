@@ -71,7 +71,7 @@ struct pt_item page_table_query(const struct page_table *pt, vaddr_t va);
 pte_t page_table_look(const struct page_table *pt, vaddr_t va, unsigned *level);
 
 /* The first page from va on, below `end`, whose entry is not empty; `end`: there is none.  In
- * the user's half. */
+ * the user's half.  Where nodes are taken out meanwhile it may be one whose entry is empty. */
 vaddr_t page_table_next(const struct page_table *pt, vaddr_t va, vaddr_t end);
 
 /* N1..N4 of every node, of the user's half alone where the kernel's is shared; nobody changes the
