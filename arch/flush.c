@@ -281,8 +281,12 @@ static __cold void name_the_silent(struct request *r)
 static void wait_for_all(struct request *r)
 {
 	_Atomic uint64_t *longest = &this_cpu_ptr(flush_totals)->longest;
-	uint64_t start = arch_ticks(), waited = 0, limit = patience;
+	uint64_t start, waited = 0, limit = patience;
 
+	/* acquire: as below */
+	if (atomic_load_explicit(&r->outstanding, memory_order_acquire) == 0)
+		return;
+	start = arch_ticks();
 	if (limit == 0)
 		limit = FLUSH_PATIENCE_MS * arch_ticks_per_ms();
 	/* acquire pairs with acknowledge(): T1 */

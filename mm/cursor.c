@@ -108,6 +108,24 @@ static void unlock_below(const struct frame *node, unsigned level, vaddr_t start
 	}
 }
 
+/* The same of a range that lies in one entry of each node: a page's, mostly. */
+static void unlock_path(const struct frame *node, unsigned level, vaddr_t va)
+{
+	struct frame *held[PT_LEVEL_MOST];
+	unsigned n = 0;
+
+	for (; level > 1; level--) {
+		struct frame *child = pt_node_child(pt_node_get(node, pte_index(va, level)), level);
+
+		if (child == NULL)
+			break;
+		held[n++] = child;
+		node = child;
+	}
+	while (n > 0)
+		pt_node_unlock(held[--n]);
+}
+
 /* C1; page_table_range_ok() holds. */
 static void stand_at_start(struct cursor *c, struct vrange range)
 {
@@ -146,28 +164,80 @@ void pt_path_prune(struct cursor *c, struct pt_path *p)
 	}
 }
 
-/* Take out the node of `level` on the way to va, if it is without entries; true: its parent is,
- * now. */
-static bool prune_node(const struct page_table *pt, vaddr_t va, unsigned level,
-		       struct tlb_batch *gone)
-{
-	unsigned found, index = pte_index(va, level + 1);
-	struct frame *parent = pt_hold_node(pt, va, level + 1, &found);
-	struct frame *child = pt_node_child(pt_node_get(parent, index), level + 1);
-	bool again = false;
+/* The nodes on the way to va, node[0] the highest that stays, each the parent of the next. */
+struct branch {
+	struct frame *node[PT_LEVEL_MOST];
+	unsigned top, levels; /* level of node[0]; how many are held */
+};
 
-	if (found == level + 1 && child != NULL) {
-		pt_node_lock_child(child);
-		if (pt_node_children(child) == 0) {
-			(void)pt_node_set(parent, index, 0);
-			tlb_batch_node(gone, va, child);
-			again = pt_node_children(parent) == 0;
-		} else {
-			pt_node_unlock(child);
-		}
+static void branch_unlock(struct branch *b)
+{
+	while (b->levels > 0)
+		pt_node_unlock(b->node[--b->levels]);
+}
+
+/* The lowest level above `level` whose node, as far as a glance tells, leads elsewhere too, or
+ * stays anyway. */
+static unsigned level_that_stays(const struct page_table *pt, vaddr_t va, unsigned level)
+{
+	const struct frame *node = pt->root;
+	unsigned stays = pt->levels;
+
+	for (unsigned at = pt->levels; at > level && node != NULL; at--) {
+		if (at >= pt->keep || pt_node_children(node) != 1)
+			stays = at;
+		node = pt_node_child(pt_node_look(node, pte_index(va, at)), at);
 	}
-	pt_node_unlock(parent);
-	return again;
+	return stays;
+}
+
+/* Hold the nodes from one that stays down to that of `level`, none of which leads elsewhere, the
+ * last one nowhere.  False: there is nothing to be taken out. */
+static bool hold_branch(const struct page_table *pt, vaddr_t va, unsigned level, struct branch *b)
+{
+	unsigned at, stop;
+
+	defer_enter();
+	stop = level_that_stays(pt, va, level);
+	defer_exit();
+	b->node[0] = pt_hold_node(pt, va, stop, &at);
+	b->top = at;
+	b->levels = 1;
+	for (; at > level; at--) {
+		struct frame *node = b->node[b->levels - 1];
+		struct frame *child = pt_node_child(pt_node_get(node, pte_index(va, at)), at);
+
+		if (child == NULL)
+			return false;
+		pt_node_lock_child(child);
+		if (at - 1 > level && pt_node_children(child) != 1) {
+			branch_unlock(b);
+			b->top = at - 1;
+		}
+		b->node[b->levels++] = child;
+	}
+	return b->levels > 1 && pt_node_children(b->node[b->levels - 1]) == 0;
+}
+
+/* Take out the node of `level` on the way to va, if it is without entries, together with those
+ * above it that lead to it alone. */
+static void prune(const struct page_table *pt, vaddr_t va, unsigned level, struct tlb_batch *gone)
+{
+	struct branch b;
+
+	while (level < pt->keep) {
+		if (!hold_branch(pt, va, level, &b)) {
+			branch_unlock(&b);
+			return;
+		}
+		for (unsigned i = 0; i + 1 < b.levels; i++)
+			(void)pt_node_set(b.node[i], pte_index(va, b.top - i), 0);
+		tlb_batch_node(gone, va, b.node[1]);
+		for (unsigned i = 2; i < b.levels; i++)
+			tlb_batch_node_below(gone, b.node[i]);
+		level = pt_node_children(b.node[0]) == 0 ? b.top : pt->keep;
+		pt_node_unlock(b.node[0]);
+	}
 }
 
 void cursor_close(struct cursor *c)
@@ -175,11 +245,13 @@ void cursor_close(struct cursor *c)
 	unsigned level = c->level;
 	bool is_empty = c->gone != NULL && pt_node_children(c->node) == 0;
 
-	if (level > 1)
+	if (level > 1 && c->start / PAGE_SIZE == c->end / PAGE_SIZE)
+		unlock_path(c->node, level, c->start);
+	else if (level > 1)
 		unlock_below(c->node, level, c->start, c->end);
 	pt_node_unlock(c->node);
-	while (is_empty && level < c->pt->keep)
-		is_empty = prune_node(c->pt, c->start, level++, c->gone);
+	if (is_empty)
+		prune(c->pt, c->start, level, c->gone);
 	arch_irq_restore(c->irq);
 	c->pt = NULL;
 }

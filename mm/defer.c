@@ -136,14 +136,15 @@ static pfn_t frame_link(pfn_t pfn)
 	return atomic_load_explicit(&meta_slot_of(pfn)->u.deferred.next, memory_order_relaxed);
 }
 
-static void push_frame(struct queue *q, pfn_t pfn)
+static void push_frames(struct queue *q, const struct defer_list *list)
 {
-	link_frame(pfn, PFN_NONE);
-	if (q->frames++ == 0)
-		q->first_frame = pfn;
+	link_frame(list->last, PFN_NONE);
+	if (q->frames == 0)
+		q->first_frame = list->first;
 	else
-		link_frame(q->last_frame, pfn);
-	q->last_frame = pfn;
+		link_frame(q->last_frame, list->first);
+	q->last_frame = list->last;
+	q->frames += list->frames;
 }
 
 /* All of `from` goes behind what `to` has. */
@@ -225,14 +226,14 @@ static void free_some(struct hoard *h, unsigned most)
 
 /* ---- retiring ---- */
 
-/* The bag for what this CPU retires now; interrupts are off. */
-static struct queue *open_bag(struct hoard *h)
+/* The bag for the n that this CPU retires now; interrupts are off. */
+static struct queue *open_bag(struct hoard *h, uint32_t n)
 {
 	struct bag *b;
 	uint64_t now;
 
 	/* seq_cst: the full barrier between taking out and the epoch */
-	(void)atomic_fetch_add_explicit(&this_cpu_ptr(defer_totals)->retired, 1,
+	(void)atomic_fetch_add_explicit(&this_cpu_ptr(defer_totals)->retired, n,
 					memory_order_seq_cst);
 	now = atomic_load_explicit(&epoch, memory_order_seq_cst);
 	ripen(h, now);
@@ -241,13 +242,14 @@ static struct queue *open_bag(struct hoard *h)
 	return &b->queue;
 }
 
-static void after_retiring(struct hoard *h)
+static void after_retiring(struct hoard *h, uint32_t n)
 {
-	if (++h->since_look == DEFER_LOOK_EVERY) {
+	h->since_look += n;
+	if (h->since_look >= DEFER_LOOK_EVERY) {
 		h->since_look = 0;
 		(void)try_advance();
 	}
-	free_some(h, DEFER_FREES);
+	free_some(h, DEFER_FREES * n);
 }
 
 void defer_free(struct deferred *d, void (*fn)(struct deferred *d))
@@ -256,20 +258,43 @@ void defer_free(struct deferred *d, void (*fn)(struct deferred *d))
 	struct hoard *h = this_cpu_ptr(hoard);
 
 	d->fn = fn;
-	push_object(open_bag(h), d);
-	after_retiring(h);
+	push_object(open_bag(h, 1), d);
+	after_retiring(h, 1);
 	arch_irq_restore(irq);
+}
+
+void defer_list_retire(struct defer_list *list)
+{
+	uintptr_t irq = arch_irq_save();
+	struct hoard *h = this_cpu_ptr(hoard);
+	uint32_t n = list->frames;
+
+	if (n != 0) {
+		push_frames(open_bag(h, n), list);
+		after_retiring(h, n);
+		list->frames = 0;
+	}
+	arch_irq_restore(irq);
+}
+
+void defer_list_add(struct defer_list *list, struct frame *f)
+{
+	DASSERT(frame_count(f) == 1);
+	if (list->frames == 0)
+		list->first = frame_pfn(f);
+	else
+		link_frame(list->last, frame_pfn(f));
+	list->last = frame_pfn(f);
+	if (++list->frames == DEFER_LIST_MOST)
+		defer_list_retire(list);
 }
 
 void defer_frame(struct frame *f)
 {
-	uintptr_t irq = arch_irq_save();
-	struct hoard *h = this_cpu_ptr(hoard);
+	struct defer_list list = { 0 };
 
-	DASSERT(frame_count(f) == 1);
-	push_frame(open_bag(h), frame_pfn(f));
-	after_retiring(h);
-	arch_irq_restore(irq);
+	defer_list_add(&list, f);
+	defer_list_retire(&list);
 }
 
 /* ---- polling ---- */

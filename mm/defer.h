@@ -18,7 +18,8 @@
  *   D1  the epoch advances only when no reader is inside in an older one
  *   D2  what was retired in epoch r is freed in epoch r + 2 or later
  *   D3  a CPU has bags of three epochs at most: when it comes to the fourth, the first is free
- *   D4  one call frees at most DEFER_FREES objects and looks at the words once at most; whoever
+ *   D4  one call frees at most DEFER_FREES objects for each that it retires, DEFER_LIST_MOST at
+ *       once at most, and looks at the words once at most; whoever
  *       retires frees more than it adds, so that the rest does not grow
  *
  * Why two advances are enough.  A reader R that can find the object has noted its epoch, with the
@@ -52,9 +53,10 @@
 
 enum {
 	DEFER_EPOCHS = 3,
-	DEFER_FREES = 2,       /* by one call that retires */
+	DEFER_FREES = 2, /* for one that is retired */
+	DEFER_LIST_MOST = 16,
 	DEFER_LOOK_EVERY = 32, /* retirements of a CPU */
-	DEFER_BACKLOG_MOST = (DEFER_EPOCHS + 1) * DEFER_LOOK_EVERY,
+	DEFER_BACKLOG_MOST = (DEFER_EPOCHS + 1) * (DEFER_LOOK_EVERY + DEFER_LIST_MOST),
 	DEFER_POLL_FREES = 64,
 };
 
@@ -77,6 +79,18 @@ void defer_free(struct deferred *d, void (*fn)(struct deferred *d));
 /* The same, of a frame or block whose only count is handed over: it is put then.  A page-table node
  * without entries goes to the pool of nodes. */
 void defer_frame(struct frame *f) __takes(1);
+
+/* Frames that are retired together, linked through their MetaSlots; zeros: none.  Their links show
+ * from the first call on, as those of retired ones do. */
+struct defer_list {
+	pfn_t first, last;
+	uint32_t frames;
+};
+
+/* One more; a list that is long is retired.  As defer_frame(). */
+void defer_list_add(struct defer_list *list, struct frame *f) __takes(2);
+/* All of the list. */
+void defer_list_retire(struct defer_list *list);
 
 /* For the timer and before idling: look, and free up to DEFER_POLL_FREES of this CPU's objects.
  * Whether some are left. */

@@ -35,7 +35,7 @@ struct meta_slot {
 		} list;
 		struct { /* page-table node (mm/pt_node.h) */
 			_Atomic uint32_t lock;
-			uint16_t children;
+			_Atomic uint16_t children;
 			uint8_t level;
 			_Atomic uint8_t dead;
 		} node;

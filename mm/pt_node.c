@@ -8,7 +8,7 @@
 #include "mm/defer.h"
 
 enum {
-	POOL_MOST = 16,
+	POOL_MOST = 64, /* more than an advance of epochs frees at once */
 };
 
 static unsigned fail_step;
@@ -134,14 +134,15 @@ static void row_add(struct row *row, struct frame *f, unsigned level)
 	*row = (struct row){ f, 1 };
 }
 
-/* Depth: a node's children are one level lower, so at most PT_LEVEL_MOST calls deep. */
-void pt_node_retire(struct frame *node)
+/* What the node's entries own goes, and it joins the list.  Depth: a node's children are one level
+ * lower, so at most PT_LEVEL_MOST calls deep. */
+static void empty_dead(struct frame *node, struct defer_list *list)
 {
-	struct meta_slot *slot = frame_slot(node);
-	unsigned level = slot->u.node.level, left = slot->u.node.children;
+	unsigned level = pt_node_level(node), left = pt_node_children(node);
+	int emptied = (int)left;
 	struct row row = { NULL, 0 };
 
-	DASSERT(atomic_load_explicit(&slot->u.node.dead, memory_order_relaxed) != 0);
+	DASSERT(atomic_load_explicit(&frame_slot(node)->u.node.dead, memory_order_relaxed) != 0);
 	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
 		pte_t pte = pt_node_get(node, i);
 		struct frame *child = pt_node_child(pte, level);
@@ -152,13 +153,27 @@ void pt_node_retire(struct frame *node)
 		atomic_store_explicit(&pt_node_entries(node)[i], 0, memory_order_relaxed);
 		left--;
 		if (child != NULL)
-			pt_node_retire(child);
+			empty_dead(child, list);
 		else if (pte_is_present(pte) && (pte & PTE_TRACKED) != 0)
 			row_add(&row, pt_node_leaf_frame(pte), level);
 	}
 	row_finish(&row);
-	slot->u.node.children = 0;
-	defer_frame(node);
+	if (emptied != 0)
+		pt_node_count(node, -emptied);
+	defer_list_add(list, node);
+}
+
+void pt_node_retire(pfn_t first)
+{
+	struct defer_list list = { 0 };
+
+	while (first != PT_NODE_LAST) {
+		struct frame *node = frame_of_slot(meta_slot_of(first));
+
+		first = pt_node_next_dead(node);
+		empty_dead(node, &list);
+	}
+	defer_list_retire(&list);
 }
 
 /* What an entry owns goes with it. */
@@ -176,7 +191,7 @@ static void drop_entry(pte_t pte, unsigned level)
 static void drop_node(struct meta_slot *slot, pfn_t pfn)
 {
 	const struct frame *node = frame_of_slot(meta_slot_of(pfn));
-	unsigned left = slot->u.node.children;
+	unsigned left = pt_node_children(node);
 
 	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
 		pte_t pte = pt_node_get(node, i);

@@ -122,16 +122,26 @@ static inline pfn_t pt_node_next_dead(const struct frame *node)
 	return atomic_load_explicit(&frame_slot(node)->u.node.lock, memory_order_relaxed);
 }
 
-/* A dead node, all nodes below it and all frames that its entries own are given back: the frames at
- * once, so no TLB may have them any more, the nodes when nobody can look at them (mm/defer.h). */
-void pt_node_retire(struct frame *node) __takes(1);
+/* A list of dead nodes, all nodes below them and all frames that their entries own are given back:
+ * the frames at once, so no TLB may have them any more, the nodes when nobody can look at them
+ * (mm/defer.h). */
+void pt_node_retire(pfn_t first);
 
 /* ---- entries ---- */
 
-/* Entries that are not empty. */
+/* Entries that are not empty; a glance, when the node is not held. */
 static inline unsigned pt_node_children(const struct frame *node)
 {
-	return frame_slot(node)->u.node.children;
+	return atomic_load_explicit(&frame_slot(node)->u.node.children, memory_order_relaxed);
+}
+
+/* Entries that were empty are filled, or filled ones emptied, by whoever wrote them one by one. */
+static inline void pt_node_count(struct frame *node, int entries)
+{
+	/* relaxed, and no exchange: the holder alone writes */
+	atomic_store_explicit(&frame_slot(node)->u.node.children,
+			      (uint16_t)((int)pt_node_children(node) + entries),
+			      memory_order_relaxed);
 }
 
 static inline _Atomic pte_t *pt_node_entries(const struct frame *node)
@@ -155,7 +165,6 @@ static inline pte_t pt_node_look(const struct frame *node, unsigned index)
  * set until now are in the answer.  Release: a new table's entries are visible before the table. */
 static inline pte_t pt_node_set(struct frame *node, unsigned index, pte_t pte)
 {
-	struct meta_slot *slot = frame_slot(node);
 	pte_t old = atomic_load_explicit(&pt_node_entries(node)[index], memory_order_relaxed);
 
 	if (pte_is_present(old))
@@ -163,16 +172,8 @@ static inline pte_t pt_node_set(struct frame *node, unsigned index, pte_t pte)
 					       memory_order_acq_rel);
 	else
 		atomic_store_explicit(&pt_node_entries(node)[index], pte, memory_order_release);
-	slot->u.node.children = (uint16_t)(slot->u.node.children + (pte != 0) - (old != 0));
+	pt_node_count(node, (pte != 0) - (old != 0));
 	return old;
-}
-
-/* Entries that were empty are filled, or filled ones emptied, by whoever wrote them one by one. */
-static inline void pt_node_count(struct frame *node, int entries)
-{
-	struct meta_slot *slot = frame_slot(node);
-
-	slot->u.node.children = (uint16_t)(slot->u.node.children + entries);
 }
 
 /* The frame or block behind a present leaf that is tracked. */

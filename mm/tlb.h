@@ -65,12 +65,18 @@ static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint3
 	b->run[b->runs++].n = n;
 }
 
+/* Retire a node, too, that the page of another one's flush has led to. */
+static inline void tlb_batch_node_below(struct tlb_batch *b, struct frame *node) __takes(2)
+{
+	pt_node_kill(node, b->dead);
+	b->dead = frame_pfn(node);
+}
+
 /* Retire a node to which the entry for va led, with all that its entries own, after the flush.  The
  * caller holds it, and has killed the nodes below it and added the pages that they map. */
 static inline void tlb_batch_node(struct tlb_batch *b, vaddr_t va, struct frame *node) __takes(3)
 {
 	flush_add_page(&b->flush, va);
 	b->flush.reach = FLUSH_TABLES;
-	pt_node_kill(node, b->dead);
-	b->dead = frame_pfn(node);
+	tlb_batch_node_below(b, node);
 }

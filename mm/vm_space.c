@@ -286,12 +286,18 @@ static err_t change_range(struct vm_space *s, struct vrange range, const struct 
 			  uint64_t *done)
 {
 	struct tlb_batch gone __uninitialized;
-	err_t err = split_ends(s, range);
+	unsigned level;
+	err_t err = OK;
 
+	/* one whole entry, of a page mostly, has no ends to be split */
+	(void)page_table_look(&s->table, range.start, &level);
+	if (range.start % pte_span(level) != 0 || range.len != pte_span(level))
+		err = split_ends(s, range);
 	tlb_batch_init(&gone, &s->flush);
 	for (*done = 0; err == OK && *done < range.len;) {
 		vaddr_t va = range.start + *done;
-		uint64_t piece = piece_at(s, va, range.len - *done);
+		uint64_t left = range.len - *done;
+		uint64_t piece = left == pte_span(level) ? left : piece_at(s, va, left);
 		struct cursor c __uninitialized;
 
 		err = cursor_open(&c, &s->table, (struct vrange){ va, piece }, &gone);
