@@ -14,7 +14,7 @@
 enum {
 	CPUS = 4,
 	LEVELS = 4,
-	STEPS = 12000,
+	STEPS = 6000,
 	MIB_OF_HOST = 256,
 };
 
