@@ -255,22 +255,26 @@ err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsign
 /* An entry begins at va. */
 static err_t split_at(struct vm_space *s, vaddr_t va)
 {
-	struct cursor c __uninitialized;
-	unsigned level;
-	err_t err;
+	for (;;) {
+		struct cursor c __uninitialized;
+		unsigned level;
+		err_t err;
 
-	if (page_table_look(&s->table, va, &level) == 0 || va % pte_span(level) == 0)
-		return OK;
-	err = cursor_open(&c, &s->table, (struct vrange){ va, PAGE_SIZE }, NULL);
-	if (err != OK)
-		return err;
-	err = cursor_split(&c);
-	cursor_close(&c);
-	if (err != ERR_IN_USE)
-		return err;
-	/* a large page with other owners: one of its own can be split */
-	err = vm_fault_own_large(s, va);
-	return err == OK ? split_at(s, va) : err;
+		if (page_table_look(&s->table, va, &level) == 0 || va % pte_span(level) == 0)
+			return OK;
+		err = cursor_open(&c, &s->table, (struct vrange){ va, PAGE_SIZE }, NULL);
+		if (err != OK)
+			return err;
+		err = cursor_split(&c);
+		cursor_close(&c);
+		if (err != ERR_IN_USE)
+			return err;
+		/* a large page with other owners: one of its own can be split, unless it is forked
+		 * meanwhile */
+		err = vm_fault_own_large(s, va);
+		if (err != OK)
+			return err;
+	}
 }
 
 static err_t split_ends(struct vm_space *s, struct vrange range)
