@@ -93,27 +93,34 @@ void vm_space_put(struct vm_space *s)
 	heap_free(s);
 }
 
-/* The first in the list that is wanted, with a count, unless its last one has gone. */
+/* One more count, unless the last one has gone. */
+static bool try_get(struct vm_space *s)
+{
+	unsigned users = atomic_load_explicit(&s->users, memory_order_relaxed);
+
+	/* relaxed: what is read of it is constant, or has its own order */
+	while (users != 0)
+		if (atomic_compare_exchange_weak_explicit(&s->users, &users, users + 1,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
+/* The one of the least number in [least, most], with a count; those that are about to go are none.
+ */
 static struct vm_space *find_if(unsigned least, unsigned most)
 {
 	uintptr_t irq = spin_lock_irq(&spaces_lock);
-	struct vm_space *found = NULL;
+	struct vm_space *found;
 
-	for (struct vm_space *s = spaces; s != NULL; s = s->next)
-		if (s->number >= least && s->number <= most &&
-		    atomic_load_explicit(&s->users, memory_order_relaxed) != 0)
-			found = s;
-	while (found != NULL) {
-		unsigned users = atomic_load_explicit(&found->users, memory_order_relaxed);
-
-		if (users == 0)
-			found = NULL;
-		/* relaxed: what is read of it is constant, or has its own order */
-		else if (atomic_compare_exchange_weak_explicit(&found->users, &users, users + 1,
-							       memory_order_relaxed,
-							       memory_order_relaxed))
-			break;
-	}
+	do {
+		found = NULL;
+		for (struct vm_space *s = spaces; s != NULL; s = s->next)
+			if (s->number >= least && s->number <= most &&
+			    atomic_load_explicit(&s->users, memory_order_relaxed) != 0)
+				found = s;
+	} while (found != NULL && !try_get(found));
 	spin_unlock_irq(&spaces_lock, irq);
 	return found;
 }
