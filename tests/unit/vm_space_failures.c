@@ -71,7 +71,7 @@ static bool scene_make(struct scene *s)
 	    vm_space_map(s->space, pages(0, 16), RW, 1) != OK ||
 	    vm_space_map(s->space, pages(LARGE, 2 * LARGE), RW, 2) != OK ||
 	    vm_space_map_object(s->space, pages(6 * LARGE, 2 * LARGE), s->object, 0, RW) != OK ||
-	    vm_space_map(s->space, (struct vrange){ BASE + GIB(1), GIB(1) }, RW, 1) != OK)
+	    vm_space_map(s->space, (struct vrange){ BASE + GIB(1), GIB(1) }, RW, 2) != OK)
 		return false;
 	for (unsigned i = 0; i < 4; i++)
 		if (page_store(s->space, page_at(i), 100 + i) != OK ||
@@ -266,7 +266,7 @@ static const struct operation takes_nodes[] = {
 	{ "protect of a large page with others", run_protect_large, fork_scene, 2 },
 	{ "fork", run_fork, NULL, 5 },
 	{ "read of zeros", run_read_zeros, NULL, 2 },
-	{ "write of zeros", run_write_zeros, NULL, 2 },
+	{ "write of zeros", run_write_zeros, NULL, 1 }, /* in a large page */
 	{ "page of an object", run_object, NULL, 2 },
 };
 
