@@ -80,7 +80,6 @@ struct boot_info {
 
 	uint8_t rsdp[BOOT_RSDP_BYTES]; /* a copy; rsdp_length 0: none was given */
 	uint32_t rsdp_length;
-	uint64_t rsdp_address; /* PVH gives its place instead of a copy; 0: not given */
 
 	uint64_t efi_system_table; /* physical; 0: not started by EFI */
 	bool has_memory_map;       /* a memory map was given, good or bad */

@@ -230,18 +230,12 @@ static void show_screen(void)
 
 static void read_acpi(void)
 {
-	const uint8_t *rsdp = boot_info.rsdp;
-	size_t len = boot_info.rsdp_length;
-
-	if (len == 0 && boot_info.rsdp_address != 0) {
-		rsdp = read_low(NULL, boot_info.rsdp_address, BOOT_RSDP_BYTES);
-		len = rsdp == NULL ? 0 : BOOT_RSDP_BYTES;
-	}
-	if (len == 0) {
+	if (boot_info.rsdp_length == 0) {
 		warn("no ACPI: the firmware gave no RSDP");
 		return;
 	}
-	(void)acpi_discover(&acpi, rsdp, len, read_low, NULL); /* it warns; none is fine */
+	/* it warns; none is fine */
+	(void)acpi_discover(&acpi, boot_info.rsdp, boot_info.rsdp_length, read_low, NULL);
 	for (size_t i = 0; i < acpi.count; i++) {
 		struct region r = acpi_table_region(&acpi.table[i]);
 

@@ -196,6 +196,17 @@ static err_t store_modules(const struct pvh *p, struct boot_arena *arena, struct
 	return OK;
 }
 
+/* As many bytes as the longest form has; who reads them knows which are meant. */
+static void copy_rsdp(const struct pvh *p, struct boot_info *bi)
+{
+	const uint8_t *rsdp = pvh_read(p, p->rsdp, BOOT_RSDP_BYTES);
+
+	if (rsdp == NULL)
+		return;
+	memcpy(bi->rsdp, rsdp, BOOT_RSDP_BYTES);
+	bi->rsdp_length = BOOT_RSDP_BYTES;
+}
+
 err_t pvh_parse(const struct pvh *p, struct boot_arena *arena, size_t spare, struct boot_info *bi)
 {
 	struct storing_visitor v = { { store, true }, bi };
@@ -204,9 +215,9 @@ err_t pvh_parse(const struct pvh *p, struct boot_arena *arena, size_t spare, str
 	*bi = (struct boot_info){
 		.protocol = BOOT_PVH,
 		.loader = "PVH",
-		.rsdp_address = p->rsdp,
 		.has_memory_map = true,
 	};
+	copy_rsdp(p, bi);
 	bi->source_room = sources_most(p) + spare;
 	bi->sources = boot_arena_take(arena, bi->source_room * sizeof(struct region));
 	bi->module_room = p->module_count;

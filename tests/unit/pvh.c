@@ -28,6 +28,7 @@ enum {
 	MODULES = 0x800,
 	TEXT = 0x1000,
 	MODULE_TEXT = 0x3000,
+	RSDP_COPY = 0x3800,
 
 	/* Fields of the start info. */
 	VERSION = 4,
@@ -132,10 +133,12 @@ static void make_info(void)
 	put_at(INFO + VERSION, 1, 4);
 	put_at(INFO + MODULE_LIST, WINDOW_AT + MODULES, 8);
 	put_at(INFO + COMMAND_LINE, WINDOW_AT + TEXT, 8);
-	put_at(INFO + RSDP, 0xf5b00, 8);
+	put_at(INFO + RSDP, WINDOW_AT + RSDP_COPY, 8);
 	put_at(INFO + MAP_LIST, WINDOW_AT + MAP, 8);
 	put_text(TEXT, "no5lvl mem=1G");
 	put_text(MODULE_TEXT, "initrd");
+	for (unsigned i = 0; i < BOOT_RSDP_BYTES; i++)
+		window[RSDP_COPY + i] = (uint8_t)(i + 1);
 	put_entry(0, 0, 0x9fc00, 1);
 	put_entry(1, 0x9fc00, 0x400, 2);
 	put_entry(2, MIB(1), MIB(127), 1);
@@ -215,8 +218,7 @@ TEST(pvh_everything_is_understood)
 	CHECK_EQ(got.bi.protocol, BOOT_PVH);
 	CHECK_STR(got.bi.loader, "PVH");
 	CHECK_STR(got.bi.cmdline, "no5lvl mem=1G");
-	CHECK_EQ(got.bi.rsdp_address, 0xf5b00);
-	CHECK_EQ(got.bi.rsdp_length, 0);
+	CHECK_EQ(got.bi.rsdp_length, BOOT_RSDP_BYTES);
 	CHECK(got.bi.has_memory_map);
 	CHECK(!got.bi.has_efi_map);
 	NEED(got.bi.module_count == 1);
@@ -254,6 +256,19 @@ TEST(pvh_what_is_copied_survives_the_information)
 	memset(window, 0xee, sizeof(window));
 	CHECK_STR(got.bi.cmdline, "no5lvl mem=1G");
 	CHECK_STR(got.bi.modules[0].cmdline, "initrd");
+	for (unsigned i = 0; i < BOOT_RSDP_BYTES; i++)
+		CHECK_EQ(got.bi.rsdp[i], i + 1);
+}
+
+TEST(pvh_an_rsdp_that_cannot_be_reached_is_none)
+{
+	make_info();
+	put_at(INFO + RSDP, WINDOW_AT + WINDOW_BYTES - BOOT_RSDP_BYTES + 1, 8);
+	NEED(parse() == OK);
+	CHECK_EQ(got.bi.rsdp_length, 0);
+	put_at(INFO + RSDP, WINDOW_AT + WINDOW_BYTES - BOOT_RSDP_BYTES, 8);
+	NEED(parse() == OK);
+	CHECK_EQ(got.bi.rsdp_length, BOOT_RSDP_BYTES);
 }
 
 /* The map of QEMU's microvm ends so; it is no news. */
@@ -304,7 +319,7 @@ TEST(pvh_without_strings_modules_and_rsdp)
 	put_at(INFO + MODULE_LIST, 0, 8);
 	NEED(parse() == OK);
 	CHECK_STR(got.bi.cmdline, "");
-	CHECK_EQ(got.bi.rsdp_address, 0);
+	CHECK_EQ(got.bi.rsdp_length, 0);
 	CHECK_EQ(got.bi.module_count, 0);
 	CHECK_EQ(got.bi.source_count, 8);
 }
