@@ -40,9 +40,10 @@ typedef uint64_t pte_t;
 #define PTE_NX         (UINT64_C(1) << 63)
 #define PTE_UNCACHED   (PTE_PCD | PTE_PWT)
 #define PTE_ADDRESS    UINT64_C(0x000ffffffffff000)
-/* What a change of rights leaves as it is. */
-#define PTE_KEPT       (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED)
 #define PTE_NOT_MEMORY UINT64_C(0x000ff80000000000) /* 51:43 */
+
+/* What a change of rights leaves as it is. */
+#define PTE_KEPT (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED)
 
 /* MSR 277h: entries 0..7 from the low byte up. */
 #define PAT_VALUE UINT64_C(0x0007010600070106) /* WB, WC, UC-, UC, twice, see pat below */
