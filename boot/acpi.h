@@ -304,6 +304,8 @@ struct acpi_fadt {
 
 /* ERR_BAD_FORMAT: not a FADT, or too short to be one. */
 err_t acpi_fadt_read(const struct acpi_table *t, struct acpi_fadt *out);
+/* Whether a keyboard controller may be there: a good FADT can deny it, nothing else does. */
+bool acpi_may_have_i8042(const struct acpi *a);
 
 /* ---- DMAR ---- */
 

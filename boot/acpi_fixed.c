@@ -150,6 +150,14 @@ err_t acpi_fadt_read(const struct acpi_table *t, struct acpi_fadt *out)
 	return OK;
 }
 
+bool acpi_may_have_i8042(const struct acpi *a)
+{
+	const struct acpi_table *t = acpi_find(a, ACPI_FADT);
+	struct acpi_fadt fadt;
+
+	return t == NULL || acpi_fadt_read(t, &fadt) != OK || fadt.i8042;
+}
+
 /* ---- SPCR: Microsoft Serial Port Console Redirection 1.05 ---- */
 
 enum {

@@ -607,18 +607,10 @@ static bool route_isa(unsigned line, const char *name)
 	return !isa->level && ioapic_route(isa->gsi, wire, apic_id(), name, input_came) == OK;
 }
 
-static bool may_have_keyboard(void)
-{
-	const struct acpi_table *t = acpi_find(&acpi, ACPI_FADT);
-	struct acpi_fadt fadt;
-
-	return t == NULL || acpi_fadt_read(t, &fadt) != OK || fadt.i8042;
-}
-
 /* Interrupts of what is there; where one of them cannot be had, keys are looked for. */
 static void start_input(void)
 {
-	bool serial = serial_is_present(), keyboard = may_have_keyboard();
+	bool serial = serial_is_present(), keyboard = acpi_may_have_i8042(&acpi);
 	bool serial_routed = serial && route_isa(SERIAL_ISA_LINE, "serial port");
 	bool keyboard_routed = keyboard && route_isa(KEYBOARD_ISA_LINE, "keyboard");
 

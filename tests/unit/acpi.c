@@ -893,6 +893,30 @@ TEST(acpi_fadt_without_a_timer_length_has_no_legacy_timer)
 	CHECK_EQ(f.pm_timer.address, 0);
 }
 
+TEST(acpi_fadt_alone_denies_a_keyboard_controller)
+{
+	struct acpi none = { 0 };
+	uint32_t fadt;
+
+	make_machine();
+	fadt = machine.table[AT_FADT];
+	CHECK(acpi_may_have_i8042(&none));
+	NEED(discover() == OK);
+	CHECK(acpi_may_have_i8042(&acpi));
+	put_at(fadt + 109, 0x20, 2);
+	fix_table(fadt);
+	NEED(discover() == OK);
+	CHECK(!acpi_may_have_i8042(&acpi));
+	put_at(fadt + 109, 0x21, 2); /* and the checksum is wrong */
+	NEED(discover() == OK);
+	CHECK(acpi_may_have_i8042(&acpi));
+	put_at(fadt + 109, 0x20, 2);
+	put_at(fadt + 4, 115, 4); /* too short to say anything */
+	fix_table(fadt);
+	NEED(discover() == OK);
+	CHECK(acpi_may_have_i8042(&acpi));
+}
+
 TEST(acpi_dmar_structures_are_decoded)
 {
 	struct acpi_table t = checked(AT_DMAR);
