@@ -176,6 +176,14 @@ static void branch_unlock(struct branch *b)
 		pt_node_unlock(b->node[--b->levels]);
 }
 
+/* The node below those that are held leads elsewhere too: the branch begins there. */
+static void branch_begin_at(struct branch *b, unsigned level)
+{
+	pt_node_hand_over(b->node[--b->levels]);
+	branch_unlock(b);
+	b->top = level;
+}
+
 /* The lowest level above `level` whose node, as far as a glance tells, leads elsewhere too, or
  * stays anyway. */
 static unsigned level_that_stays(const struct page_table *pt, vaddr_t va, unsigned level)
@@ -210,10 +218,8 @@ static bool hold_branch(const struct page_table *pt, vaddr_t va, unsigned level,
 		if (child == NULL)
 			return false;
 		pt_node_lock_child(child);
-		if (at - 1 > level && pt_node_children(child) != 1) {
-			branch_unlock(b);
-			b->top = at - 1;
-		}
+		if (at - 1 > level && pt_node_children(child) != 1)
+			branch_begin_at(b, at - 1);
 		b->node[b->levels++] = child;
 	}
 	return b->levels > 1 && pt_node_children(b->node[b->levels - 1]) == 0;

@@ -109,6 +109,21 @@ void pt_node_lock_child(struct frame *node)
 	}
 }
 
+#ifdef KEEL_DEBUG
+void pt_node_check_release(const struct frame *node)
+{
+	unsigned level = pt_node_level(node);
+
+	for (unsigned i = 0; level > 1 && i < PT_NODE_ENTRIES; i++) {
+		const struct frame *child = pt_node_child(pt_node_get(node, i), level);
+
+		if (child != NULL && pt_node_is_own(child))
+			panic("page table: a node of level %u is let go before one below it",
+			      level);
+	}
+}
+#endif
+
 /* ---- the end of nodes ---- */
 
 /* Tracked leaves that stand in a row, frame behind frame, are put together. */

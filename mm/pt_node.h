@@ -90,7 +90,20 @@ static inline void pt_node_lock_new(struct frame *node)
 			      memory_order_relaxed);
 }
 
+/* Debug builds: a panic when this CPU holds a node that an entry of this one leads to. */
+void pt_node_check_release(const struct frame *node);
+
+/* Let a node go; those below it were let go before (finding CUR-03). */
 static inline void pt_node_unlock(struct frame *node)
+{
+#ifdef KEEL_DEBUG
+	pt_node_check_release(node);
+#endif
+	atomic_store_explicit(&frame_slot(node)->u.node.lock, PT_NODE_FREE, memory_order_release);
+}
+
+/* Let a node go on the way down, with one below it held. */
+static inline void pt_node_hand_over(struct frame *node)
 {
 	atomic_store_explicit(&frame_slot(node)->u.node.lock, PT_NODE_FREE, memory_order_release);
 }

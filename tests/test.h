@@ -14,7 +14,7 @@
  * Order differs between compilers: no test may depend on another.
  *
  * A failed CHECK records the failure and goes on; a failed NEED leaves the test.
- * CHECK_PANIC runs a statement that must end in a panic whose message holds a text.
+ * test_panics() runs what must end in a panic whose message holds a text.
  */
 #pragma once
 
