@@ -166,7 +166,7 @@ TEST(vm_space_guards_fault_until_they_are_unmapped)
 	CHECK_EQ(vm_space_map(s, pages(LARGE - 1, 1), RW, 1), ERR_IN_USE);
 	CHECK_EQ(vm_space_protect(s, pages(7, 1), RW, &done), OK);
 	NEED(vm_space_fork(s, &child) == OK);
-	for (unsigned i = 0; i < LARGE; i += 7) {
+	for (unsigned i = 0; i < LARGE; i += LARGE / 4) {
 		CHECK_EQ(load(s, i, &value), ERR_NOT_FOUND);
 		CHECK_EQ(store(child, i, 1), ERR_NOT_FOUND);
 		CHECK_EQ(vm_space_handle_fault(s, page_at(i), FAULT_EXECUTE), ERR_NOT_FOUND);
