@@ -8,13 +8,14 @@
  * By: words
  * Seconds: 20
  */
-#include "mm/pt_node.h"
+#include "mm/frame.h"
 
-/* How many own a frame is memory, which a claim has none of.  Here a frame is its address, and the
- * parity of its number says whether it has one owner or two, so the claims hold for both. */
-static inline struct frame *frame_at(uint64_t pa)
+/* How many own a frame is memory, which a claim has none of.  Here the slot of a frame is its
+ * address, and the parity of its number says whether it has one owner or two, so the claims hold
+ * for both. */
+static inline struct meta_slot *slot_at(paddr_t pa)
 {
-	return (struct frame *)(uintptr_t)pa;
+	return (struct meta_slot *)(uintptr_t)pa.raw;
 }
 
 static inline uint32_t owners_of(const struct frame *f)
@@ -22,7 +23,7 @@ static inline uint32_t owners_of(const struct frame *f)
 	return 1 + (uint32_t)((uintptr_t)f / PAGE_SIZE % 2);
 }
 
-#define pt_node_leaf_frame(pte)   frame_at(pte_paddr(pte))
+#define meta_slot_at              slot_at
 #define frame_count               owners_of
 #define arch_pt_leaf_level_most() PT_LEAF_LEVEL_MOST
 #include "mm/cursor.c"
@@ -293,20 +294,36 @@ static bool is_leaf(pte_t pte, unsigned level)
 	       pte_is_leaf(pte, level);
 }
 
-/* With PROP_WRITE and PROP_COPY, whoever has a frame to himself or shares it on purpose writes at
- * once; what is private and may have other owners is copied first. */
+static bool is_sole_owner(pte_t pte)
+{
+	return has(pte, PTE_TRACKED) && owners_of(pt_node_leaf_frame(pte)) == 1;
+}
+
+/* With PROP_WRITE and PROP_COPY, whoever was never forked, or has the frame to himself again,
+ * writes at once; what may have other owners since a fork is copied first. */
 CLAIM(rights_to_write_are_the_only_owners, uint64_t pte, uint16_t flags, uint8_t type,
       unsigned level)
 {
 	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
 	struct rights r = rights_of((struct page_prop){ flags, type }, level);
 	pte_t new = with_rights(pte, &r);
-	bool alone = has(pte, PTE_TRACKED) && owners_of(pt_node_leaf_frame(pte)) == 1;
 	bool write = has(flags, PROP_WRITE), copy = has(flags, PROP_COPY);
-	bool at_once = !copy || has(pte, PTE_SHARED) || alone;
+	bool at_once = !copy || !has(pte, PTE_FORKED) || is_sole_owner(pte);
 
 	return has(new, PTE_WRITE) == (write && at_once) &&
 	       has(new, PTE_COPY) == (copy && !(write && at_once));
+}
+
+/* A fork is remembered until a sole owner writes at once: then it is as if there had been none. */
+CLAIM(rights_remember_the_fork_of_what_others_own, uint64_t pte, uint16_t flags, uint8_t type,
+      unsigned level)
+{
+	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
+	struct rights r = rights_of((struct page_prop){ flags, type }, level);
+	pte_t new = with_rights(pte, &r);
+	bool asked = has(flags, PROP_WRITE) && has(flags, PROP_COPY);
+
+	return has(new, PTE_FORKED) == (has(pte, PTE_FORKED) && !(asked && is_sole_owner(pte)));
 }
 
 CLAIM(rights_are_those_asked_for, uint64_t pte, uint16_t flags, uint8_t type, unsigned level)
@@ -317,6 +334,6 @@ CLAIM(rights_are_those_asked_for, uint64_t pte, uint16_t flags, uint8_t type, un
 	struct rights r = rights_of((struct page_prop){ flags, type }, level);
 	pte_t new = with_rights(pte, &r);
 
-	return is_leaf(new, level) && ((pte ^ new) & PTE_KEPT) == 0 &&
+	return is_leaf(new, level) && ((pte ^ new) & PTE_KEPT & ~PTE_FORKED) == 0 &&
 	       ((pte_prop(new).flags ^ flags) & asked) == 0 && pte_prop(new).type == type;
 }

@@ -27,7 +27,7 @@ static uint64_t address_of(pte_t pte)
 }
 
 /* Each flag of enum prop_flags. */
-#define ALL_FLAGS (2 * PROP_SHARED - 1)
+#define ALL_FLAGS (2 * PROP_FORKED - 1)
 
 /* What callers give to pte_make_leaf(). */
 static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
@@ -73,10 +73,10 @@ CLAIM(leaf_tells_the_cpu_the_same, uint64_t pa, uint16_t flags, uint8_t type, un
 	       bit(pte, 6) == ((flags & PROP_DIRTY) != 0) &&
 	       bit(pte, 8) == ((flags & PROP_GLOBAL) != 0) &&
 	       bit(pte, 63) == ((flags & PROP_EXECUTE) == 0) && (level == 1 || bit(pte, 7)) &&
-	       (pte >> 52 & 0x7ff) == 0 && address_of(pte) == pa;
+	       (pte >> 53 & 0x3ff) == 0 && address_of(pte) == pa;
 }
 
-/* Bits 11:9, which the CPU ignores. */
+/* Bits 52 and 11:9, which the CPU ignores. */
 CLAIM(leaf_tells_keel_the_rest, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level));
@@ -84,7 +84,8 @@ CLAIM(leaf_tells_keel_the_rest, uint64_t pa, uint16_t flags, uint8_t type, unsig
 
 	return bit(pte, 9) == ((flags & PROP_TRACKED) != 0) &&
 	       bit(pte, 10) == ((flags & PROP_COPY) != 0) &&
-	       bit(pte, 11) == ((flags & PROP_SHARED) != 0);
+	       bit(pte, 11) == ((flags & PROP_SHARED) != 0) &&
+	       bit(pte, 52) == ((flags & PROP_FORKED) != 0);
 }
 
 CLAIM(leaf_has_the_memory_type, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
@@ -128,11 +129,12 @@ CLAIM(table_leads_to_its_node, uint64_t pa, unsigned level)
 	       !bit(pte, 63) && (pte & PTE_TRACKED) == 0;
 }
 
-/* A change of rights: address, tracked, shared and what the CPU noted stay, whatever it noted. */
+/* A change of rights: address, tracked, shared, forked and what the CPU noted stay, whatever it
+ * noted. */
 CLAIM(new_rights_move_nothing, uint64_t pa, uint16_t flags, uint8_t type, uint16_t other,
       uint8_t other_type, unsigned level, bool accessed, bool dirty)
 {
-	uint16_t kept = PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED;
+	uint16_t kept = PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED | PROP_FORKED;
 
 	GIVEN(is_leaf_at(pa, type, level) && other_type < MEM_TYPES && (other & kept) == 0 &&
 	      other <= ALL_FLAGS);
@@ -143,8 +145,9 @@ CLAIM(new_rights_move_nothing, uint64_t pa, uint16_t flags, uint8_t type, uint16
 	struct page_prop now = pte_prop(new);
 
 	return pte_paddr(new) == pa && bit(new, 5) == bit(old, 5) && bit(new, 6) == bit(old, 6) &&
-	       bit(new, 9) == bit(old, 9) && bit(new, 11) == bit(old, 11) && bit(new, 0) &&
-	       pte_is_leaf(new, level) && now.type == other_type &&
+	       bit(new, 9) == bit(old, 9) && bit(new, 11) == bit(old, 11) &&
+	       bit(new, 52) == bit(old, 52) && bit(new, 0) && pte_is_leaf(new, level) &&
+	       now.type == other_type &&
 	       ((now.flags ^ other) & ~(kept | PROP_READ)) == 0;
 }
 
