@@ -547,36 +547,72 @@ TEST(cursor_unmap_leaves_the_nodes_that_are_kept)
 
 /* ---- rights ---- */
 
+enum {
+	OWN,    /* pages, by their number; others have the frames of all but the first */
+	PINNED, /* never forked: somebody looks at it, who does not mind what is written */
+	SHARED,
+	FORKED,
+	FRAMES,
+	ZEROS = FRAMES, /* untracked */
+	WINDOW,         /* untracked and never forked */
+	PAGES,
+};
+
+static void map_pages_with_owners(struct frame *f[FRAMES])
+{
+	struct page_prop shared = { PROP_READ | PROP_SHARED, MEM_WRITE_BACK };
+	struct page_prop forked = { PROP_READ | PROP_FORKED, MEM_WRITE_BACK };
+
+	CHECK_EQ(cursor_map(&c, f[OWN], ro), OK);
+	CHECK_EQ(cursor_map(&c, frame_get(f[PINNED]), ro), OK);
+	CHECK_EQ(cursor_map(&c, frame_get(f[SHARED]), shared), OK);
+	CHECK_EQ(cursor_map(&c, frame_get(f[FORKED]), forked), OK);
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), PAGE_SIZE, forked, 1), OK);
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(5)), PAGE_SIZE, ro, 1), OK);
+}
+
+static void give_pages(unsigned flags)
+{
+	struct pt_change change = { { (uint16_t)flags, MEM_WRITE_BACK }, UINT32_MAX, 0 };
+
+	CHECK_EQ(cursor_protect(jump(BASE), PAGES * PAGE_SIZE, &change), OK);
+}
+
+/* With `flags` for those who may write at once, and `to_copy` for those that others own. */
+static void check_pages(unsigned flags, unsigned to_copy)
+{
+	CHECK_EQ(look(AT(OWN)).prop.flags, flags | PROP_TRACKED);
+	CHECK_EQ(look(AT(PINNED)).prop.flags, flags | PROP_TRACKED);
+	CHECK_EQ(look(AT(SHARED)).prop.flags, flags | PROP_TRACKED | PROP_SHARED);
+	CHECK_EQ(look(AT(FORKED)).prop.flags,
+		 to_copy | PROP_FORKED | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
+	CHECK_EQ(look(AT(ZEROS)).prop.flags, to_copy | PROP_FORKED);
+	CHECK_EQ(look(AT(WINDOW)).prop.flags, flags);
+}
+
 TEST(cursor_lets_the_only_owner_write_and_others_copy)
 {
-	struct page_prop to_copy = { PROP_READ | PROP_WRITE | PROP_COPY, MEM_WRITE_BACK };
-	struct page_prop shared = { PROP_READ | PROP_SHARED, MEM_WRITE_BACK };
-	struct pt_change change = { to_copy, UINT32_MAX, 0 };
-	struct frame *f[3];
+	unsigned asked = DATA_RW | PROP_COPY;
+	struct frame *f[FRAMES];
 
 	begin(4);
-	NEED(frame_alloc_bulk(FRAME_TEST, 3, f) == OK);
+	NEED(frame_alloc_bulk(FRAME_TEST, FRAMES, f) == OK);
 	hold(BASE, MIB(4));
-	CHECK_EQ(cursor_map(&c, f[0], ro), OK);
-	CHECK_EQ(cursor_map(&c, frame_get(f[1]), ro), OK);
-	CHECK_EQ(cursor_map(&c, frame_get(f[2]), shared), OK);
-	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), PAGE_SIZE, ro, 1), OK);
-	cpu_notes(AT(1), PTE_ACCESSED | PTE_DIRTY);
-	CHECK_EQ(cursor_protect(jump(BASE), 4 * PAGE_SIZE, &change), OK);
-	CHECK_EQ(look(AT(0)).prop.flags, DATA_RW | PROP_TRACKED);
-	CHECK_EQ(look(AT(1)).prop.flags,
-		 PROP_READ | PROP_COPY | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
-	CHECK_EQ(look(AT(2)).prop.flags, DATA_RW | PROP_TRACKED | PROP_SHARED);
-	CHECK_EQ(look(AT(3)).prop.flags, PROP_READ | PROP_COPY);
-	frame_put(f[1]); /* the entry is its only owner now */
-	CHECK_EQ(cursor_protect(jump(BASE), 4 * PAGE_SIZE, &change), OK);
-	CHECK_EQ(look(AT(1)).prop.flags, DATA_RW | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
-	change.prop = rw; /* nothing to copy */
-	CHECK_EQ(cursor_protect(jump(BASE), 4 * PAGE_SIZE, &change), OK);
-	CHECK_EQ(look(AT(3)).prop.flags, DATA_RW);
-	CHECK_EQ(look(AT(2)).prop.flags, DATA_RW | PROP_TRACKED | PROP_SHARED);
+	map_pages_with_owners(f);
+	cpu_notes(AT(FORKED), PTE_ACCESSED | PTE_DIRTY);
+	give_pages(asked);
+	check_pages(DATA_RW, PROP_READ | PROP_COPY);
+	give_pages(PROP_READ); /* a fork is not forgotten over it */
+	check_pages(PROP_READ, PROP_READ);
+	give_pages(asked);
+	check_pages(DATA_RW, PROP_READ | PROP_COPY);
+	frame_put(f[FORKED]); /* the entry is its only owner now, as if there had been no fork */
+	give_pages(asked);
+	CHECK_EQ(look(AT(FORKED)).prop.flags, DATA_RW | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
+	CHECK_EQ(look(AT(ZEROS)).prop.flags, PROP_READ | PROP_COPY | PROP_FORKED);
 	let_go();
-	frame_put(f[2]);
+	frame_put(f[PINNED]);
+	frame_put(f[SHARED]);
 	end();
 }
 

@@ -14,7 +14,7 @@ enum {
 	PRIVATE, /* pages, by their number */
 	SHARED,
 	READ_ONLY,
-	UNTRACKED,
+	ZEROS, /* a page that all forks have, untracked */
 	NOTED,
 	FRAMES = 3, /* the first three have frames */
 };
@@ -23,7 +23,7 @@ static const struct page_prop props[] = {
 	[PRIVATE] = { DATA_RW | PROP_DIRTY, MEM_WRITE_BACK },
 	[SHARED] = { DATA_RW | PROP_SHARED, MEM_WRITE_BACK },
 	[READ_ONLY] = { PROP_READ, MEM_WRITE_BACK },
-	[UNTRACKED] = { DATA_RW, MEM_WRITE_BACK },
+	[ZEROS] = { PROP_READ | PROP_COPY | PROP_FORKED, MEM_WRITE_BACK },
 };
 
 static struct page_table from, to;
@@ -64,7 +64,7 @@ static bool begin(void)
 	hold(BASE, TIB(1));
 	for (unsigned i = 0; i < FRAMES; i++)
 		CHECK_EQ(cursor_map(&c, f[i], props[i]), OK);
-	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), PAGE_SIZE, props[UNTRACKED], 1), OK);
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), PAGE_SIZE, props[ZEROS], 1), OK);
 	CHECK_EQ(cursor_note(&c, PAGE_SIZE, 4), OK);
 	CHECK_EQ(cursor_jump(&c, FAR), OK);
 	CHECK_EQ(cursor_note(&c, GIB(1), 5), OK);
@@ -90,31 +90,59 @@ static void check_counts(uint32_t each)
 		CHECK_EQ(frame_count(f[i]), each);
 }
 
+/* `from` and `to` after a fork of all that begin() made, and frames with that many owners. */
+static void check_forked(uint32_t owners)
+{
+	unsigned copied = PROP_READ | PROP_COPY | PROP_FORKED;
+
+	check_counts(owners);
+	CHECK_EQ(flags_of(&from, PRIVATE), copied | PROP_TRACKED | PROP_DIRTY);
+	CHECK_EQ(flags_of(&to, PRIVATE), copied | PROP_TRACKED); /* it wrote nothing yet */
+	CHECK_EQ(flags_of(&from, READ_ONLY), PROP_READ | PROP_FORKED | PROP_TRACKED);
+	CHECK_EQ(flags_of(&to, READ_ONLY), PROP_READ | PROP_FORKED | PROP_TRACKED);
+	CHECK_EQ(flags_of(&from, SHARED), DATA_RW | PROP_SHARED | PROP_TRACKED);
+	CHECK_EQ(flags_of(&to, SHARED), DATA_RW | PROP_SHARED | PROP_TRACKED);
+	CHECK_EQ(flags_of(&from, ZEROS), copied);
+	CHECK_EQ(flags_of(&to, ZEROS), copied);
+	for (unsigned i = PRIVATE; i < NOTED; i++)
+		CHECK_EQ(page_table_query(&to, AT(i)).pa.raw,
+			 page_table_query(&from, AT(i)).pa.raw);
+	CHECK_EQ(page_table_query(&to, AT(NOTED)).note, 4);
+	CHECK_EQ(page_table_query(&to, FAR).note, 5);
+	CHECK_EQ(page_table_query(&to, FAR).len, GIB(1));
+	CHECK_EQ(page_table_nodes(&to), page_table_nodes(&from));
+	CHECK(page_table_check(&to) == NULL);
+}
+
 TEST(cursor_fork_takes_the_right_to_write_from_both)
 {
-	unsigned copied = PROP_READ | PROP_COPY;
+	NEED(begin());
+	CHECK_EQ(page_table_init(&to, 4), OK);
+	hold(BASE, TIB(1));
+	CHECK_EQ(cursor_fork(&c, &to), OK);
+	CHECK_EQ(gone.flush.pages, FLUSH_EVERYTHING); /* the right was taken from the CPUs too */
+	let_go();
+	check_forked(2);
+	page_table_destroy(&to);
+	check_counts(1);
+	end();
+}
+
+TEST(cursor_forks_what_was_forked_before)
+{
+	struct page_table first;
 
 	NEED(begin());
 	CHECK_EQ(page_table_init(&to, 4), OK);
 	hold(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	CHECK_EQ(gone.flush.pages, FLUSH_EVERYTHING); /* the right was taken from a CPU too */
+	first = to;
+	CHECK_EQ(page_table_init(&to, 4), OK);
+	CHECK_EQ(cursor_fork(&c, &to), OK);
 	let_go();
-	check_counts(2);
-	CHECK_EQ(flags_of(&from, PRIVATE), copied | PROP_TRACKED | PROP_DIRTY);
-	CHECK_EQ(flags_of(&to, PRIVATE), copied | PROP_TRACKED); /* it wrote nothing yet */
-	CHECK_EQ(flags_of(&to, SHARED), DATA_RW | PROP_SHARED | PROP_TRACKED);
-	CHECK_EQ(flags_of(&from, SHARED), DATA_RW | PROP_SHARED | PROP_TRACKED);
-	CHECK_EQ(flags_of(&to, READ_ONLY), PROP_READ | PROP_TRACKED);
-	CHECK_EQ(flags_of(&to, UNTRACKED), copied);
-	CHECK_EQ(page_table_query(&to, AT(NOTED)).note, 4);
-	CHECK_EQ(page_table_query(&to, FAR).note, 5);
-	CHECK_EQ(page_table_query(&to, FAR).len, GIB(1));
-	CHECK_EQ(page_table_nodes(&to), page_table_nodes(&from));
-	for (unsigned i = PRIVATE; i <= NOTED; i++)
-		CHECK_EQ(page_table_query(&to, AT(i)).pa.raw,
-			 page_table_query(&from, AT(i)).pa.raw);
-	CHECK(page_table_check(&to) == NULL);
+	check_forked(3);
+	page_table_destroy(&first);
+	check_forked(2);
 	page_table_destroy(&to);
 	check_counts(1);
 	end();
@@ -135,7 +163,7 @@ TEST(cursor_takes_over_what_nobody_else_owns)
 	CHECK_EQ(flags_of(&from, PRIVATE), DATA_RW | PROP_TRACKED | PROP_DIRTY);
 	CHECK_EQ(cursor_jump(&c, AT(READ_ONLY)), OK);
 	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
-	CHECK_EQ(cursor_jump(&c, AT(UNTRACKED)), OK);
+	CHECK_EQ(cursor_jump(&c, AT(ZEROS)), OK);
 	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE); /* nobody knows who owns it */
 	CHECK_EQ(cursor_jump(&c, AT(NOTED)), OK);
 	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
@@ -174,10 +202,9 @@ TEST(cursor_fork_of_a_part_leaves_the_rest)
 	CHECK_EQ(page_table_init(&to, 4), OK);
 	hold(AT(SHARED), 2 * PAGE_SIZE);
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	CHECK_EQ(gone.flush.pages, 0); /* nothing lost a right */
 	let_go();
 	CHECK_EQ(page_table_query(&to, AT(PRIVATE)).kind, PT_ITEM_ABSENT);
-	CHECK_EQ(page_table_query(&to, AT(UNTRACKED)).kind, PT_ITEM_ABSENT);
+	CHECK_EQ(page_table_query(&to, AT(ZEROS)).kind, PT_ITEM_ABSENT);
 	CHECK_EQ(frame_count(f[PRIVATE]), 1);
 	CHECK_EQ(frame_count(f[SHARED]), 2);
 	CHECK_EQ(frame_count(f[READ_ONLY]), 2);
@@ -185,8 +212,7 @@ TEST(cursor_fork_of_a_part_leaves_the_rest)
 	hold(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
 	let_go();
-	check_counts(2);
-	CHECK_EQ(page_table_query(&to, FAR).note, 5);
+	check_forked(2);
 	page_table_destroy(&to);
 	check_counts(1);
 	end();
