@@ -171,3 +171,10 @@ err_t cursor_split(struct cursor *c);
  * ERR_IN_USE, and nothing is changed.  ERR_BAD_RANGE: va or the range's end is inside.  A table in
  * which the CPU may not take the two for each other's: not the kernel's.  Moves over it. */
 err_t cursor_collapse(struct cursor *c, unsigned level);
+
+/* How often large entries were taken apart and put together, of every table; each CPU writes its
+ * own.  (a), relaxed. */
+struct cursor_totals {
+	_Atomic uint64_t splits, collapses;
+};
+extern struct cursor_totals cursor_totals; /* PER_CPU */

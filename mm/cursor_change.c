@@ -2,10 +2,13 @@
 /* cursor_change.c - what a cursor takes out of the table, and what it changes there. */
 #include "mm/cursor.h"
 
+#include "arch/percpu.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "mm/defer.h"
 #include "mm/pt_path.h"
+
+PER_CPU(struct cursor_totals, cursor_totals);
 
 /* ---- split ---- */
 
@@ -50,6 +53,7 @@ err_t pt_path_split(const struct cursor *c, struct pt_path *p)
 	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
 		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,
 					       memory_order_relaxed);
+	percpu_add(&this_cpu_ptr(cursor_totals)->splits, 1);
 	p->node[--p->level] = node;
 	return OK;
 }
@@ -438,6 +442,7 @@ err_t cursor_collapse(struct cursor *c, unsigned level)
 	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index], clear_parts(node),
 				       memory_order_acq_rel);
 	defer_frame(node);
+	percpu_add(&this_cpu_ptr(cursor_totals)->collapses, 1);
 	cursor_move(c, pte_span(level));
 	return OK;
 }

@@ -240,6 +240,21 @@ static void print_kernel(void)
 	print_figures(&f);
 }
 
+static void print_cursor_totals(void)
+{
+	uint64_t splits = 0, collapses = 0;
+
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		const struct cursor_totals *own = per_cpu_ptr(cursor_totals, cpu);
+
+		/* relaxed: figures of other CPUs change while they are read */
+		splits += atomic_load_explicit(&own->splits, memory_order_relaxed);
+		collapses += atomic_load_explicit(&own->collapses, memory_order_relaxed);
+	}
+	print("large entries of all tables: %lu taken apart, %lu put together\n", splits,
+	      collapses);
+}
+
 static void print_totals(void)
 {
 	struct vm_totals t = { 0 };
@@ -261,6 +276,7 @@ static void print_totals(void)
 	print("faults: %lu met already, %lu refused, %lu without memory\n", t.spurious, t.refused,
 	      t.no_memory);
 	print("operations: %lu forks, %lu unmaps, %lu protects\n", t.forks, t.unmaps, t.protects);
+	print_cursor_totals();
 }
 
 static void print_spaces(void)
