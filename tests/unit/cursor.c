@@ -616,6 +616,34 @@ TEST(cursor_lets_the_only_owner_write_and_others_copy)
 	end();
 }
 
+/* What has its rights already costs no flush; one of a node's many entries is a page, few of them
+ * are few pages however much the range has, and a full node is everything. */
+TEST(cursor_protect_flushes_what_it_changed)
+{
+	struct pt_change change = { ro, UINT32_MAX, 0 };
+
+	begin(4);
+	hold(BASE, MIB(4));
+	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), MIB(4), ro, 1), OK);
+	CHECK_EQ(cursor_protect(jump(BASE), FLUSH_PAGES_MOST * PAGE_SIZE, &change), OK);
+	CHECK_EQ(gone.flush.pages, 0);
+	change.prop = rw;
+	CHECK_EQ(cursor_protect(jump(AT(7)), PAGE_SIZE, &change), OK);
+	CHECK_EQ(cursor_protect(jump(AT(5)), 5 * PAGE_SIZE, &change), OK);
+	CHECK_EQ(gone.flush.pages, 5);
+	tlb_batch_finish(&gone);
+	CHECK_EQ(cursor_unmap(jump(AT(3)), MIB(2) - 3 * PAGE_SIZE), OK);
+	tlb_batch_finish(&gone);
+	CHECK_EQ(cursor_protect(jump(BASE), MIB(2), &change), OK);
+	CHECK_EQ(gone.flush.pages, 3);
+	tlb_batch_finish(&gone);
+	CHECK_EQ(cursor_protect(jump(BASE + MIB(2)), MIB(2), &change), OK);
+	CHECK_EQ(gone.flush.pages, FLUSH_EVERYTHING);
+	CHECK_EQ(look(BASE + MIB(4) - PAGE_SIZE).prop.flags, DATA_RW);
+	let_go();
+	end();
+}
+
 TEST(cursor_changes_the_notes_of_a_range_alone)
 {
 	begin(4);
