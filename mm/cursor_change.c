@@ -435,7 +435,8 @@ err_t cursor_collapse(struct cursor *c, unsigned level)
 	/* both say the same, so it does not matter which a CPU has until the flush */
 	(void)pt_node_set(pt_path_node(&p), index,
 			  pte_make_leaf(pte_paddr(first), pte_prop(first), level));
-	tlb_batch_page(c->gone, c->va);
+	/* each part may be in a TLB by itself, where a flush of the large page would not find it */
+	c->gone->flush.pages = FLUSH_EVERYTHING;
 	c->gone->flush.reach = FLUSH_TABLES;
 	pt_node_kill(node, PT_NODE_LAST);
 	tlb_batch_finish(c->gone);

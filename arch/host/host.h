@@ -28,13 +28,20 @@ void host_cpu_stop(unsigned cpu);
 
 /* ---- the simulated TLB (tlb.c) ----
  *
- * Each CPU has one: pages of any size, and upper-level entries, which lead to tables.  It fills
- * when the CPU accesses an address, sets accessed bits as it walks, and forgets only what it is
- * told to, or what it has no room for.  */
+ * Each CPU has one: pages of any size, with the right to write, and upper-level entries, which lead
+ * to tables.  It fills when the CPU accesses an address, sets accessed and dirty bits by
+ * compare-and-swap as it walks, and forgets only what it is told to, what it has no room for, or a
+ * page that it is to write to and knows as one that may not be written or is not dirty.  It then
+ * walks anew.  Accesses are the kernel's: PTE_USER is no matter. */
+
+enum host_tlb_use {
+	HOST_TLB_READ,
+	HOST_TLB_WRITE,
+};
 
 /* This CPU accesses va: from its TLB, or by a walk of the table that it has loaded, in `levels`
  * levels, which fills the TLB.  *pa is where the access goes.  False: a fault. */
-bool host_tlb_access(vaddr_t va, unsigned levels, uint64_t *pa);
+bool host_tlb_access(vaddr_t va, unsigned levels, enum host_tlb_use use, uint64_t *pa);
 
 /* Whether that CPU could still reach any byte of [pa, pa + len): as a page, or as a table. */
 bool host_tlb_has_page(unsigned cpu, uint64_t pa, uint64_t len);

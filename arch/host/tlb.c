@@ -14,6 +14,7 @@ enum {
 
 struct page_entry {
 	bool valid, global;
+	bool writable; /* and the entry is known to be dirty, else a write walks again */
 	unsigned context;
 	vaddr_t va;
 	uint64_t pa, span;
@@ -72,12 +73,20 @@ static bool covers(vaddr_t start, uint64_t span, vaddr_t va)
 	return va - start < span;
 }
 
+static const pte_t dirty_and_writable = PTE_WRITE | PTE_DIRTY;
+
 static void remember_page(struct tlb *t, vaddr_t va, pte_t pte, unsigned level)
 {
 	uint64_t span = pte_span(level);
 
 	t->page[t->next_page++ % PAGES_MOST] = (struct page_entry){
-		true, (pte & PTE_GLOBAL) != 0, t->context, va & -span, pte_paddr(pte), span,
+		.valid = true,
+		.global = (pte & PTE_GLOBAL) != 0,
+		.writable = (pte & dirty_and_writable) == dirty_and_writable,
+		.context = t->context,
+		.va = va & -span,
+		.pa = pte_paddr(pte),
+		.span = span,
 	};
 }
 
@@ -105,27 +114,38 @@ static uint64_t walk_start(const struct tlb *t, vaddr_t va, unsigned *level)
 	return pa;
 }
 
-/* The entry at `at` with its accessed bit set, or as it is when it is not present. */
-static pte_t visit(_Atomic pte_t *at)
+static bool allows(pte_t pte, unsigned level, enum host_tlb_use use)
 {
-	pte_t pte = atomic_load_explicit(at, memory_order_acquire);
-
-	while (pte_is_present(pte) &&
-	       !atomic_compare_exchange_weak_explicit(at, &pte, pte | PTE_ACCESSED,
-						      memory_order_acq_rel, memory_order_acquire))
-		;
-	return pte;
+	return pte_is_present(pte) &&
+	       (use == HOST_TLB_READ || !pte_is_leaf(pte, level) || (pte & PTE_WRITE) != 0);
 }
 
-static bool walk(struct tlb *t, vaddr_t va, unsigned level, uint64_t *pa)
+/* The entry at `at` with its accessed bit set, and the dirty one for a write to its page; or as it
+ * is when that is not allowed. */
+static pte_t visit(_Atomic pte_t *at, unsigned level, enum host_tlb_use use)
+{
+	pte_t pte = atomic_load_explicit(at, memory_order_acquire), noted;
+
+	do {
+		if (!allows(pte, level, use))
+			return pte;
+		noted = pte | PTE_ACCESSED;
+		if (use == HOST_TLB_WRITE && pte_is_leaf(pte, level))
+			noted |= PTE_DIRTY;
+	} while (!atomic_compare_exchange_weak_explicit(at, &pte, noted, memory_order_acq_rel,
+							memory_order_acquire));
+	return noted;
+}
+
+static bool walk(struct tlb *t, vaddr_t va, unsigned level, enum host_tlb_use use, uint64_t *pa)
 {
 	uint64_t table = walk_start(t, va, &level);
 
 	for (;; level--) {
 		_Atomic pte_t *entries = arch_direct(paddr(table));
-		pte_t pte = visit(&entries[pte_index(va, level)]);
+		pte_t pte = visit(&entries[pte_index(va, level)], level, use);
 
-		if (!pte_is_present(pte))
+		if (!allows(pte, level, use))
 			return false;
 		if (pte_is_leaf(pte, level)) {
 			remember_page(t, va, pte, level);
@@ -137,22 +157,34 @@ static bool walk(struct tlb *t, vaddr_t va, unsigned level, uint64_t *pa)
 	}
 }
 
-bool host_tlb_access(vaddr_t va, unsigned levels, uint64_t *pa)
+/* The page that va is in.  One that does not say that it may be written, or that its entry is
+ * dirty, is forgotten by a write (SDM 3A 4.8, 4.10.2.1). */
+static const struct page_entry *find_page(struct tlb *t, vaddr_t va, enum host_tlb_use use)
+{
+	for (unsigned i = 0; i < PAGES_MOST; i++) {
+		struct page_entry *e = &t->page[i];
+
+		if (!e->valid || (!e->global && e->context != t->context) ||
+		    !covers(e->va, e->span, va))
+			continue;
+		if (use == HOST_TLB_READ || e->writable)
+			return e;
+		e->valid = false;
+	}
+	return NULL;
+}
+
+bool host_tlb_access(vaddr_t va, unsigned levels, enum host_tlb_use use, uint64_t *pa)
 {
 	uintptr_t irq;
 	struct tlb *t = tlb_lock(host_cpu, &irq);
-	bool found = false;
+	const struct page_entry *e = find_page(t, va, use);
+	bool found = e != NULL;
 
-	for (unsigned i = 0; i < PAGES_MOST && !found; i++) {
-		const struct page_entry *e = &t->page[i];
-
-		found = e->valid && (e->global || e->context == t->context) &&
-			covers(e->va, e->span, va);
-		if (found)
-			*pa = e->pa + (va - e->va);
-	}
-	if (!found)
-		found = walk(t, va, levels, pa);
+	if (found)
+		*pa = e->pa + (va - e->va);
+	else
+		found = walk(t, va, levels, use, pa);
 	tlb_unlock(t, irq);
 	return found;
 }

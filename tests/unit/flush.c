@@ -99,7 +99,7 @@ static bool reach(unsigned cpu, vaddr_t va, uint64_t *pa)
 	bool ok;
 
 	host_cpu = cpu;
-	ok = host_tlb_access(va, LEVELS, pa);
+	ok = host_tlb_access(va, LEVELS, HOST_TLB_READ, pa);
 	host_cpu = self;
 	return ok;
 }

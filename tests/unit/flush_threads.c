@@ -120,7 +120,7 @@ static void probe(vaddr_t va)
 	uintptr_t irq = arch_irq_save();
 	uint64_t pa, word = GOOD;
 
-	if (host_tlb_access(va, LEVELS, &pa)) {
+	if (host_tlb_access(va, LEVELS, HOST_TLB_READ, &pa)) {
 		word = atomic_load((_Atomic uint64_t *)arch_direct(paddr(pa)));
 		atomic_fetch_add(&reads, 1);
 	}

@@ -7,6 +7,7 @@
  */
 #include "mm/cursor.h"
 
+#include "arch/cpu.h"
 #include "mm/defer.h"
 #include "tests/explore/scenario/table.h"
 
@@ -104,3 +105,77 @@ EXPLORE(cursor_large_is_joined_beside_a_part, .setup = setup_small, .check = tab
 	.task = { { "join", collapse, NULL, 0 }, { "b", unmap_b, NULL, 1 } });
 EXPLORE(cursor_large_is_joined_beside_a_look, .setup = setup_small, .check = table_check,
 	.task = { { "join", collapse_and_reuse, NULL, 0 }, { "look", look_up_kept, NULL, 1 } });
+
+/* ---- what the CPU notes meanwhile ---- */
+
+/* As a CPU does that writes to the page: the walk, and the bits by compare-and-swap, are one
+ * instruction, so no flush is served in between. */
+static void write_kept(void *arg)
+{
+	const vaddr_t va = (vaddr_t)PAGE_KEPT * PAGE_SIZE;
+	uintptr_t irq = arch_irq_save();
+	const struct frame *node = table.root;
+	unsigned level = TABLE_LEVELS;
+
+	(void)arg;
+	for (;;) {
+		_Atomic pte_t *entry = &pt_node_entries(node)[pte_index(va, level)];
+		pte_t pte = atomic_load_explicit(entry, memory_order_acquire);
+		const struct frame *child = pt_node_child(pte, level);
+
+		EXPLORE_CHECK(pte_is_present(pte));
+		if (child != NULL) {
+			node = child;
+			level--;
+		} else if (atomic_compare_exchange_strong_explicit(
+				   entry, &pte, pte | PTE_ACCESSED | PTE_DIRTY,
+				   memory_order_acq_rel, memory_order_relaxed)) {
+			break;
+		}
+	}
+	arch_irq_restore(irq);
+}
+
+static void check_noted(void)
+{
+	struct pt_item item = page_table_query(&table, (vaddr_t)PAGE_KEPT * PAGE_SIZE);
+
+	EXPLORE_CHECK((item.prop.flags & PROP_ACCESSED) != 0);
+	EXPLORE_CHECK((item.prop.flags & PROP_DIRTY) != 0);
+	table_check();
+}
+
+static void setup_large_loaded(void)
+{
+	setup_large();
+	table_load_everywhere();
+	cpu_set_count(2);
+}
+
+static void setup_small_loaded(void)
+{
+	setup_small();
+	table_load_everywhere();
+	cpu_set_count(2);
+}
+
+static void protect(void *arg)
+{
+	const struct pt_change change = { { PROP_READ | PROP_WRITE | PROP_EXECUTE, 0 }, 0, 0 };
+	struct cursor c;
+
+	(void)arg;
+	table_hold(&c, PAGE_KEPT, 1);
+	EXPLORE_CHECK(cursor_protect(&c, PAGE_SIZE, &change) == OK);
+	table_release(&c);
+	table_finish();
+}
+
+EXPLORE(cursor_large_is_split_while_it_is_written, .setup = setup_large_loaded,
+	.check = check_noted,
+	.task = { { "a", unmap_a, NULL, 0 }, { "write", write_kept, NULL, 1 } });
+EXPLORE(cursor_large_is_joined_while_it_is_written, .setup = setup_small_loaded,
+	.check = check_noted,
+	.task = { { "join", collapse, NULL, 0 }, { "write", write_kept, NULL, 1 } });
+EXPLORE(cursor_rights_change_while_it_is_written, .setup = setup_small_loaded, .check = check_noted,
+	.task = { { "protect", protect, NULL, 0 }, { "write", write_kept, NULL, 1 } });
