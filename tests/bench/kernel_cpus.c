@@ -5,7 +5,8 @@
  * The monitor's `benchcpus LOAD CPUS` runs a fixed number of operations on each of the first CPUS
  * CPUs, all at once, and prints how many.  It reads no clock: who started the machine reads the CPU
  * time of its virtual CPUs before and after (tools/bench.py), so that other work on that host does
- * not count.
+ * not count.  The CPUs share nothing that a load needs but what the kernel makes them share; faults
+ * are taken in one address space, each CPU in a range of its own.
  *
  * `benchflush idle|busy` gives a mapped page back while the other CPUs halt or run, and prints the
  * ticks (measure.h) and how many CPUs were asked, interrupted and marked for it.
@@ -21,6 +22,7 @@
 #include "mm/heap.h"
 #include "mm/kspace.h"
 #include "mm/kthread.h"
+#include "mm/vm_space.h"
 #include "tests/bench/measure.h"
 
 enum {
@@ -28,12 +30,24 @@ enum {
 	BLOCK_ORDER = 5,
 	FLUSH_SAMPLES = 101,
 	AREA_KIB = 4,
+	RW = PROP_READ | PROP_WRITE,
 };
+/* What each CPU faults in of the space that all have. */
+#define FAULT_BASE       UINT64_C(0x10000000000)
+#define FAULT_BYTES      MIB(32)
+#define FAULT_OPERATIONS (6 * FAULT_BYTES / PAGE_SIZE)
 
 /* Threads that one command runs, and how they begin together and end. */
 static struct thread *threads[ARCH_MAX_CPUS];
 static _Atomic unsigned arrived, awaited;
 static _Atomic bool stop;
+static struct vm_space *space;
+
+static void must(err_t err)
+{
+	if (err != OK)
+		panic("bench: %s", err_name(err));
+}
 
 /* ---- scaling ---- */
 
@@ -70,6 +84,24 @@ static void block_pairs(unsigned operations)
 	}
 }
 
+/* An operation is a page: mapped, written to and unmapped again. */
+static void fault_pages(unsigned operations)
+{
+	struct vrange own = { FAULT_BASE + arch_cpu_id() * FAULT_BYTES, FAULT_BYTES };
+
+	vm_space_activate(space);
+	for (unsigned n = 0; n < operations; n += FAULT_BYTES / PAGE_SIZE) {
+		uint64_t done;
+
+		must(vm_space_map(space, own, RW, 1));
+		for (vaddr_t va = own.start; va < own.start + own.len; va += PAGE_SIZE)
+			if (arch_copy_to_user(va, &va, sizeof(va)) != sizeof(va))
+				panic("bench: %#lx cannot be written", va);
+		must(vm_space_unmap(space, own, &done));
+	}
+	vm_space_activate(NULL);
+}
+
 static void no_operation(unsigned operations)
 {
 	(void)operations;
@@ -84,6 +116,7 @@ static const struct load {
 	{ "frame", frame_pairs, 1000000 },
 	{ "heap", heap_pairs, 1500000 },
 	{ "order5", block_pairs, 500000 },
+	{ "fault", fault_pages, FAULT_OPERATIONS }, /* a page each */
 };
 
 static void run_load(void *index)
@@ -112,7 +145,7 @@ static void join_threads(unsigned first, unsigned end)
 		kthread_join(threads[cpu]);
 }
 
-COMMAND(benchcpus, "none|frame|heap|order5 CPUS", "operations on so many CPUs at once")
+COMMAND(benchcpus, "none|frame|heap|order5|fault CPUS", "operations on so many CPUs at once")
 {
 	uint64_t cpus = 0;
 
@@ -123,8 +156,10 @@ COMMAND(benchcpus, "none|frame|heap|order5 CPUS", "operations on so many CPUs at
 	for (unsigned i = 0; i < ARRAY_SIZE(loads); i++) {
 		if (strcmp(argv[1], loads[i].name) != 0)
 			continue;
+		must(vm_space_new(&space));
 		start_threads(0, (unsigned)cpus, run_load, (void *)(uintptr_t)i);
 		join_threads(0, (unsigned)cpus);
+		vm_space_put(space);
 		print("CPUS %s operations=%u cpus=%lu\n", loads[i].name, loads[i].operations, cpus);
 	}
 }
