@@ -89,7 +89,7 @@ TEST(audit_spa_01_rights_that_are_taken_are_in_no_tlb)
 	NEED((s = make_space(&handle)) != NULL);
 	vm_space_activate(s);
 	for (unsigned i = 0; i < PAGES; i++) {
-		CHECK(host_tlb_access(page_at(i), arch_pt_levels(), &pa[i]));
+		CHECK(host_tlb_access(page_at(i), arch_pt_levels(), HOST_TLB_READ, &pa[i]));
 		CHECK(host_tlb_has_page(0, pa[i], PAGE_SIZE));
 	}
 	CHECK_EQ(vm_space_protect(s, pages(0, 2 * LARGE), RO, &done), OK);

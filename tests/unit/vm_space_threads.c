@@ -33,16 +33,14 @@ static uint64_t next_random(struct storm_member *me)
  * NULL: refused, and they are on. */
 static _Atomic uint64_t *reach(vaddr_t va, enum fault_access access, uintptr_t *irq)
 {
+	enum host_tlb_use use = access == FAULT_WRITE ? HOST_TLB_WRITE : HOST_TLB_READ;
+
 	for (;;) {
 		struct vm_space *s = vm_space_current();
-		struct pt_item item;
 		uint64_t pa;
 
 		*irq = arch_irq_save();
-		item = vm_space_query(s, va);
-		if (item.kind == PT_ITEM_LEAF &&
-		    (access == FAULT_READ || (item.prop.flags & PROP_WRITE) != 0) &&
-		    host_tlb_access(va, LEVELS, &pa))
+		if (host_tlb_access(va, LEVELS, use, &pa))
 			return arch_direct(paddr(pa));
 		arch_irq_restore(*irq);
 		if (vm_space_handle_fault(s, va, access) != OK)
