@@ -141,14 +141,15 @@ err_t cursor_unmap(struct cursor *c, uint64_t len);
 
 /* What becomes of leaves and notes. */
 struct pt_change {
-	struct page_prop prop; /* of leaves; accessed, dirty, tracked and shared stay as they are */
+	struct page_prop prop; /* of leaves; what the CPU noted, tracked, shared, forked stay */
 	uint32_t note_keep;    /* a note becomes (note & note_keep) | note_set */
 	uint32_t note_set;
 };
 
 /* Change every leaf and note in [va, va + len); absent pages stay absent.  With PROP_WRITE and
  * PROP_COPY a leaf gets the one or the other: it becomes writable at once unless it is PROP_FORKED
- * and its frame has other owners still.  Errors as those of cursor_unmap(). */
+ * and its frame has other owners still.  PROP_WRITE alone is for tables that are never forked.
+ * Errors as those of cursor_unmap(). */
 err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *change);
 
 /* The leaf at va with PROP_COPY becomes writable itself, as nobody else owns its frame; a CPU that

@@ -32,12 +32,14 @@ static struct frame *make_path(struct page_table *to, vaddr_t va, unsigned level
  * from now on. */
 static inline void fork_leaf(_Atomic pte_t *entry, pte_t pte, pte_t *copy)
 {
-	pte_t flip = (pte & PTE_WRITE) != 0 ? PT_FORKED_BITS : PTE_FORKED;
+	pte_t flip = ~pte & PTE_FORKED;
 
+	if ((pte & PTE_WRITE) != 0)
+		flip |= PTE_WRITE | (~pte & PTE_COPY);
 	if ((pte & PTE_TRACKED) != 0)
 		(void)frame_get(pt_node_leaf_frame(pte));
 	*copy = pte & ~PTE_DIRTY;
-	if ((pte & (PTE_SHARED | PTE_FORKED)) != 0)
+	if ((pte & PTE_SHARED) != 0 || flip == 0)
 		return;
 	*copy ^= flip;
 	(void)atomic_fetch_xor_explicit(entry, flip, memory_order_relaxed);
@@ -49,7 +51,7 @@ static __forceinline bool fork_own_page(_Atomic pte_t *entry, pte_t pte, pte_t *
 {
 	const pte_t own = PTE_PRESENT | PTE_WRITE | PTE_TRACKED;
 
-	if (unlikely((pte & (own | PTE_SHARED)) != own))
+	if (unlikely((pte & (own | PTE_SHARED | PTE_FORKED)) != own))
 		return false;
 	(void)frame_get(pt_node_leaf_frame(pte));
 	/* flipped, as the CPU sets A and D meanwhile */

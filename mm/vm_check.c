@@ -12,9 +12,12 @@ static const char *check_leaf(const struct pt_item *item)
 	if ((flags & (PROP_WRITE | PROP_COPY)) == (PROP_WRITE | PROP_COPY))
 		return "A1: a leaf is writable and to be copied";
 	if ((flags & PROP_SHARED) != 0)
-		return NULL;
+		return (flags & (PROP_COPY | PROP_FORKED)) == 0 ? NULL
+								: "A5: a shared leaf was forked";
 	if ((flags & PROP_COPY) != 0 && (flags & PROP_FORKED) == 0)
 		return "A5: a leaf is to be copied and was never forked";
+	if ((flags & PROP_WRITE) != 0 && (flags & PROP_FORKED) != 0)
+		return "A5: a leaf is writable and may have others";
 	if ((flags & PROP_TRACKED) == 0)
 		return item->pa.raw == vm_zero_page().raw && (flags & PROP_WRITE) == 0 &&
 				       (flags & PROP_FORKED) != 0
