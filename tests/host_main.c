@@ -50,11 +50,14 @@ static void die(const char *message)
 bool test_panics(void (*fn)(void *arg), void *arg, const char *text)
 {
 	panic_handler_t old = panic_set_handler(catch_panic);
+	volatile uintptr_t irq = arch_irq_save(); /* what panics may have interrupts off */
 
+	arch_irq_restore(irq);
 	panic_text = text;
 	panic_matched = false;
 	if (setjmp(panic_return) == 0)
 		fn(arg);
+	arch_irq_restore(irq);
 	panic_set_handler(old);
 	return panic_matched;
 }
