@@ -17,7 +17,9 @@ enum {
 	OBJECT_PAGES = 16,
 	LARGE = OBJECT + OBJECT_PAGES, /* pages of the large ones that are looked at */
 	LARGE_PAGES = 8,
-	PAGES = LARGE + LARGE_PAGES,
+	COMMON = LARGE + LARGE_PAGES,
+	COMMON_PAGES = 4,
+	PAGES = COMMON + COMMON_PAGES,
 	LARGE_STRIDE = 128, /* pages between two that are looked at */
 	PLACES = 4,
 	FAMILY = 1 << 14, /* spaces in all */
@@ -27,6 +29,7 @@ enum {
 #define FAR         GIB(5) /* between a CPU's first half of own pages and the second */
 #define OBJECT_BASE (BASE + MIB(1))
 #define LARGE_BASE  (BASE + MIB(4))
+#define COMMON_BASE (BASE + MIB(3))
 
 /* ---- values ---- */
 
@@ -86,6 +89,7 @@ static struct place {
 	unsigned member; /* of the family */
 	bool is_known[STORM_CPUS];
 	struct own_page own[STORM_CPUS][OWN];
+	uint64_t common[STORM_CPUS][COMMON_PAGES];
 } places[PLACES];
 
 static struct vm_object *object;
@@ -98,6 +102,7 @@ static struct state {
 	uint64_t seen[PAGES][STORM_CPUS];        /* R3: counts, in this space */
 	uint64_t seen_object[PAGES][STORM_CPUS]; /* ever */
 	struct own_page forked[OWN];
+	uint64_t forked_common[COMMON_PAGES];
 } states[STORM_CPUS];
 
 /* What was wrong first, for the report. */
@@ -134,6 +139,8 @@ static unsigned below(struct storm_member *me, unsigned n)
 
 static vaddr_t va_of(unsigned page)
 {
+	if (page >= COMMON)
+		return COMMON_BASE + (uint64_t)(page - COMMON) * PAGE_SIZE;
 	if (page >= LARGE)
 		return LARGE_BASE + (uint64_t)(page - LARGE) * LARGE_STRIDE * PAGE_SIZE;
 	if (page >= OBJECT)
@@ -299,7 +306,47 @@ static void learn_own(struct storm_member *me)
 		check_value(me, page, raw);
 		at->own[me->cpu][i] = (struct own_page){ raw, RW };
 	}
-	at->is_known[me->cpu] = true;
+}
+
+/* ---- own words of common pages: R5 ---- */
+
+static vaddr_t common_va(const struct storm_member *me, unsigned i)
+{
+	return va_of(COMMON + i) + me->cpu * sizeof(uint64_t);
+}
+
+static void store_common(struct storm_member *me)
+{
+	unsigned i = below(me, COMMON_PAGES);
+	uint64_t raw = next_value(me, COMMON + i);
+
+	expect(me, me->store(common_va(me, i), raw), "R5: a common page cannot be stored to",
+	       COMMON + i);
+	states[me->cpu].at->common[me->cpu][i] = raw;
+}
+
+static void look_at_common(struct storm_member *me, const uint64_t *known)
+{
+	for (unsigned i = 0; i < COMMON_PAGES; i++) {
+		uint64_t raw = 0;
+
+		expect(me, me->load(common_va(me, i), &raw), "R5: a common page cannot be loaded",
+		       COMMON + i);
+		if (raw != known[i])
+			report(me, "R5: an own word is not what was stored", COMMON + i, raw);
+	}
+}
+
+static void learn_common(struct storm_member *me)
+{
+	for (unsigned i = 0; i < COMMON_PAGES; i++) {
+		uint64_t raw = 0;
+
+		expect(me, me->load(common_va(me, i), &raw), "R5: a common page cannot be loaded",
+		       COMMON + i);
+		check_value(me, COMMON + i, raw);
+		states[me->cpu].at->common[me->cpu][i] = raw;
+	}
 }
 
 /* ---- everybody's pages ---- */
@@ -383,8 +430,11 @@ static bool enter(struct storm_member *me, struct place *p)
 	s->at = p;
 	vm_space_activate(p->space);
 	memset(s->seen, 0, sizeof(s->seen));
-	if (!p->is_known[me->cpu])
+	if (!p->is_known[me->cpu]) {
 		learn_own(me);
+		learn_common(me);
+		p->is_known[me->cpu] = true;
+	}
 	return true;
 }
 
@@ -438,14 +488,18 @@ static void look_at_fork(struct storm_member *me, struct place *child, struct pl
 	s->at = child;
 	vm_space_activate(child->space);
 	look_at_all_own(me, s->forked, "R4: a fork does not show what was there");
+	look_at_common(me, s->forked_common);
 	memcpy(child->own[me->cpu], s->forked, sizeof(s->forked));
+	memcpy(child->common[me->cpu], s->forked_common, sizeof(s->forked_common));
 	child->is_known[me->cpu] = true;
 	for (unsigned i = 0; i < OWN; i++)
 		if (below(me, 2) == 0)
 			store_own(me, i);
+	store_common(me);
 	s->at = parent;
 	vm_space_activate(parent->space);
 	look_at_all_own(me, s->forked, "R4: what a fork stored is seen");
+	look_at_common(me, s->forked_common);
 }
 
 static void fork_it(struct storm_member *me)
@@ -457,6 +511,8 @@ static void fork_it(struct storm_member *me)
 	if (p == NULL)
 		return;
 	memcpy(states[me->cpu].forked, parent->own[me->cpu], sizeof(parent->own[me->cpu]));
+	memcpy(states[me->cpu].forked_common, parent->common[me->cpu],
+	       sizeof(parent->common[me->cpu]));
 	expect(me, vm_space_fork(parent->space, &child) == OK, "a fork fails", 0);
 	member = add_member(parent->member, atomic_load(&family[parent->member].count));
 	if (member == 0) {
@@ -479,7 +535,7 @@ static void fork_it(struct storm_member *me)
 
 static void step(struct storm_member *me)
 {
-	unsigned what = below(me, 64), i = below(me, OWN);
+	unsigned what = below(me, 80), i = below(me, OWN);
 
 	if (what < 12)
 		store_own(me, i);
@@ -499,6 +555,10 @@ static void step(struct storm_member *me)
 		fork_it(me);
 	else if (what < 62)
 		leave(me), enter_any(me);
+	else if (what < 76)
+		store_common(me);
+	else if (what < 78)
+		look_at_common(me, states[me->cpu].at->common[me->cpu]);
 	else
 		look_at_all_own(me, states[me->cpu].at->own[me->cpu], "R4: not what was stored");
 }
@@ -518,7 +578,8 @@ static bool map_all(struct vm_space *s)
 {
 	bool all = vm_space_map(s, range_of(SHARED, SHARED_PAGES), RW, 1) == OK &&
 		   vm_space_map_object(s, range_of(OBJECT, OBJECT_PAGES), object, 0, RW) == OK &&
-		   vm_space_map(s, (struct vrange){ LARGE_BASE, MIB(4) }, RW, 2) == OK;
+		   vm_space_map(s, (struct vrange){ LARGE_BASE, MIB(4) }, RW, 2) == OK &&
+		   vm_space_map(s, range_of(COMMON, COMMON_PAGES), RW, 1) == OK;
 
 	for (unsigned i = 0; i < OWN_ALL; i++)
 		all = all && vm_space_map(s, range_of(i, 1), RW, 1) == OK;

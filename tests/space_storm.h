@@ -10,6 +10,7 @@
  *   shared   any CPU stores, unmaps, maps and changes rights as it likes
  *   object   likewise, of an object that all spaces show
  *   large    likewise, in pages of 2 MiB where they come to be so
+ *   common   always there, and in each a word for each CPU, which alone stores to it
  *
  * A value that is stored names its page, the CPU that stored it, the space that this was done in
  * and how many values had been stored there.  What a CPU loads must be 0 or obey these rules:
@@ -21,6 +22,8 @@
  *       the object's pages it never does
  *   R4  a CPU's own page shows what the CPU stored last, or 0 after it was mapped anew, and
  *       refuses what its rights do not allow; a fork shows it as it was
+ *   R5  so does a CPU's own word of a common page: no store of one CPU is lost because another
+ *       made a copy of the page at that moment
  *
  * The homes of the test (tests/unit/vm_space_threads.c, tests/kernel/vm_space_cpus.c) supply CPUs
  * and accesses.

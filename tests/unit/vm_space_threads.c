@@ -2,6 +2,8 @@
 /* Tests of spaces with threads as CPUs, so they run on the host.  tests/kernel/vm_space_cpus.c has
  * the same with real CPUs. */
 #ifndef KEEL_TESTS
+#include <sched.h>
+
 #include "arch/host/host.h"
 #include "arch/lock.h"
 #include "mm/defer.h"
@@ -16,7 +18,10 @@ enum {
 	LEVELS = 4,
 	STEPS = 6000,
 	MIB_OF_HOST = 256,
+	SLOW_ONE_IN = 4, /* stores */
+	FORKS = 4000,
 };
+#define PAGE_OF_ALL UINT64_C(0x20000000000)
 
 struct member {
 	struct storm_member storm; /* the first: a storm_member is one of these */
@@ -55,6 +60,8 @@ static bool store(vaddr_t va, uint64_t value)
 
 	if (word == NULL)
 		return false;
+	if (value % SLOW_ONE_IN == 0)
+		sched_yield(); /* translated, and not stored yet */
 	atomic_store(word, value);
 	arch_irq_restore(irq);
 	return true;
@@ -126,5 +133,79 @@ TEST(vm_space_storm_shows_nobody_what_is_anothers)
 TEST(vm_space_storm_of_cpus_that_keep_contexts_shows_nobody_what_is_anothers)
 {
 	run_storm(4);
+}
+
+/* ---- stores while others fork and copy ---- */
+
+static struct vm_space *shared;
+static _Atomic unsigned lost, forks_left;
+static _Atomic bool over;
+
+/* Each CPU has a word of the one page. */
+static void *store_own_word(void *arg)
+{
+	struct worker *w = arg;
+	vaddr_t va = PAGE_OF_ALL + w->cpu * sizeof(uint64_t);
+	uint64_t value = 0, found;
+
+	host_cpu_bind(w->cpu);
+	vm_space_activate(shared);
+	while (!atomic_load(&over)) {
+		if (!load(va, &found) || found != value)
+			atomic_fetch_add(&lost, 1);
+		value++;
+		if (!store(va, value))
+			atomic_fetch_add(&lost, 1);
+	}
+	vm_space_activate(NULL);
+	host_cpu_unbind();
+	return NULL;
+}
+
+static void *fork_and_put(void *arg)
+{
+	struct worker *w = arg;
+	struct vm_space *child;
+
+	host_cpu_bind(w->cpu);
+	while (atomic_load(&forks_left) > 0 && atomic_load(&lost) == 0) {
+		if (vm_space_fork(shared, &child) != OK)
+			atomic_fetch_add(&lost, 1);
+		else
+			vm_space_put(child);
+		atomic_fetch_sub(&forks_left, 1);
+	}
+	atomic_store(&over, true);
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(vm_space_fork_loses_no_store_of_another_cpu)
+{
+	struct worker forker, storer[CPUS - 1];
+	lock_waiter_t waiter;
+	struct ledger before;
+
+	spaces_begin(MIB_OF_HOST, 0, CPUS);
+	host_tlb_is_slow = true;
+	before = machine_ledger();
+	atomic_store(&lost, 0);
+	atomic_store(&forks_left, FORKS);
+	atomic_store(&over, false);
+	NEED(vm_space_new(&shared) == OK);
+	CHECK_EQ(vm_space_map(shared, (struct vrange){ PAGE_OF_ALL, PAGE_SIZE },
+			      PROP_READ | PROP_WRITE, 1),
+		 OK);
+	waiter = lock_set_waiter(serve);
+	workers_start(&forker, 0, 1, fork_and_put);
+	workers_start(storer, 1, CPUS - 1, store_own_word);
+	workers_join(&forker, 1);
+	workers_join(storer, CPUS - 1);
+	(void)lock_set_waiter(waiter);
+	CHECK_EQ(atomic_load(&lost), 0);
+	CHECK_OWNERS(NULL);
+	vm_space_put(shared);
+	drain_all();
+	CHECK_LEDGER(&before);
 }
 #endif
