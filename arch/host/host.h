@@ -46,6 +46,8 @@ bool host_tlb_access(vaddr_t va, unsigned levels, enum host_tlb_use use, uint64_
 /* Whether that CPU could still reach any byte of [pa, pa + len): as a page, or as a table. */
 bool host_tlb_has_page(unsigned cpu, uint64_t pa, uint64_t len);
 bool host_tlb_has_table(unsigned cpu, uint64_t pa);
+/* Whether that CPU could write to the byte at pa without a walk. */
+bool host_tlb_may_write(unsigned cpu, uint64_t pa);
 
 /* Give the processor away before each flush takes effect, so that what comes too early is seen. */
 extern bool host_tlb_is_slow;

@@ -204,6 +204,21 @@ bool host_tlb_has_page(unsigned cpu, uint64_t pa, uint64_t len)
 	return found;
 }
 
+bool host_tlb_may_write(unsigned cpu, uint64_t pa)
+{
+	uintptr_t irq;
+	struct tlb *t = tlb_lock(cpu, &irq);
+	bool found = false;
+
+	for (unsigned i = 0; i < PAGES_MOST; i++) {
+		const struct page_entry *e = &t->page[i];
+
+		found = found || (e->valid && e->writable && covers(e->pa, e->span, pa));
+	}
+	tlb_unlock(t, irq);
+	return found;
+}
+
 bool host_tlb_has_table(unsigned cpu, uint64_t pa)
 {
 	uintptr_t irq;
