@@ -12,6 +12,9 @@
  *   cursor_open(&c, &table, range, &gone); ... cursor_unmap(&c, len) ... cursor_close(&c);
  *   tlb_batch_finish(&gone);
  *
+ * Memory that no count keeps (an untracked mapping) is its owner's to keep from others until the
+ * batch is finished: who maps it again elsewhere finishes before he lets the range go.
+ *
  * Pages are flushed one by one, each by the size that it was mapped with (finding MOM-02: a
  * 2 MiB page is one flush, not 512), up to FLUSH_PAGES_MOST; above that everything is flushed at
  * once.  When there is no room for more frames the batch finishes itself in between; nodes, and
