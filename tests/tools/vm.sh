@@ -30,7 +30,7 @@ vm_sequence_tests() {
 		--type 'vm use 2' --type 'vm touch 10001000 r' --type 'vm touch 10001000 w 8' \
 		--type 'vm touch 10200000 w 2m' --type 'vm use 1' \
 		--type 'vm touch 10001000 r 8' --type 'vm touch 10001000 w 16' \
-		--type 'spaces 2' --type 'vm protect 10000000 4m rx' --type 'vm touch 10002000 w' \
+		--type 'spaces 2' --type 'vm protect 10000000 4m rx' --type 'vm touch 10003000 w' \
 		--type 'vm unmap 10001000 4k' --type 'vm touch 10001000 r 16' \
 		--type 'vm touch 20000000 w 512g' --type 'frames' --type 'vm free' \
 		--type 'vm touch 10001000 r 24' --type 'vm free ' --type 'spaces 1 0' \
@@ -77,8 +77,8 @@ vm_sequence_tests() {
 		vm_answer 'vm touch 10001000 w 16'
 	expect spaces_n_shows_what_is_to_be_copied 0 'rw-  to be copied, 1 x 2M$' vm_answer 'spaces 2'
 	expect vm_protect_takes_the_right_to_write 0 \
-		'^vm: touch: write of 10002000: the rights of the page do not allow it \(zeros' \
-		vm_answer 'vm touch 10002000 w'
+		'^vm: touch: write of 10003000: the rights of the page do not allow it \(zeros' \
+		vm_answer 'vm touch 10003000 w'
 	expect vm_unmap_leaves_nothing 0 'nothing may be accessed there \(nothing is mapped\)$' \
 		vm_answer 'vm touch 10001000 r 16'
 
