@@ -158,7 +158,7 @@ static void take_out(struct worker *w, struct cell *cell)
 		w->out[w->outs++] = frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(cell->pa))));
 	else if (cell->kind == PT_ITEM_LEAF)
 		w->block_is_out = true;
-	*cell = (struct cell){ PT_ITEM_ABSENT };
+	*cell = (struct cell){ .kind = PT_ITEM_ABSENT };
 }
 
 /* Finish, then nobody can reach what is out, and it becomes something else. */
@@ -480,7 +480,7 @@ static void begin(void)
 	atomic_store(&reads, 0);
 	atomic_store(&writes, 0);
 	for (unsigned i = 0; i < PAGES; i++)
-		map[i] = (struct cell){ PT_ITEM_ABSENT };
+		map[i] = (struct cell){ .kind = PT_ITEM_ABSENT };
 	for (unsigned i = 0; i < CPUS; i++)
 		workers[i] = (struct worker){ .cpu = i, .random = test_random() | 1 };
 	tlb_batch_init(&workers[0].gone, &space);
