@@ -103,7 +103,7 @@ static void flip_a_twice(void *arg)
 
 EXPLORE(cursor_node_is_made_by_one_of_two, .setup = setup_neighbour, .check = table_check,
 	.task = { { "a", flip_a, NULL, 0 }, { "b", flip_a, NULL, 1 } });
-EXPLORE(cursor_node_goes_and_comes, .setup = setup_page, .check = table_check,
+EXPLORE(cursor_node_goes_and_comes, .setup = setup_page, .check = table_check, .bound = 2,
 	.task = { { "a", flip_a_twice, NULL, 0 }, { "b", flip_a, NULL, 1 } });
 EXPLORE(cursor_two_pages_of_a_node, .setup = setup_page, .check = table_check,
 	.task = { { "a", flip_a, NULL, 0 }, { "b", flip_b, NULL, 1 } });
