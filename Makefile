@@ -292,7 +292,7 @@ test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list
 	$(Q)tools/shows.py --iso build/keel.iso $(if $(ONLY),--only $(ONLY))
 
-bench: $(BENCHES) | setup-build setup-bench ## figures beside their peers': PART='frames heap kernel cpus ready size'
+bench: $(BENCHES) | setup-build setup-bench ## figures beside their peers': PART='frames heap kernel user cpus ready size'
 	$(Q)$(MAKE) MODE=release TESTS=1 build/kernel-release-$(CC)/keel.elf
 	$(Q)$(MAKE) MODE=release TESTS=0 build/kernel-release-$(CC)-bare/keel.elf
 	$(Q)CC=$(CC) tools/bench.py $(PART)

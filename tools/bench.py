@@ -595,7 +595,7 @@ def bench_size():
 def main():
     emulator.end_politely()
     parser = argparse.ArgumentParser(description="keel's figures beside its peers'")
-    parser.add_argument("parts", nargs="*", metavar="frames|heap|kernel|cpus|ready|size")
+    parser.add_argument("parts", nargs="*", metavar="frames|heap|kernel|user|cpus|ready|size")
     parser.add_argument("-r", "--runs", type=int, default=RUNS)
     arguments = parser.parse_args()
     parts = {"frames": lambda: bench_frames(arguments.runs),
