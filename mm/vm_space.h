@@ -15,8 +15,8 @@
  *                                                           else owns it, is mapped for writing
  *   leaf, neither                -                          ERR_DENIED
  *
- * Pages of zeros are mapped ahead of whoever writes to one after the other: as many as he has
- * written to, 16 at most, so that at most half of them are in vain.
+ * Pages of zeros are mapped ahead of whoever writes to one after the other: as many as are there
+ * already before the one that faults, written to or not, 16 at most.
  *
  * Zeros on demand come in large pages where the note fills an entry of that size, was made with
  * leave to use them, and memory is at hand; else in pages of 4 KiB.
