@@ -64,6 +64,30 @@ static struct pt_item item_at(const struct vm_space *s, unsigned i)
 
 /* ---- zeros on demand ---- */
 
+TEST(vm_space_pages_are_mapped_ahead_as_many_as_there_were)
+{
+	struct vm_space *s;
+	uint64_t done;
+
+	begin();
+	NEED(vm_space_new(&s) == OK);
+	CHECK_EQ(vm_space_map(s, pages(0, PAGES), RW, 1), OK);
+	CHECK_EQ(vm_space_protect(s, pages(6, 1), RX, &done), OK);
+	CHECK_EQ(store(s, 0, 1), OK);
+	CHECK_EQ(item_at(s, 1).kind, PT_ITEM_NOTE);
+	CHECK_EQ(store(s, 1, 2), OK);
+	CHECK_EQ(item_at(s, 2).kind, PT_ITEM_LEAF);
+	CHECK_EQ(item_at(s, 3).kind, PT_ITEM_NOTE);
+	CHECK_EQ(store(s, 3, 4),
+		 OK); /* three before it, but the third ahead means something else */
+	CHECK_EQ(item_at(s, 5).kind, PT_ITEM_LEAF);
+	CHECK_EQ(item_at(s, 6).kind, PT_ITEM_NOTE);
+	CHECK_EQ(item_at(s, 7).kind, PT_ITEM_NOTE);
+	CHECK(vm_space_check(s) == NULL);
+	vm_space_put(s);
+	CHECK_LEDGER(&before);
+}
+
 TEST(vm_space_zeros_come_on_demand)
 {
 	struct vm_space *s;
