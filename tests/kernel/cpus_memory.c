@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of frames, heap and deferred free on all CPUs at once: what one allocates another frees,
  * and each CPU's timer does the same inside both. */
+#include "arch/thread.h"
 #include "arch/timer.h"
 #include "lib/string.h"
 #include "mm/defer.h"
@@ -298,6 +299,7 @@ TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
 enum {
 	DEFER_FRAMES_FREE = 1024, /* all memory that there is meanwhile */
 	DEFER_TIMES = 100,
+	HALT_MS = 10, /* at a time */
 };
 static _Atomic bool over;
 
@@ -321,15 +323,18 @@ static void retire_all(void)
 			defer_frame(f);
 			continue;
 		}
-		if (defer_backlog(arch_cpu_id()) == 0) {
+		defer_drain();
+		f = frame_alloc(FRAME_TEST);
+		if (f == NULL) {
 			refused++; /* nothing is held and nothing can be had */
 			return;
 		}
-		defer_drain();
+		frame_put(f);
 	}
 }
 
-/* The first CPU retires, the second is busy, all others have nothing to do and halt. */
+/* The first CPU retires, the second is busy, all others have nothing to do and halt.  They stay
+ * till the end: the stack of a thread that ends comes back, and would be counted. */
 static void retire_or_loop(struct crew_member *me)
 {
 	uint64_t free;
@@ -337,13 +342,16 @@ static void retire_or_loop(struct crew_member *me)
 	crew_meet();
 	if (me->cpu == 1)
 		loop();
+	while (me->cpu != 0 && !over)
+		thread_sleep(HALT_MS);
 	if (me->cpu != 0)
 		return;
 	short_enough = hog_all_but(DEFER_FRAMES_FREE);
 	free = frame_available();
 	retire_all();
 	defer_drain();
-	damaged += frame_available() != free || defer_backlog(0) != 0;
+	/* never fewer; more where a timer gave idle magazines back, which the ledger knows */
+	damaged += frame_available() < free || defer_backlog(0) != 0;
 	over = true;
 	hog_give_all();
 }
@@ -362,7 +370,7 @@ TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
 	NEED(crew_run(retire_or_loop));
 	CHECK(short_enough);
 	CHECK_EQ(refused, 0);
-	CHECK_EQ(damaged, 0); /* the count of frames was what it had been */
+	CHECK_EQ(damaged, 0); /* all frames were back */
 	test_note("%d frames, %d times as many as could be had; %u CPUs halted",
 		  DEFER_TIMES * DEFER_FRAMES_FREE, DEFER_TIMES, cpu_count() - 2);
 	CHECK_LEDGER(&before);
