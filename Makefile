@@ -62,7 +62,7 @@ DEBUG_release :=
 DEBUG_debug := -DKEEL_DEBUG -fno-optimize-sibling-calls
 TRAP_debug := $(if $(findstring clang,$(CC)),-fsanitize=undefined -fsanitize-trap=all,\
 	-fsanitize=undefined -fsanitize-undefined-trap-on-error) -fno-sanitize=alignment
-KFLAGS := $(COMMON) -Iarch/x86_64 -O2 -ffreestanding -mno-red-zone -mcmodel=kernel \
+KFLAGS := $(COMMON) -fdebug-types-section -Iarch/x86_64 -O2 -ffreestanding -mno-red-zone -mcmodel=kernel \
 	-mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none -fno-omit-frame-pointer \
 	-march=x86-64 -fno-asynchronous-unwind-tables -fno-stack-protector \
 	-Wframe-larger-than=1024 \

@@ -1,266 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* cursor.c - how a range is held and let go. */
+/* cursor.c - the engine's instance for the tables of CPUs, and what no format matters to. */
 #include "mm/cursor.h"
 
-#include "arch/lock.h"
-#include "lib/bits.h"
-#include "lib/panic.h"
-#include "mm/defer.h"
-#include "mm/pt_path.h"
+#include "mm/pt_cpu.h"
+#include "mm/pt_engine.h"
 #include "mm/pt_spot.h"
 
-/* ---- holding ---- */
-
-/* The lowest level at which one node has to do with all of [start, end]: they lie in one node, and
- * do not fill it, as what fills a node can be done in its parent's entry. */
-static unsigned level_that_covers(unsigned levels, vaddr_t start, vaddr_t end)
-{
-	unsigned level = 1;
-
-	while (level < levels && (start / pte_span(level + 1) != end / pte_span(level + 1) ||
-				  end - start == pte_span(level + 1) - 1))
-		level++;
-	return level;
-}
-
-/* Down to level `stop` without a lock, as far as nodes exist.  Inside defer_enter(). */
-static inline struct frame *find_node(const struct page_table *pt, vaddr_t va, unsigned stop,
-				      unsigned *level)
-{
-	paddr_t table = frame_paddr(pt->root);
-	unsigned at = pt->levels, shift = PT_PAGE_SHIFT + PT_INDEX_BITS * (at - 1);
-
-	for (; at > stop; at--, shift -= PT_INDEX_BITS) {
-		const _Atomic pte_t *entries = arch_direct(table);
-		/* acquire: what a new table holds is there to see */
-		pte_t pte = atomic_load_explicit(&entries[va >> shift & (PT_ENTRIES - 1)],
-						 memory_order_acquire);
-
-		if (!pte_is_table(pte))
-			break;
-		table = paddr(pte_paddr(pte));
-	}
-	*level = at;
-	return frame_of_slot(meta_slot_at(table));
-}
-
-struct frame *pt_hold_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level)
-{
-	for (;;) {
-		struct frame *node;
-		bool held;
-
-		defer_enter();
-		node = find_node(pt, va, stop, level);
-		held = pt_node_try_lock(node);
-		ASSERT(held || !pt_node_is_own(node)); /* a cursor would wait for its own CPU's */
-		defer_exit();
-		if (unlikely(!held)) {
-			lock_wait_turn();
-			continue;
-		}
-		if (likely(*level == stop) ||
-		    !pte_is_table(pt_node_get(node, pte_index(va, *level))))
-			return node;
-		pt_node_unlock(node); /* a lower one came into being */
-	}
-}
-
-/* The part of [start, end] that the child at `index` has to do with; the bits above its level are
- * no matter. */
-static inline vaddr_t first_below(vaddr_t start, unsigned index, unsigned level)
-{
-	return index == pte_index(start, level) ? start : 0;
-}
-
-static inline vaddr_t last_below(vaddr_t end, unsigned index, unsigned level)
-{
-	return index == pte_index(end, level) ? end : ~UINT64_C(0);
-}
-
-/* In pre-order.  Depth: a node's children are one level lower. */
-static void lock_below(const struct frame *node, unsigned level, vaddr_t start, vaddr_t end)
-{
-	for (unsigned i = pte_index(start, level); i <= pte_index(end, level); i++) {
-		struct frame *child = pt_node_child(pt_node_get(node, i), level);
-
-		if (child == NULL)
-			continue;
-		pt_node_lock_child(child);
-		if (level > 2)
-			lock_below(child, level - 1, first_below(start, i, level),
-				   last_below(end, i, level));
-	}
-}
-
-/* Leaf first. */
-static void unlock_below(const struct frame *node, unsigned level, vaddr_t start, vaddr_t end)
-{
-	for (unsigned i = pte_index(start, level); i <= pte_index(end, level); i++) {
-		struct frame *child = pt_node_child(pt_node_get(node, i), level);
-
-		if (child == NULL)
-			continue;
-		if (level > 2)
-			unlock_below(child, level - 1, first_below(start, i, level),
-				     last_below(end, i, level));
-		pt_node_unlock(child);
-	}
-}
-
-/* The same of a range that lies in one entry of each node: a page's, mostly. */
-static void unlock_path(const struct frame *node, unsigned level, vaddr_t va)
-{
-	struct frame *held[PT_LEVEL_MOST];
-	unsigned n = 0;
-
-	for (; level > 1; level--) {
-		struct frame *child = pt_node_child(pt_node_get(node, pte_index(va, level)), level);
-
-		if (child == NULL)
-			break;
-		held[n++] = child;
-		node = child;
-	}
-	while (n > 0)
-		pt_node_unlock(held[--n]);
-}
-
-/* C1; page_table_range_ok() holds. */
-static void stand_at_start(struct cursor *c, struct vrange range)
-{
-	c->start = c->va = range.start;
-	c->end = range.start + range.len - 1;
-	c->done = false;
-}
-
-err_t cursor_open(struct cursor *c, struct page_table *pt, struct vrange range,
-		  struct tlb_batch *gone)
-{
-	if (unlikely(!page_table_range_ok(pt, range)))
-		return ERR_BAD_RANGE;
-	stand_at_start(c, range);
-	c->irq = arch_irq_save();
-	c->pt = pt;
-	c->gone = gone;
-	c->node = pt_hold_node(pt, c->start, level_that_covers(pt->levels, c->start, c->end),
-			       &c->level);
-	if (c->level > 1)
-		lock_below(c->node, c->level, c->start, c->end);
-	return OK;
-}
-
-/* ---- letting go ---- */
-
-void pt_path_prune(struct cursor *c, struct pt_path *p)
-{
-	while (p->level < c->level && p->level < c->pt->keep &&
-	       pt_node_children(pt_path_node(p)) == 0) {
-		struct frame *empty = pt_path_node(p);
-
-		p->level++;
-		(void)pt_node_set(pt_path_node(p), pte_index(c->va, p->level), 0);
-		tlb_batch_node(c->gone, c->va, empty);
-	}
-}
-
-/* The nodes on the way to va, node[0] the highest that stays, each the parent of the next. */
-struct branch {
-	struct frame *node[PT_LEVEL_MOST];
-	unsigned top, levels; /* level of node[0]; how many are held */
-};
-
-static void branch_unlock(struct branch *b)
-{
-	while (b->levels > 0)
-		pt_node_unlock(b->node[--b->levels]);
-}
-
-/* The node below those that are held leads elsewhere too: the branch begins there. */
-static void branch_begin_at(struct branch *b, unsigned level)
-{
-	pt_node_hand_over(b->node[--b->levels]);
-	branch_unlock(b);
-	b->top = level;
-}
-
-/* The lowest level above `level` whose node, as far as a glance tells, leads elsewhere too, or
- * stays anyway. */
-static unsigned level_that_stays(const struct page_table *pt, vaddr_t va, unsigned level)
-{
-	const struct frame *node = pt->root;
-	unsigned stays = pt->levels;
-
-	for (unsigned at = pt->levels; at > level && node != NULL; at--) {
-		if (at >= pt->keep || pt_node_children(node) != 1)
-			stays = at;
-		node = pt_node_child(pt_node_look(node, pte_index(va, at)), at);
-	}
-	return stays;
-}
-
-/* Hold the nodes from one that stays down to that of `level`, none of which leads elsewhere, the
- * last one nowhere.  False: there is nothing to be taken out. */
-static bool hold_branch(const struct page_table *pt, vaddr_t va, unsigned level, struct branch *b)
-{
-	unsigned at, stop;
-
-	defer_enter();
-	stop = level_that_stays(pt, va, level);
-	defer_exit();
-	b->node[0] = pt_hold_node(pt, va, stop, &at);
-	b->top = at;
-	b->levels = 1;
-	for (; at > level; at--) {
-		struct frame *node = b->node[b->levels - 1];
-		struct frame *child = pt_node_child(pt_node_get(node, pte_index(va, at)), at);
-
-		if (child == NULL)
-			return false;
-		pt_node_lock_child(child);
-		if (at - 1 > level && pt_node_children(child) != 1)
-			branch_begin_at(b, at - 1);
-		b->node[b->levels++] = child;
-	}
-	return b->levels > 1 && pt_node_children(b->node[b->levels - 1]) == 0;
-}
-
-/* Take out the node of `level` on the way to va, if it is without entries, together with those
- * above it that lead to it alone. */
-static void prune(const struct page_table *pt, vaddr_t va, unsigned level, struct tlb_batch *gone)
-{
-	struct branch b;
-
-	while (level < pt->keep) {
-		if (!hold_branch(pt, va, level, &b)) {
-			branch_unlock(&b);
-			return;
-		}
-		for (unsigned i = 0; i + 1 < b.levels; i++)
-			(void)pt_node_set(b.node[i], pte_index(va, b.top - i), 0);
-		tlb_batch_node(gone, va, b.node[1]);
-		for (unsigned i = 2; i < b.levels; i++)
-			tlb_batch_node_below(gone, b.node[i]);
-		level = pt_node_children(b.node[0]) == 0 ? b.top : pt->keep;
-		pt_node_unlock(b.node[0]);
-	}
-}
-
-void cursor_close(struct cursor *c)
-{
-	unsigned level = c->level;
-	bool is_empty = c->gone != NULL && pt_node_children(c->node) == 0;
-
-	if (level > 1 && c->start / PAGE_SIZE == c->end / PAGE_SIZE)
-		unlock_path(c->node, level, c->start);
-	else if (level > 1)
-		unlock_below(c->node, level, c->start, c->end);
-	pt_node_unlock(c->node);
-	if (is_empty)
-		prune(c->pt, c->start, level, c->gone);
-	arch_irq_restore(c->irq);
-	c->pt = NULL;
-}
+PER_CPU(struct cursor_totals, cursor_totals);
 
 /* ---- moving ---- */
 
@@ -279,21 +25,6 @@ err_t cursor_jump(struct cursor *c, vaddr_t va)
 	return OK;
 }
 
-struct pt_item cursor_query(const struct cursor *c)
-{
-	struct pt_path p __uninitialized;
-	struct pt_item item;
-
-	if (c->done)
-		return (struct pt_item){ .kind = PT_ITEM_ABSENT, .start = c->va };
-	pt_path_descend(c, 1, &p);
-	item = pt_item_of(pt_node_get(pt_path_node(&p), pte_index(c->va, p.level)), p.level, c->va);
-	item.pa.raw += c->va - item.start;
-	item.len = min_u64(item.len - (c->va - item.start), cursor_left(c));
-	item.start = c->va;
-	return item;
-}
-
 bool cursor_find(struct cursor *c, struct pt_item *item)
 {
 	for (*item = cursor_query(c); item->len != 0; *item = cursor_query(c)) {
@@ -302,4 +33,83 @@ bool cursor_find(struct cursor *c, struct pt_item *item)
 		cursor_move(c, item->len);
 	}
 	return false;
+}
+
+/* ---- the instance ---- */
+
+struct frame *pt_hold_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level)
+{
+	return engine_hold_node(&cpu_format, pt, va, stop, level);
+}
+
+err_t cursor_open(struct cursor *c, struct page_table *pt, struct vrange range,
+		  struct tlb_batch *gone)
+{
+	return engine_open(&cpu_format, c, pt, range, gone);
+}
+
+void cursor_close(struct cursor *c)
+{
+	engine_close(&cpu_format, c);
+}
+
+struct pt_item cursor_query(const struct cursor *c)
+{
+	return engine_query(&cpu_format, c);
+}
+
+err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop prop,
+		    unsigned level_most)
+{
+	return engine_map_pa(&cpu_format, c, pa, len, prop, level_most);
+}
+
+err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop)
+{
+	return engine_map(&cpu_format, c, f, prop);
+}
+
+err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop prop)
+{
+	return engine_map_run(&cpu_format, c, first, n, prop);
+}
+
+err_t cursor_replace(struct cursor *c, paddr_t pa, struct page_prop prop, unsigned level)
+{
+	return engine_replace(&cpu_format, c, pa, prop, level);
+}
+
+err_t cursor_note(struct cursor *c, uint64_t len, uint32_t note)
+{
+	return engine_note(&cpu_format, c, len, note);
+}
+
+err_t cursor_deepen(struct cursor *c, unsigned level)
+{
+	return engine_deepen(&cpu_format, c, level);
+}
+
+err_t cursor_unmap(struct cursor *c, uint64_t len)
+{
+	return engine_unmap(&cpu_format, c, len);
+}
+
+err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *change)
+{
+	return engine_protect(&cpu_format, c, len, change);
+}
+
+err_t cursor_take_over(struct cursor *c)
+{
+	return engine_take_over(&cpu_format, c);
+}
+
+err_t cursor_split(struct cursor *c)
+{
+	return engine_split(&cpu_format, c);
+}
+
+err_t cursor_collapse(struct cursor *c, unsigned level)
+{
+	return engine_collapse(&cpu_format, c, level);
 }

@@ -126,9 +126,9 @@ err_t cursor_replace(struct cursor *c, paddr_t pa, struct page_prop prop, unsign
  * ERR_IN_USE, ERR_BAD_RANGE, ERR_NO_MEMORY; C3 on errors. */
 err_t cursor_note(struct cursor *c, uint64_t len, uint32_t note);
 
-/* There is a node of level 1 for va: notes above are split, where nothing stands nodes are made.
+/* There is a node of `level` for va: notes above are split, where nothing stands nodes are made.
  * ERR_IN_USE: there is a larger page; ERR_NO_MEMORY. */
-err_t cursor_deepen(struct cursor *c);
+err_t cursor_deepen(struct cursor *c, unsigned level);
 
 /* ---- taking out ---- */
 

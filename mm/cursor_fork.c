@@ -2,8 +2,7 @@
 /* cursor_fork.c - a range of one table, copied on write into another. */
 #include "mm/cursor.h"
 
-#include "lib/panic.h"
-#include "mm/pt_path.h"
+#include "mm/pt_cpu.h"
 
 /* The node of the new table on the way to va, of `level`; it comes into being.  NULL: no memory. */
 static struct frame *make_path(struct page_table *to, vaddr_t va, unsigned level)

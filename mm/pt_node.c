@@ -5,7 +5,8 @@
 #include "arch/percpu.h"
 #include "lib/panic.h"
 #include "lib/string.h"
-#include "mm/defer.h"
+#include "mm/pt_cpu.h"
+#include "mm/pt_engine_node.h"
 
 enum {
 	POOL_MOST = 64, /* more than an advance of epochs frees at once */
@@ -109,113 +110,17 @@ void pt_node_lock_child(struct frame *node)
 	}
 }
 
-#ifdef KEEL_DEBUG
-void pt_node_check_release(const struct frame *node)
-{
-	unsigned level = pt_node_level(node);
-
-	for (unsigned i = 0; level > 1 && i < PT_NODE_ENTRIES; i++) {
-		const struct frame *child = pt_node_child(pt_node_get(node, i), level);
-
-		if (child != NULL && pt_node_is_own(child))
-			panic("page table: a node of level %u is let go before one below it",
-			      level);
-	}
-}
-#endif
-
-/* ---- the end of nodes ---- */
-
-/* Tracked leaves that stand in a row, frame behind frame, are put together. */
-struct row {
-	struct frame *first;
-	uint32_t frames;
-};
-
-static void row_finish(struct row *row)
-{
-	if (row->frames != 0)
-		frame_put_run(row->first, row->frames);
-	row->frames = 0;
-}
-
-static void row_add(struct row *row, struct frame *f, unsigned level)
-{
-	if (row->frames != 0 && level == 1 && frame_pfn(f) == frame_pfn(row->first) + row->frames) {
-		row->frames++;
-		return;
-	}
-	row_finish(row);
-	*row = (struct row){ f, 1 };
-}
-
-/* What the node's entries own goes, and it joins the list.  Depth: a node's children are one level
- * lower, so at most PT_LEVEL_MOST calls deep. */
-static void empty_dead(struct frame *node, struct defer_list *list)
-{
-	unsigned level = pt_node_level(node), left = pt_node_children(node);
-	int emptied = (int)left;
-	struct row row = { NULL, 0 };
-
-	DASSERT(atomic_load_explicit(&frame_slot(node)->u.node.dead, memory_order_relaxed) != 0);
-	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
-		pte_t pte = pt_node_get(node, i);
-		struct frame *child = pt_node_child(pte, level);
-
-		if (pte == 0)
-			continue;
-		/* no CPU walks it, so nothing comes between; who looks late sees either */
-		atomic_store_explicit(&pt_node_entries(node)[i], 0, memory_order_relaxed);
-		left--;
-		if (child != NULL)
-			empty_dead(child, list);
-		else if (pte_is_present(pte) && (pte & PTE_TRACKED) != 0)
-			row_add(&row, pt_node_leaf_frame(pte), level);
-	}
-	row_finish(&row);
-	if (emptied != 0)
-		pt_node_count(node, -emptied);
-	defer_list_add(list, node);
-}
+/* ---- the engine's instance ---- */
 
 void pt_node_retire(pfn_t first)
 {
-	struct defer_list list = { 0 };
-
-	while (first != PT_NODE_LAST) {
-		struct frame *node = frame_of_slot(meta_slot_of(first));
-
-		first = pt_node_next_dead(node);
-		empty_dead(node, &list);
-	}
-	defer_list_retire(&list);
+	engine_retire(&cpu_format, first);
 }
 
-/* What an entry owns goes with it. */
-static void drop_entry(pte_t pte, unsigned level)
-{
-	struct frame *child = pt_node_child(pte, level);
-
-	if (child == NULL && pte_is_present(pte) && (pte & PTE_TRACKED) != 0)
-		child = pt_node_leaf_frame(pte);
-	if (child != NULL)
-		frame_put(child);
-}
-
-/* Depth: a node's children are one level lower, so at most PT_LEVEL_MOST calls deep. */
 static void drop_node(struct meta_slot *slot, pfn_t pfn)
 {
-	const struct frame *node = frame_of_slot(meta_slot_of(pfn));
-	unsigned left = pt_node_children(node);
-
-	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
-		pte_t pte = pt_node_get(node, i);
-
-		if (pte == 0)
-			continue;
-		drop_entry(pte, slot->u.node.level);
-		left--;
-	}
+	(void)slot;
+	engine_drop_node(&cpu_format, frame_of_slot(meta_slot_of(pfn)));
 }
 
 void pt_node_init(void)
@@ -225,25 +130,5 @@ void pt_node_init(void)
 
 const char *pt_node_check(const struct frame *node)
 {
-	unsigned level = pt_node_level(node), entries = 0;
-
-	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++) {
-		pte_t pte = pt_node_get(node, i);
-		const struct frame *child = pt_node_child(pte, level);
-
-		entries += pte != 0;
-		if (child != NULL &&
-		    (frame_kind_of(child) != FRAME_PAGE_TABLE || pt_node_level(child) != level - 1))
-			return "N2: an entry leads to something that is no node of the next level";
-		if (child != NULL && atomic_load_explicit(&frame_slot(child)->u.node.dead,
-							  memory_order_relaxed) != 0)
-			return "N4: an entry leads to a dead node";
-		if (child == NULL && pte_is_present(pte) && (pte & PTE_TRACKED) != 0) {
-			const struct meta_slot *slot = section_slot(paddr(pte_paddr(pte)));
-
-			if (slot == NULL || !slot_is_counted(meta_state(slot)))
-				return "N3: a tracked leaf leads to a frame without a count";
-		}
-	}
-	return entries == pt_node_children(node) ? NULL : "N1: the child count is wrong";
+	return engine_check_node(&cpu_format, node);
 }

@@ -13,12 +13,9 @@
  *   N3  a tracked leaf owns one count of the frame or block behind it, of exactly its size
  *   N4  no entry leads to a dead node
  *
- * pt_node_set() is the only way to write an entry; what the old entry owned is handed to the
- * caller with it (finding CON-02: replacing returns everything).
- *
  * The life of a node, in its lock word:
  *
- *   0 (free) <----> CPU + 1 (held)        pt_node_try_lock(), pt_node_unlock()
+ *   0 (free) <----> CPU + 1 (held)        pt_node_try_lock(), pt_unlock()
  *                       |
  *                       `---> dead: never 0 again until the frame is a node anew
  *
@@ -74,7 +71,7 @@ __must_check static inline bool pt_node_try_lock(struct frame *node)
 {
 	uint32_t expected = PT_NODE_FREE;
 
-	/* acquire pairs with pt_node_unlock() */
+	/* acquire pairs with pt_node_hand_over() */
 	return atomic_compare_exchange_strong_explicit(&frame_slot(node)->u.node.lock, &expected,
 						       pt_node_own_mark(), memory_order_acquire,
 						       memory_order_relaxed);
@@ -90,19 +87,7 @@ static inline void pt_node_lock_new(struct frame *node)
 			      memory_order_relaxed);
 }
 
-/* Debug builds: a panic when this CPU holds a node that an entry of this one leads to. */
-void pt_node_check_release(const struct frame *node);
-
-/* Let a node go; those below it were let go before (finding CUR-03). */
-static inline void pt_node_unlock(struct frame *node)
-{
-#ifdef KEEL_DEBUG
-	pt_node_check_release(node);
-#endif
-	atomic_store_explicit(&frame_slot(node)->u.node.lock, PT_NODE_FREE, memory_order_release);
-}
-
-/* Let a node go on the way down, with one below it held. */
+/* Let a node go: on the way down, with one below it held, or by pt_unlock(). */
 static inline void pt_node_hand_over(struct frame *node)
 {
 	atomic_store_explicit(&frame_slot(node)->u.node.lock, PT_NODE_FREE, memory_order_release);
@@ -172,46 +157,6 @@ static inline pte_t pt_node_get(const struct frame *node, unsigned index)
 static inline pte_t pt_node_look(const struct frame *node, unsigned index)
 {
 	return atomic_load_explicit(&pt_node_entries(node)[index], memory_order_acquire);
-}
-
-/* Replace an entry; returns the old one, with what it owned.  Exchanged, so that bits which the CPU
- * set until now are in the answer.  Release: a new table's entries are visible before the table. */
-static inline pte_t pt_node_set(struct frame *node, unsigned index, pte_t pte)
-{
-	pte_t old = atomic_load_explicit(&pt_node_entries(node)[index], memory_order_relaxed);
-
-	if (pte_is_present(old))
-		old = atomic_exchange_explicit(&pt_node_entries(node)[index], pte,
-					       memory_order_acq_rel);
-	else
-		atomic_store_explicit(&pt_node_entries(node)[index], pte, memory_order_release);
-	pt_node_count(node, (pte != 0) - (old != 0));
-	return old;
-}
-
-/* The frame or block behind a present leaf that is tracked. */
-static inline struct frame *pt_node_leaf_frame(pte_t pte)
-{
-	return frame_of_slot(meta_slot_at(paddr(pte_paddr(pte))));
-}
-
-/* A private leaf that may be written has PTE_WRITE, or, since a fork, both others: these flip when
- * it is forked, and when its frame is its own again. */
-#define PT_FORKED_BITS (PTE_WRITE | PTE_COPY | PTE_FORKED)
-
-/* Whether a leaf that was forked is the only owner of its frame by now. */
-static inline bool pt_leaf_is_sole_owner(pte_t pte)
-{
-	return (pte & PTE_TRACKED) != 0 && frame_count(pt_node_leaf_frame(pte)) == 1;
-}
-
-/* The node that a present entry of `level` leads to, or NULL for leaves, notes and empty entries.
- */
-static inline struct frame *pt_node_child(pte_t pte, unsigned level)
-{
-	if (!pte_is_present(pte) || pte_is_leaf(pte, level))
-		return NULL;
-	return frame_of_slot(meta_slot_at(paddr(pte_paddr(pte))));
 }
 
 /* N1..N4 for this node alone.  NULL, or what is wrong in words. */

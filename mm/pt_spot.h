@@ -17,6 +17,7 @@
 #pragma once
 
 #include "mm/page_table.h"
+#include "mm/pt_cpu.h"
 
 struct pt_spot {
 	struct frame *node;

@@ -59,11 +59,15 @@ static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va)
 /* Flush, then put.  The batch is empty and usable afterwards. */
 void tlb_batch_finish(struct tlb_batch *b);
 
-/* Put the n frames in a row from `first` on, or one block, after the flush. */
+/* Whether no more runs of frames find room until the batch is finished. */
+static inline bool tlb_batch_is_full(const struct tlb_batch *b)
+{
+	return b->runs == TLB_RUNS_MOST;
+}
+
+/* Put the n frames in a row from `first` on, or one block, after the flush.  It is not full. */
 static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint32_t n)
 {
-	if (unlikely(b->runs == TLB_RUNS_MOST))
-		tlb_batch_finish(b);
 	b->run[b->runs].first = first;
 	b->run[b->runs++].n = n;
 }

@@ -275,7 +275,7 @@ static err_t meet_large_note(const struct job *j, struct hold *h, const struct p
 	if (err != OK)
 		return err;
 	if (held == 1) {
-		err = cursor_deepen(&h->cursor);
+		err = cursor_deepen(&h->cursor, 1);
 		return err == OK ? ERR_BUSY : err;
 	}
 	prop.flags |= PROP_DIRTY;

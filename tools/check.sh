@@ -50,6 +50,14 @@ small_elf() {	# release without tests stays under 1 MiB
 	size=$(stat -c %s $log/here.elf) && echo "keel.elf: $size bytes" && [ "$size" -lt 1048576 ]
 }
 
+folded() {	# of the engine of page tables an instance holds no format and no call through one
+	local objects
+	objects=$(echo build/kernel-release-gcc-bare/mm/{cursor,page_table,pt_node}.o \
+		build/kernel-debug-clang-14/mm/{cursor,page_table,pt_node}.o)
+	nm $objects > $log/folded.nm && ! grep -w cpu_format $log/folded.nm &&
+		objdump -d $objects > $log/folded.s && ! grep -E '(call|jmp)q? +\*' $log/folded.s
+}
+
 tested_tsan() {
 	make build/host-tsan-gcc/keel-test &&
 		timeout 600 build/host-tsan-gcc/keel-test 'frame*,zone_agrees*,section*,audit_alo*,heap*,lock*,timer*,thread*,wait*,flush*,tlb*,defer_w*,defer_r*,vm_space_storm*,vm_space_fork_loses*' \
@@ -71,6 +79,7 @@ check_with clang-14 clang make CC=clang-14 build/kernel-debug-clang-14/keel.elf 
 check tsan tested_tsan
 check reproducible same_elf
 check size small_elf
+check_with clang-14 folded folded
 check_with cppcheck cppcheck cppcheck -q --std=c11 --error-exitcode=1 -I. -Iarch/x86_64 \
 	--enable=warning,portability --inline-suppr --suppressions-list=tools/cppcheck.txt \
 	lib boot mm drivers arch/x86_64 arch/host

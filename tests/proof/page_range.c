@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of the range arithmetic of mm/page_table.c and mm/cursor*.c: which ranges are accepted,
- * which node covers one and which entries below overlap it (C5), where the cursor stands (C1, C4),
- * which page size fits, where large pages are cut, and when a change of rights lets somebody write.
- * Ranges are compared in 128 bits, where nothing wraps.
+ * Proof of the range arithmetic of the engine of page tables (mm/pt_engine.h), as the CPU's
+ * instance has it: which ranges are accepted, which node covers one and which entries below overlap
+ * it (C5), where the cursor stands (C1, C4), which page size fits, where large pages are cut, and
+ * when a change of rights lets somebody write.  Ranges are compared in 128 bits, where nothing
+ * wraps.
  *
  * By: words
  * Seconds: 20
@@ -23,12 +24,16 @@ static inline uint32_t owners_of(const struct frame *f)
 	return 1 + (uint32_t)((uintptr_t)f / PAGE_SIZE % 2);
 }
 
-#define meta_slot_at              slot_at
-#define frame_count               owners_of
-#define arch_pt_leaf_level_most() PT_LEAF_LEVEL_MOST
+/* The largest pages that there are. */
+static inline unsigned largest_level(void)
+{
+	return PT_LEAF_LEVEL_MOST;
+}
+
+#define meta_slot_at            slot_at
+#define frame_count             owners_of
+#define arch_pt_leaf_level_most largest_level
 #include "mm/cursor.c"
-#include "mm/cursor_change.c"
-#include "mm/cursor_map.c"
 #include "mm/page_table.c"
 
 #include "tests/proof/words.h"
@@ -217,7 +222,7 @@ CLAIM(page_that_fits_lies_in_the_range, uint64_t start, uint64_t end, uint64_t v
 		     va % pte_span(level) == 0 &&
 		     end_of(va, pte_span(level)) <= end_of(end, 1);
 
-	return page_fits(&c, level) == whole;
+	return page_fits(&cpu_format, &c, level) == whole;
 }
 
 CLAIM(level_of_an_order_has_its_frames, unsigned order)
@@ -231,7 +236,7 @@ CLAIM(level_of_an_order_has_its_frames, unsigned order)
 CLAIM(item_is_the_entry_around_the_address, uint64_t va, unsigned level)
 {
 	GIVEN(level >= 1 && level <= PT_LEVEL_MOST);
-	struct pt_item item = pt_item_of(0, level, va);
+	struct pt_item item = pt_item_of(&cpu_format, 0, level, va);
 
 	return item.kind == PT_ITEM_ABSENT && item.start <= va && va - item.start < item.len &&
 	       item.len == pte_span(level) && item.start % pte_span(level) == 0;
@@ -305,8 +310,8 @@ CLAIM(rights_to_write_are_the_only_owners, uint64_t pte, uint16_t flags, uint8_t
       unsigned level)
 {
 	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
-	struct rights r = rights_of((struct page_prop){ flags, type }, level);
-	pte_t new = with_rights(pte, &r);
+	struct rights r = rights_of(&cpu_format, (struct page_prop){ flags, type }, level);
+	pte_t new = with_rights(&cpu_format, pte, &r);
 	bool write = has(flags, PROP_WRITE), copy = has(flags, PROP_COPY);
 	bool at_once = !copy || !has(pte, PTE_FORKED) || is_sole_owner(pte);
 
@@ -319,8 +324,8 @@ CLAIM(rights_remember_the_fork_of_what_others_own, uint64_t pte, uint16_t flags,
       unsigned level)
 {
 	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
-	struct rights r = rights_of((struct page_prop){ flags, type }, level);
-	pte_t new = with_rights(pte, &r);
+	struct rights r = rights_of(&cpu_format, (struct page_prop){ flags, type }, level);
+	pte_t new = with_rights(&cpu_format, pte, &r);
 	bool asked = has(flags, PROP_WRITE) && has(flags, PROP_COPY);
 
 	return has(new, PTE_FORKED) == (has(pte, PTE_FORKED) && !(asked && is_sole_owner(pte)));
@@ -331,8 +336,8 @@ CLAIM(rights_are_those_asked_for, uint64_t pte, uint16_t flags, uint8_t type, un
 	uint16_t asked = PROP_USER | PROP_GLOBAL | PROP_EXECUTE;
 
 	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
-	struct rights r = rights_of((struct page_prop){ flags, type }, level);
-	pte_t new = with_rights(pte, &r);
+	struct rights r = rights_of(&cpu_format, (struct page_prop){ flags, type }, level);
+	pte_t new = with_rights(&cpu_format, pte, &r);
 
 	return is_leaf(new, level) && ((pte ^ new) & PTE_KEPT & ~PTE_FORKED) == 0 &&
 	       ((pte_prop(new).flags ^ flags) & asked) == 0 && pte_prop(new).type == type;

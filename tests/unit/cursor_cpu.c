@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include "mm/cursor.h"
+#include "mm/pt_cpu.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

@@ -6,6 +6,7 @@
  * A split stores a whole node of entries and a collapse exchanges them, so these are few.
  */
 #include "mm/cursor.h"
+#include "mm/pt_cpu.h"
 
 #include "arch/cpu.h"
 #include "mm/defer.h"

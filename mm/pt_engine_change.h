@@ -1,73 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* cursor_change.c - what a cursor takes out of the table, and what it changes there. */
-#include "mm/cursor.h"
+/*
+ * pt_engine_change.h - part of mm/pt_engine.h: what a cursor takes out of the table, and what it
+ * changes there.
+ */
+#pragma once
 
-#include "arch/percpu.h"
-#include "lib/bits.h"
-#include "lib/panic.h"
-#include "mm/defer.h"
-#include "mm/pt_path.h"
-
-PER_CPU(struct cursor_totals, cursor_totals);
-
-/* ---- split ---- */
-
-static const pte_t noted_by_cpu = PTE_ACCESSED | PTE_DIRTY;
-
-/* A tracked block becomes frames that are counted one by one, so it must have one owner. */
-static err_t check_split(pte_t pte, unsigned level)
-{
-	if (!pte_is_present(pte) || (pte & PTE_TRACKED) == 0)
-		return OK;
-	if (level > 2)
-		return ERR_IN_USE; /* blocks of 1 GiB are mapped whole or not at all */
-	return frame_count(pt_node_leaf_frame(pte)) == 1 ? OK : ERR_IN_USE;
-}
-
-err_t pt_path_split(const struct cursor *c, struct pt_path *p)
-{
-	unsigned index = pte_index(c->va, p->level);
-	pte_t old = pt_node_get(pt_path_node(p), index), below = old, late;
-	uint64_t step = 0;
-	struct frame *node;
-	err_t err = check_split(old, p->level);
-
-	if (err != OK)
-		return err;
-	node = pt_node_alloc(p->level - 1);
-	if (node == NULL)
-		return ERR_NO_MEMORY;
-	if (pte_is_present(old)) {
-		step = pte_span(p->level - 1);
-		below = pte_make_leaf(pte_paddr(old), pte_prop(old), p->level - 1);
-		if ((old & PTE_TRACKED) != 0)
-			(void)frame_split(frame_from_raw(paddr(pte_paddr(old))));
-	}
-	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, below += step)
-		/* relaxed: linked with release below */
-		atomic_store_explicit(&pt_node_entries(node)[i], below, memory_order_relaxed);
-	pt_node_count(node, PT_NODE_ENTRIES);
-	pt_node_lock_new(node);
-	late = pt_node_set(pt_path_node(p), index, pte_make_table(frame_into_raw(node).raw));
-	late &= ~old & noted_by_cpu; /* the CPU walked to the large page until now */
-	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
-		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,
-					       memory_order_relaxed);
-	percpu_add(&this_cpu_ptr(cursor_totals)->splits, 1);
-	p->node[--p->level] = node;
-	return OK;
-}
+#include "mm/pt_engine_split.h"
 
 /* Down to the entry for va, or to one that lies in [va, va + len) whole, whatever it leads to.  A
  * leaf or note that reaches beyond, or begins before, is split until it does not. */
-static err_t descend_splitting(const struct cursor *c, uint64_t len, struct pt_path *p)
+static err_t descend_splitting(const struct pt_format *fmt, const struct cursor *c, uint64_t len,
+			       struct pt_path *p)
 {
 	p->level = c->level;
 	p->node[p->level] = c->node;
 	for (;;) {
 		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
 		uint64_t span = pte_span(p->level);
-		struct frame *child = pt_node_child(pte, p->level);
+		struct frame *child = pt_child(fmt, pte, p->level);
 		err_t err;
 
 		if (pte == 0 || (c->va % span == 0 && span <= len))
@@ -76,25 +26,25 @@ static err_t descend_splitting(const struct cursor *c, uint64_t len, struct pt_p
 			p->node[--p->level] = child;
 			continue;
 		}
-		err = pt_path_split(c, p);
+		err = pt_path_split(fmt, c, p);
 		if (err != OK)
 			return err;
 	}
 }
 
-err_t cursor_split(struct cursor *c)
+static __forceinline err_t engine_split(const struct pt_format *fmt, struct cursor *c)
 {
 	struct pt_path p __uninitialized;
 
 	if (c->done)
 		return OK;
-	for (pt_path_descend(c, 1, &p);;) {
+	for (pt_path_descend(fmt, c, 1, &p);;) {
 		pte_t pte = pt_node_get(pt_path_node(&p), pte_index(c->va, p.level));
 		err_t err;
 
 		if (pte == 0 || c->va % pte_span(p.level) == 0)
 			return OK;
-		err = pt_path_split(c, &p);
+		err = pt_path_split(fmt, c, &p);
 		if (err != OK)
 			return err;
 	}
@@ -113,48 +63,52 @@ struct leaf_run {
 	uint64_t start, end;
 };
 
-static void run_finish(const struct leaf_run *run, uint64_t span, struct tlb_batch *gone)
+static void run_finish(const struct pt_format *fmt, const struct leaf_run *run, uint64_t span,
+		       struct tlb_batch *gone)
 {
 	if (run->start != run->end)
-		tlb_batch_run(gone, frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(run->start)))),
-			      (uint32_t)((run->end - run->start) / span));
+		batch_run(fmt, gone, frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(run->start)))),
+			  (uint32_t)((run->end - run->start) / span));
 }
 
 /* The frame behind a tracked leaf joins the run, or begins the next.  Blocks are runs of one. */
-static inline void run_add(struct leaf_run *run, uint64_t pa, uint64_t span, struct tlb_batch *gone)
+static inline void run_add(const struct pt_format *fmt, struct leaf_run *run, uint64_t pa,
+			   uint64_t span, struct tlb_batch *gone)
 {
 	if (likely(pa == run->end && span == PAGE_SIZE)) {
 		run->end += PAGE_SIZE;
 		return;
 	}
-	run_finish(run, span, gone);
+	run_finish(fmt, run, span, gone);
 	*run = (struct leaf_run){ pa, pa + span };
 }
 
 /* No entry leads to this node, of `level` and for va, any more: all pages that it maps are to be
  * forgotten, and the nodes below it die.  Depth: a level each. */
-static void kill_below(const struct frame *node, unsigned level, vaddr_t va, struct tlb_batch *gone)
+static void kill_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
+		       vaddr_t va, struct tlb_batch *gone)
 {
 	unsigned left = pt_node_children(node);
 
 	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++, va += pte_span(level)) {
 		pte_t pte = pt_node_get(node, i);
-		struct frame *child = pt_node_child(pte, level);
+		struct frame *child = pt_child(fmt, pte, level);
 
 		if (level == 1 && gone->flush.pages == FLUSH_EVERYTHING)
 			return;
 		left -= pte != 0;
 		if (child != NULL) {
-			kill_below(child, level - 1, va, gone);
+			kill_below(fmt, child, level - 1, va, gone);
 			pt_node_kill(child, PT_NODE_LAST);
-		} else if (pte_is_present(pte)) {
+		} else if (pt_is_present(fmt, pte)) {
 			tlb_batch_page(gone, va);
 		}
 	}
 }
 
 /* Empty entries of the node that p ends in, from the cursor on; bytes that were passed. */
-static uint64_t clear_node(struct cursor *c, const struct pt_path *p, uint64_t len)
+static uint64_t clear_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
+			   uint64_t len)
 {
 	_Atomic pte_t *entry = pt_node_entries(pt_path_node(p));
 	uint64_t span = pte_span(p->level), passed = 0;
@@ -164,39 +118,40 @@ static uint64_t clear_node(struct cursor *c, const struct pt_path *p, uint64_t l
 	for (unsigned i = pte_index(c->va, p->level); i < PT_NODE_ENTRIES && len - passed >= span;
 	     i++, passed += span) {
 		pte_t pte = atomic_load_explicit(&entry[i], memory_order_relaxed);
-		struct frame *child = pt_node_child(pte, p->level);
+		struct frame *child = pt_child(fmt, pte, p->level);
 
 		if (pte == 0)
 			continue;
 		if (child != NULL && p->level > c->pt->keep)
 			break; /* such nodes stay: go into it */
 		emptied++;
-		if (!pte_is_present(pte)) {
+		if (!pt_is_present(fmt, pte)) {
 			atomic_store_explicit(&entry[i], 0, memory_order_relaxed);
 			continue;
 		}
 		/* exchanged: the CPU may set accessed and dirty until now */
 		pte = atomic_exchange_explicit(&entry[i], 0, memory_order_acq_rel);
+		pt_wrote(fmt, &entry[i], 1); /* now: the batch may be finished in between */
 		if (child != NULL) {
-			kill_below(child, p->level - 1, c->va + passed, c->gone);
+			kill_below(fmt, child, p->level - 1, c->va + passed, c->gone);
 			tlb_batch_node(c->gone, c->va + passed, child);
 			continue;
 		}
 		tlb_batch_page(c->gone, c->va + passed);
-		if ((pte & PTE_TRACKED) != 0)
-			run_add(&run, pte_paddr(pte), span, c->gone);
+		if ((pte & fmt->tracked) != 0)
+			run_add(fmt, &run, pt_paddr(fmt, pte), span, c->gone);
 	}
-	run_finish(&run, span, c->gone);
+	run_finish(fmt, &run, span, c->gone);
 	pt_node_count(pt_path_node(p), -emptied);
 	return passed;
 }
 
 /* The node below that stays although all of it is to be emptied. */
-static void enter_kept_node(const struct cursor *c, struct pt_path *p)
+static void enter_kept_node(const struct pt_format *fmt, const struct cursor *c, struct pt_path *p)
 {
 	while (p->level > c->pt->keep) {
 		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
-		struct frame *child = pt_node_child(pte, p->level);
+		struct frame *child = pt_child(fmt, pte, p->level);
 
 		if (child == NULL)
 			return;
@@ -204,23 +159,23 @@ static void enter_kept_node(const struct cursor *c, struct pt_path *p)
 	}
 }
 
-err_t cursor_unmap(struct cursor *c, uint64_t len)
+static __forceinline err_t engine_unmap(const struct pt_format *fmt, struct cursor *c, uint64_t len)
 {
 	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
 		return ERR_BAD_RANGE;
 	while (len > 0) {
 		struct pt_path p __uninitialized;
-		err_t err = descend_splitting(c, len, &p);
+		err_t err = descend_splitting(fmt, c, len, &p);
 		uint64_t done = 0;
 
 		if (err != OK)
 			return err;
-		enter_kept_node(c, &p);
+		enter_kept_node(fmt, c, &p);
 		if (c->va % pte_span(p.level) == 0)
-			done = clear_node(c, &p, len);
+			done = clear_node(fmt, c, &p, len);
 		if (done == 0)
 			done = step_over(c->va, p.level, len);
-		pt_path_prune(c, &p);
+		pt_path_prune(fmt, c, &p);
 		cursor_move(c, done);
 		len -= done;
 	}
@@ -235,34 +190,35 @@ struct rights {
 	pte_t copy_instead; /* bits that change when it does */
 };
 
-static struct rights rights_of(struct page_prop prop, unsigned level)
+static struct rights rights_of(const struct pt_format *fmt, struct page_prop prop, unsigned level)
 {
 	struct rights r = { 0, 0 };
 
 	if ((prop.flags & PROP_WRITE) != 0 && (prop.flags & PROP_COPY) != 0)
-		r.copy_instead = PTE_WRITE | PTE_COPY;
+		r.copy_instead = fmt->write | fmt->copy;
 	if ((prop.flags & PROP_WRITE) != 0)
 		prop.flags &= (uint16_t)~PROP_COPY;
 	prop.flags &= (uint16_t) ~(PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED |
 				   PROP_FORKED);
-	r.new = pte_make_leaf(0, prop, level);
+	r.new = fmt->make_leaf(0, prop, level);
 	return r;
 }
 
-static inline pte_t with_rights(pte_t pte, const struct rights *r)
+static inline pte_t with_rights(const struct pt_format *fmt, pte_t pte, const struct rights *r)
 {
-	pte_t new = (pte & PTE_KEPT) | r->new;
+	pte_t new = (pte & fmt->kept) | r->new;
 
-	if (likely((pte & PTE_FORKED) == 0) || r->copy_instead == 0)
+	if (likely((pte & fmt->forked) == 0) || r->copy_instead == 0)
 		return new;
-	return pt_leaf_is_sole_owner(pte) ? new & ~PTE_FORKED : new ^ r->copy_instead;
+	return pt_is_sole_owner(fmt, pte) ? new & ~fmt->forked : new ^ r->copy_instead;
 }
 
 /* Whether it changes.  The bits that differ are flipped at once: they are not the CPU's, and nobody
  * else's while the node is held. */
-static inline bool change_leaf(_Atomic pte_t *entry, pte_t pte, const struct rights *r)
+static inline bool change_leaf(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
+			       const struct rights *r)
 {
-	pte_t flip = pte ^ with_rights(pte, r);
+	pte_t flip = pte ^ with_rights(fmt, pte, r);
 
 	if (flip == 0)
 		return false;
@@ -270,35 +226,38 @@ static inline bool change_leaf(_Atomic pte_t *entry, pte_t pte, const struct rig
 	return true;
 }
 
-static void change_note(_Atomic pte_t *entry, pte_t pte, const struct pt_change *change)
+static void change_note(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
+			const struct pt_change *change)
 {
-	uint32_t note = (pte_note(pte) & change->note_keep) | change->note_set;
+	uint32_t note = (pt_note(pte) & change->note_keep) | change->note_set;
 
-	atomic_store_explicit(entry, pte_make_note(note), memory_order_relaxed);
+	atomic_store_explicit(entry, pt_make_note(fmt, note), memory_order_relaxed);
 }
 
 /* n entries of a node of `level`, for va on, as far as the next table; how many.  `gone` is NULL
  * when everything is to be forgotten anyway. */
-static __forceinline unsigned protect_entries(_Atomic pte_t *entry, unsigned n, unsigned level,
-					      vaddr_t va, const struct pt_change *change,
+static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atomic pte_t *entry,
+					      unsigned n, unsigned level, vaddr_t va,
+					      const struct pt_change *change,
 					      struct tlb_batch *gone)
 {
-	const struct rights r = rights_of(change->prop, level);
+	const struct rights r = rights_of(fmt, change->prop, level);
 	_Atomic pte_t *first = entry, *end = entry + n;
 
 	for (; entry < end; entry++) {
 		pte_t pte = atomic_load_explicit(entry, memory_order_relaxed);
 
-		if (unlikely(!pte_is_present(pte))) {
+		if (unlikely(!pt_is_present(fmt, pte))) {
 			if (pte != 0)
-				change_note(entry, pte, change);
+				change_note(fmt, entry, pte, change);
 			continue;
 		}
-		if (level > 1 && pte_is_table(pte))
+		if (level > 1 && pt_is_table(fmt, pte))
 			break;
-		if (change_leaf(entry, pte, &r) && gone != NULL)
+		if (change_leaf(fmt, entry, pte, &r) && gone != NULL)
 			tlb_batch_page(gone, va + (uint64_t)(entry - first) * pte_span(level));
 	}
+	pt_wrote(fmt, first, (unsigned)(entry - first));
 	return (unsigned)(entry - first);
 }
 
@@ -312,8 +271,8 @@ static bool fills_the_batch(const struct cursor *c, const struct frame *node, un
 }
 
 /* Entries of the node that p ends in, from the cursor on, down to the next table; bytes passed. */
-static uint64_t protect_node(struct cursor *c, const struct pt_path *p, uint64_t len,
-			     const struct pt_change *change)
+static uint64_t protect_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
+			     uint64_t len, const struct pt_change *change)
 {
 	unsigned index = pte_index(c->va, p->level), level = p->level;
 	_Atomic pte_t *entry = &pt_node_entries(pt_path_node(p))[index];
@@ -321,44 +280,47 @@ static uint64_t protect_node(struct cursor *c, const struct pt_path *p, uint64_t
 
 	if (level > 1)
 		return pte_span(level) *
-		       protect_entries(entry, (unsigned)n, level, c->va, change, c->gone);
+		       protect_entries(fmt, entry, (unsigned)n, level, c->va, change, c->gone);
 	if (!fills_the_batch(c, pt_path_node(p), (unsigned)n))
-		return PAGE_SIZE *
-		       (uint64_t)protect_entries(entry, (unsigned)n, 1, c->va, change, c->gone);
+		return PAGE_SIZE * (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va,
+							     change, c->gone);
 	c->gone->flush.pages = FLUSH_EVERYTHING;
-	return PAGE_SIZE * (uint64_t)protect_entries(entry, (unsigned)n, 1, c->va, change, NULL);
+	return PAGE_SIZE *
+	       (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va, change, NULL);
 }
 
 /* Down to the entry for va that is not a table; one that does not lie in [va, va + len) whole is
  * split until it does. */
-static err_t descend_to_whole(const struct cursor *c, uint64_t len, struct pt_path *p)
+static err_t descend_to_whole(const struct pt_format *fmt, const struct cursor *c, uint64_t len,
+			      struct pt_path *p)
 {
-	for (pt_path_descend(c, 1, p);;) {
+	for (pt_path_descend(fmt, c, 1, p);;) {
 		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
 		uint64_t span = pte_span(p->level);
 		err_t err;
 
 		if (pte == 0 || (c->va % span == 0 && span <= len))
 			return OK;
-		err = pt_path_split(c, p);
+		err = pt_path_split(fmt, c, p);
 		if (err != OK)
 			return err;
 	}
 }
 
-err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *change)
+static __forceinline err_t engine_protect(const struct pt_format *fmt, struct cursor *c,
+					  uint64_t len, const struct pt_change *change)
 {
 	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
 		return ERR_BAD_RANGE;
 	while (len > 0) {
 		struct pt_path p __uninitialized;
-		err_t err = descend_to_whole(c, len, &p);
+		err_t err = descend_to_whole(fmt, c, len, &p);
 		uint64_t done = 0;
 
 		if (err != OK)
 			return err;
 		if (c->va % pte_span(p.level) == 0)
-			done = protect_node(c, &p, len, change);
+			done = protect_node(fmt, c, &p, len, change);
 		if (done == 0)
 			done = step_over(c->va, p.level, len);
 		cursor_move(c, done);
@@ -367,43 +329,44 @@ err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *cha
 	return OK;
 }
 
-err_t cursor_take_over(struct cursor *c)
+static __forceinline err_t engine_take_over(const struct pt_format *fmt, struct cursor *c)
 {
 	struct pt_path p __uninitialized;
 	unsigned index;
 	pte_t pte;
 
-	pt_path_descend(c, 1, &p);
+	pt_path_descend(fmt, c, 1, &p);
 	index = pte_index(c->va, p.level);
 	pte = pt_node_get(pt_path_node(&p), index);
-	if (!pte_is_present(pte) || (pte & PT_FORKED_BITS) != (PTE_COPY | PTE_FORKED) ||
-	    !pt_leaf_is_sole_owner(pte))
+	if (!pt_is_present(fmt, pte) || (pte & pt_forked_bits(fmt)) != (fmt->copy | fmt->forked) ||
+	    !pt_is_sole_owner(fmt, pte))
 		return ERR_IN_USE;
 	/* the CPU changes other bits meanwhile */
-	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index], PT_FORKED_BITS,
-					memory_order_acq_rel);
+	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index],
+					pt_forked_bits(fmt), memory_order_acq_rel);
 	return OK;
 }
 
 /* ---- collapse ---- */
 
 /* Whether the entries of a node are one page in parts; *first is the first of them. */
-static bool is_one_page(const struct frame *node, unsigned level, pte_t *first)
+static bool is_one_page(const struct pt_format *fmt, const struct frame *node, unsigned level,
+			pte_t *first)
 {
-	pte_t expected = pt_node_get(node, 0) & ~noted_by_cpu;
+	pte_t expected = pt_node_get(node, 0) & ~fmt->noted;
 
 	*first = expected;
-	if (pt_node_children(node) != PT_NODE_ENTRIES || !pte_is_present(expected) ||
-	    !pte_is_leaf(expected, level) || pte_paddr(expected) % pte_span(level + 1) != 0)
+	if (pt_node_children(node) != PT_NODE_ENTRIES || !pt_is_present(fmt, expected) ||
+	    !pt_is_leaf(fmt, expected, level) || pt_paddr(fmt, expected) % pte_span(level + 1) != 0)
 		return false;
 	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, expected += pte_span(level))
-		if ((pt_node_get(node, i) & ~noted_by_cpu) != expected)
+		if ((pt_node_get(node, i) & ~fmt->noted) != expected)
 			return false;
 	return true;
 }
 
 /* Entries of a dead node go; what the CPU noted in them until the flush. */
-static pte_t clear_parts(struct frame *node)
+static pte_t clear_parts(const struct pt_format *fmt, struct frame *node)
 {
 	pte_t noted = 0;
 
@@ -411,37 +374,38 @@ static pte_t clear_parts(struct frame *node)
 		noted |= atomic_exchange_explicit(&pt_node_entries(node)[i], 0,
 						  memory_order_acq_rel);
 	pt_node_count(node, -PT_NODE_ENTRIES);
-	return noted & noted_by_cpu;
+	return noted & fmt->noted;
 }
 
-err_t cursor_collapse(struct cursor *c, unsigned level)
+static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct cursor *c,
+					   unsigned level)
 {
 	struct pt_path p __uninitialized;
 	unsigned index = pte_index(c->va, level);
 	struct frame *node;
 	pte_t first;
 
-	if (level < 2 || level > arch_pt_leaf_level_most() || level > c->level ||
+	if (level < 2 || level > fmt->leaf_level_most() || level > c->level ||
 	    c->va % pte_span(level) != 0 || pte_span(level) > cursor_left(c))
 		return ERR_BAD_RANGE;
-	pt_path_descend(c, level, &p);
-	node = p.level != level ? NULL : pt_node_child(pt_node_get(pt_path_node(&p), index), level);
-	if (node == NULL || !is_one_page(node, level - 1, &first) ||
-	    ((first & PTE_TRACKED) != 0 && level > 2))
+	pt_path_descend(fmt, c, level, &p);
+	node = p.level != level ? NULL : pt_child(fmt, pt_node_get(pt_path_node(&p), index), level);
+	if (node == NULL || !is_one_page(fmt, node, level - 1, &first) ||
+	    ((first & fmt->tracked) != 0 && level > 2))
 		return ERR_IN_USE;
-	if ((first & PTE_TRACKED) != 0 &&
-	    frame_join(pt_node_leaf_frame(first), PT_INDEX_BITS) != OK)
+	if ((first & fmt->tracked) != 0 &&
+	    frame_join(pt_leaf_frame(fmt, first), PT_INDEX_BITS) != OK)
 		return ERR_IN_USE;
 	/* both say the same, so it does not matter which a CPU has until the flush */
-	(void)pt_node_set(pt_path_node(&p), index,
-			  pte_make_leaf(pte_paddr(first), pte_prop(first), level));
+	(void)pt_set(fmt, pt_path_node(&p), index,
+		     fmt->make_leaf(pt_paddr(fmt, first), fmt->prop(first), level));
 	/* each part may be in a TLB by itself, where a flush of the large page would not find it */
 	c->gone->flush.pages = FLUSH_EVERYTHING;
 	c->gone->flush.reach = FLUSH_TABLES;
 	pt_node_kill(node, PT_NODE_LAST);
-	tlb_batch_finish(c->gone);
-	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index], clear_parts(node),
-				       memory_order_acq_rel);
+	fmt->finish(c->gone);
+	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index],
+				       clear_parts(fmt, node), memory_order_acq_rel);
 	defer_frame(node);
 	percpu_add(&this_cpu_ptr(cursor_totals)->collapses, 1);
 	cursor_move(c, pte_span(level));

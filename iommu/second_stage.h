@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * second_stage.h - entries of the tables by which an IOMMU translates the addresses of devices, as
+ * a format for the engine of page tables (VT-d 9.8, "Second-Stage Paging Entries").
+ *
+ *   62 TM | 51:12 address | 11 SNP | 9 D | 8 A | 7 PS | 5:3 EMT | 2 X | 1 W | 0 R
+ *
+ * An entry is present when it can be read or written: there is no bit for it.  Addresses begin at
+ * 0 and are not sign-extended; tables have three, four or five levels.  Bits 61:52 are ignored: 52
+ * says that the entry owns a count of its frame.  A leaf that may neither be read nor written is
+ * not present, so there is none (F3 of mm/pt_format.h is its maker's to keep).
+ *
+ * Pure arithmetic, but for what an instance brings: how walkers see what is written (they may not
+ * look into caches: ECAP.C) and how they forget it.
+ */
+#pragma once
+
+#include "mm/pt_format.h"
+
+#define SECOND_STAGE_READ     (UINT64_C(1) << 0)
+#define SECOND_STAGE_WRITE    (UINT64_C(1) << 1)
+#define SECOND_STAGE_LARGE    (UINT64_C(1) << 7)
+#define SECOND_STAGE_ACCESSED (UINT64_C(1) << 8)
+#define SECOND_STAGE_DIRTY    (UINT64_C(1) << 9)
+#define SECOND_STAGE_ADDRESS  UINT64_C(0x000ffffffffff000)
+#define SECOND_STAGE_TRACKED  (UINT64_C(1) << 52)
+
+static inline pte_t second_stage_make_leaf(uint64_t pa, struct page_prop prop, unsigned level)
+{
+	pte_t pte = pa & SECOND_STAGE_ADDRESS;
+
+	pte |= (prop.flags & PROP_READ) != 0 ? SECOND_STAGE_READ : 0;
+	pte |= (prop.flags & PROP_WRITE) != 0 ? SECOND_STAGE_WRITE : 0;
+	pte |= (prop.flags & PROP_ACCESSED) != 0 ? SECOND_STAGE_ACCESSED : 0;
+	pte |= (prop.flags & PROP_DIRTY) != 0 ? SECOND_STAGE_DIRTY : 0;
+	pte |= (prop.flags & PROP_TRACKED) != 0 ? SECOND_STAGE_TRACKED : 0;
+	return pte | (level > 1 ? SECOND_STAGE_LARGE : 0);
+}
+
+static inline struct page_prop second_stage_prop(pte_t pte)
+{
+	unsigned flags = 0;
+
+	flags |= (pte & SECOND_STAGE_READ) != 0 ? PROP_READ : 0u;
+	flags |= (pte & SECOND_STAGE_WRITE) != 0 ? PROP_WRITE : 0u;
+	flags |= (pte & SECOND_STAGE_ACCESSED) != 0 ? PROP_ACCESSED : 0u;
+	flags |= (pte & SECOND_STAGE_DIRTY) != 0 ? PROP_DIRTY : 0u;
+	flags |= (pte & SECOND_STAGE_TRACKED) != 0 ? PROP_TRACKED : 0u;
+	return (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK };
+}
+
+/* Addresses of as many bits as the levels have. */
+static inline bool second_stage_has(vaddr_t va, unsigned levels)
+{
+	return va >> (PT_PAGE_SHIFT + PT_INDEX_BITS * levels) == 0;
+}
+
+/* Units that have smaller pages only say so in CAP.SLLPS; who maps says how large they may be. */
+static inline unsigned second_stage_leaf_level_most(void)
+{
+	return PT_LEAF_LEVEL_MOST;
+}
+
+/* The instance's: struct pt_format says what they do. */
+void second_stage_write_back(const _Atomic pte_t *first, unsigned n);
+void second_stage_finish(struct tlb_batch *gone);
+
+static const struct pt_format second_stage_format = {
+	.present = SECOND_STAGE_READ | SECOND_STAGE_WRITE,
+	.large = SECOND_STAGE_LARGE,
+	.address = SECOND_STAGE_ADDRESS,
+	.table = SECOND_STAGE_READ | SECOND_STAGE_WRITE,
+	.noted = SECOND_STAGE_ACCESSED | SECOND_STAGE_DIRTY,
+	.kept = SECOND_STAGE_ADDRESS | SECOND_STAGE_ACCESSED | SECOND_STAGE_DIRTY |
+		SECOND_STAGE_TRACKED,
+	.write = SECOND_STAGE_WRITE,
+	.tracked = SECOND_STAGE_TRACKED,
+	.make_leaf = second_stage_make_leaf,
+	.prop = second_stage_prop,
+	.is_canonical = second_stage_has,
+	.leaf_level_most = second_stage_leaf_level_most,
+	.write_back = second_stage_write_back,
+	.finish = second_stage_finish,
+};

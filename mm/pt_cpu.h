@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pt_cpu.h - the format of the tables that CPUs walk (arch/x86_64/pte.h), for the engine, and short
+ * forms for whoever reads and writes entries of such tables himself.
+ *
+ * The engine's instance for this format is mm/cursor.c, mm/page_table.c, mm/pt_node.c and mm/tlb.c.
+ */
+#pragma once
+
+#include "mm/pt_entry.h"
+#include "mm/tlb.h"
+
+static const struct pt_format cpu_format = {
+	.present = PTE_PRESENT,
+	.large = PTE_LARGE,
+	.address = PTE_ADDRESS,
+	.table = PTE_PRESENT | PTE_WRITE | PTE_USER,
+	.not_memory = PTE_NOT_MEMORY,
+	.noted = PTE_ACCESSED | PTE_DIRTY,
+	.kept = PTE_KEPT,
+	.write = PTE_WRITE,
+	.tracked = PTE_TRACKED,
+	.copy = PTE_COPY,
+	.forked = PTE_FORKED,
+	.make_leaf = pte_make_leaf,
+	.prop = pte_prop,
+	.is_canonical = pte_is_canonical,
+	.leaf_level_most = arch_pt_leaf_level_most,
+	.finish = tlb_batch_finish,
+};
+
+#define PT_FORKED_BITS (PTE_WRITE | PTE_COPY | PTE_FORKED)
+
+/* As those of mm/pt_entry.h. */
+static inline struct frame *pt_node_child(pte_t pte, unsigned level)
+{
+	return pt_child(&cpu_format, pte, level);
+}
+
+static inline struct frame *pt_node_leaf_frame(pte_t pte)
+{
+	return pt_leaf_frame(&cpu_format, pte);
+}
+
+static inline bool pt_leaf_is_sole_owner(pte_t pte)
+{
+	return pt_is_sole_owner(&cpu_format, pte);
+}
+
+static inline pte_t pt_node_set(struct frame *node, unsigned index, pte_t pte)
+{
+	return pt_set(&cpu_format, node, index, pte);
+}
+
+static inline void pt_node_unlock(struct frame *node)
+{
+	pt_unlock(&cpu_format, node);
+}

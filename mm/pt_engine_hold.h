@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pt_engine_hold.h - part of mm/pt_engine.h: how a range is held and let go.
+ */
+#pragma once
+
+#include "arch/lock.h"
+#include "mm/cursor.h"
+#include "mm/pt_engine_look.h"
+
+/* ---- what goes ---- */
+
+/* The frames are put after the next flush, which is now if the batch is full. */
+static __forceinline void batch_run(const struct pt_format *fmt, struct tlb_batch *gone,
+				    struct frame *first, uint32_t n)
+{
+	if (unlikely(tlb_batch_is_full(gone)))
+		fmt->finish(gone);
+	tlb_batch_run(gone, first, n);
+}
+
+/* ---- the way down ---- */
+
+/* Nodes from the one that a cursor holds, or a root, down; node[level] is the lowest. */
+struct pt_path {
+	struct frame *node[PT_LEVEL_MOST + 1];
+	unsigned level;
+};
+
+static inline struct frame *pt_path_node(const struct pt_path *p)
+{
+	return p->node[p->level];
+}
+
+/* From the cursor's node down to the one whose entry for va is not a table, or to level `stop`. */
+static __forceinline void pt_path_descend(const struct pt_format *fmt, const struct cursor *c,
+					  unsigned stop, struct pt_path *p)
+{
+	p->level = c->level;
+	p->node[p->level] = c->node;
+	while (p->level > stop) {
+		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
+		struct frame *child = pt_child(fmt, pte, p->level);
+
+		if (child == NULL)
+			break;
+		p->node[--p->level] = child;
+	}
+}
+
+/* ---- holding ---- */
+
+/* The lowest level at which one node has to do with all of [start, end]: they lie in one node, and
+ * do not fill it, as what fills a node can be done in its parent's entry. */
+static unsigned level_that_covers(unsigned levels, vaddr_t start, vaddr_t end)
+{
+	unsigned level = 1;
+
+	while (level < levels && (start / pte_span(level + 1) != end / pte_span(level + 1) ||
+				  end - start == pte_span(level + 1) - 1))
+		level++;
+	return level;
+}
+
+/* Hold the lowest node on the way to va that exists, of level `stop` or above: step one of the
+ * protocol (mm/cursor.h).  Interrupts are off. */
+static struct frame *engine_hold_node(const struct pt_format *fmt, const struct page_table *pt,
+				      vaddr_t va, unsigned stop, unsigned *level)
+{
+	for (;;) {
+		struct frame *node;
+		paddr_t table;
+		bool held;
+
+		defer_enter();
+		(void)look(fmt, pt, va, stop, level, &table);
+		node = frame_of_slot(meta_slot_at(table));
+		held = pt_node_try_lock(node);
+		ASSERT(held || !pt_node_is_own(node)); /* a cursor would wait for its own CPU's */
+		defer_exit();
+		if (unlikely(!held)) {
+			lock_wait_turn();
+			continue;
+		}
+		if (likely(*level == stop) ||
+		    !pt_is_table(fmt, pt_node_get(node, pte_index(va, *level))))
+			return node;
+		pt_unlock(fmt, node); /* a lower one came into being */
+	}
+}
+
+/* The part of [start, end] that the child at `index` has to do with; the bits above its level are
+ * no matter. */
+static inline vaddr_t first_below(vaddr_t start, unsigned index, unsigned level)
+{
+	return index == pte_index(start, level) ? start : 0;
+}
+
+static inline vaddr_t last_below(vaddr_t end, unsigned index, unsigned level)
+{
+	return index == pte_index(end, level) ? end : ~UINT64_C(0);
+}
+
+/* In pre-order.  Depth: a node's children are one level lower. */
+static void lock_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
+		       vaddr_t start, vaddr_t end)
+{
+	for (unsigned i = pte_index(start, level); i <= pte_index(end, level); i++) {
+		struct frame *child = pt_child(fmt, pt_node_get(node, i), level);
+
+		if (child == NULL)
+			continue;
+		pt_node_lock_child(child);
+		if (level > 2)
+			lock_below(fmt, child, level - 1, first_below(start, i, level),
+				   last_below(end, i, level));
+	}
+}
+
+/* Leaf first. */
+static void unlock_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
+			 vaddr_t start, vaddr_t end)
+{
+	for (unsigned i = pte_index(start, level); i <= pte_index(end, level); i++) {
+		struct frame *child = pt_child(fmt, pt_node_get(node, i), level);
+
+		if (child == NULL)
+			continue;
+		if (level > 2)
+			unlock_below(fmt, child, level - 1, first_below(start, i, level),
+				     last_below(end, i, level));
+		pt_unlock(fmt, child);
+	}
+}
+
+/* The same of a range that lies in one entry of each node: a page's, mostly. */
+static void unlock_path(const struct pt_format *fmt, const struct frame *node, unsigned level,
+			vaddr_t va)
+{
+	struct frame *held[PT_LEVEL_MOST];
+	unsigned n = 0;
+
+	for (; level > 1; level--) {
+		struct frame *child = pt_child(fmt, pt_node_get(node, pte_index(va, level)), level);
+
+		if (child == NULL)
+			break;
+		held[n++] = child;
+		node = child;
+	}
+	while (n > 0)
+		pt_unlock(fmt, held[--n]);
+}
+
+/* C1; engine_range_ok() holds. */
+static void stand_at_start(struct cursor *c, struct vrange range)
+{
+	c->start = c->va = range.start;
+	c->end = range.start + range.len - 1;
+	c->done = false;
+}
+
+static __forceinline err_t engine_open(const struct pt_format *fmt, struct cursor *c,
+				       struct page_table *pt, struct vrange range,
+				       struct tlb_batch *gone)
+{
+	if (unlikely(!engine_range_ok(fmt, pt, range)))
+		return ERR_BAD_RANGE;
+	stand_at_start(c, range);
+	c->irq = arch_irq_save();
+	c->pt = pt;
+	c->gone = gone;
+	c->node = engine_hold_node(fmt, pt, c->start,
+				   level_that_covers(pt->levels, c->start, c->end), &c->level);
+	if (c->level > 1)
+		lock_below(fmt, c->node, c->level, c->start, c->end);
+	return OK;
+}
+
+/* ---- letting go ---- */
+
+/* Take nodes without entries out, from the lowest up to below the cursor's. */
+static void pt_path_prune(const struct pt_format *fmt, struct cursor *c, struct pt_path *p)
+{
+	while (p->level < c->level && p->level < c->pt->keep &&
+	       pt_node_children(pt_path_node(p)) == 0) {
+		struct frame *empty = pt_path_node(p);
+
+		p->level++;
+		(void)pt_set(fmt, pt_path_node(p), pte_index(c->va, p->level), 0);
+		tlb_batch_node(c->gone, c->va, empty);
+	}
+}
+
+/* The nodes on the way to va, node[0] the highest that stays, each the parent of the next. */
+struct branch {
+	struct frame *node[PT_LEVEL_MOST];
+	unsigned top, levels; /* level of node[0]; how many are held */
+};
+
+static void branch_unlock(const struct pt_format *fmt, struct branch *b)
+{
+	while (b->levels > 0)
+		pt_unlock(fmt, b->node[--b->levels]);
+}
+
+/* The node below those that are held leads elsewhere too: the branch begins there. */
+static void branch_begin_at(const struct pt_format *fmt, struct branch *b, unsigned level)
+{
+	pt_node_hand_over(b->node[--b->levels]);
+	branch_unlock(fmt, b);
+	b->top = level;
+}
+
+/* The lowest level above `level` whose node, as far as a glance tells, leads elsewhere too, or
+ * stays anyway. */
+static unsigned level_that_stays(const struct pt_format *fmt, const struct page_table *pt,
+				 vaddr_t va, unsigned level)
+{
+	const struct frame *node = pt->root;
+	unsigned stays = pt->levels;
+
+	for (unsigned at = pt->levels; at > level && node != NULL; at--) {
+		if (at >= pt->keep || pt_node_children(node) != 1)
+			stays = at;
+		node = pt_child(fmt, pt_node_look(node, pte_index(va, at)), at);
+	}
+	return stays;
+}
+
+/* Hold the nodes from one that stays down to that of `level`, none of which leads elsewhere, the
+ * last one nowhere.  False: there is nothing to be taken out. */
+static bool hold_branch(const struct pt_format *fmt, const struct page_table *pt, vaddr_t va,
+			unsigned level, struct branch *b)
+{
+	unsigned at, stop;
+
+	defer_enter();
+	stop = level_that_stays(fmt, pt, va, level);
+	defer_exit();
+	b->node[0] = engine_hold_node(fmt, pt, va, stop, &at);
+	b->top = at;
+	b->levels = 1;
+	for (; at > level; at--) {
+		struct frame *node = b->node[b->levels - 1];
+		struct frame *child = pt_child(fmt, pt_node_get(node, pte_index(va, at)), at);
+
+		if (child == NULL)
+			return false;
+		pt_node_lock_child(child);
+		if (at - 1 > level && pt_node_children(child) != 1)
+			branch_begin_at(fmt, b, at - 1);
+		b->node[b->levels++] = child;
+	}
+	return b->levels > 1 && pt_node_children(b->node[b->levels - 1]) == 0;
+}
+
+/* Take out the node of `level` on the way to va, if it is without entries, together with those
+ * above it that lead to it alone. */
+static void prune(const struct pt_format *fmt, const struct page_table *pt, vaddr_t va,
+		  unsigned level, struct tlb_batch *gone)
+{
+	struct branch b;
+
+	while (level < pt->keep) {
+		if (!hold_branch(fmt, pt, va, level, &b)) {
+			branch_unlock(fmt, &b);
+			return;
+		}
+		for (unsigned i = 0; i + 1 < b.levels; i++)
+			(void)pt_set(fmt, b.node[i], pte_index(va, b.top - i), 0);
+		tlb_batch_node(gone, va, b.node[1]);
+		for (unsigned i = 2; i < b.levels; i++)
+			tlb_batch_node_below(gone, b.node[i]);
+		level = pt_node_children(b.node[0]) == 0 ? b.top : pt->keep;
+		pt_unlock(fmt, b.node[0]);
+	}
+}
+
+static __forceinline void engine_close(const struct pt_format *fmt, struct cursor *c)
+{
+	unsigned level = c->level;
+	bool is_empty = c->gone != NULL && pt_node_children(c->node) == 0;
+
+	if (level > 1 && c->start / PAGE_SIZE == c->end / PAGE_SIZE)
+		unlock_path(fmt, c->node, level, c->start);
+	else if (level > 1)
+		unlock_below(fmt, c->node, level, c->start, c->end);
+	pt_unlock(fmt, c->node);
+	if (is_empty)
+		prune(fmt, c->pt, c->start, level, c->gone);
+	arch_irq_restore(c->irq);
+	c->pt = NULL;
+}
+
+static __forceinline struct pt_item engine_query(const struct pt_format *fmt,
+						 const struct cursor *c)
+{
+	struct pt_path p __uninitialized;
+	struct pt_item item;
+
+	if (c->done)
+		return (struct pt_item){ .kind = PT_ITEM_ABSENT, .start = c->va };
+	pt_path_descend(fmt, c, 1, &p);
+	item = pt_item_of(fmt, pt_node_get(pt_path_node(&p), pte_index(c->va, p.level)), p.level,
+			  c->va);
+	item.pa.raw += c->va - item.start;
+	item.len = min_u64(item.len - (c->va - item.start), cursor_left(c));
+	item.start = c->va;
+	return item;
+}

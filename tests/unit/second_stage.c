@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tests of the engine of page tables with a second format, that of an IOMMU: random operations, a
+ * flat map, and a walker that sees memory alone: what was not written back is not there for it.  It
+ * keeps what it translated until it is told to forget, and a frame that it still has is not free.
+ */
+#include "iommu/second_stage.h"
+
+#include "lib/string.h"
+#include "mm/pt_engine.h"
+#include "tests/machine.h"
+#include "tests/test.h"
+
+enum {
+	LEVELS = 4,
+	PAGES = 3 * 512, /* of the window that the model covers */
+	NODES_MOST = 16,
+	FRAMES = 64, /* of the window, that the table counts */
+#ifdef KEEL_TESTS
+	STEPS = 300,
+#else
+	STEPS = 3000,
+#endif
+};
+#define BASE (GIB(512) - MIB(4)) /* two root entries share the window */
+#define TOP  (UINT64_C(1) << 48)
+
+/* What a device may do with a page. */
+struct access {
+	uint64_t pa;
+	uint8_t read, write;
+	uint8_t shift; /* of the page that it is a part of; a walker's */
+};
+
+static struct page_table pt;
+static struct access model[PAGES], remembered[PAGES];
+static struct frame *spacer[FRAMES]; /* between those, so that they do not stand in a row */
+static struct flush_space device;
+static struct tlb_batch gone;
+
+/* ---- memory, as a walker that does not look into caches sees it ---- */
+
+static struct {
+	uint64_t table; /* physical address, 0: free */
+	uint64_t entry[PT_ENTRIES];
+} seen[NODES_MOST];
+static unsigned lines; /* that were written back */
+
+static uint64_t *seen_table(uint64_t table)
+{
+	for (unsigned i = 0; i < NODES_MOST; i++)
+		if (seen[i].table == table)
+			return seen[i].entry;
+	return NULL;
+}
+
+void second_stage_write_back(const _Atomic pte_t *first, unsigned n)
+{
+	uint64_t pa = arch_direct_to_paddr((const void *)(uintptr_t)first).raw;
+	uint64_t table = align_down(pa, PAGE_SIZE), *entry = seen_table(table);
+
+	for (unsigned i = 0; entry == NULL && i < NODES_MOST; i++)
+		if (seen[i].table == 0) {
+			seen[i].table = table;
+			memset(seen[i].entry, 0xff, PAGE_SIZE);
+			entry = seen[i].entry;
+		}
+	if (entry == NULL) {
+		test_fail(__FILE__, __LINE__, "more tables than there can be");
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		entry[pa % PAGE_SIZE / sizeof(pte_t) + i] =
+			atomic_load_explicit(&first[i], memory_order_relaxed);
+	lines++;
+}
+
+/* VT-d 3.6 and 9.8, written down a second time. */
+static struct access walk(uint64_t va)
+{
+	uint64_t table = frame_paddr(pt.root).raw;
+
+	for (int shift = 12 + 9 * (LEVELS - 1);; shift -= 9) {
+		const uint64_t *memory = seen_table(table);
+		uint64_t e = memory == NULL ? 0 : memory[va >> shift & 511];
+
+		if ((e & 3) == 0)
+			return (struct access){ 0, 0, 0, 0 };
+		if (shift == 12 || (e >> 7 & 1) != 0)
+			return (struct access){ (e & 0x000ffffffffff000) +
+							(va & ((UINT64_C(1) << shift) - 1)),
+						e & 1, e >> 1 & 1, (uint8_t)shift };
+		table = e & 0x000ffffffffff000;
+	}
+}
+
+/* ---- what the walker remembers ---- */
+
+static vaddr_t page_va(unsigned page)
+{
+	return BASE + (uint64_t)page * PAGE_SIZE;
+}
+
+static bool equal(struct access a, struct access b)
+{
+	return a.pa == b.pa && a.read == b.read && a.write == b.write;
+}
+
+/* An address stands for the page that was translated there, whatever its size. */
+static void forget(const struct flush *f)
+{
+	for (unsigned page = 0; page < PAGES; page++) {
+		bool is_named = f->pages > FLUSH_PAGES_MOST;
+
+		for (unsigned i = 0; !is_named && i < f->pages; i++)
+			is_named = page_va(page) >> remembered[page].shift ==
+				   f->page[i] >> remembered[page].shift;
+		if (is_named)
+			remembered[page].read = remembered[page].write = 0;
+	}
+}
+
+/* Memory that is about to be given back. */
+static void check_unreachable(uint64_t pa, uint64_t len)
+{
+	for (unsigned page = 0; page < PAGES; page++) {
+		struct access is = walk(page_va(page));
+
+		if ((is.read | is.write) != 0 && is.pa - pa < len)
+			test_fail(__FILE__, __LINE__, "page %u: a device reaches %lx, which goes",
+				  page, is.pa);
+	}
+}
+
+void second_stage_finish(struct tlb_batch *b)
+{
+	pfn_t dead = b->dead;
+
+	forget(&b->flush);
+	for (unsigned i = 0; i < b->runs; i++) {
+		check_unreachable(frame_paddr(b->run[i].first).raw,
+				  (uint64_t)b->run[i].n * PAGE_SIZE);
+		frame_put_run(b->run[i].first, b->run[i].n);
+	}
+	for (unsigned i = 0; i < NODES_MOST; i++)
+		if (seen[i].table != 0 && seen[i].table != frame_paddr(pt.root).raw &&
+		    atomic_load_explicit(&meta_slot_at(paddr(seen[i].table))->u.node.dead,
+					 memory_order_relaxed) != 0)
+			seen[i].table = 0;
+	if (dead != PT_NODE_LAST)
+		engine_retire(&second_stage_format, dead);
+	tlb_batch_init(b, &device);
+}
+
+/* ---- the model ---- */
+
+static bool fails(unsigned page, struct access is, struct access should, const char *who)
+{
+	test_fail(__FILE__, __LINE__,
+		  "page %u: %s has %lx, %u%u, and it should be %lx, %u%u (SEED=%lu)", page, who,
+		  is.pa, is.read, is.write, should.pa, should.read, should.write, test_seed());
+	return false;
+}
+
+static struct access looked_up(vaddr_t va)
+{
+	struct pt_item item = engine_query_table(&second_stage_format, &pt, va);
+
+	if (item.kind != PT_ITEM_LEAF)
+		return (struct access){ 0, 0, 0, 0 };
+	return (struct access){ item.pa.raw + (va - item.start), (item.prop.flags & PROP_READ) != 0,
+				(item.prop.flags & PROP_WRITE) != 0, 0 };
+}
+
+/* Memory, the engine's own look and what is remembered say what the model does. */
+static bool all_agree(void)
+{
+	for (unsigned page = 0; page < PAGES; page++) {
+		struct access is = walk(page_va(page));
+
+		if (!equal(is, model[page]))
+			return fails(page, is, model[page], "memory");
+		if (!equal(looked_up(page_va(page)), model[page]))
+			return fails(page, looked_up(page_va(page)), model[page], "the look");
+		if ((remembered[page].read | remembered[page].write) != 0 &&
+		    !equal(remembered[page], model[page]))
+			return fails(page, remembered[page], model[page], "the walker");
+		remembered[page] = is; /* a device may touch any page at any time */
+	}
+	return true;
+}
+
+static void set_model(unsigned page, unsigned n, uint64_t pa, unsigned flags)
+{
+	for (unsigned i = page; i < page + n; i++)
+		model[i] = (struct access){ flags == 0 ? 0 : pa + (uint64_t)(i - page) * PAGE_SIZE,
+					    (flags & PROP_READ) != 0, (flags & PROP_WRITE) != 0,
+					    0 };
+}
+
+/* ---- steps ---- */
+
+static unsigned some_rights(void)
+{
+	static const unsigned rights[] = { PROP_READ, PROP_WRITE, PROP_READ | PROP_WRITE };
+
+	return rights[test_random_below(3)];
+}
+
+static bool is_free(unsigned page, unsigned n)
+{
+	for (unsigned i = page; i < page + n; i++)
+		if ((model[i].read | model[i].write) != 0)
+			return false;
+	return true;
+}
+
+static err_t map_registers(struct cursor *c, unsigned page, unsigned n)
+{
+	unsigned flags = some_rights();
+	bool alike = test_random_below(2) == 0;
+	uint64_t pa = alike ? GIB(4) + (uint64_t)page * PAGE_SIZE : GIB(8) + PAGE_SIZE;
+	err_t err = engine_map_pa(&second_stage_format, c, paddr(pa), (uint64_t)n * PAGE_SIZE,
+				  (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 3);
+
+	if (err == OK)
+		set_model(page, n, pa, flags);
+	return err;
+}
+
+/* Frames that the table counts, one by one. */
+static err_t map_frames(struct cursor *c, unsigned page, unsigned n)
+{
+	err_t err = OK;
+
+	for (unsigned i = page; i < page + n && i < FRAMES && err == OK; i++) {
+		struct frame *f = frame_alloc(FRAME_TEST);
+		unsigned flags = some_rights();
+
+		if (f == NULL)
+			return ERR_NO_MEMORY;
+		err = engine_map(&second_stage_format, c, f,
+				 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK });
+		if (err != OK) {
+			frame_put(f);
+			return err;
+		}
+		set_model(i, 1, frame_paddr(f).raw, flags);
+	}
+	return err;
+}
+
+static err_t protect(struct cursor *c, unsigned page, unsigned n)
+{
+	unsigned flags = some_rights();
+	const struct pt_change change = { { (uint16_t)flags, MEM_WRITE_BACK }, ~0u, 0 };
+	err_t err = engine_protect(&second_stage_format, c, (uint64_t)n * PAGE_SIZE, &change);
+
+	for (unsigned i = page; err == OK && i < page + n; i++)
+		if ((model[i].read | model[i].write) != 0)
+			model[i] = (struct access){ model[i].pa, (flags & PROP_READ) != 0,
+						    (flags & PROP_WRITE) != 0, 0 };
+	return err;
+}
+
+static err_t step(struct cursor *c, unsigned page, unsigned n)
+{
+	err_t err;
+
+	if (is_free(page, n))
+		return test_random_below(2) == 0 ? map_registers(c, page, n)
+						 : map_frames(c, page, n);
+	if (test_random_below(3) == 0)
+		return protect(c, page, n);
+	err = engine_unmap(&second_stage_format, c, (uint64_t)n * PAGE_SIZE);
+	if (err == OK)
+		set_model(page, n, 0, 0);
+	return err;
+}
+
+static err_t one_step(unsigned page, unsigned n)
+{
+	struct cursor c;
+	err_t err;
+
+	tlb_batch_init(&gone, &device);
+	err = engine_open(&second_stage_format, &c, &pt,
+			  (struct vrange){ page_va(page), (uint64_t)n * PAGE_SIZE }, &gone);
+	if (err != OK)
+		return err;
+	err = step(&c, page, n);
+	engine_close(&second_stage_format, &c);
+	second_stage_finish(&gone);
+	return err;
+}
+
+static void begin(void)
+{
+	static struct frame *other[FRAMES];
+
+#ifndef KEEL_TESTS
+	machine_start_simple(256, 0, 1);
+#endif
+	pt_node_inject_failure(0);
+	flush_space_init(&device);
+	memset(model, 0, sizeof(model));
+	memset(remembered, 0, sizeof(remembered));
+	memset(seen, 0, sizeof(seen));
+	pt = (struct page_table){ pt_node_alloc(LEVELS), LEVELS, LEVELS };
+	NEED(pt.root != NULL);
+	second_stage_write_back(pt_node_entries(pt.root), PT_ENTRIES);
+	for (unsigned i = 0; i < FRAMES; i++) {
+		other[i] = frame_alloc(FRAME_TEST);
+		spacer[i] = frame_alloc(FRAME_TEST);
+		NEED(other[i] != NULL && spacer[i] != NULL);
+	}
+	for (unsigned i = 0; i < FRAMES; i++)
+		frame_put(other[i]);
+}
+
+static void end(void)
+{
+	for (unsigned i = 0; i < FRAMES; i++)
+		frame_put(spacer[i]);
+	frame_put(pt.root);
+}
+
+static bool unmap_all(void)
+{
+	struct cursor c;
+	err_t err;
+
+	tlb_batch_init(&gone, &device);
+	err = engine_open(&second_stage_format, &c, &pt, (struct vrange){ 0, TOP }, &gone);
+	if (err != OK)
+		return false;
+	err = engine_unmap(&second_stage_format, &c, TOP);
+	engine_close(&second_stage_format, &c);
+	second_stage_finish(&gone);
+	return err == OK && pt_node_children(pt.root) == 0;
+}
+
+TEST(second_stage_random_operations_agree_with_memory_and_what_walkers_remember)
+{
+	struct ledger before;
+
+#ifndef KEEL_TESTS
+	machine_start_simple(256, 0, 1);
+#endif
+	before = machine_ledger();
+	begin();
+	for (unsigned i = 0; i < STEPS; i++) {
+		unsigned page = (unsigned)test_random_below(PAGES);
+		unsigned n = 1 + (unsigned)test_random_below(
+					 test_random_below(4) == 0 ? PAGES - page : 40);
+		const char *wrong;
+		err_t err;
+
+		n = n < PAGES - page ? n : PAGES - page;
+		if (test_random_below(8) == 0) {
+			page = (unsigned)align_down(page, 512);
+			n = 512;
+		}
+		err = one_step(page, n);
+		if (err != OK) {
+			test_fail(__FILE__, __LINE__, "step %u of [%u, %u): %s (SEED=%lu)", i, page,
+				  page + n, err_name(err), test_seed());
+			break;
+		}
+		wrong = engine_check_table(&second_stage_format, &pt);
+		CHECK_STR(wrong == NULL ? "" : wrong, "");
+		if (!all_agree() || wrong != NULL)
+			break;
+	}
+	CHECK(unmap_all());
+	set_model(0, PAGES, 0, 0);
+	CHECK(all_agree());
+	test_note("%d steps, %u stretches written back", STEPS, lines);
+	end();
+	CHECK_LEDGER(&before);
+}
+
+TEST(second_stage_addresses_begin_at_zero_and_end_where_the_levels_do)
+{
+	static const struct {
+		struct vrange range;
+		unsigned levels;
+		bool ok;
+	} row[] = {
+		{ { 0, PAGE_SIZE }, 3, true },
+		{ { GIB(512) - PAGE_SIZE, PAGE_SIZE }, 3, true },
+		{ { GIB(512), PAGE_SIZE }, 3, false },
+		{ { GIB(512) - PAGE_SIZE, 2 * PAGE_SIZE }, 3, false },
+		{ { TOP / 2, TOP / 2 }, 4, true }, /* half a CPU's, but a device has it */
+		{ { 0, TOP }, 4, true },
+		{ { TOP, PAGE_SIZE }, 4, false },
+		{ { TOP, PAGE_SIZE }, 5, true },
+		{ { 0 - PAGE_SIZE, PAGE_SIZE }, 5, false },
+		{ { UINT64_C(0xffff800000000000), PAGE_SIZE }, 4, false },
+		{ { 0, 0 }, 4, false },
+		{ { 1, PAGE_SIZE }, 4, false },
+	};
+
+	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		struct page_table t = { NULL, row[i].levels, row[i].levels };
+
+		CHECK_EQ(engine_range_ok(&second_stage_format, &t, row[i].range), row[i].ok);
+	}
+}
+
+TEST(second_stage_entries_are_those_of_the_specification)
+{
+	const struct page_prop rw = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
+	const struct page_prop read = { PROP_READ, MEM_WRITE_BACK };
+	const struct page_prop write = { PROP_WRITE | PROP_TRACKED, MEM_WRITE_BACK };
+
+	/* VT-d 9.8: R, W, PS */
+	CHECK_EQ(second_stage_make_leaf(0x12345000, rw, 1), 0x12345003);
+	CHECK_EQ(second_stage_make_leaf(0x12345000, read, 1), 0x12345001);
+	CHECK_EQ(second_stage_make_leaf(0x40000000, rw, 2), 0x40000083);
+	CHECK_EQ(second_stage_make_leaf(0x40000000, write, 3), 0x0010000040000082);
+	CHECK_EQ(pt_make_table(&second_stage_format, 0x5000), 0x5003);
+	CHECK(pt_is_present(&second_stage_format, 2)); /* write-only is present */
+	CHECK(!pt_is_present(&second_stage_format, pt_make_note(&second_stage_format, 3)));
+	CHECK(pt_is_leaf(&second_stage_format, 0x82, 2));
+	CHECK(!pt_is_leaf(&second_stage_format, 0x3, 2));
+}
