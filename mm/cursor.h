@@ -47,6 +47,7 @@
  *
  * A covering node that a cursor leaves without entries is taken out afterwards, with its parent
  * held: cursor_close() lets it go and comes back from above, if it is still empty then.
+ * Where a table keeps a spare (mm/page_table.h), the one that was left before goes instead.
  *
  * Memory: an operation that needs nodes takes them before it changes anything, and gives
  * ERR_NO_MEMORY with the tree as C3 says.  cursor_open(), queries, unmapping and changing the
@@ -75,8 +76,8 @@ struct cursor {
 };
 
 /* What the operations take out of the table goes to `gone`, which the caller finishes, before or
- * after cursor_close(); NULL for a cursor that only looks and maps.  ERR_BAD_RANGE: see
- * page_table_range_ok(); there is nothing to close then. */
+ * after cursor_close(); NULL for a cursor that only looks and maps, and that takes a spare
+ * branch for mapped.  ERR_BAD_RANGE: see page_table_range_ok(); there is nothing to close then. */
 err_t cursor_open(struct cursor *c, struct page_table *pt, struct vrange range,
 		  struct tlb_batch *gone);
 void cursor_close(struct cursor *c);

@@ -101,13 +101,20 @@ static err_t fork_new_node(const struct frame *node, struct frame *to, unsigned 
 	bool all_pages = level == 1 && pte_index(start, 1) == 0 &&
 			 pte_index(end, 1) == PT_NODE_ENTRIES - 1;
 	struct frame *other = all_pages ? pt_node_alloc_unwritten(1) : pt_node_alloc(level);
+	err_t err = OK;
 
 	if (other == NULL)
 		return ERR_NO_MEMORY;
 	if (all_pages)
 		fork_all_pages(node, other);
 	(void)pt_node_set(to, i, pte_make_table(frame_into_raw(other).raw));
-	return all_pages ? OK : fork_node(node, other, level, start, end);
+	if (!all_pages)
+		err = fork_node(node, other, level, start, end);
+	if (pt_node_children(other) == 0) { /* as the node here is: a spare one */
+		(void)pt_node_set(to, i, 0);
+		pt_node_put_empty(other);
+	}
+	return err;
 }
 
 /* One entry of a node of level 2 or above. */

@@ -7,7 +7,10 @@
 
 err_t page_table_init(struct page_table *pt, unsigned levels)
 {
-	*pt = (struct page_table){ pt_node_alloc(levels), levels, levels };
+	*pt = (struct page_table){ .root = pt_node_alloc(levels),
+				   .levels = levels,
+				   .keep = levels,
+				   .spare = PT_SPARE_NEVER };
 	return pt->root == NULL ? ERR_NO_MEMORY : OK;
 }
 
@@ -20,6 +23,12 @@ void page_table_destroy(struct page_table *pt)
 bool page_table_range_ok(const struct page_table *pt, struct vrange range)
 {
 	return engine_range_ok(&cpu_format, pt, range);
+}
+
+void page_table_keep_spare(struct page_table *pt)
+{
+	/* relaxed: nobody else uses it yet */
+	atomic_store_explicit(&pt->spare, PT_SPARE_NONE, memory_order_relaxed);
 }
 
 err_t page_table_populate(struct page_table *pt, struct vrange range, unsigned level)

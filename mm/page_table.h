@@ -11,7 +11,9 @@
  * hold: it happens inside defer_enter(), finds nodes that are retired no earlier than it leaves,
  * allocates nothing, and gives an answer that was true at some moment of the call.
  *
- * Nodes that become empty are freed, except those of level `keep` and up.  Tables of user spaces
+ * Nodes that become empty are freed, except those of level `keep` and up.  Where pages come and go
+ * all the time, a table may keep one spare: the branch that became empty last stays until another
+ * does, so that the next page there need not make three nodes again.  Tables of user spaces
  * share the kernel's half: the entries of their roots lead to the same nodes, which the kernel's
  * table keeps for ever, so that what happens below them is seen in all spaces at once.
  *
@@ -30,7 +32,12 @@ struct page_table {
 	struct frame *root; /* (c) owns one count */
 	unsigned levels;    /* (c) 4 or 5 */
 	unsigned keep; /* (c) after page_table_populate(): nodes from here up are never freed */
+	_Atomic uint64_t spare; /* (a) page number of a branch without entries | its level */
 };
+
+/* Of `spare`. */
+#define PT_SPARE_NEVER UINT64_C(0)
+#define PT_SPARE_NONE  UINT64_MAX
 
 /* What stands at an address: all pages of [start, start + len) alike. */
 enum pt_item_kind {
@@ -52,6 +59,9 @@ struct pt_item {
 err_t page_table_init(struct page_table *pt, unsigned levels);
 /* No CPU uses it and nobody looks; everything that it owns goes. */
 void page_table_destroy(struct page_table *pt);
+
+/* The branch that became empty last stays, from now on.  Before anybody else uses the table. */
+void page_table_keep_spare(struct page_table *pt);
 
 /* Make sure that nodes exist from the root down to `level` over the range, and are kept; for what
  * other tables will share.  Before anybody else uses the table.  ERR_NO_MEMORY, ERR_BAD_RANGE. */

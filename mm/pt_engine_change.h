@@ -83,29 +83,6 @@ static inline void run_add(const struct pt_format *fmt, struct leaf_run *run, ui
 	*run = (struct leaf_run){ pa, pa + span };
 }
 
-/* No entry leads to this node, of `level` and for va, any more: all pages that it maps are to be
- * forgotten, and the nodes below it die.  Depth: a level each. */
-static void kill_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
-		       vaddr_t va, struct tlb_batch *gone)
-{
-	unsigned left = pt_node_children(node);
-
-	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++, va += pte_span(level)) {
-		pte_t pte = pt_node_get(node, i);
-		struct frame *child = pt_child(fmt, pte, level);
-
-		if (level == 1 && gone->flush.pages == FLUSH_EVERYTHING)
-			return;
-		left -= pte != 0;
-		if (child != NULL) {
-			kill_below(fmt, child, level - 1, va, gone);
-			pt_node_kill(child, PT_NODE_LAST);
-		} else if (pt_is_present(fmt, pte)) {
-			tlb_batch_page(gone, va);
-		}
-	}
-}
-
 /* Empty entries of the node that p ends in, from the cursor on; bytes that were passed. */
 static uint64_t clear_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
 			   uint64_t len)

@@ -277,6 +277,27 @@ static void prune(const struct pt_format *fmt, const struct page_table *pt, vadd
 	}
 }
 
+/* The node of `level` at va was left without entries: it goes, or stays as the table's spare and
+ * the one before goes.  Whoever empties a node comes here after he let it go, so of two who meet
+ * one finds it empty. */
+static void leave_empty(const struct pt_format *fmt, struct page_table *pt, vaddr_t va,
+			unsigned level, struct tlb_batch *gone)
+{
+	uint64_t mine = align_down(va, pte_span(level + 1)) | level;
+	/* relaxed: a place, which the lock of its node orders */
+	uint64_t other = atomic_load_explicit(&pt->spare, memory_order_relaxed);
+
+	if (level >= pt->keep || other == mine)
+		return;
+	if (other == PT_SPARE_NEVER) {
+		prune(fmt, pt, va, level, gone);
+		return;
+	}
+	other = atomic_exchange_explicit(&pt->spare, mine, memory_order_relaxed);
+	if (other != mine && other != PT_SPARE_NONE)
+		prune(fmt, pt, align_down(other, PAGE_SIZE), (unsigned)(other % PAGE_SIZE), gone);
+}
+
 static __forceinline void engine_close(const struct pt_format *fmt, struct cursor *c)
 {
 	unsigned level = c->level;
@@ -288,10 +309,72 @@ static __forceinline void engine_close(const struct pt_format *fmt, struct curso
 		unlock_below(fmt, c->node, level, c->start, c->end);
 	pt_unlock(fmt, c->node);
 	if (is_empty)
-		prune(fmt, c->pt, c->start, level, c->gone);
+		leave_empty(fmt, c->pt, c->start, level, c->gone);
 	arch_irq_restore(c->irq);
 	c->pt = NULL;
 }
+
+/* ---- what is in the way ---- */
+
+/* No entry leads to this node, of `level` and for va, any more: all pages that it maps are to be
+ * forgotten, and the nodes below it die.  Depth: a level each. */
+static void kill_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
+		       vaddr_t va, struct tlb_batch *gone)
+{
+	unsigned left = pt_node_children(node);
+
+	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++, va += pte_span(level)) {
+		pte_t pte = pt_node_get(node, i);
+		struct frame *child = pt_child(fmt, pte, level);
+
+		if (level == 1 && gone->flush.pages == FLUSH_EVERYTHING)
+			return;
+		left -= pte != 0;
+		if (child != NULL) {
+			kill_below(fmt, child, level - 1, va, gone);
+			pt_node_kill(child, PT_NODE_LAST);
+		} else if (pt_is_present(fmt, pte)) {
+			tlb_batch_page(gone, va);
+		}
+	}
+}
+
+/* Whether there is nothing in this tree but nodes.  Depth: a level each. */
+static bool is_bare(const struct pt_format *fmt, const struct frame *node, unsigned level)
+{
+	unsigned children = pt_node_children(node);
+
+	for (unsigned i = 0; children == 1 && i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+		const struct frame *child = pt_child(fmt, pte, level);
+
+		if (pte != 0)
+			return child != NULL && is_bare(fmt, child, level - 1);
+	}
+	return children == 0;
+}
+
+/* A branch without entries that stands where an entry of `level` is wanted, in the cursor's range,
+ * goes: a table may have kept one. */
+static void make_way(const struct pt_format *fmt, struct cursor *c, unsigned level)
+{
+	unsigned index = pte_index(c->va, level);
+	struct pt_path p __uninitialized;
+	struct frame *child = NULL;
+
+	if (level == 1 || c->gone == NULL)
+		return;
+	pt_path_descend(fmt, c, level, &p);
+	if (p.level == level)
+		child = pt_child(fmt, pt_node_get(pt_path_node(&p), index), level);
+	if (child == NULL || !is_bare(fmt, child, level - 1))
+		return;
+	(void)pt_set(fmt, pt_path_node(&p), index, 0);
+	kill_below(fmt, child, level - 1, c->va, c->gone);
+	tlb_batch_node(c->gone, c->va, child);
+}
+
+/* ---- looking ---- */
 
 static __forceinline struct pt_item engine_query(const struct pt_format *fmt,
 						 const struct cursor *c)

@@ -143,6 +143,7 @@ static __forceinline err_t engine_note(const struct pt_format *fmt, struct curso
 		struct pt_path p __uninitialized;
 		err_t err;
 
+		make_way(fmt, c, level);
 		/* a node that is there already takes the note in its entries */
 		pt_path_descend(fmt, c, 1, &p);
 		err = p.level <= level ? OK : pt_path_extend(fmt, c->va, level, &p);
@@ -179,6 +180,7 @@ static __forceinline err_t engine_map(const struct pt_format *fmt, struct cursor
 
 	if (!page_fits(fmt, c, level))
 		return ERR_BAD_RANGE;
+	make_way(fmt, c, level);
 	err = descend_making(fmt, c, level, &p);
 	if (err != OK)
 		return err;

@@ -61,6 +61,7 @@ err_t vm_space_new(struct vm_space **out)
 		return ERR_NO_MEMORY;
 	}
 	page_table_share_kernel(&s->table, kernel_table);
+	page_table_keep_spare(&s->table);
 	flush_space_init(&s->flush);
 	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* nobody else has it */
 	list_add(s);
@@ -242,18 +243,21 @@ err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_obj
 err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsigned rights)
 {
 	struct vrange range = { va, (uint64_t)PAGE_SIZE << frame_order(f) };
+	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
 	err_t err;
 
 	if (!range_ok(s, range) || !rights_ok(rights))
 		return ERR_BAD_RANGE;
-	err = cursor_open(&c, &s->table, range, NULL);
+	tlb_batch_init(&gone, &s->flush);
+	err = cursor_open(&c, &s->table, range, &gone);
 	if (err != OK)
 		return err;
 	err = cursor_map(
 		&c, f,
 		(struct page_prop){ (uint16_t)(rights | PROP_USER | PROP_SHARED), MEM_WRITE_BACK });
 	cursor_close(&c);
+	tlb_batch_finish(&gone);
 	return err;
 }
 
@@ -292,32 +296,44 @@ static err_t split_ends(struct vm_space *s, struct vrange range)
 	return err == OK && end != half_of(s) ? split_at(s, end) : err;
 }
 
-/* Piece by piece; change NULL: unmap. */
-static err_t change_range(struct vm_space *s, struct vrange range, const struct pt_change *change,
+/* A part of a range, in one hold; change NULL: unmap.  *done grows by what was done. */
+static err_t change_piece(struct vm_space *s, struct vrange piece, const struct pt_change *change,
 			  uint64_t *done)
 {
 	struct tlb_batch gone __uninitialized;
-	unsigned level;
-	err_t err = OK;
+	struct cursor c __uninitialized;
+	err_t err;
 
-	/* one whole entry, of a page mostly, has no ends to be split */
-	(void)page_table_look(&s->table, range.start, &level);
-	if (range.start % pte_span(level) != 0 || range.len != pte_span(level))
-		err = split_ends(s, range);
 	tlb_batch_init(&gone, &s->flush);
-	for (*done = 0; err == OK && *done < range.len;) {
-		vaddr_t va = range.start + *done;
-		uint64_t left = range.len - *done;
-		uint64_t piece = left == pte_span(level) ? left : piece_at(s, va, left);
-		struct cursor c __uninitialized;
+	err = cursor_open(&c, &s->table, piece, &gone);
+	if (err != OK)
+		return err;
+	err = change == NULL ? cursor_unmap(&c, piece.len) : cursor_protect(&c, piece.len, change);
+	*done += c.done ? piece.len : c.va - piece.start;
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+	return err;
+}
 
-		err = cursor_open(&c, &s->table, (struct vrange){ va, piece }, &gone);
-		if (err != OK)
-			break;
-		err = change == NULL ? cursor_unmap(&c, piece) : cursor_protect(&c, piece, change);
-		*done += c.done ? piece : c.va - va;
-		cursor_close(&c);
-		tlb_batch_finish(&gone);
+/* Piece by piece, once an entry begins at each end. */
+static err_t change_range(struct vm_space *s, struct vrange range, const struct pt_change *change,
+			  uint64_t *done)
+{
+	err_t err;
+
+	*done = 0;
+	if (range.len == PAGE_SIZE) {
+		/* it has an entry of its own, mostly; a page is changed, or nothing is */
+		err = change_piece(s, range, change, done);
+		if (err != ERR_IN_USE)
+			return err;
+	}
+	err = split_ends(s, range);
+	while (err == OK && *done < range.len) {
+		vaddr_t va = range.start + *done;
+		struct vrange piece = { va, piece_at(s, va, range.len - *done) };
+
+		err = change_piece(s, piece, change, done);
 	}
 	return err;
 }

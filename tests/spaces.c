@@ -92,6 +92,14 @@ bool page_shows(struct vm_space *s, vaddr_t va, uint64_t value)
 	return page_load(s, va, &found) == OK && found == value;
 }
 
+bool space_is_bare(const struct vm_space *s)
+{
+	vaddr_t half = pt_half_bytes(s->table.levels);
+
+	return page_table_next(&s->table, 0, half) == half &&
+	       page_table_nodes(&s->table) <= s->table.levels;
+}
+
 /* ---- pictures ---- */
 
 /* What of an entry's rights and notes its user can tell. */

@@ -26,6 +26,9 @@ err_t page_load(struct vm_space *s, vaddr_t va, uint64_t *value);
 /* Whether reading the page at va gives that value. */
 bool page_shows(struct vm_space *s, vaddr_t va, uint64_t value);
 
+/* Whether there is nothing in it: no page, no note, and no node but the root and one branch. */
+bool space_is_bare(const struct vm_space *s);
+
 /* ---- pictures ---- */
 
 enum {

@@ -306,7 +306,7 @@ static void begin(void)
 	memset(model, 0, sizeof(model));
 	memset(remembered, 0, sizeof(remembered));
 	memset(seen, 0, sizeof(seen));
-	pt = (struct page_table){ pt_node_alloc(LEVELS), LEVELS, LEVELS };
+	pt = (struct page_table){ .root = pt_node_alloc(LEVELS), .levels = LEVELS, .keep = LEVELS };
 	NEED(pt.root != NULL);
 	second_stage_write_back(pt_node_entries(pt.root), PT_ENTRIES);
 	for (unsigned i = 0; i < FRAMES; i++) {
@@ -402,7 +402,7 @@ TEST(second_stage_addresses_begin_at_zero_and_end_where_the_levels_do)
 	};
 
 	for (unsigned i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
-		struct page_table t = { NULL, row[i].levels, row[i].levels };
+		struct page_table t = { .levels = row[i].levels };
 
 		CHECK_EQ(engine_range_ok(&second_stage_format, &t, row[i].range), row[i].ok);
 	}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* cursor_spare.c - a table that keeps the branch that became empty last: there is one at most, and
+ * it is in nobody's way. */
+#include "mm/cursor.h"
+
+#include "tests/explore/scenario/table.h"
+
+enum {
+	PAGE_A = 0,
+	PAGE_NEXT = NODE_PAGES, /* of the next node */
+	A_NOTE = 5,
+};
+
+static const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
+
+static void map(unsigned page)
+{
+	struct cursor c;
+
+	table_hold(&c, page, 1);
+	EXPLORE_CHECK(cursor_map_pa(&c, table_pa(page), PAGE_SIZE, prop, 1) == OK);
+	table_release(&c);
+	table_finish();
+}
+
+static void unmap(unsigned page)
+{
+	struct cursor c;
+
+	table_hold(&c, page, 1);
+	EXPLORE_CHECK(cursor_unmap(&c, PAGE_SIZE) == OK);
+	table_release(&c);
+	table_finish();
+}
+
+static void unmap_a(void *arg)
+{
+	(void)arg;
+	unmap(PAGE_A);
+}
+
+static void unmap_next(void *arg)
+{
+	(void)arg;
+	unmap(PAGE_NEXT);
+}
+
+static void map_and_unmap_a(void *arg)
+{
+	(void)arg;
+	map(PAGE_A);
+	unmap(PAGE_A);
+}
+
+/* The whole node of page A becomes one note, and then nothing again. */
+static void note_all_of_a(void *arg)
+{
+	struct cursor c;
+
+	(void)arg;
+	table_hold(&c, PAGE_A, NODE_PAGES);
+	EXPLORE_CHECK(cursor_note(&c, MIB(2), A_NOTE) == OK);
+	EXPLORE_CHECK(cursor_jump(&c, 0) == OK && cursor_query(&c).level == 2);
+	EXPLORE_CHECK(cursor_unmap(&c, MIB(2)) == OK);
+	table_release(&c);
+	table_finish();
+}
+
+static void setup_two(void)
+{
+	table_setup(2);
+	page_table_keep_spare(&table);
+	table_fill(PAGE_A, 1, 1);
+	table_fill(PAGE_NEXT, 1, 1);
+}
+
+static void setup_spare(void)
+{
+	setup_two();
+	unmap_a(NULL);
+}
+
+/* Nothing is mapped any more: the root and one branch. */
+static void check_one_branch(void)
+{
+	EXPLORE_CHECK(page_table_nodes(&table) <= TABLE_LEVELS);
+	table_check();
+}
+
+EXPLORE(cursor_spare_is_one_of_two, .setup = setup_two, .check = check_one_branch,
+	.task = { { "a", unmap_a, NULL, 0 }, { "next", unmap_next, NULL, 1 } });
+EXPLORE(cursor_spare_goes_while_it_is_used, .setup = setup_spare, .check = check_one_branch,
+	.bound = 2, .task = { { "a", map_and_unmap_a, NULL, 0 }, { "next", unmap_next, NULL, 1 } });
+EXPLORE(cursor_spare_makes_way, .setup = setup_spare, .check = check_one_branch, .bound = 2,
+	.task = { { "note", note_all_of_a, NULL, 0 }, { "next", unmap_next, NULL, 1 } });

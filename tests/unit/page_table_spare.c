@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of the branch without entries that a table keeps: what it saves, and whom it gives way. */
+#include "mm/cursor.h"
+
+#include "tests/machine.h"
+#include "tests/spaces.h"
+#include "tests/test.h"
+
+#define BASE UINT64_C(0x10000000000)
+#define RW   (PROP_READ | PROP_WRITE)
+
+static struct vrange page(uint64_t offset)
+{
+	return (struct vrange){ BASE + offset, PAGE_SIZE };
+}
+
+static struct vm_space *new_space(void)
+{
+	struct vm_space *s = NULL;
+
+	CHECK_EQ(vm_space_new(&s), OK);
+	return s;
+}
+
+static void map_and_unmap(struct vm_space *s, uint64_t offset)
+{
+	uint64_t done;
+
+	CHECK_EQ(vm_space_map(s, page(offset), RW, 1), OK);
+	CHECK_EQ(page_store(s, BASE + offset, offset), OK);
+	CHECK_EQ(vm_space_unmap(s, page(offset), &done), OK);
+}
+
+TEST(page_table_spare_branch_serves_the_next_page)
+{
+	struct vm_space *s;
+	struct ledger before;
+
+	spaces_begin(64, 0, 1);
+	before = machine_ledger();
+	s = new_space();
+	NEED(s != NULL);
+	CHECK_EQ(page_table_nodes(&s->table), 1);
+	map_and_unmap(s, 0);
+	CHECK_EQ(page_table_nodes(&s->table), s->table.levels);
+	CHECK(space_is_bare(s));
+	pt_node_inject_failure(1);
+	map_and_unmap(s, 0); /* makes none */
+	map_and_unmap(s, PAGE_SIZE);
+	CHECK_EQ(vm_space_map(s, page(GIB(1)), RW, 1), ERR_NO_MEMORY); /* which does */
+	pt_node_inject_failure(0);
+	CHECK_EQ(page_table_nodes(&s->table), s->table.levels);
+	vm_space_put(s);
+	CHECK_LEDGER(&before);
+}
+
+TEST(page_table_spare_branch_is_one)
+{
+	struct vm_space *s;
+	struct ledger before;
+
+	spaces_begin(64, 0, 1);
+	before = machine_ledger();
+	s = new_space();
+	NEED(s != NULL);
+	for (uint64_t i = 0; i < 100; i++) {
+		map_and_unmap(s, test_random_below(64) * MIB(2) + test_random_below(64) * GIB(1));
+		CHECK(space_is_bare(s));
+		CHECK_EQ(page_table_nodes(&s->table), s->table.levels);
+	}
+	vm_space_put(s);
+	CHECK_LEDGER(&before);
+}
+
+TEST(page_table_spare_branch_gives_way_to_larger_entries)
+{
+	struct vm_space *s;
+	struct ledger before;
+	struct frame *block;
+	uint64_t done;
+
+	spaces_begin(64, 0, 1);
+	before = machine_ledger();
+	s = new_space();
+	NEED(s != NULL);
+	map_and_unmap(s, 0);
+	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE, MIB(2) }, RW, 2), OK);
+	CHECK_EQ(vm_space_query(s, BASE).level, 2);
+	CHECK_EQ(vm_space_unmap(s, (struct vrange){ BASE, MIB(2) }, &done), OK);
+	map_and_unmap(s, 0);
+	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE, GIB(512) }, RW, 1), OK);
+	CHECK_EQ(vm_space_query(s, BASE).level, 4);
+	CHECK_EQ(page_table_nodes(&s->table), s->table.levels - 3);
+	vm_space_clear(s);
+	map_and_unmap(s, 0);
+	block = frame_alloc_block(FRAME_USER, PT_INDEX_BITS);
+	NEED(block != NULL);
+	CHECK_EQ(vm_space_map_frame(s, BASE, block, RW), OK);
+	CHECK_EQ(vm_space_query(s, BASE).level, 2);
+	CHECK_EQ(vm_space_map_frame(s, BASE, block, RW), ERR_IN_USE);
+	vm_space_put(s);
+	CHECK_LEDGER(&before);
+}
+
+TEST(page_table_spare_branch_is_not_forked)
+{
+	struct vm_space *s, *child = NULL;
+	struct ledger before;
+
+	spaces_begin(64, 0, 1);
+	before = machine_ledger();
+	s = new_space();
+	NEED(s != NULL);
+	map_and_unmap(s, 0);
+	CHECK_EQ(vm_space_map(s, page(GIB(1)), RW, 1), OK);
+	CHECK_EQ(page_store(s, BASE + GIB(1), 7), OK);
+	CHECK_EQ(vm_space_fork(s, &child), OK);
+	NEED(child != NULL);
+	CHECK(page_shows(child, BASE + GIB(1), 7));
+	CHECK_EQ(page_table_nodes(&child->table), child->table.levels);
+	vm_space_put(child);
+	vm_space_put(s);
+	CHECK_LEDGER(&before);
+}
