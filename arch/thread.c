@@ -30,22 +30,31 @@ static struct thread *self_to_wait(uintptr_t irq)
 	return self;
 }
 
-void thread_park(void)
+/* Whether it waited; else the token was there already, whoever left it. */
+static bool park(void)
 {
 	uintptr_t irq = arch_irq_save();
 	struct thread *self = self_to_wait(irq);
 	unsigned wake = WAKE_NONE;
+	bool waited;
 
 	set_state(self, THREAD_PARKED); /* before anybody can make it ready */
 	/* acquire pairs with thread_unpark(), whose caller changed what this thread waits for */
-	if (atomic_compare_exchange_strong_explicit(&self->wake, &wake, WAKE_PARKED,
-						    memory_order_acq_rel, memory_order_relaxed)) {
+	waited = atomic_compare_exchange_strong_explicit(
+		&self->wake, &wake, WAKE_PARKED, memory_order_acq_rel, memory_order_relaxed);
+	if (waited) {
 		thread_block();
 	} else {
 		(void)atomic_exchange_explicit(&self->wake, WAKE_NONE, memory_order_acquire);
 		set_state(self, THREAD_RUNNING);
 	}
 	arch_irq_restore(irq);
+	return waited;
+}
+
+void thread_park(void)
+{
+	(void)park();
 }
 
 void thread_unpark(struct thread *t)
@@ -69,25 +78,32 @@ static void unpark(void *t)
 	thread_unpark(t);
 }
 
-void thread_park_until(uint64_t deadline)
+/* Whether a token of somebody else may be gone: the timer did not go off, or perhaps it and the
+ * other came before the wait, and were one.  Else the two were one after the other, and what came
+ * second is there still. */
+static bool park_until(uint64_t deadline)
 {
 	struct thread *self = thread_self();
+	bool waited;
 
 	timer_start(&self->timer, deadline, unpark, self);
-	thread_park();
-	(void)timer_cancel_wait(&self->timer);
+	waited = park();
+	return timer_cancel_wait(&self->timer) || !waited;
+}
+
+void thread_park_until(uint64_t deadline)
+{
+	(void)park_until(deadline);
 }
 
 void thread_sleep(unsigned ms)
 {
 	uint64_t deadline = arch_ticks() + ms * arch_ticks_per_ms();
-	bool early = false;
+	bool took = false;
 
-	while (arch_ticks() < deadline) {
-		thread_park_until(deadline);
-		early |= arch_ticks() < deadline;
-	}
-	if (early)
+	while (arch_ticks() < deadline)
+		took |= park_until(deadline);
+	if (took)
 		thread_unpark(thread_self());
 }
 

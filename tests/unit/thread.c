@@ -160,6 +160,42 @@ TEST(thread_sleep_keeps_a_token_for_later)
 	cpus_stop();
 }
 
+enum {
+	LATE_ROUNDS = 100,
+	LATE_STEPS_PER_MS = 2000, /* later by half a microsecond in each round */
+};
+
+/* As if this CPU had stood still, for longer than the sleep. */
+static void stand_still(void *unused)
+{
+	uint64_t start = arch_ticks();
+
+	(void)unused;
+	while (arch_ticks() - start < 2 * arch_ticks_per_ms())
+		arch_relax();
+}
+
+/* In some of the rounds the sleep's timer comes before its wait, where the token is already. */
+TEST(thread_sleep_keeps_a_token_though_its_timer_comes_before_the_wait)
+{
+	struct timer late = { 0 };
+	unsigned kept = 0;
+
+	cpus_start(1);
+	for (unsigned i = 0; i < LATE_ROUNDS; i++) {
+		thread_unpark(thread_self());
+		timer_start(&late, arch_ticks() + i * arch_ticks_per_ms() / LATE_STEPS_PER_MS,
+			    stand_still, NULL);
+		thread_sleep(1);
+		(void)timer_cancel_wait(&late);
+		kept += atomic_load(&thread_self()->wake) != 0;
+		thread_unpark(thread_self()); /* in place of one that is gone */
+		thread_park();
+	}
+	CHECK_EQ(kept, LATE_ROUNDS);
+	cpus_stop();
+}
+
 static void park_with_interrupts_off(void *unused)
 {
 	(void)unused;
@@ -612,6 +648,8 @@ TEST(thread_info_says_who_there_is)
 {
 	struct thread_info info;
 	struct thread *t;
+	uintptr_t irq;
+	bool all;
 
 	cpus_start(1);
 	t = thread_create(stacks[0], STACK_BYTES, "a name that is too long", count_one, NULL);
@@ -627,8 +665,11 @@ TEST(thread_info_says_who_there_is)
 	CHECK_STR(info.name, "a name that is ");
 	CHECK_EQ(info.state, THREAD_NEW);
 	CHECK(!thread_info_at(3, &info));
+	irq = arch_irq_save(); /* or it may run, when main's slice is over */
 	thread_start(t);
-	NEED(thread_info_at(2, &info));
+	all = thread_info_at(2, &info);
+	arch_irq_restore(irq);
+	NEED(all);
 	CHECK_EQ(info.state, THREAD_READY);
 	thread_join(t);
 	CHECK(!thread_info_at(2, &info));
