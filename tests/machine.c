@@ -49,29 +49,53 @@ static void drain_nodes(void)
 {
 	pt_node_drain();
 }
+
+static void await_drains(void)
+{
+}
 #else
 
-static void drain_own_nodes(void *arg)
+static void answer(void *arg)
 {
 	_Atomic unsigned *left = arg;
 
-	pt_node_drain();
-	/* release pairs with drain_nodes(): *left is not touched afterwards */
+	/* release pairs with ask_all(): *left is not touched afterwards */
 	atomic_fetch_sub_explicit(left, 1, memory_order_release);
 }
 
-/* Every CPU answers here; on the host some are threads that a test keeps busy for ever. */
-static void drain_nodes(void)
+/* Of the heap as well: heap_drain() gives up a CPU that stands still for a second. */
+static void drain_own(void *arg)
+{
+	if (heap.cpus != 0)
+		heap_drain();
+	pt_node_drain();
+	answer(arg);
+}
+
+/* Every CPU answers here, and has done all that it was asked before; on the host some are threads
+ * that a test keeps busy for ever. */
+static void ask_all(void (*fn)(void *left))
 {
 	unsigned cpus = cpu_count();
 	_Atomic unsigned left = cpus;
 
 	ASSERT(!arch_irq_is_off()); /* another may do the same, and wait for this one's answer */
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		if (arch_cpu_kick(cpu, drain_own_nodes, &left) != OK) /* a panic stopped it */
+		if (arch_cpu_kick(cpu, fn, &left) != OK) /* a panic stopped it */
 			atomic_fetch_sub_explicit(&left, 1, memory_order_relaxed);
 	while (atomic_load_explicit(&left, memory_order_acquire) != 0)
 		arch_relax();
+}
+
+static void drain_nodes(void)
+{
+	ask_all(drain_own);
+}
+
+/* Frames on their way from a CPU's cache to a zone are in neither. */
+static void await_drains(void)
+{
+	ask_all(answer);
 }
 #endif
 
@@ -84,6 +108,7 @@ struct ledger machine_ledger(void)
 	defer_drain();
 	drain_nodes();
 	frame_cache_drain();
+	await_drains();
 	return (struct ledger){ frame_available(), t.meta_frames + t.seed_frames };
 }
 
