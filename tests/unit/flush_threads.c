@@ -199,7 +199,9 @@ static err_t round_of(vaddr_t va)
 		return ERR_NO_MEMORY;
 	(void)frame_get(f); /* the test's own, for after the flush */
 	err = map(va, f);
-	for (unsigned i = 0; i < 100 && atomic_load(&reads) == seen; i++)
+	/* for once until one has read, and then mostly */
+	for (unsigned i = 0; err == OK && (i < 100 || seen == 0) && atomic_load(&reads) == seen;
+	     i++)
 		sched_yield();
 	tlb_batch_init(&gone, &flush_kernel_space);
 	if (err == OK)
@@ -237,7 +239,6 @@ static void run_probe(unsigned rounds)
 	workers_join(w, CPUS - 1);
 	host_cpu_unbind();
 	CHECK_EQ(atomic_load(&wrong), 0);
-	CHECK(atomic_load(&reads) > 0);
 	page_table_destroy(&pt);
 	CHECK_LEDGER(&before);
 }

@@ -319,9 +319,12 @@ TEST(lock_statistics_keep_the_longest_hold)
 	spin_unlock(&l);
 	longest = value_of(&counted_class.hold.ticks);
 	CHECK(longest >= least && longest <= arch_ticks() - outside);
-	spin_lock(&l); /* a short one changes nothing */
+	/* a shorter one changes nothing, though this CPU stood still meanwhile */
+	atomic_store(&counted_class.hold.ticks, UINT64_MAX);
+	spin_lock(&l);
 	spin_unlock_irq(&l, irq);
-	CHECK_EQ(value_of(&counted_class.hold.ticks), longest);
+	CHECK_EQ(value_of(&counted_class.hold.ticks), UINT64_MAX);
+	atomic_store(&counted_class.hold.ticks, longest);
 #ifdef KEEL_TESTS
 	CHECK(command_says("*test counted, *longest hold * us, "
 			   "lock_statistics_keep_the_longest_hold+*"));
@@ -523,8 +526,23 @@ TEST(lock_of_another_cpu_cannot_be_released)
 	spin_unlock_irq(&shared, irq);
 }
 
+static _Atomic uint64_t seen_waiting; /* CPUs */
+
+static void note_waiting(void)
+{
+	atomic_fetch_or(&seen_waiting, UINT64_C(1) << arch_cpu_id());
+}
+
+/* One that stood still between its ticket and its look might find that it is its turn. */
+static void await_waiting(unsigned cpu)
+{
+	while ((atomic_load(&seen_waiting) >> cpu & 1) == 0)
+		sched_yield();
+}
+
 TEST(lock_statistics_count_each_wait)
 {
+	lock_waiter_t before = lock_set_waiter(note_waiting);
 	uint64_t waited = value_of(&inner_class.contended);
 	uint64_t taken = value_of(&inner_class.acquisitions);
 	uintptr_t irq = spin_lock_irq(&shared);
@@ -532,8 +550,11 @@ TEST(lock_statistics_count_each_wait)
 	struct worker w[2];
 
 	atomic_store(&inner_class.wait.ticks, 0);
-	for (unsigned i = 0; i < 2; i++)
+	atomic_store(&seen_waiting, 0);
+	for (unsigned i = 0; i < 2; i++) {
 		queue_worker(&w[i], 1 + i, enter_once);
+		await_waiting(1 + i);
+	}
 	entries = 0;
 	spin_unlock_irq(&shared, irq);
 	for (unsigned i = 0; i < 2; i++)
@@ -542,6 +563,7 @@ TEST(lock_statistics_count_each_wait)
 	CHECK_EQ(value_of(&inner_class.acquisitions), taken + 3);
 	CHECK(value_of(&inner_class.wait.ticks) > 0);
 	CHECK(value_of(&inner_class.wait.ticks) <= arch_ticks() - start);
+	lock_set_waiter(before);
 }
 
 #endif
