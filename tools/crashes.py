@@ -77,6 +77,8 @@ HALTS = {
     "nested-fault": r"^keel: panic: exception within exception; halted$",
 }
 HALT_SECONDS = 2
+ANSWER_SECONDS = 60  # only a failure takes as long
+MONITOR_PROMPT = b"(qemu)"  # of QEMU
 
 # Afterwards, the monitor's answers.
 AFTER = {
@@ -156,14 +158,18 @@ def say_to_qemu(path, line):
     """One line for QEMU's own monitor on a UNIX socket."""
     with socket.socket(socket.AF_UNIX) as monitor:
         monitor.connect(path)
-        monitor.settimeout(5)
-        monitor.recv(4096)
-        monitor.sendall((line + "\n").encode())
-        time.sleep(0.5)
-        monitor.recv(4096)
+        monitor.settimeout(ANSWER_SECONDS)
+        for command in ("", line + "\n"):
+            monitor.sendall(command.encode())
+            said = b""
+            while not said.rstrip().endswith(MONITOR_PROMPT):
+                more = monitor.recv(4096)
+                if not more:
+                    raise Explained("QEMU's monitor is gone")
+                said += more
 
 
-def wait_for(running, pattern, seconds=20):
+def wait_for(running, pattern, seconds=ANSWER_SECONDS):
     """Until the pattern stands in a line that came after the last command."""
     end = time.monotonic() + seconds
     while not re.search(pattern, running.text, re.MULTILINE):

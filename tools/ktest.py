@@ -35,6 +35,7 @@ TOTALS = re.compile(r"(?:# )?(\d+) passed, (\d+) failed, (\d+) skipped$")
 # From the last line of output on.  A test may do long and silent work after a panic that it
 # asked for; a panicked kernel that does not exit is silent for good.
 PANIC_SECONDS = 30
+# From the start, and from each result, to the next one, however busy the host is.
 RUN_SECONDS = 300
 # Bochs runs all CPUs in one thread of the host, one after the other.
 BOCHS_SLOWER = 6
@@ -166,12 +167,16 @@ class Run:
 
     def _follow(self, running):
         """Read until the end of the tests; returns why this run is bad, or None."""
-        start = self._quiet_since = time.monotonic()
+        since = self._quiet_since = time.monotonic()
         rest = ""
+        results = 0
         while True:
             now = time.monotonic()
-            if now - start > self._seconds:
-                return f"hang: no end within {self._seconds:g} s{self._where()}"
+            if self.judge.results != results:
+                since, results = now, self.judge.results
+            if now - since > self._seconds:
+                what = "end" if self.judge.complete() else "result"
+                return f"hang: no {what} within {self._seconds:g} s{self._where()}"
             if self.judge.panic and now - self._quiet_since > self._panic_seconds:
                 return f"crash{self._where()}: {self.judge.panic}"
             if self._is_bochs and self._seen_enough(now):
@@ -239,7 +244,8 @@ def parse_arguments():
     parser.add_argument("--no-iommu", dest="iommu", action="store_false")
     parser.add_argument("--icount", action="store_true")
     parser.add_argument("--timeout", type=float, default=RUN_SECONDS,
-                        help=f"seconds (default {RUN_SECONDS}; for Bochs {BOCHS_SLOWER} times that)")
+                        help=f"seconds to each result (default {RUN_SECONDS}; for Bochs "
+                        f"{BOCHS_SLOWER} times that)")
     parser.add_argument("--log", default="/dev/null", help="write all output to this file")
     parser.add_argument("--may-be-empty", action="store_true", help="no test is no failure")
     parser.add_argument("-v", "--verbose", action="store_true", help="all output here too")

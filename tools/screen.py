@@ -34,8 +34,9 @@ VGA_ADDRESS, VGA_COLUMNS, VGA_ROWS = 0xb8000, 80, 25
 
 PROMPT = "keel> "
 FIRST_LINE = "keel: a memory subsystem for x86-64"
-SCREEN_SECONDS = 15
+SCREEN_SECONDS = 60  # only a failure takes as long
 KEY_MS = 20  # how long a key is held
+KEYBOARD_STATUS, KEYBOARD_FULL = 0x64, 1  # its port, and the bit: a byte waits to be read
 KEYS = {" ": "spc", "\n": "ret", "-": "minus", "=": "equal", "/": "slash", ".": "dot",
         ",": "comma", "*": "shift-8", "_": "shift-minus"}
 
@@ -102,7 +103,7 @@ def read_picture(picture, glyphs):
 class ScreenMachine(machine.Machine):
     """QEMU with a screen, a keyboard, and a serial port that may be missing ("none")."""
 
-    CONNECT_SECONDS = 10
+    CONNECT_SECONDS = 60
 
     def __init__(self, config, serial="stdio", video=("-vga", "std")):
         super().__init__()
@@ -155,12 +156,21 @@ class ScreenMachine(machine.Machine):
             raise self.error(f"QEMU's monitor is gone: {gone}") from gone
         raise self.error(f"QEMU's monitor is gone: {self.how_it_ended()}")
 
+    def _monitor(self, line):
+        """What QEMU's monitor for people answers."""
+        return self._execute("human-monitor-command", **{"command-line": line})
+
     def press(self, *names):
-        """Press keys, by QEMU's names for them."""
+        """Press keys, by QEMU's names for them.  The keyboard has room for a few, and loses what
+        comes when it is full: each is waited for."""
         for name in names:
-            self._execute("human-monitor-command",
-                          **{"command-line": f"sendkey {name} {KEY_MS}"})
+            self._monitor(f"sendkey {name} {KEY_MS}")
             time.sleep(2 * KEY_MS / 1000)
+            end = time.monotonic() + SCREEN_SECONDS
+            while int(self._monitor(f"i /b {KEYBOARD_STATUS:#x}").split()[-1], 0) & KEYBOARD_FULL:
+                if time.monotonic() > end:
+                    raise self.error(f"nobody reads the key {name}")
+                self.read(KEY_MS / 1000)  # or QEMU would block on its serial port
 
     def type(self, text):
         """Type text; a newline is the Enter key."""
@@ -182,8 +192,7 @@ class ScreenMachine(machine.Machine):
         """The lines that a VGA in text mode shows."""
         self.columns = VGA_COLUMNS
         cells = VGA_COLUMNS * VGA_ROWS
-        answer = self._execute("human-monitor-command",
-                               **{"command-line": f"xp /{cells}hx {VGA_ADDRESS:#x}"})
+        answer = self._monitor(f"xp /{cells}hx {VGA_ADDRESS:#x}")
         values = [int(value, 16) for line in answer.splitlines()
                   for value in line.partition(":")[2].split()]
         text = "".join(chr(value & 0x7f) if value & 0x60 else " " for value in values)

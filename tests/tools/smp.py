@@ -14,8 +14,6 @@ sys.path.insert(0, sys.path[0] + "/../../tools")
 
 import machine
 
-SECONDS = 20
-
 
 def main():
     machine.end_politely()
@@ -31,10 +29,10 @@ def main():
                             cpu=options.cpu, mem="256M", extra=tuple(options.qemu))
     try:
         with machine.Qemu(config) as running:
-            print(running.wait_prompt(SECONDS))
+            print(running.wait_prompt())
             running.may_panic = True
             for line in options.type:
-                print(f"> {line}\n{running.command(line, SECONDS)}")
+                print(f"> {line}\n{running.command(line)}")
     except (machine.MachineError, machine.Missing) as failed:
         print(failed)
         return 1
