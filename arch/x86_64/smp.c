@@ -24,7 +24,7 @@ enum {
 	INIT_MS = 10,          /* SDM 3A 8.4.4.1 */
 	ANSWER_AGAIN_US = 300, /* then the second STARTUP */
 	ANSWER_MS = 1000,      /* an emulator may let a CPU wait that long; hardware answers in 1 */
-	STOP_MS = 100,
+	STOP_MS = 1000,        /* the same, in a panic */
 };
 
 /* As in trampoline.S; addresses below 4 GiB. */
