@@ -48,11 +48,10 @@ static void ask_deaf(struct crew_member *me)
 		refused += arch_cpu_kick(other, note, (void *)(uintptr_t)(i % kinds)) != OK;
 		sent = i + 1;
 	}
-	if (me->cpu == 0) {
-		/* requests are done in turn: all others were, when this one is */
+	/* requests are done in turn: all others were, when this one is */
+	while (me->cpu == 0 && !heard) {
 		refused += arch_cpu_kick(other, note_last, NULL) != OK;
-		while (!heard)
-			arch_relax();
+		arch_relax();
 	}
 	crew_meet();
 }
