@@ -157,7 +157,7 @@ static void change_at_random(struct vm_space *s, struct vm_object *object)
 	switch (test_random_below(8)) {
 	case 0: err = vm_space_map(s, pages(first, n), rights, 1); break;
 	case 1: err = vm_space_map(s, pages(first, n), rights, 2); break;
-	case 2: err = vm_space_guard(s, pages(first, 1 + n % 8)); break;
+	case 2: err = vm_space_guard(s, pages(first, n < 8 ? n : 1 + n % 8)); break;
 	case 3:
 		err = vm_space_map_object(s, pages(first % 8, 8), object,
 					  (uint64_t)(first % 8) * PAGE_SIZE, rights);
