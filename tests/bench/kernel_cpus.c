@@ -102,6 +102,18 @@ static void fault_pages(unsigned operations)
 	vm_space_activate(NULL);
 }
 
+/* Nothing is shared: whatever two cost each other here is the host's. */
+static void own_pages(unsigned operations)
+{
+	struct frame *f = frame_alloc(FRAME_TEST);
+
+	if (f == NULL)
+		panic("bench: memory has run out");
+	for (unsigned i = 0; i < operations; i++)
+		memset(arch_direct(frame_paddr(f)), (int)i, PAGE_SIZE);
+	frame_put(f);
+}
+
 static void no_operation(unsigned operations)
 {
 	(void)operations;
@@ -113,6 +125,7 @@ static const struct load {
 	unsigned operations;
 } loads[] = {
 	{ "none", no_operation, 0 }, /* what all else of the command costs */
+	{ "alone", own_pages, 100000 },
 	{ "frame", frame_pairs, 1000000 },
 	{ "heap", heap_pairs, 1500000 },
 	{ "order5", block_pairs, 500000 },
@@ -145,7 +158,7 @@ static void join_threads(unsigned first, unsigned end)
 		kthread_join(threads[cpu]);
 }
 
-COMMAND(benchcpus, "none|frame|heap|order5|fault CPUS", "operations on so many CPUs at once")
+COMMAND(benchcpus, "none|alone|frame|heap|order5|fault CPUS", "operations on so many CPUs at once")
 {
 	uint64_t cpus = 0;
 
