@@ -46,16 +46,18 @@ void source_say(struct source_visitor *v, const char *who, uint64_t start, uint6
 
 /* ---- a gap that everybody calls usable ---- */
 
+/* One look at all statements, from the candidate `at` on, which only ever moves up: to the end of a
+ * statement in its way, or to where the next usable one begins.  So there are at most two looks a
+ * statement, whatever order they come in. */
 struct gap {
 	struct source_visitor visitor;
-	const struct source_walk *walk;
-	uint64_t min, max, len;
-	uint64_t at; /* where the candidate begins */
-	bool moved, found;
-	struct region usable; /* the statement being tried */
+	uint64_t max, len;
+	uint64_t at;   /* where the candidate begins; UINT64_MAX fits nothing */
+	uint64_t next; /* where a usable statement begins behind it, the first one */
+	bool moved, is_usable;
 };
 
-/* The next possible start at or above v; UINT64_MAX, which fits nothing, when there is none. */
+/* The next possible start at or above v; UINT64_MAX when there is none. */
 static uint64_t gap_align(uint64_t v)
 {
 	uint64_t at = align_up(v, GAP_ALIGN);
@@ -63,42 +65,20 @@ static uint64_t gap_align(uint64_t v)
 	return at < v ? UINT64_MAX : at;
 }
 
-static void gap_avoid(struct source_visitor *v, const struct region *r)
+static void gap_look(struct source_visitor *v, const struct region *r)
 {
 	struct gap *g = container_of(v, struct gap, visitor);
+	uint64_t end = min_u64(r->end, g->max);
 
-	if (r->type != REGION_USABLE && r->start < g->at + g->len && r->end > g->at) {
-		g->at = gap_align(r->end);
-		g->moved = true;
-	}
-}
-
-static bool gap_fits(const struct gap *g)
-{
-	uint64_t end = min_u64(g->usable.end, g->max);
-
-	return g->at >= g->usable.start && g->at < end && end - g->at >= g->len;
-}
-
-static void gap_try(struct source_visitor *v, const struct region *r)
-{
-	struct gap *outer = container_of(v, struct gap, visitor);
-	struct gap inner = *outer;
-
-	if (outer->found || r->type != REGION_USABLE)
-		return;
-	inner.visitor.visit = gap_avoid;
-	inner.usable = *r;
-	inner.at = gap_align(max_u64(r->start, outer->min));
-	inner.moved = true;
-	while (inner.moved && gap_fits(&inner)) {
-		inner.moved = false;
-		if (outer->walk->each(outer->walk, &inner.visitor) != OK)
-			return;
-	}
-	if (gap_fits(&inner)) {
-		outer->found = true;
-		outer->at = inner.at;
+	if (r->type != REGION_USABLE) {
+		if (r->start < g->at + g->len && r->end > g->at) {
+			g->at = gap_align(r->end);
+			g->moved = true;
+		}
+	} else if (r->start > g->at) {
+		g->next = min_u64(g->next, gap_align(r->start));
+	} else if (g->at < end && end - g->at >= g->len) {
+		g->is_usable = true;
 	}
 }
 
@@ -106,20 +86,26 @@ err_t source_find_gap(const struct source_walk *walk, uint64_t min, uint64_t max
 		      uint64_t *start)
 {
 	struct gap g = {
-		.visitor = { gap_try, false },
-		.walk = walk,
-		.min = min,
-		.max = max,
-		.len = len,
+		.visitor = { gap_look, false }, .max = max, .len = len, .at = gap_align(min)
 	};
-	err_t err = walk->each(walk, &g.visitor);
 
-	if (err != OK)
-		return err;
-	if (!g.found)
-		return ERR_NO_MEMORY;
-	*start = g.at;
-	return OK;
+	while (g.at < max && max - g.at >= len) {
+		err_t err;
+
+		g.moved = g.is_usable = false;
+		g.next = UINT64_MAX;
+		err = walk->each(walk, &g.visitor);
+		if (err != OK)
+			return err;
+		if (g.moved)
+			continue;
+		if (g.is_usable) {
+			*start = g.at;
+			return OK;
+		}
+		g.at = g.next;
+	}
+	return ERR_NO_MEMORY;
 }
 
 /* ---- the arena ---- */
