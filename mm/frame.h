@@ -116,7 +116,7 @@ static inline struct frame *frame_hand_out(pfn_t pfn, enum frame_kind kind, unsi
 }
 
 /* One frame, count 1.  NULL: no memory.  Contents are what they were. */
-__owns __must_check static inline struct frame *frame_alloc(enum frame_kind kind)
+__must_check __owns static inline struct frame *frame_alloc(enum frame_kind kind)
 {
 	pfn_t pfn = frame_take();
 
@@ -124,7 +124,7 @@ __owns __must_check static inline struct frame *frame_alloc(enum frame_kind kind
 }
 
 /* 2^order frames, one count at the head.  order <= ORDER_MOST. */
-__owns __must_check struct frame *frame_alloc_block(enum frame_kind kind, unsigned order);
+__must_check __owns struct frame *frame_alloc_block(enum frame_kind kind, unsigned order);
 
 /* n frames of count 1 each: all or none (ERR_NO_MEMORY). */
 err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out);
@@ -195,15 +195,15 @@ __must_check static inline paddr_t frame_into_raw(struct frame *f) __takes(1)
 }
 
 /* The handle for a count that frame_into_raw() put away. */
-__owns __must_check struct frame *frame_from_raw(paddr_t raw);
+__must_check __owns struct frame *frame_from_raw(paddr_t raw);
 
 /* Claim memory that somebody released (frame_release_range).  NULL and *why: ERR_NOT_OWNED for
  * free, reserved or unpopulated memory, ERR_IN_USE, ERR_UNIQUE, ERR_BUSY; answers at once, never
  * waits. */
-__owns __must_check struct frame *frame_from_unused(paddr_t pa, enum frame_kind kind, err_t *why);
+__must_check __owns struct frame *frame_from_unused(paddr_t pa, enum frame_kind kind, err_t *why);
 
 /* One more owner of whatever counted frame or block head is at pa. */
-__owns __must_check struct frame *frame_from_in_use(paddr_t pa, err_t *why);
+__must_check __owns struct frame *frame_from_in_use(paddr_t pa, err_t *why);
 
 /* Memory that the allocator never had (modules, boot structures) becomes UNUSED frames that
  * frame_from_unused() may claim.  Whole frames inside the range.  ERR_BAD_RANGE: not populated.
@@ -211,8 +211,8 @@ __owns __must_check struct frame *frame_from_in_use(paddr_t pa, err_t *why);
 err_t frame_release_range(struct prange range);
 
 /* Exclusive handles. */
-__owns __must_check struct unique_frame *frame_try_unique(struct frame *f, err_t *why);
-__owns __must_check struct frame *frame_share(struct unique_frame *u) __takes(1);
+__must_check __owns struct unique_frame *frame_try_unique(struct frame *f, err_t *why);
+__must_check __owns struct frame *frame_share(struct unique_frame *u) __takes(1);
 void frame_put_unique(struct unique_frame *u) __takes(1);
 
 /* A block of one owner becomes 2^order frames of count 1; pays per frame.  Returns how many. */

@@ -42,9 +42,9 @@ enum {
 #define PT_NODE_LAST UINT32_MAX /* of a dead node: no other follows */
 
 /* A node without entries, count 1, not locked; NULL: no memory. */
-__owns __must_check struct frame *pt_node_alloc(unsigned level);
+__must_check __owns struct frame *pt_node_alloc(unsigned level);
 /* The same, whose every entry the caller writes next; its child count is that of no entry. */
-__owns __must_check struct frame *pt_node_alloc_unwritten(unsigned level);
+__must_check __owns struct frame *pt_node_alloc_unwritten(unsigned level);
 
 static inline unsigned pt_node_level(const struct frame *node)
 {

@@ -427,7 +427,7 @@ static void give_back(pfn_t pfn, uint64_t used, uint64_t whole)
 
 static err_t grow_locked(uint32_t index) __requires(growth)
 {
-	struct seed used = seed;
+	struct seed used;
 	err_t err;
 
 	if (!seed_fill())

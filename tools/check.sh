@@ -76,6 +76,7 @@ check seam make seam
 check gcc make CC=gcc kernel host build/host-asan-gcc/keel-test
 check_with clang-14 clang make CC=clang-14 build/kernel-debug-clang-14/keel.elf \
 	build/host-asan-clang-14/keel-test
+check_with clang-14 dead-stores tools/dead_stores.sh
 check tsan tested_tsan
 check reproducible same_elf
 check size small_elf

@@ -15,6 +15,7 @@ each finding, `file:line: [rule] what`; the exit status is 1 when there is any.
   long-file       more than FILE_LINES lines
   machine-path    a path of one developer's machine
   undocumented    a function declared in a header without a comment on it or on its group
+  idle-continue   the last statement of a loop is `continue`
 
 An example in a header comment is not dead code when it is indented by two spaces or more;
 neither is an ACSL contract.
@@ -200,12 +201,26 @@ def check_dead_code(text, code):
         yield line_of(code, match.start()), "dead-code", "#if 0"
 
 
+def check_continues(code):
+    """By indents, which the format check makes true."""
+    lines = code.split("\n")
+    for i in range(1, len(lines)):
+        brace = re.fullmatch(r"(\t*)\}.*", lines[i])
+        if not brace or not re.fullmatch(brace[1] + r"\t{1,2}continue;\s*", lines[i - 1]):
+            continue
+        opener = next((lines[j] for j in range(i - 1, -1, -1)
+                       if re.match(brace[1] + r"[^\s}]", lines[j])), "")
+        if re.match(r"\t*(?:for|while|do)\b", opener):
+            yield i, "idle-continue", "the loop ends here anyway"
+
+
 def findings(path, text):
     bare = blank_comments(text)
     code = blank_directives(bare)
     yield from check_lines(text)
     yield from check_dead_code(text, bare)
     yield from check_function_lengths(code)
+    yield from check_continues(code)
     length = len(text.splitlines())
     if length > FILE_LINES:
         yield FILE_LINES + 1, "long-file", f"{length} lines, {FILE_LINES} are the most"

@@ -70,7 +70,7 @@ static inline uint64_t pt_half_bytes(unsigned levels)
 }
 
 /* Index into the table of `level`: 1 has 4 KiB pages, 4 is the PML4. */
-static inline unsigned pte_index(vaddr_t va, unsigned level)
+__must_check static inline unsigned pte_index(vaddr_t va, unsigned level)
 {
 	return (unsigned)(va >> (PT_PAGE_SHIFT + PT_INDEX_BITS * (level - 1))) % PT_ENTRIES;
 }

@@ -152,3 +152,24 @@ accepts function_of_the_c_library lib/a.h <<'END'
 
 void *memcpy(void *restrict dst, const void *restrict src, size_t n);
 END
+finds idle-continue continue_at_the_end_of_a_loop lib/a.c <<'END'
+void f(int n)
+{
+	for (int i = 0; i < n; i++) {
+		g(i);
+		continue;
+	}
+}
+END
+accepts continue_that_leaves_a_loop_early lib/a.c <<'END'
+void f(int n)
+{
+	while (n-- > 0) {
+		if (g(n)) {
+			h(n);
+			continue;
+		}
+		i(n);
+	}
+}
+END
