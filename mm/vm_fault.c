@@ -211,7 +211,8 @@ static err_t meet_spot(const struct job *j, struct pt_spot *spot)
 struct hold {
 	struct cursor cursor;
 	struct tlb_batch gone;
-	struct frame *large; /* a block of the size that is held, or NULL */
+	struct frame *large;     /* a block of the size that is held, or NULL */
+	struct frame_list parts; /* or frames instead, when there is no block */
 };
 
 /* The block behind a large leaf, any page of which the item may begin at. */
@@ -240,6 +241,44 @@ static err_t map_copy_large(struct hold *h, const struct pt_item *item, struct p
 	return map_large(h, prop, item->level);
 }
 
+/* Memory is in pieces: the copy becomes pages of 4 KiB.  ERR_NO_MEMORY: there is no node for them,
+ * and the large page is as it was. */
+static err_t map_copy_in_parts(struct hold *h, const struct pt_item *item, struct page_prop prop)
+{
+	struct frame *block = frame_get(block_behind(item)), *next;
+	const char *from = arch_direct(item->pa);
+	err_t err = cursor_unmap(&h->cursor, pte_span(item->level));
+
+	if (err == OK)
+		err = cursor_jump(&h->cursor, item->start);
+	ASSERT(err == OK); /* a whole entry needs no memory */
+	if (cursor_deepen(&h->cursor, 1) != OK) {
+		err = cursor_replace(&h->cursor, frame_into_raw(block), item->prop, item->level);
+		ASSERT(err == OK);
+		return ERR_NO_MEMORY;
+	}
+	frame_put(block); /* its old entry's count goes with the batch */
+	for (struct frame *f = frame_list_first(&h->parts); f != NULL; f = next) {
+		next = frame_list_next(f); /* before its slot is the page's */
+		memcpy(arch_direct(frame_paddr(f)), from, PAGE_SIZE);
+		err = cursor_map(&h->cursor, f, prop);
+		ASSERT(err == OK);
+		from += PAGE_SIZE;
+		vm_total_add(&this_cpu_ptr(vm_totals)->copied);
+	}
+	h->parts.frames = 0;
+	return OK;
+}
+
+/* The block of a large leaf is copied into whatever memory there was. */
+static err_t map_own_copy(struct hold *h, const struct pt_item *item, struct page_prop prop)
+{
+	if (h->large != NULL)
+		return map_copy_large(h, item, prop);
+	/* without either: it has others by now */
+	return h->parts.frames == 0 ? ERR_BUSY : map_copy_in_parts(h, item, prop);
+}
+
 /* Write to a large leaf whose block may have others. */
 static err_t meet_large_copy(struct hold *h, const struct pt_item *item)
 {
@@ -251,8 +290,7 @@ static err_t meet_large_copy(struct hold *h, const struct pt_item *item)
 	}
 	prop.flags = (uint16_t)((prop.flags & ~(PROP_COPY | PROP_FORKED)) | PROP_WRITE |
 				PROP_DIRTY);
-	/* without a block: it has others by now */
-	return h->large == NULL ? ERR_BUSY : map_copy_large(h, item, prop);
+	return map_own_copy(h, item, prop);
 }
 
 static err_t meet_large_leaf(const struct job *j, struct hold *h, const struct pt_item *item)
@@ -321,11 +359,27 @@ static void let_go(struct hold *h)
 	tlb_batch_finish(&h->gone);
 }
 
+static void hold_init(struct hold *h)
+{
+	h->large = NULL;
+	h->parts = (struct frame_list){ PFN_NONE, 0 };
+}
+
 static void put_large(struct hold *h)
 {
 	if (h->large != NULL)
 		frame_put(h->large);
-	h->large = NULL;
+	if (h->parts.frames != 0)
+		frame_list_put(&h->parts);
+	hold_init(h);
+}
+
+/* A copy of a page of `level`: a block, or for 2 MiB frames instead.  False: no memory. */
+static bool get_copy(struct hold *h, unsigned level)
+{
+	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
+	return h->large != NULL ||
+	       (level == 2 && frame_list_alloc(FRAME_USER, PT_ENTRIES, &h->parts) == OK);
 }
 
 /* Nothing is held: have the block ready that a page of `level` takes; cleared, for zeros on demand.
@@ -335,8 +389,10 @@ static bool get_large(struct hold *h, const struct pt_item *item, unsigned level
 	put_large(h);
 	if (level == 1 || (item->kind == PT_ITEM_LEAF && frame_count(block_behind(item)) == 1))
 		return true;
+	if (item->kind == PT_ITEM_LEAF)
+		return get_copy(h, level);
 	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
-	if (h->large != NULL && item->kind == PT_ITEM_NOTE)
+	if (h->large != NULL)
 		memset(arch_direct(frame_paddr(h->large)), 0, pte_span(level));
 	return h->large != NULL;
 }
@@ -364,7 +420,7 @@ static err_t meet_large(const struct job *j)
 	unsigned held = 1, most = arch_pt_leaf_level_most();
 	err_t err = OK;
 
-	h.large = NULL;
+	hold_init(&h);
 	for (;;) {
 		struct pt_item item = hold_page(j->space, &h, j->va, held);
 		unsigned want = level_to_hold(j, &item, most);
@@ -441,8 +497,8 @@ err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 		return OK; /* somebody split it */
 	if (level > 2 || (item.prop.flags & PROP_SHARED) != 0)
 		return ERR_IN_USE;
-	h.large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
-	if (h.large == NULL)
+	hold_init(&h);
+	if (!get_copy(&h, level))
 		return ERR_NO_MEMORY;
 	item = hold_page(s, &h, va, level);
 	if (item.kind == PT_ITEM_LEAF && item.level == level &&
@@ -450,7 +506,7 @@ err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 		err = cursor_jump(&h.cursor, h.cursor.start);
 		item = cursor_query(&h.cursor);
 		if (err == OK)
-			err = map_copy_large(&h, &item, own_again(item.prop));
+			err = map_own_copy(&h, &item, own_again(item.prop));
 	}
 	let_go(&h);
 	put_large(&h);
