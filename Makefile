@@ -140,7 +140,7 @@ build/cmdline: FORCE
 build/ktest.iso: build/keel.elf build/ktest-cmdline tools/iso.sh | setup-build setup-run
 	$(call say,ISO,$@)tools/iso.sh build/keel.elf $@ "$$(cat build/ktest-cmdline)"
 
-KTEST_CMDLINE = ktest=$(T) $(CMDLINE)
+KTEST_CMDLINE = ktest=$(T) seed=$(SEED) $(CMDLINE)
 build/ktest-cmdline: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(KTEST_CMDLINE)' | cmp -s - $@ || printf '%s\n' '$(KTEST_CMDLINE)' > $@

@@ -116,6 +116,11 @@ static bool set_cpu_hang(struct cmdline *c, const char *value)
 	return read_number(value, &c->cpu_hang);
 }
 
+static bool set_seed(struct cmdline *c, const char *value)
+{
+	return read_number(value, &c->seed);
+}
+
 static bool set_slub_debug(struct cmdline *c, const char *value)
 {
 	c->has_slub_debug = true;
@@ -133,6 +138,7 @@ static const struct option options[] = {
 	{ "mem", set_mem },
 	{ "memmap", set_memmap },
 	{ "ktest", set_ktest },
+	{ "seed", set_seed },
 	{ "panic", set_panic },
 	{ "maxcpus", set_maxcpus },
 	{ "cpu_hang", set_cpu_hang },
@@ -195,6 +201,7 @@ void cmdline_parse(const char *text, struct cmdline *c)
 		.mem_limit = UINT64_MAX,
 		.cpus_most = UINT32_MAX,
 		.cpu_hang = UINT32_MAX,
+		.seed = 1,
 	};
 	while (next_word(&text, word, sizeof(word), &length)) {
 		char *equals = strchr(word, '=');

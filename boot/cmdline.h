@@ -6,6 +6,7 @@
  *   mem=SIZE          use no memory above SIZE
  *   memmap=N@A        N bytes at A are usable;  N$A reserved;  N#A ACPI;  commas join
  *   ktest=GLOBS       run the in-kernel tests that match, then exit with their result
+ *   seed=N            of the random numbers of those tests, 1 when it is absent
  *   monitor=C,C       run monitor commands before the prompt (`+` stands for a space)
  *   panic=SECONDS     restart that long after a panic; 0 or absent: stay
  *   slub_debug[=PZU]  poison, red zones, owners in the heap; without a value all of them
@@ -30,6 +31,7 @@ struct cmdline {
 	unsigned panic_seconds;
 	unsigned cpus_most; /* at least 1 */
 	uint32_t cpu_hang;  /* UINT32_MAX: none */
+	uint32_t seed;
 	bool has_ktest, has_slub_debug, page_owner;
 	char slub_debug[CMDLINE_LETTERS]; /* as given; "": all */
 	char ktest[CMDLINE_TEXT_BYTES];

@@ -311,13 +311,13 @@ static void start_frames(void)
 }
 
 #ifdef KEEL_TESTS
-void ktest_exit(const char *globs) __noreturn;
+void ktest_exit(const char *globs, uint64_t seed) __noreturn;
 void ktest_look_at_boot_table(void);
 
 static void run_tests(void)
 {
 	if (options.has_ktest)
-		ktest_exit(options.ktest);
+		ktest_exit(options.ktest, options.seed);
 }
 
 static void look_at_boot_table(void)

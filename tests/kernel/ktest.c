@@ -9,7 +9,7 @@
 #include "lib/string.h"
 #include "tests/test.h"
 
-void ktest_exit(const char *globs) __noreturn;
+void ktest_exit(const char *globs, uint64_t seed) __noreturn;
 
 /* For __builtin_setjmp: frame pointer, resume address, stack pointer and two spare words. */
 static void *panic_return[5];
@@ -66,19 +66,19 @@ void test_at_end(void)
 	}
 }
 
-void ktest_exit(const char *globs)
+void ktest_exit(const char *globs, uint64_t seed)
 {
 	struct test_totals t;
 
 	/* a test that asks which CPU it is on is there still when it acts; the first CPU runs */
 	(void)thread_pin(0);
-	test_reseed(1);
+	test_reseed(seed);
 	t = test_run_all(globs[0] == '\0' ? "*" : globs);
 	arch_exit(t.failed == 0 ? ARCH_EXIT_PASS : ARCH_EXIT_FAIL);
 }
 
 COMMAND(test, "[GLOB]", "run the in-kernel tests that match")
 {
-	test_reseed(1);
+	test_reseed(test_seed());
 	(void)test_run_all(argc > 1 ? argv[1] : "*");
 }

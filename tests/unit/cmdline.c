@@ -32,6 +32,7 @@ TEST(cmdline_nothing_gives_the_defaults)
 		CHECK_EQ(got.panic_seconds, 0);
 		CHECK(!got.has_ktest);
 		CHECK_STR(got.ktest, "");
+		CHECK_EQ(got.seed, 1);
 		CHECK_STR(got.monitor, "");
 		CHECK_EQ(got.memmap_count, 0);
 	}
@@ -40,7 +41,7 @@ TEST(cmdline_nothing_gives_the_defaults)
 TEST(cmdline_every_option_is_known)
 {
 	CHECK_EQ(warnings_of("no5lvl mem=1G memmap=1M@16M ktest=zone* monitor=help,mem+all panic=5 "
-			     "maxcpus=1 nosmp"),
+			     "maxcpus=1 nosmp seed=7"),
 		 0);
 	CHECK_EQ(got.mem_limit, GIB(1));
 	CHECK_EQ(got.memmap_count, 1);
@@ -48,6 +49,7 @@ TEST(cmdline_every_option_is_known)
 	CHECK_STR(got.ktest, "zone*");
 	CHECK_STR(got.monitor, "help,mem+all");
 	CHECK_EQ(got.panic_seconds, 5);
+	CHECK_EQ(got.seed, 7);
 }
 
 TEST(cmdline_unknown_options_are_warned_about)
