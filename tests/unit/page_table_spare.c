@@ -111,12 +111,13 @@ TEST(page_table_spare_branch_is_not_forked)
 	before = machine_ledger();
 	s = new_space();
 	NEED(s != NULL);
-	map_and_unmap(s, 0);
-	CHECK_EQ(vm_space_map(s, page(GIB(1)), RW, 1), OK);
-	CHECK_EQ(page_store(s, BASE + GIB(1), 7), OK);
+	CHECK_EQ(vm_space_map(s, page(0), RW, 1), OK);
+	CHECK_EQ(page_store(s, BASE, 7), OK);
+	map_and_unmap(s, MIB(2)); /* in the same node above */
+	CHECK_EQ(page_table_nodes(&s->table), s->table.levels + 1);
 	CHECK_EQ(vm_space_fork(s, &child), OK);
 	NEED(child != NULL);
-	CHECK(page_shows(child, BASE + GIB(1), 7));
+	CHECK(page_shows(child, BASE, 7));
 	CHECK_EQ(page_table_nodes(&child->table), child->table.levels);
 	vm_space_put(child);
 	vm_space_put(s);
