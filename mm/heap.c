@@ -6,7 +6,7 @@
 #include "mm/section.h"
 
 enum {
-	DRAIN_WAIT_MS = 1000,
+	DRAIN_WAIT_MS = 1000, /* for another CPU, and for all that is on its way */
 	ASK_AGAIN = 64, /* turns of a wait between requests, which may have been merged away */
 };
 
@@ -214,6 +214,22 @@ static void *take_from_new(unsigned number, struct frame *f)
 	return object;
 }
 
+/* A slab of a frame that the frame allocator has left. */
+static void *take_from_frames(unsigned number)
+{
+	struct heap_cpu *way = heap_set_out();
+	struct frame *f = get_frames(FRAME_SLAB, 0);
+	void *object;
+
+	if (f == NULL) {
+		heap_turn_back(way);
+		return NULL;
+	}
+	object = take_from_new(number, f);
+	heap_arrive(way);
+	return object;
+}
+
 /* The owner, or who acts for it, interrupts off. */
 static void empty_magazine(struct heap_magazine *m)
 {
@@ -243,6 +259,11 @@ static void empty_own(void)
 	arch_irq_restore(irq);
 }
 
+static bool is_late(uint64_t start)
+{
+	return arch_ticks() - start > DRAIN_WAIT_MS * arch_ticks_per_ms();
+}
+
 static void wait_for(unsigned i, uint32_t before)
 {
 	struct heap_cpu *cpu = heap.cpu[i];
@@ -250,7 +271,7 @@ static void wait_for(unsigned i, uint32_t before)
 
 	for (unsigned turn = 1; atomic_load_explicit(&cpu->drains, memory_order_acquire) == before;
 	     turn++) {
-		if (arch_ticks() - start > DRAIN_WAIT_MS * arch_ticks_per_ms())
+		if (is_late(start))
 			return;
 		if (turn % ASK_AGAIN == 0 && arch_cpu_kick(i, empty_magazines, cpu) != OK)
 			return;
@@ -282,6 +303,17 @@ static void empty_others(void)
 
 /* ---- rescue ---- */
 
+void heap_put_chain(struct heap_cpu *way, struct slab_chain *chain)
+{
+	bool any = chain->front != PFN_NONE;
+
+	slab_chain_put(chain);
+	if (any)
+		heap_arrive(way);
+	else
+		heap_turn_back(way);
+}
+
 static struct slab_chain collect_empty(void)
 {
 	struct slab_chain gone = SLAB_CHAIN_NONE;
@@ -291,47 +323,105 @@ static struct slab_chain collect_empty(void)
 	return gone;
 }
 
+/* All empty slabs go to the frame allocator. */
+static void give_empty(void)
+{
+	struct heap_cpu *way = heap_set_out();
+	struct slab_chain gone = collect_empty();
+
+	heap_put_chain(way, &gone);
+}
+
+/* How often something arrived. */
+static uint32_t arrivals(void)
+{
+	uint32_t sum = 0;
+
+	/* acquire pairs with heap_arrive(): what arrived is there when we look */
+	for (unsigned i = 0; i < heap.cpus; i++)
+		sum += (uint32_t)(atomic_load_explicit(&heap.cpu[i]->flow, memory_order_acquire) /
+				  HEAP_FLOW_ARRIVED);
+	return sum;
+}
+
+/* Until all that was on its way has arrived or found nothing.  Interrupts are on: a thread that
+ * this one interrupted goes on when its turn comes. */
+static void wait_for_flow(uint64_t start)
+{
+	for (unsigned i = 0; i < heap.cpus; i++)
+		/* acquire pairs with heap_arrive() and heap_turn_back() */
+		while ((uint32_t)atomic_load_explicit(&heap.cpu[i]->flow, memory_order_acquire) !=
+			       0 &&
+		       !is_late(start))
+			arch_relax();
+}
+
 /* What magazines that are empty now have left behind: an object, else a frame for one. */
 static void *claim_left(unsigned number)
 {
+	struct heap_cpu *way = heap_set_out();
 	struct slab_chain gone = collect_empty();
 	void *object = take(number, SLAB_CLAIMANT);
 	struct frame *f = object == NULL ? slab_chain_take(&gone) : NULL;
 
 	slab_chain_put(&gone);
-	return f == NULL ? object : take_from_new(number, f);
+	if (f != NULL)
+		object = take_from_new(number, f);
+	if (object != NULL)
+		heap_arrive(way);
+	else
+		heap_turn_back(way); /* the chain was empty */
+	return object;
 }
 
-static void *rescue_small(unsigned number)
+/* One look everywhere; who claims has it done. */
+static void *look_everywhere(unsigned number)
 {
-	struct frame *f;
 	void *object;
 
-	slab_claim(&slab_classes[number]);
 	empty_own();
 	object = claim_left(number);
 	if (object == NULL && interrupts_are_on()) {
 		empty_others();
 		object = claim_left(number);
 	}
+	return object != NULL ? object : take_from_frames(number);
+}
+
+/* Something may have passed by who counted `before` and found nothing then: look again. */
+static bool is_worth_another_look(uint32_t before, uint64_t start)
+{
+	wait_for_flow(start);
+	return arrivals() != before && !is_late(start);
+}
+
+static void *rescue_small(unsigned number)
+{
+	uint64_t start = arch_ticks();
+	uint32_t before;
+	void *object;
+
+	slab_claim(&slab_classes[number]);
+	do {
+		before = arrivals();
+		object = look_everywhere(number);
+	} while (object == NULL && interrupts_are_on() && is_worth_another_look(before, start));
 	slab_unclaim(&slab_classes[number]);
-	if (object == NULL && (f = get_frames(FRAME_SLAB, 0)) != NULL)
-		object = take_from_new(number, f);
 	return object;
 }
 
-static void *rescue_large(unsigned order)
+/* It competes for blocks, not for the last frame: it looks once, behind what is on its way. */
+static struct frame *rescue_large(unsigned order)
 {
-	struct slab_chain gone;
-	struct frame *f;
+	uint64_t start = arch_ticks();
 
 	empty_own();
 	if (interrupts_are_on())
 		empty_others();
-	gone = collect_empty();
-	slab_chain_put(&gone);
-	f = get_frames(FRAME_HEAP_LARGE, order);
-	return f;
+	give_empty();
+	if (interrupts_are_on())
+		wait_for_flow(start);
+	return get_frames(FRAME_HEAP_LARGE, order);
 }
 
 /* H8.  False: this CPU is in a rescue, which was interrupted. */
@@ -358,14 +448,10 @@ static void *alloc_small(unsigned number)
 {
 	void *object = take(number, SLAB_ANYBODY);
 	struct heap_cpu *cpu;
-	struct frame *f;
 
-	if (object != NULL)
-		return object;
-	f = get_frames(FRAME_SLAB, 0);
-	if (f != NULL)
-		return take_from_new(number, f);
-	if (rescue_enter(&cpu)) {
+	if (object == NULL)
+		object = take_from_frames(number);
+	if (object == NULL && rescue_enter(&cpu)) {
 		object = rescue_small(number);
 		rescue_leave(cpu);
 	}
@@ -472,22 +558,24 @@ void *heap_alloc_aligned(size_t size, size_t align)
 
 void heap_drain(void)
 {
-	struct slab_chain gone;
-
 	empty_own();
 	if (interrupts_are_on())
 		empty_others();
-	gone = collect_empty();
-	slab_chain_put(&gone);
+	give_empty();
 }
 
 void heap_age(void)
 {
 	struct slab_chain gone = SLAB_CHAIN_NONE;
-	uintptr_t irq = arch_irq_save();
-	struct heap_cpu *cpu = heap.cpu[arch_cpu_id()];
+	struct heap_cpu *cpu, *way;
+	uintptr_t irq;
 
-	for (unsigned number = 1; number < HEAP_CLASSES && heap.cpus != 0; number++) {
+	if (heap.cpus == 0)
+		return;
+	way = heap_set_out();
+	irq = arch_irq_save();
+	cpu = heap.cpu[arch_cpu_id()];
+	for (unsigned number = 1; number < HEAP_CLASSES; number++) {
 		struct heap_magazine *m = &cpu->magazine[number];
 
 		if (heap_top(m) == cpu->seen[number] && heap_top(m) != m->base) {
@@ -497,5 +585,5 @@ void heap_age(void)
 		cpu->seen[number] = heap_top(m);
 	}
 	arch_irq_restore(irq);
-	slab_chain_put(&gone);
+	heap_put_chain(way, &gone);
 }

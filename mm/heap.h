@@ -24,12 +24,18 @@
  *   H7  the frame allocator is never called with a class's lock held, and never calls the heap:
  *       its state needs none (finding HEP-03)
  *   H8  heap_rescue is not entered on a CPU that is in it
+ *   H9  frames that were had for a slab and nobody sees yet, and empty slabs that were collected
+ *       and nobody sees any more, are counted in the flow of a CPU: up before they are looked
+ *       for, down when they, or their objects, are where a rescue looks
  *
  * No memory.  Whoever gets no frame rescues: claims an object, empties its CPU's magazines and,
  * with interrupts on, asks the other CPUs to empty theirs and waits; takes an object of its class
  * or makes a slab of a frame that became empty, before anybody else can have it (finding
- * HEP-01).  Only then is NULL the answer.  LIMIT: with interrupts off it cannot wait for
- * others, as in mm/frame_cache.h, and in a handler that interrupted a rescue it does not start one.
+ * HEP-01).  Who found nothing waits, with interrupts on, for what is on its way (H9), and looks
+ * again if anything arrived since he began, as it may have passed him by; for a second at most.
+ * Only then is NULL the answer.  Nobody counts while he waits, so nobody waits for one who waits.
+ * LIMIT: with interrupts off it cannot wait for others, as in mm/frame_cache.h, and in a handler
+ * that interrupted a rescue it does not start one.
  *
  * Back again (finding HEP-02).  Empty slabs beyond SLAB_KEEP a class go back while objects are
  * freed; magazines that lie idle when their CPU's heap_age() comes, too; heap_drain() gives back
@@ -71,6 +77,7 @@ struct heap_cpu {
 	const struct heap_entry *seen[HEAP_CLASSES]; /* (o) tops when heap_age() came last */
 	_Atomic bool rescuing;                       /* (o) */
 	_Atomic uint32_t drains;                     /* (a) times that others emptied it */
+	_Atomic uint64_t flow __aligned(64);         /* (a) H9: heap_set_out() */
 };
 _Static_assert(HEAP_CLASSES * sizeof(struct heap_magazine) <= UINT16_MAX, "slot_state.aux");
 
@@ -168,6 +175,38 @@ void heap_free(void *object);
 
 /* Bytes that an allocated object has, at least those asked for.  Panics as heap_free(). */
 size_t heap_size_of(const void *object);
+
+/* ---- what is on its way (H9): for the heap's own files ---- */
+
+/* heap_cpu.flow: how many are on their way below, and above how many arrived, ever. */
+#define HEAP_FLOW_ARRIVED (UINT64_C(1) << 32)
+
+/* Before frames for slabs, or empty slabs, are looked for.  Ended by one of those below. */
+static inline struct heap_cpu *heap_set_out(void)
+{
+	/* any CPU's will do: the thread may be on another one a moment later */
+	struct heap_cpu *way = heap.cpu[arch_cpu_id()];
+
+	/* relaxed: who misses what we take has had its lock, or our CPU's answer, after us */
+	atomic_fetch_add_explicit(&way->flow, 1, memory_order_relaxed);
+	return way;
+}
+
+/* What was found is where a rescue looks, or was found by a claimant and is his. */
+static inline void heap_arrive(struct heap_cpu *way)
+{
+	/* release pairs with wait_for_flow() */
+	atomic_fetch_add_explicit(&way->flow, HEAP_FLOW_ARRIVED - 1, memory_order_release);
+}
+
+/* Nothing was found. */
+static inline void heap_turn_back(struct heap_cpu *way)
+{
+	atomic_fetch_sub_explicit(&way->flow, 1, memory_order_release); /* the same */
+}
+
+/* Give the slabs back, and end what began before they were collected. */
+void heap_put_chain(struct heap_cpu *way, struct slab_chain *chain);
 
 /* ---- giving back ---- */
 

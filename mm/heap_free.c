@@ -126,6 +126,7 @@ static __noinline void free_full(void *object, struct heap_magazine *m, _Atomic 
 	const struct heap_entry e = { object, tag };
 	struct slab_class *c = &slab_classes[m->number];
 	struct slab_chain gone = SLAB_CHAIN_NONE;
+	struct heap_cpu *way;
 	bool trim = false;
 
 	slab_set_tag(tag, TAG_CACHED);
@@ -140,8 +141,9 @@ static __noinline void free_full(void *object, struct heap_magazine *m, _Atomic 
 	arch_irq_restore(irq);
 	if (likely(!trim))
 		return;
+	way = heap_set_out();
 	slab_trim(c, &gone);
-	slab_chain_put(&gone);
+	heap_put_chain(way, &gone);
 }
 
 static __noinline void free_slow(void *object, const void *where, uintptr_t irq)

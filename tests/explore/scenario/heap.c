@@ -109,10 +109,10 @@ EXPLORE(heap_objects_of_one_slab_are_freed_by_two, .setup = setup_kept, .check =
 
 /* ---- no frame is left: what another CPU's magazine holds is found ---- */
 
-static void hold_frames(void)
+static void hold_frames_but(unsigned left)
 {
 	frame_cache_drain();
-	holds = (unsigned)frame_available();
+	holds = (unsigned)frame_available() - left;
 	if (holds > HELD_MOST || frame_alloc_bulk(FRAME_TEST, holds, held) != OK)
 		explore_fail("the setup cannot have %u frames", holds);
 }
@@ -131,7 +131,7 @@ static void setup_rescue(void)
 	*other->base = *(heap_top(mine) - 1);
 	heap_set_top(other, other->base + 1);
 	heap_set_top(mine, heap_top(mine) - 1);
-	hold_frames();
+	hold_frames_but(0);
 	EXPLORE_CHECK(heap_top(mine) == mine->base && heap_top(other) == other->base + 1);
 }
 
@@ -164,3 +164,45 @@ EXPLORE(heap_the_last_object_is_had, .setup = setup_rescue, .check = rescue_chec
 	.task = { { "a", alloc_one, NULL, 0 }, { "b", idle, NULL, 1 } });
 EXPLORE(heap_the_last_object_is_had_once, .setup = setup_rescue, .check = rescue_check, .bound = 1,
 	.task = { { "a", alloc_one, NULL, 0 }, { "b", alloc_one, NULL, 1 } });
+
+/* ---- one frame is left, and two want an object of it: who comes second waits for the first ----
+ */
+
+static void setup_last_frame(void)
+{
+	setup();
+	hold_frames_but(1);
+}
+
+static void last_frame_check(void)
+{
+	const char *wrong = heap_check();
+
+	if (wrong != NULL)
+		explore_fail("heap: %s", wrong);
+	EXPLORE_CHECK(had == OBJECTS);
+}
+
+EXPLORE(heap_the_last_frame_serves_two, .setup = setup_last_frame, .check = last_frame_check,
+	.bound = 2, .task = { { "a", alloc_one, NULL, 0 }, { "b", alloc_one, NULL, 1 } });
+
+/* ---- and what another CPU is just giving back is found, wherever it is then ---- */
+
+static void setup_idle_slab(void)
+{
+	setup();
+	explore_as(1);
+	heap_free(heap_alloc(SMALL));
+	heap_age(); /* the magazine is idle when it comes again */
+	explore_as(0);
+	hold_frames_but(0);
+}
+
+static void age(void *arg)
+{
+	(void)arg;
+	heap_age();
+}
+
+EXPLORE(heap_a_slab_on_its_way_back_is_had, .setup = setup_idle_slab, .check = rescue_check,
+	.bound = 2, .task = { { "a", alloc_one, NULL, 0 }, { "b", age, NULL, 1 } });
