@@ -424,22 +424,26 @@ static struct frame *rescue_large(unsigned order)
 	return get_frames(FRAME_HEAP_LARGE, order);
 }
 
-/* H8.  False: this CPU is in a rescue, which was interrupted. */
+/* H8.  False: a handler that would be on top of a rescue, for all it can tell. */
 static bool rescue_enter(struct heap_cpu **cpu)
 {
 	uintptr_t irq = arch_irq_save();
-	bool entered;
+	bool enters;
 
 	*cpu = heap.cpu[arch_cpu_id()];
 	/* relaxed: a CPU's handlers see what it wrote */
-	entered = !atomic_exchange_explicit(&(*cpu)->rescuing, true, memory_order_relaxed);
+	enters = arch_irq_was_on(irq) ||
+		 atomic_load_explicit(&(*cpu)->rescues, memory_order_relaxed) == 0;
+	if (enters)
+		atomic_fetch_add_explicit(&(*cpu)->rescues, 1, memory_order_relaxed);
 	arch_irq_restore(irq);
-	return entered;
+	return enters;
 }
 
+/* The CPU where it began: the thread may be on another one by now. */
 static void rescue_leave(struct heap_cpu *cpu)
 {
-	atomic_store_explicit(&cpu->rescuing, false, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&cpu->rescues, 1, memory_order_relaxed);
 }
 
 /* ---- allocation ---- */

@@ -23,7 +23,8 @@
  *   H6  what a magazine holds is CACHED, of its class and there once
  *   H7  the frame allocator is never called with a class's lock held, and never calls the heap:
  *       its state needs none (finding HEP-03)
- *   H8  heap_rescue is not entered on a CPU that is in it
+ *   H8  no rescue begins with interrupts off on a CPU where one has begun: threads of a CPU may
+ *       be in one side by side, its handlers never on top of one
  *   H9  frames that were had for a slab and nobody sees yet, and empty slabs that were collected
  *       and nobody sees any more, are counted in the flow of a CPU: up before they are looked
  *       for, down when they, or their objects, are where a rescue looks
@@ -75,7 +76,7 @@ struct heap_magazine {
 struct heap_cpu {
 	struct heap_magazine magazine[HEAP_CLASSES];
 	const struct heap_entry *seen[HEAP_CLASSES]; /* (o) tops when heap_age() came last */
-	_Atomic bool rescuing;                       /* (o) */
+	_Atomic uint32_t rescues;                    /* (a) H8: begun here, not ended yet */
 	_Atomic uint32_t drains;                     /* (a) times that others emptied it */
 	_Atomic uint64_t flow __aligned(64);         /* (a) H9: heap_set_out() */
 };

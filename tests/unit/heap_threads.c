@@ -295,6 +295,30 @@ TEST(audit_hep_01_what_lies_in_another_cpus_magazine_is_found)
 	check_end(&before);
 }
 
+/* A thread that the scheduler took from this CPU in the middle of its rescue: that is no reason for
+ * another thread to go without one, but for a handler. */
+TEST(audit_hep_01_threads_of_a_cpu_rescue_side_by_side)
+{
+	struct ledger before = start(16);
+	unsigned n = take_all_but(1);
+	uintptr_t irq;
+	void *p;
+
+	host_cpu = 1;
+	heap_free(heap_alloc_any(LAST_SIZE));
+	host_cpu = 0;
+	atomic_fetch_add(&heap.cpu[0]->rescues, 1);
+	irq = arch_irq_save();
+	CHECK(heap_alloc_any(LAST_SIZE) == NULL);
+	arch_irq_restore(irq);
+	p = heap_alloc_any(LAST_SIZE);
+	CHECK(p != NULL);
+	heap_free(p);
+	CHECK_EQ(atomic_fetch_sub(&heap.cpu[0]->rescues, 1), 1);
+	give_back(n);
+	check_end(&before);
+}
+
 TEST(audit_hep_03_heap_and_frames_run_out_together)
 {
 	static void *held[1u << 17];
