@@ -287,14 +287,13 @@ static bool interrupts_are_on(void)
 	return arch_irq_was_on(irq);
 }
 
-/* Interrupts are on.  Each CPU's interrupt handler empties its magazines. */
-static void empty_others(void)
+/* Interrupts are on.  Each CPU's interrupt handler empties its magazines.  This CPU's too: it need
+ * not be the one that empty_own() ran on. */
+static void empty_all(void)
 {
 	for (unsigned i = 0; i < heap.cpus; i++) {
 		uint32_t before;
 
-		if (i == arch_cpu_id())
-			continue;
 		before = atomic_load_explicit(&heap.cpu[i]->drains, memory_order_acquire);
 		if (arch_cpu_kick(i, empty_magazines, heap.cpu[i]) == OK)
 			wait_for(i, before);
@@ -382,7 +381,7 @@ static void *look_everywhere(unsigned number)
 	empty_own();
 	object = claim_left(number);
 	if (object == NULL && interrupts_are_on()) {
-		empty_others();
+		empty_all();
 		object = claim_left(number);
 	}
 	return object != NULL ? object : take_from_frames(number);
@@ -417,7 +416,7 @@ static struct frame *rescue_large(unsigned order)
 
 	empty_own();
 	if (interrupts_are_on())
-		empty_others();
+		empty_all();
 	give_empty();
 	if (interrupts_are_on())
 		wait_for_flow(start);
@@ -564,7 +563,7 @@ void heap_drain(void)
 {
 	empty_own();
 	if (interrupts_are_on())
-		empty_others();
+		empty_all();
 	give_empty();
 }
 
