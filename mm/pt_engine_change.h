@@ -206,9 +206,9 @@ static inline bool change_leaf(const struct pt_format *fmt, _Atomic pte_t *entry
 static void change_note(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
 			const struct pt_change *change)
 {
-	uint32_t note = (pt_note(pte) & change->note_keep) | change->note_set;
+	uint32_t note = (fmt->note(pte) & change->note_keep) | change->note_set;
 
-	atomic_store_explicit(entry, pt_make_note(fmt, note), memory_order_relaxed);
+	atomic_store_explicit(entry, fmt->make_note(note), memory_order_relaxed);
 }
 
 /* n entries of a node of `level`, for va on, as far as the next table; how many.  `gone` is NULL
@@ -225,7 +225,7 @@ static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atom
 		pte_t pte = atomic_load_explicit(entry, memory_order_relaxed);
 
 		if (unlikely(!pt_is_present(fmt, pte))) {
-			if (pte != 0)
+			if (pt_is_note(fmt, pte))
 				change_note(fmt, entry, pte, change);
 			continue;
 		}

@@ -36,7 +36,7 @@ static struct pt_item pt_item_of(const struct pt_format *fmt, pte_t pte, unsigne
 
 	if (pt_is_note(fmt, pte)) {
 		item.kind = PT_ITEM_NOTE;
-		item.note = pt_note(pte);
+		item.note = fmt->note(pte);
 	} else if (pt_is_present(fmt, pte)) {
 		item.kind = PT_ITEM_LEAF;
 		item.pa = paddr(pt_paddr(fmt, pte));

@@ -148,7 +148,7 @@ static __forceinline err_t engine_note(const struct pt_format *fmt, struct curso
 		pt_path_descend(fmt, c, 1, &p);
 		err = p.level <= level ? OK : pt_path_extend(fmt, c->va, level, &p);
 		if (err == OK)
-			err = fill_node(fmt, c, &p, pt_make_note(fmt, note), 0, &len);
+			err = fill_node(fmt, c, &p, fmt->make_note(note), 0, &len);
 		if (err != OK)
 			return err;
 	}

@@ -30,9 +30,8 @@ struct pt_format {
 	pte_t large;   /* with it a present entry of level 2 or 3 is a leaf */
 	pte_t address; /* where the address of a table or page stands */
 	pte_t table;   /* all else in an entry that leads to a table; all rights, leaves decide */
-	pte_t not_memory; /* address bits of a note, which lead to no memory */
-	pte_t noted;      /* what the walker sets by itself in a leaf */
-	pte_t kept;       /* what a change of rights leaves as it is */
+	pte_t noted;   /* what the walker sets by itself in a leaf */
+	pte_t kept;    /* what a change of rights leaves as it is */
 	pte_t write;
 	/* software's, see PROP_*; 0: tables of this format are not forked */
 	pte_t tracked, copy, forked;
@@ -40,6 +39,10 @@ struct pt_format {
 	/* A present leaf; `pa` is a multiple of the level's size. */
 	pte_t (*make_leaf)(uint64_t pa, struct page_prop prop, unsigned level);
 	struct page_prop (*prop)(pte_t leaf);
+	/* A non-present entry with a number below 2^PT_NOTE_BITS in it, also of 0 none that is
+	 * empty; it leads to no memory.  NULL: tables of this format have no notes. */
+	pte_t (*make_note)(uint32_t note);
+	uint32_t (*note)(pte_t pte);
 	/* Whether a table of that many levels has this address. */
 	bool (*is_canonical)(vaddr_t va, unsigned levels);
 	/* The highest level that can have leaves. */
@@ -79,21 +82,9 @@ static __forceinline pte_t pt_make_table(const struct pt_format *fmt, uint64_t p
 	return (pa & fmt->address) | fmt->table;
 }
 
-/* A non-present entry with a number below 2^PT_NOTE_BITS in it; 0 is told apart from an empty
- * entry. */
-static __forceinline pte_t pt_make_note(const struct pt_format *fmt, uint32_t note)
-{
-	return fmt->not_memory | (uint64_t)note << PT_PAGE_SHIFT;
-}
-
 static __forceinline bool pt_is_note(const struct pt_format *fmt, pte_t pte)
 {
-	return !pt_is_present(fmt, pte) && pte != 0;
-}
-
-static __forceinline uint32_t pt_note(pte_t pte)
-{
-	return (uint32_t)(pte >> PT_PAGE_SHIFT) & ((UINT32_C(1) << PT_NOTE_BITS) - 1);
+	return fmt->note != NULL && !pt_is_present(fmt, pte) && pte != 0;
 }
 
 /* A private leaf that may be written has `write`, or, since a fork, both others: these flip when it

@@ -97,13 +97,6 @@ static inline bool pte_is_leaf(pte_t pte, unsigned level)
 	return level == 1 || (level <= PT_LEAF_LEVEL_MOST && (pte & PTE_LARGE) != 0);
 }
 
-/* Of any entry in a table of level 2 or above: whether it leads to another table.  Bit 7 is never
- * set above PT_LEAF_LEVEL_MOST, where the CPU reserves it. */
-static inline bool pte_is_table(pte_t pte)
-{
-	return (pte & (PTE_PRESENT | PTE_LARGE)) == PTE_PRESENT;
-}
-
 static inline pte_t pte_type_bits(enum mem_type type)
 {
 	switch (type) {
