@@ -11,45 +11,23 @@ enum {
 	A_NOTE = 5,
 };
 
-static const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
-
-static void map(unsigned page)
-{
-	struct cursor c;
-
-	table_hold(&c, page, 1);
-	EXPLORE_CHECK(cursor_map_pa(&c, table_pa(page), PAGE_SIZE, prop, 1) == OK);
-	table_release(&c);
-	table_finish();
-}
-
-static void unmap(unsigned page)
-{
-	struct cursor c;
-
-	table_hold(&c, page, 1);
-	EXPLORE_CHECK(cursor_unmap(&c, PAGE_SIZE) == OK);
-	table_release(&c);
-	table_finish();
-}
-
 static void unmap_a(void *arg)
 {
 	(void)arg;
-	unmap(PAGE_A);
+	table_unmap(PAGE_A);
 }
 
 static void unmap_next(void *arg)
 {
 	(void)arg;
-	unmap(PAGE_NEXT);
+	table_unmap(PAGE_NEXT);
 }
 
 static void map_and_unmap_a(void *arg)
 {
 	(void)arg;
-	map(PAGE_A);
-	unmap(PAGE_A);
+	table_map(PAGE_A);
+	table_unmap(PAGE_A);
 }
 
 /* The whole node of page A becomes one note, and then nothing again. */

@@ -27,6 +27,8 @@ struct hold {
 };
 EXPLORE_MODEL static struct hold holds[EXPLORE_CPUS];
 
+static const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
+
 paddr_t table_pa(unsigned page)
 {
 	return paddr(FIRST_PA + (uint64_t)page * PAGE_SIZE);
@@ -34,7 +36,6 @@ paddr_t table_pa(unsigned page)
 
 void table_fill(unsigned page, unsigned n, unsigned level)
 {
-	const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
 	struct vrange r = { (vaddr_t)page * PAGE_SIZE, (uint64_t)n * PAGE_SIZE };
 	struct cursor c;
 	err_t err = cursor_open(&c, &table, r, NULL);
@@ -167,6 +168,29 @@ void table_finish(void)
 {
 	tlb_batch_finish(&gone[arch_cpu_id()]);
 	table_look();
+}
+
+void table_map(unsigned page)
+{
+	struct cursor c;
+
+	table_hold(&c, page, 1);
+	EXPLORE_CHECK(cursor_map_pa(&c, table_pa(page), PAGE_SIZE, prop, 1) == OK);
+	table_release(&c);
+	table_finish();
+}
+
+void table_unmap(unsigned page)
+{
+	struct cursor c;
+	struct pt_item item;
+
+	table_hold(&c, page, 1);
+	item = cursor_query(&c);
+	EXPLORE_CHECK(item.kind == PT_ITEM_LEAF && item.pa.raw == table_pa(page).raw);
+	EXPLORE_CHECK(cursor_unmap(&c, PAGE_SIZE) == OK);
+	table_release(&c);
+	table_finish();
 }
 
 /* ---- looking ---- */

@@ -35,6 +35,10 @@ void table_release(struct cursor *c);
 /* Finish what was taken out by this CPU's last hold. */
 void table_finish(void);
 
+/* One small page more, or one less, where table_pa() says, each with a hold of its own. */
+void table_map(unsigned page);
+void table_unmap(unsigned page);
+
 /* In memory, at this moment: every entry leads to a living node of the next level, and nobody has
  * more owners than counts. */
 void table_look(void);
