@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 # dead_stores.sh [FILE...] - values that are stored and never read, which compilers let pass: all
 # portable sources and the machine's, or the given ones.  Prints clang's warnings; the exit status
-# is 1 when there are any.
+# is 1 when there are any, 2 when there is no clang to look.
 set -u
 cd "$(dirname "$0")/.." || exit 2
+command -v clang-14 >/dev/null || { echo "dead_stores.sh: clang-14 is not installed" >&2; exit 2; }
 [ $# -gt 0 ] || set -- $(git ls-files 'lib/*.c' 'boot/*.c' 'mm/*.c' 'iommu/*.c' 'dma/*.c' \
 	'drivers/*.c' 'arch/*.c' ':!arch/host')
 found=0
