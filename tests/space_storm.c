@@ -25,11 +25,11 @@ enum {
 	FAMILY = 1 << 14, /* spaces in all */
 	GENERATIONS = 1 << 14,
 };
-#define BASE        UINT64_C(0x20000000000)
+#define STORM       UINT64_C(0x20000000000)
 #define FAR         GIB(5) /* between a CPU's first half of own pages and the second */
-#define OBJECT_BASE (BASE + MIB(1))
-#define LARGE_BASE  (BASE + MIB(4))
-#define COMMON_BASE (BASE + MIB(3))
+#define OBJECT_BASE (STORM + MIB(1))
+#define LARGE_BASE  (STORM + MIB(4))
+#define COMMON_BASE (STORM + MIB(3))
 
 /* ---- values ---- */
 
@@ -146,8 +146,8 @@ static vaddr_t va_of(unsigned page)
 	if (page >= OBJECT)
 		return OBJECT_BASE + (uint64_t)(page - OBJECT) * PAGE_SIZE;
 	if (page < OWN_ALL && page % OWN >= OWN / 2)
-		return BASE + FAR + (uint64_t)page * PAGE_SIZE;
-	return BASE + (uint64_t)page * PAGE_SIZE;
+		return STORM + FAR + (uint64_t)page * PAGE_SIZE;
+	return STORM + (uint64_t)page * PAGE_SIZE;
 }
 
 static unsigned own_page(const struct storm_member *me, unsigned i)

@@ -16,6 +16,21 @@
  * 4 GiB, with `cpus` CPUs; in the kernel the one that is there. */
 void spaces_begin(uint64_t mib, uint64_t high_mib, unsigned cpus);
 
+/* ---- places ---- */
+
+/* Where tests put pages: the first of a subtree of every level. */
+#define BASE UINT64_C(0x10000000000)
+
+static inline vaddr_t page_at(unsigned i)
+{
+	return BASE + (uint64_t)i * PAGE_SIZE;
+}
+
+static inline struct vrange pages(unsigned first, unsigned n)
+{
+	return (struct vrange){ page_at(first), (uint64_t)n * PAGE_SIZE };
+}
+
 /* ---- use ---- */
 
 /* Put a value into the page at va, or tell the one there, with the faults that this takes.  Errors

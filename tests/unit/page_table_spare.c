@@ -6,18 +6,22 @@
 #include "tests/spaces.h"
 #include "tests/test.h"
 
-#define BASE UINT64_C(0x10000000000)
-#define RW   (PROP_READ | PROP_WRITE)
+#define RW (PROP_READ | PROP_WRITE)
+
+static struct ledger before;
 
 static struct vrange page(uint64_t offset)
 {
 	return (struct vrange){ BASE + offset, PAGE_SIZE };
 }
 
+/* On a machine with nothing else; NULL when there is none. */
 static struct vm_space *new_space(void)
 {
 	struct vm_space *s = NULL;
 
+	spaces_begin(64, 0, 1);
+	before = machine_ledger();
 	CHECK_EQ(vm_space_new(&s), OK);
 	return s;
 }
@@ -33,12 +37,8 @@ static void map_and_unmap(struct vm_space *s, uint64_t offset)
 
 TEST(page_table_spare_branch_serves_the_next_page)
 {
-	struct vm_space *s;
-	struct ledger before;
+	struct vm_space *s = new_space();
 
-	spaces_begin(64, 0, 1);
-	before = machine_ledger();
-	s = new_space();
 	NEED(s != NULL);
 	CHECK_EQ(page_table_nodes(&s->table), 1);
 	map_and_unmap(s, 0);
@@ -56,12 +56,8 @@ TEST(page_table_spare_branch_serves_the_next_page)
 
 TEST(page_table_spare_branch_is_one)
 {
-	struct vm_space *s;
-	struct ledger before;
+	struct vm_space *s = new_space();
 
-	spaces_begin(64, 0, 1);
-	before = machine_ledger();
-	s = new_space();
 	NEED(s != NULL);
 	for (uint64_t i = 0; i < 100; i++) {
 		map_and_unmap(s, test_random_below(64) * MIB(2) + test_random_below(64) * GIB(1));
@@ -74,14 +70,10 @@ TEST(page_table_spare_branch_is_one)
 
 TEST(page_table_spare_branch_gives_way_to_larger_entries)
 {
-	struct vm_space *s;
-	struct ledger before;
+	struct vm_space *s = new_space();
 	struct frame *block;
 	uint64_t done;
 
-	spaces_begin(64, 0, 1);
-	before = machine_ledger();
-	s = new_space();
 	NEED(s != NULL);
 	map_and_unmap(s, 0);
 	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE, MIB(2) }, RW, 2), OK);
@@ -104,12 +96,8 @@ TEST(page_table_spare_branch_gives_way_to_larger_entries)
 
 TEST(page_table_spare_branch_is_not_forked)
 {
-	struct vm_space *s, *child = NULL;
-	struct ledger before;
+	struct vm_space *s = new_space(), *child = NULL;
 
-	spaces_begin(64, 0, 1);
-	before = machine_ledger();
-	s = new_space();
 	NEED(s != NULL);
 	CHECK_EQ(vm_space_map(s, page(0), RW, 1), OK);
 	CHECK_EQ(page_store(s, BASE, 7), OK);

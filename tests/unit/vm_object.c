@@ -14,24 +14,12 @@ enum {
 	MIB_OF_HOST = 256,
 };
 
-#define BASE UINT64_C(0x10000000000)
-
 static struct ledger before;
 
 static void begin(void)
 {
 	spaces_begin(MIB_OF_HOST, 0, 1);
 	before = machine_ledger();
-}
-
-static vaddr_t page_at(unsigned i)
-{
-	return BASE + (uint64_t)i * PAGE_SIZE;
-}
-
-static struct vrange pages(unsigned first, unsigned n)
-{
-	return (struct vrange){ page_at(first), (uint64_t)n * PAGE_SIZE };
 }
 
 static unsigned users(struct vm_object *o)

@@ -6,6 +6,7 @@
 #include "lib/string.h"
 #include "mm/heap.h"
 #include "tests/machine.h"
+#include "tests/spaces.h"
 #include "tests/test.h"
 
 enum {
@@ -15,8 +16,6 @@ enum {
 	OPERATIONS = 24,
 	SAID_BYTES = 16384,
 };
-
-#define BASE UINT64_C(0x10000000000)
 
 #ifndef KEEL_TESTS
 static struct page_table kernel_table;
@@ -31,16 +30,6 @@ static void begin(void)
 	NEED(vm_space_init(&kernel_table) == OK);
 #endif
 	pt_node_inject_failure(0);
-}
-
-static struct vrange pages(unsigned first, unsigned n)
-{
-	return (struct vrange){ BASE + (uint64_t)first * PAGE_SIZE, (uint64_t)n * PAGE_SIZE };
-}
-
-static vaddr_t page_at(unsigned i)
-{
-	return BASE + (uint64_t)i * PAGE_SIZE;
 }
 
 /* ---- what a command says ---- */

@@ -21,8 +21,6 @@ enum {
 	MIB_OF_HOST = 256,
 };
 
-#define BASE UINT64_C(0x10000000000)
-
 static struct ledger before;
 static struct picture picture;
 
@@ -30,16 +28,6 @@ static void begin(void)
 {
 	spaces_begin(MIB_OF_HOST, 0, 1);
 	before = machine_ledger();
-}
-
-static struct vrange pages(unsigned first, unsigned n)
-{
-	return (struct vrange){ BASE + (uint64_t)first * PAGE_SIZE, (uint64_t)n * PAGE_SIZE };
-}
-
-static vaddr_t page_at(unsigned i)
-{
-	return BASE + (uint64_t)i * PAGE_SIZE;
 }
 
 static err_t store(struct vm_space *s, unsigned i, uint64_t value)

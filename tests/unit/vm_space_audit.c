@@ -17,19 +17,7 @@ enum {
 	MIB_OF_HOST = 256,
 };
 
-#define BASE UINT64_C(0x10000000000)
-
 static struct picture picture;
-
-static struct vrange pages(unsigned first, unsigned n)
-{
-	return (struct vrange){ BASE + (uint64_t)first * PAGE_SIZE, (uint64_t)n * PAGE_SIZE };
-}
-
-static vaddr_t page_at(unsigned i)
-{
-	return BASE + (uint64_t)i * PAGE_SIZE;
-}
 
 /* PAGES written pages, then zeros up to a block that somebody else owns too. */
 static struct vm_space *make_space(struct frame **handle)

@@ -19,8 +19,6 @@ enum {
 	MIB_OF_HOST = 256,
 };
 
-#define BASE UINT64_C(0x10000000000)
-
 /* What the operations work on: made anew for each try. */
 struct scene {
 	struct vm_space *space;
@@ -42,16 +40,6 @@ struct operation {
 };
 
 static struct picture picture, child_picture;
-
-static struct vrange pages(unsigned first, unsigned n)
-{
-	return (struct vrange){ BASE + (uint64_t)first * PAGE_SIZE, (uint64_t)n * PAGE_SIZE };
-}
-
-static vaddr_t page_at(unsigned i)
-{
-	return BASE + (uint64_t)i * PAGE_SIZE;
-}
 
 /* ---- scenes ---- */
 

@@ -28,7 +28,7 @@ enum {
 	STEPS = 6000,
 #endif
 };
-#define BASE (UINT64_C(0x10000000000) - BEFORE * PAGE_SIZE)
+#define FIELD (BASE - BEFORE * PAGE_SIZE)
 
 static const unsigned object_pages[OBJECTS] = { 1, 40, LARGE + 200 };
 
@@ -58,19 +58,19 @@ static uint64_t object_value[OBJECTS][LARGE + 200], frame_value[SINGLES], block_
 static uint64_t stamp;
 static bool may_fail; /* nodes are refused now and then */
 
-static vaddr_t page_at(unsigned i)
+static vaddr_t field_at(unsigned i)
 {
-	return BASE + (uint64_t)i * PAGE_SIZE;
+	return FIELD + (uint64_t)i * PAGE_SIZE;
 }
 
-static struct vrange pages(unsigned first, unsigned n)
+static struct vrange field(unsigned first, unsigned n)
 {
-	return (struct vrange){ page_at(first), (uint64_t)n * PAGE_SIZE };
+	return (struct vrange){ field_at(first), (uint64_t)n * PAGE_SIZE };
 }
 
 static unsigned object_index(unsigned which, unsigned i)
 {
-	return (unsigned)(page_at(i) % vm_object_span(objects[which]) / PAGE_SIZE);
+	return (unsigned)(field_at(i) % vm_object_span(objects[which]) / PAGE_SIZE);
 }
 
 static bool is_large_place(unsigned i)
@@ -125,7 +125,7 @@ static bool leaf_agrees(struct model_space *m, unsigned i, const struct pt_item 
 	return (p->kind == PRIVATE || p->kind == OBJECT || p->kind == SHARED) &&
 	       (flags & rights) == p->rights &&
 	       ((flags & PROP_SHARED) != 0) == (p->kind != PRIVATE) &&
-	       page_load(m->space, page_at(i), &value) == OK && value == *value_of(m, i);
+	       page_load(m->space, field_at(i), &value) == OK && value == *value_of(m, i);
 }
 
 static bool note_agrees(struct model_space *m, unsigned i, uint32_t note)
@@ -145,7 +145,7 @@ static bool note_agrees(struct model_space *m, unsigned i, uint32_t note)
 
 static bool page_agrees(struct model_space *m, unsigned i)
 {
-	struct pt_item item = vm_space_query(m->space, page_at(i));
+	struct pt_item item = vm_space_query(m->space, field_at(i));
 
 	switch (item.kind) {
 	case PT_ITEM_ABSENT: return m->page[i].kind == ABSENT;
@@ -210,7 +210,7 @@ static void step_map(struct step *s)
 
 	s->name = "map";
 	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
-	s->got = vm_space_map(s->m->space, pages(s->first, s->n), p.rights, largest);
+	s->got = vm_space_map(s->m->space, field(s->first, s->n), p.rights, largest);
 	if (s->got == OK)
 		set_pages(s->m, s->first, s->n, p);
 }
@@ -219,7 +219,7 @@ static void step_guard(struct step *s)
 {
 	s->name = "guard";
 	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
-	s->got = vm_space_guard(s->m->space, pages(s->first, s->n));
+	s->got = vm_space_guard(s->m->space, field(s->first, s->n));
 	if (s->got == OK)
 		set_pages(s->m, s->first, s->n, (struct page){ .kind = GUARD });
 }
@@ -237,7 +237,7 @@ static void step_map_object(struct step *s)
 		offset ^= PAGE_SIZE; /* another page than the address tells */
 	if (index + s->n > object_pages[which] || offset / PAGE_SIZE != index)
 		s->expected = ERR_BAD_RANGE;
-	s->got = vm_space_map_object(s->m->space, pages(s->first, s->n), objects[which], offset,
+	s->got = vm_space_map_object(s->m->space, field(s->first, s->n), objects[which], offset,
 				     p.rights);
 	if (s->got == OK)
 		set_pages(s->m, s->first, s->n, p);
@@ -253,7 +253,7 @@ static void step_map_frame(struct step *s)
 	if (which == BLOCK)
 		s->first = BEFORE + (unsigned)test_random_below(2) * LARGE;
 	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
-	s->got = vm_space_map_frame(s->m->space, page_at(s->first), frame_get(frames[which]),
+	s->got = vm_space_map_frame(s->m->space, field_at(s->first), frame_get(frames[which]),
 				    p.rights);
 	if (s->got == OK)
 		set_pages(s->m, s->first, s->n, p);
@@ -280,7 +280,7 @@ static void step_unmap(struct step *s)
 
 	s->name = "unmap";
 	s->expected = expected_of_change(s);
-	s->got = vm_space_unmap(s->m->space, pages(s->first, s->n), &done);
+	s->got = vm_space_unmap(s->m->space, field(s->first, s->n), &done);
 	check_done(s, done);
 	if (s->got == OK)
 		set_pages(s->m, s->first, s->n, (struct page){ 0 });
@@ -293,7 +293,7 @@ static void step_protect(struct step *s)
 
 	s->name = "protect";
 	s->expected = expected_of_change(s);
-	s->got = vm_space_protect(s->m->space, pages(s->first, s->n), rights, &done);
+	s->got = vm_space_protect(s->m->space, field(s->first, s->n), rights, &done);
 	check_done(s, done);
 	for (unsigned i = s->first; s->got == OK && i < s->first + s->n; i++)
 		if (s->m->page[i].kind > GUARD)
@@ -308,7 +308,7 @@ static void step_store(struct step *s)
 	s->expected = p->kind <= GUARD                ? ERR_NOT_FOUND
 		      : (p->rights & PROP_WRITE) == 0 ? ERR_DENIED
 						      : OK;
-	s->got = page_store(s->m->space, page_at(s->first), ++stamp);
+	s->got = page_store(s->m->space, field_at(s->first), ++stamp);
 	if (s->got == OK)
 		*value_of(s->m, s->first) = stamp;
 }
@@ -319,7 +319,7 @@ static void step_load(struct step *s)
 
 	s->name = "load";
 	s->expected = s->m->page[s->first].kind <= GUARD ? ERR_NOT_FOUND : OK;
-	s->got = page_load(s->m->space, page_at(s->first), &value);
+	s->got = page_load(s->m->space, field_at(s->first), &value);
 	if (s->got == OK)
 		CHECK_EQ(value, *value_of(s->m, s->first));
 }
@@ -332,7 +332,7 @@ static void step_execute(struct step *s)
 	s->expected = p->kind <= GUARD                  ? ERR_NOT_FOUND
 		      : (p->rights & PROP_EXECUTE) == 0 ? ERR_DENIED
 							: OK;
-	s->got = vm_space_handle_fault(s->m->space, page_at(s->first), FAULT_EXECUTE);
+	s->got = vm_space_handle_fault(s->m->space, field_at(s->first), FAULT_EXECUTE);
 }
 
 static struct model_space *slot_that(bool (*wanted)(const struct model_space *m))

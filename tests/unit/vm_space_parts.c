@@ -13,17 +13,11 @@ enum {
 	PARTS = PT_ENTRIES,
 	PARTS_AND_MORE = PARTS + 40, /* nodes too */
 };
-#define BASE UINT64_C(0x10000000000)
-#define RW   (PROP_READ | PROP_WRITE)
+#define RW (PROP_READ | PROP_WRITE)
 
 static struct vm_space *parent, *child;
 static struct ledger before;
 static struct frame *held[PARTS_AND_MORE]; /* between what is free */
-
-static vaddr_t page_at(unsigned i)
-{
-	return BASE + (uint64_t)i * PAGE_SIZE;
-}
 
 /* A page of 2 MiB with a value in each part, and a child that shares it. */
 static bool fork_a_large_page(void)
