@@ -37,6 +37,12 @@ static inline pte_t second_stage_make_leaf(uint64_t pa, struct page_prop prop, u
 	return pte | (level > 1 ? SECOND_STAGE_LARGE : 0);
 }
 
+/* An entry that leads to the table at pa; both rights, the leaves decide. */
+static inline pte_t second_stage_make_table(uint64_t pa)
+{
+	return (pa & SECOND_STAGE_ADDRESS) | SECOND_STAGE_READ | SECOND_STAGE_WRITE;
+}
+
 static inline struct page_prop second_stage_prop(pte_t pte)
 {
 	unsigned flags = 0;
@@ -69,12 +75,12 @@ static const struct pt_format second_stage_format = {
 	.present = SECOND_STAGE_READ | SECOND_STAGE_WRITE,
 	.large = SECOND_STAGE_LARGE,
 	.address = SECOND_STAGE_ADDRESS,
-	.table = SECOND_STAGE_READ | SECOND_STAGE_WRITE,
 	.noted = SECOND_STAGE_ACCESSED | SECOND_STAGE_DIRTY,
 	.kept = SECOND_STAGE_ADDRESS | SECOND_STAGE_ACCESSED | SECOND_STAGE_DIRTY |
 		SECOND_STAGE_TRACKED,
 	.write = SECOND_STAGE_WRITE,
 	.tracked = SECOND_STAGE_TRACKED,
+	.make_table = second_stage_make_table,
 	.make_leaf = second_stage_make_leaf,
 	.prop = second_stage_prop,
 	.is_canonical = second_stage_has,

@@ -54,8 +54,8 @@ static __forceinline bool fork_own_page(_Atomic pte_t *entry, pte_t pte, pte_t *
 		return false;
 	(void)frame_get(pt_node_leaf_frame(pte));
 	/* flipped, as the CPU sets A and D meanwhile */
-	(void)atomic_fetch_xor_explicit(entry, PT_FORKED_BITS, memory_order_relaxed);
-	*copy = (pte & ~PTE_DIRTY) ^ PT_FORKED_BITS;
+	(void)atomic_fetch_xor_explicit(entry, pt_forked_bits(&cpu_format), memory_order_relaxed);
+	*copy = (pte & ~PTE_DIRTY) ^ pt_forked_bits(&cpu_format);
 	return true;
 }
 

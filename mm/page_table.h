@@ -32,7 +32,7 @@ struct page_table {
 	struct frame *root; /* (c) owns one count */
 	unsigned levels;    /* (c) 4 or 5 */
 	unsigned keep; /* (c) after page_table_populate(): nodes from here up are never freed */
-	_Atomic uint64_t spare; /* (a) page number of a branch without entries | its level */
+	_Atomic uint64_t spare; /* (a) where a branch without entries is, its address | its level */
 };
 
 /* Of `spare`. */

@@ -14,13 +14,13 @@ static const struct pt_format cpu_format = {
 	.present = PTE_PRESENT,
 	.large = PTE_LARGE,
 	.address = PTE_ADDRESS,
-	.table = PTE_PRESENT | PTE_WRITE | PTE_USER,
 	.noted = PTE_ACCESSED | PTE_DIRTY,
 	.kept = PTE_KEPT,
 	.write = PTE_WRITE,
 	.tracked = PTE_TRACKED,
 	.copy = PTE_COPY,
 	.forked = PTE_FORKED,
+	.make_table = pte_make_table,
 	.make_leaf = pte_make_leaf,
 	.prop = pte_prop,
 	.make_note = pte_make_note,
@@ -29,8 +29,6 @@ static const struct pt_format cpu_format = {
 	.leaf_level_most = arch_pt_leaf_level_most,
 	.finish = tlb_batch_finish,
 };
-
-#define PT_FORKED_BITS (PTE_WRITE | PTE_COPY | PTE_FORKED)
 
 /* As those of mm/pt_entry.h. */
 static inline struct frame *pt_node_child(pte_t pte, unsigned level)

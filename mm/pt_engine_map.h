@@ -34,7 +34,7 @@ static err_t pt_path_extend(const struct pt_format *fmt, vaddr_t va, unsigned st
 		struct frame *child = made[p->level - 1];
 
 		(void)pt_set(fmt, pt_path_node(p), pte_index(va, p->level),
-			     pt_make_table(fmt, frame_into_raw(child).raw));
+			     fmt->make_table(frame_into_raw(child).raw));
 		p->node[--p->level] = child;
 	}
 	return OK;

@@ -44,7 +44,7 @@ static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, 
 	pt_wrote(fmt, pt_node_entries(node), PT_NODE_ENTRIES);
 	pt_node_count(node, PT_NODE_ENTRIES);
 	pt_node_lock_new(node);
-	late = pt_set(fmt, pt_path_node(p), index, pt_make_table(fmt, frame_into_raw(node).raw));
+	late = pt_set(fmt, pt_path_node(p), index, fmt->make_table(frame_into_raw(node).raw));
 	late &= ~old & fmt->noted; /* the CPU walked to the large page until now */
 	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
 		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,

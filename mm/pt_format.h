@@ -14,7 +14,7 @@
  *
  * Invariants:
  *   F1  no bit of `present` is set in an empty entry or a note
- *   F2  `tracked`, `copy`, `forked` and `shared` are bits that the walker ignores
+ *   F2  `tracked`, `copy` and `forked` are bits that the walker ignores
  *   F3  make_leaf(pa, prop, level) is present, a leaf of that level, and leads to pa; prop() of it
  *       is prop, for what the format can say
  *   F4  the entry of the next page in a row is the entry of the one before plus its size
@@ -29,13 +29,14 @@ struct pt_format {
 	pte_t present; /* an entry with any of these is present */
 	pte_t large;   /* with it a present entry of level 2 or 3 is a leaf */
 	pte_t address; /* where the address of a table or page stands */
-	pte_t table;   /* all else in an entry that leads to a table; all rights, leaves decide */
 	pte_t noted;   /* what the walker sets by itself in a leaf */
 	pte_t kept;    /* what a change of rights leaves as it is */
 	pte_t write;
 	/* software's, see PROP_*; 0: tables of this format are not forked */
 	pte_t tracked, copy, forked;
 
+	/* An entry that leads to the table at `pa`, with all rights: leaves decide. */
+	pte_t (*make_table)(uint64_t pa);
 	/* A present leaf; `pa` is a multiple of the level's size. */
 	pte_t (*make_leaf)(uint64_t pa, struct page_prop prop, unsigned level);
 	struct page_prop (*prop)(pte_t leaf);
@@ -75,11 +76,6 @@ static __forceinline bool pt_is_table(const struct pt_format *fmt, pte_t pte)
 static __forceinline uint64_t pt_paddr(const struct pt_format *fmt, pte_t pte)
 {
 	return pte & fmt->address;
-}
-
-static __forceinline pte_t pt_make_table(const struct pt_format *fmt, uint64_t pa)
-{
-	return (pa & fmt->address) | fmt->table;
 }
 
 static __forceinline bool pt_is_note(const struct pt_format *fmt, pte_t pte)

@@ -164,14 +164,15 @@ static err_t map_copy(const struct job *j, struct pt_spot *spot)
 	pte_t old = spot->pte;
 	bool zeros = pte_paddr(old) == vm_zero_page().raw;
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
+	pte_t own = ((old & ~PTE_ADDRESS) ^ pt_forked_bits(&cpu_format)) | PTE_TRACKED |
+		    PTE_ACCESSED | PTE_DIRTY;
 	struct flush flush __uninitialized;
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
 	if (!zeros)
 		memcpy(arch_direct(frame_paddr(f)), arch_direct(paddr(pte_paddr(old))), PAGE_SIZE);
-	pt_spot_exchange(spot, ((old & ~PTE_ADDRESS) ^ PT_FORKED_BITS) | frame_into_raw(f).raw |
-				       PTE_TRACKED | PTE_ACCESSED | PTE_DIRTY);
+	pt_spot_exchange(spot, own | frame_into_raw(f).raw);
 	flush_init(&flush, &j->space->flush);
 	flush_add_page(&flush, align_down(j->va, PAGE_SIZE));
 	flush_run(&flush);
@@ -188,7 +189,7 @@ static err_t meet_leaf(const struct job *j, struct pt_spot *spot)
 	if (j->access == FAULT_WRITE && (pte & (PTE_COPY | PTE_WRITE)) == PTE_COPY) {
 		if (!pt_leaf_is_sole_owner(pte))
 			return map_copy(j, spot);
-		pt_spot_flip(spot, PT_FORKED_BITS);
+		pt_spot_flip(spot, pt_forked_bits(&cpu_format));
 		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
 		return OK;
 	}

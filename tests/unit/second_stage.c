@@ -419,7 +419,7 @@ TEST(second_stage_entries_are_those_of_the_specification)
 	CHECK_EQ(second_stage_make_leaf(0x12345000, read, 1), 0x12345001);
 	CHECK_EQ(second_stage_make_leaf(0x40000000, rw, 2), 0x40000083);
 	CHECK_EQ(second_stage_make_leaf(0x40000000, write, 3), 0x0010000040000082);
-	CHECK_EQ(pt_make_table(&second_stage_format, 0x5000), 0x5003);
+	CHECK_EQ(second_stage_format.make_table(0x5000), 0x5003);
 	CHECK(pt_is_present(&second_stage_format, 2));    /* write-only is present */
 	CHECK(!pt_is_note(&second_stage_format, 0x3000)); /* there are none */
 	CHECK(pt_is_leaf(&second_stage_format, 0x82, 2));
