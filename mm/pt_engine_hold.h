@@ -355,14 +355,14 @@ static bool is_bare(const struct pt_format *fmt, const struct frame *node, unsig
 }
 
 /* A branch without entries that stands where an entry of `level` is wanted, in the cursor's range,
- * goes: a table may have kept one. */
+ * goes: a table may have kept one.  Nodes that stay for good (T6) are not such a branch. */
 static void make_way(const struct pt_format *fmt, struct cursor *c, unsigned level)
 {
 	unsigned index = pte_index(c->va, level);
 	struct pt_path p __uninitialized;
 	struct frame *child = NULL;
 
-	if (level == 1 || c->gone == NULL)
+	if (level == 1 || level > c->pt->keep || c->gone == NULL)
 		return;
 	pt_path_descend(fmt, c, level, &p);
 	if (p.level == level)

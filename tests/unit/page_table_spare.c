@@ -94,6 +94,30 @@ TEST(page_table_spare_branch_gives_way_to_larger_entries)
 	CHECK_LEDGER(&before);
 }
 
+/* Nodes that other tables share are no spare, whatever is wanted where they stand. */
+TEST(page_table_kept_nodes_give_no_way)
+{
+	const struct vrange all = { BASE, GIB(512) };
+	struct tlb_batch gone;
+	struct page_table pt;
+	struct cursor c;
+
+	spaces_begin(64, 0, 1);
+	before = machine_ledger();
+	NEED(page_table_init(&pt, 4) == OK);
+	CHECK_EQ(page_table_populate(&pt, all, 3), OK);
+	CHECK_EQ(page_table_nodes(&pt), 2);
+	tlb_batch_init(&gone, &flush_kernel_space);
+	NEED(cursor_open(&c, &pt, all, &gone) == OK);
+	CHECK_EQ(cursor_note(&c, all.len, 1), OK);
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+	CHECK_EQ(page_table_query(&pt, BASE).level, 3);
+	CHECK_EQ(page_table_nodes(&pt), 2);
+	page_table_destroy(&pt);
+	CHECK_LEDGER(&before);
+}
+
 TEST(page_table_spare_branch_is_not_forked)
 {
 	struct vm_space *s = new_space(), *child = NULL;
