@@ -449,11 +449,13 @@ static void rescue_leave(struct heap_cpu *cpu)
 
 static void *alloc_small(unsigned number)
 {
-	void *object = take(number, SLAB_ANYBODY);
+	void *object = take(number, SLAB_NEAR);
 	struct heap_cpu *cpu;
 
 	if (object == NULL)
 		object = take_from_frames(number);
+	if (object == NULL)
+		object = take(number, SLAB_ANYBODY);
 	if (object == NULL && rescue_enter(&cpu)) {
 		object = rescue_small(number);
 		rescue_leave(cpu);

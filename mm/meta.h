@@ -46,7 +46,10 @@ struct meta_slot {
 		struct { /* slab (mm/slab.h) */
 			uint32_t next;
 			union {
-				uint16_t free;          /* of a slab whose tags are in it */
+				struct { /* of a slab whose tags are in it */
+					uint16_t free;
+					uint16_t cpu; /* that took from it last */
+				};
 				_Atomic uint8_t tag[4]; /* of a slab of few objects */
 			};
 		} slab;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/slab.h"
 
+#include "arch/cpu.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 
@@ -62,6 +63,13 @@ static void add_to_free_of(const struct slab_class *c, struct meta_slot *slot, i
 {
 	if (!heap_shape_tags_in_slot(&c->shape))
 		slot->u.slab.free = (uint16_t)(slot->u.slab.free + change);
+}
+
+/* Who took from it last. */
+static void set_cpu_of(const struct slab_class *c, struct meta_slot *slot)
+{
+	if (!heap_shape_tags_in_slot(&c->shape))
+		slot->u.slab.cpu = (uint16_t)arch_cpu_id();
 }
 
 /* ---- the queue ---- */
@@ -133,6 +141,28 @@ static unsigned tags_take(const struct heap_shape *s, struct meta_slot *slot,
 	return got;
 }
 
+/* Whether taking from it keeps other CPUs' tags out of our cache, as far as can be told. */
+static bool is_near(const struct slab_class *c, struct meta_slot *slot)
+{
+	return heap_shape_tags_in_slot(&c->shape) || slot->u.slab.cpu == arch_cpu_id() ||
+	       slot->u.slab.free == c->shape.objects;
+}
+
+/* The front of the queue becomes a slab that is near, if there is one among the first.  False: a
+ * new one is better than that at the front. */
+static bool turn_to_near(struct slab_class *c) __requires(c->lock)
+{
+	for (unsigned i = 0; i < SLAB_NEAR_LOOKS; i++) {
+		struct meta_slot *slot = meta_slot_of(c->front);
+
+		if (is_near(c, slot))
+			return true;
+		queue_pop(c);
+		queue_push_back(c, slot);
+	}
+	return c->free >= (uint64_t)cpu_count() * c->shape.objects;
+}
+
 static unsigned take_from_front(struct slab_class *c, struct heap_entry *out, unsigned n)
 	__requires(c->lock)
 {
@@ -141,6 +171,7 @@ static unsigned take_from_front(struct slab_class *c, struct heap_entry *out, un
 	unsigned got = tags_take(&c->shape, slot, out, n);
 
 	add_to_free_of(c, slot, -(int)got);
+	set_cpu_of(c, slot);
 	c->free -= got;
 	if (before == c->shape.objects)
 		c->empty--;
@@ -165,12 +196,12 @@ unsigned slab_take(struct slab_class *c, struct heap_entry *out, unsigned n, enu
 
 	spin_lock(&c->lock);
 	have = c->free + c->depot_count;
-	if (right == SLAB_ANYBODY)
+	if (right != SLAB_CLAIMANT)
 		have -= min_u64(have, c->claims);
 	n = (unsigned)min_u64(n, have);
 	if (n != 0)
 		got = take_from_depot(c, out, n);
-	while (got < n)
+	while (got < n && (right != SLAB_NEAR || turn_to_near(c)))
 		got += take_from_front(c, out + got, n - got);
 	spin_unlock(&c->lock);
 	return got;
@@ -348,6 +379,7 @@ void slab_add(struct slab_class *c, struct frame *f, struct heap_entry *out, uns
 	rest = c->shape.objects - *got;
 	if (!heap_shape_tags_in_slot(&c->shape))
 		slot->u.slab.free = (uint16_t)rest;
+	set_cpu_of(c, slot);
 	irq = spin_lock_irq(&c->lock);
 	c->slabs++;
 	c->free += rest;

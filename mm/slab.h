@@ -11,9 +11,10 @@
  *      `---- slab_give -----'  `------------- heap_free -----------'
  *
  * Two CPUs may change the tags of neighbours at once; as a tag is a byte of its own, that needs no
- * atomic read-modify-write.  A free that does not find ALLOCATED is misuse, however late it
- * comes; two CPUs that free the same object in the same instant are found out when the second
- * copy of it comes back to the slab and is not CACHED.
+ * atomic read-modify-write.  But then their cache line goes to and fro, so a CPU would rather have
+ * objects of slabs that it had some of before, or of a new one (SLAB_NEAR).  A free that does not
+ * find ALLOCATED is misuse, however late it comes; two CPUs that free the same object in the same
+ * instant are found out when the second copy of it comes back to the slab and is not CACHED.
  *
  * Slabs that have objects stand in a queue, linked by frame number through their MetaSlots.
  * Objects are taken from the slab at its front; a slab joins at its end, and there it may yet
@@ -52,6 +53,7 @@ enum {
 	SLAB_KEEP = 8,         /* empty slabs that a class keeps for itself */
 	SLAB_EMPTY_SHARE = 16, /* or this part of the queue */
 	SLAB_SWEEP = 16,       /* slabs looked at under one acquisition of the lock */
+	SLAB_NEAR_LOOKS = 4,   /* at others' slabs before there is none near */
 };
 
 enum slab_tag {
@@ -120,6 +122,9 @@ static inline struct meta_slot *slab_slot_of(const void *object)
 /* ---- objects ---- */
 
 enum slab_right {
+	/* From slabs that this CPU was the last to take from, from empty ones, and from others' if
+	 * there are many objects: a slab's worth for each CPU.  For who would make a slab else. */
+	SLAB_NEAR,
 	SLAB_ANYBODY,
 	SLAB_CLAIMANT, /* has called slab_claim() */
 };

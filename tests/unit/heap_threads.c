@@ -173,6 +173,94 @@ TEST(heap_survives_every_nth_frame_refused_on_four_cpus)
 	check_end(&before);
 }
 
+/* ---- whose slab ---- */
+
+static pfn_t slab_of(const void *object)
+{
+	return meta_pfn_of(slab_slot_of(object));
+}
+
+/* What this CPU's magazines hold goes home. */
+static void age(unsigned cpu)
+{
+	host_cpu = cpu;
+	heap_age();
+	heap_age();
+	host_cpu = 0;
+}
+
+static void *alloc_on(unsigned cpu, size_t size)
+{
+	void *p;
+
+	host_cpu = cpu;
+	p = heap_alloc_any(size);
+	host_cpu = 0;
+	return p;
+}
+
+/* Two CPUs that write to tags in one cache line make each other wait at every object. */
+TEST(heap_cpus_take_from_slabs_of_their_own)
+{
+	struct ledger before = start(16);
+
+	for (unsigned number = 1; number < HEAP_CLASSES; number++) {
+		struct heap_shape s = heap_shape_of(number);
+		void *kept[2], *again[2];
+
+		if (heap_shape_tags_in_slot(&s))
+			continue;
+		for (unsigned cpu = 0; cpu < 2; cpu++)
+			NEED((kept[cpu] = alloc_on(cpu, s.size)) != NULL);
+		CHECK(slab_of(kept[0]) != slab_of(kept[1]));
+		age(0);
+		age(1);
+		for (unsigned cpu = 2; cpu-- > 0;) {
+			NEED((again[cpu] = alloc_on(cpu, s.size)) != NULL);
+			CHECK_EQ(slab_of(again[cpu]), slab_of(kept[cpu]));
+		}
+		for (unsigned cpu = 0; cpu < 2; cpu++) {
+			heap_free(again[cpu]);
+			heap_free(kept[cpu]);
+		}
+	}
+	check_end(&before);
+}
+
+enum {
+	PART_SLABS = 64,
+	PART_SIZE = 64,
+};
+
+/* But slabs of others that are used in part are no reason for ever more frames. */
+TEST(heap_cpus_take_from_others_before_they_need_much_more)
+{
+	static void *p[PART_SLABS * PAGE_SIZE / PART_SIZE];
+	struct ledger before = start(16);
+	struct heap_shape s = heap_shape_of(heap_class_of(PART_SIZE));
+	unsigned n = PART_SLABS * s.objects;
+	uint64_t frames;
+
+	for (unsigned i = 0; i < n; i++)
+		NEED((p[i] = heap_alloc_any(PART_SIZE)) != NULL);
+	for (unsigned i = 0; i < n; i++)
+		if (i % s.objects != 0)
+			heap_free(p[i]);
+	age(0);
+	frames = heap_totals().slab_frames;
+	CHECK(frames >= PART_SLABS);
+	host_cpu = 1;
+	for (unsigned i = 0; i < n / 2; i++)
+		if (i % s.objects != 0)
+			NEED((p[i] = heap_alloc_any(PART_SIZE)) != NULL);
+	CHECK_EQ(heap_totals().slab_frames, frames);
+	for (unsigned i = 0; i < n; i++)
+		if (i < n / 2 || i % s.objects == 0)
+			heap_free(p[i]);
+	host_cpu = 0;
+	check_end(&before);
+}
+
 /* ---- the end of memory ---- */
 
 enum {
@@ -291,6 +379,25 @@ TEST(audit_hep_01_what_lies_in_another_cpus_magazine_is_found)
 	p = heap_alloc_any(16);
 	CHECK(p != NULL);
 	heap_free(p);
+	give_back(n);
+	check_end(&before);
+}
+
+/* What lies in a slab, though another CPU's, is had without a rescue. */
+TEST(heap_takes_from_others_slabs_when_there_is_no_frame)
+{
+	struct ledger before = start(16);
+	void *theirs = alloc_on(1, PART_SIZE), *mine;
+	unsigned n = take_all_but(0);
+	uint32_t drains = atomic_load(&heap.cpu[0]->drains);
+
+	NEED(theirs != NULL);
+	mine = heap_alloc_any(PART_SIZE);
+	NEED(mine != NULL);
+	CHECK_EQ(slab_of(mine), slab_of(theirs));
+	CHECK_EQ(atomic_load(&heap.cpu[0]->drains), drains);
+	heap_free(mine);
+	heap_free(theirs);
 	give_back(n);
 	check_end(&before);
 }
