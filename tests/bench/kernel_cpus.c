@@ -2,7 +2,7 @@
 /*
  * kernel_cpus.c - what several CPUs cost each other.
  *
- * The monitor's `benchcpus LOAD CPUS` runs a fixed number of operations on each of the first CPUS
+ * The monitor's `benchcpus LOAD FIRST LAST` runs a fixed number of operations on each of these
  * CPUs, all at once, and prints how many.  It reads no clock: who started the machine reads the CPU
  * time of its virtual CPUs before and after (tools/bench.py), so that other work on that host does
  * not count.  The CPUs share nothing that a load needs but what the kernel makes them share; faults
@@ -84,8 +84,21 @@ static void block_pairs(unsigned operations)
 	}
 }
 
-/* An operation is a page: mapped, written to and unmapped again. */
-static void fault_pages(unsigned operations)
+/* A fault as the CPU takes it, of its own range: it writes to the page. */
+static void write_page(vaddr_t va)
+{
+	if (arch_copy_to_user(va, &va, sizeof(va)) != sizeof(va))
+		panic("bench: %#lx cannot be written", va);
+}
+
+/* What the kernel does in one, and nothing that the CPU does. */
+static void resolve_page(vaddr_t va)
+{
+	must(vm_space_handle_fault(space, va, FAULT_WRITE));
+}
+
+/* An operation is a page: mapped, faulted in and unmapped again. */
+static __forceinline void fault_pages_by(void (*fault)(vaddr_t va), unsigned operations)
 {
 	struct vrange own = { FAULT_BASE + arch_cpu_id() * FAULT_BYTES, FAULT_BYTES };
 
@@ -95,23 +108,49 @@ static void fault_pages(unsigned operations)
 
 		must(vm_space_map(space, own, RW, 1));
 		for (vaddr_t va = own.start; va < own.start + own.len; va += PAGE_SIZE)
-			if (arch_copy_to_user(va, &va, sizeof(va)) != sizeof(va))
-				panic("bench: %#lx cannot be written", va);
+			fault(va);
 		must(vm_space_unmap(space, own, &done));
 	}
 	vm_space_activate(NULL);
 }
 
-/* Nothing is shared: whatever two cost each other here is the host's. */
+static void fault_pages(unsigned operations)
+{
+	fault_pages_by(write_page, operations);
+}
+
+static void resolve_pages(unsigned operations)
+{
+	fault_pages_by(resolve_page, operations);
+}
+
+/* The CPU's part of a fault: there is no space, so the handler ends the copy at once. */
+static void raise_faults(unsigned operations)
+{
+	for (unsigned i = 0; i < operations; i++)
+		if (arch_copy_to_user(FAULT_BASE, &i, sizeof(i)) != 0)
+			panic("bench: a page where there is no space");
+}
+
+/* Nothing is shared: whatever two cost each other here is the host's.  As much memory as faults
+ * clear. */
 static void own_pages(unsigned operations)
 {
-	struct frame *f = frame_alloc(FRAME_TEST);
+	struct frame *block[FAULT_BYTES / MIB(2)];
+	unsigned n = 0;
 
-	if (f == NULL)
-		panic("bench: memory has run out");
-	for (unsigned i = 0; i < operations; i++)
-		memset(arch_direct(frame_paddr(f)), (int)i, PAGE_SIZE);
-	frame_put(f);
+	for (unsigned i = 0; i < ARRAY_SIZE(block); i++) {
+		block[i] = frame_alloc_block(FRAME_TEST, PT_INDEX_BITS);
+		if (block[i] == NULL)
+			panic("bench: memory has run out");
+	}
+	while (n < operations)
+		for (unsigned i = 0; i < FAULT_BYTES / PAGE_SIZE; i++, n++)
+			memset(arch_direct(paddr(frame_paddr(block[i / PT_ENTRIES]).raw +
+						 i % PT_ENTRIES * PAGE_SIZE)),
+			       0, PAGE_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(block); i++)
+		frame_put(block[i]);
 }
 
 static void no_operation(unsigned operations)
@@ -125,11 +164,13 @@ static const struct load {
 	unsigned operations;
 } loads[] = {
 	{ "none", no_operation, 0 }, /* what all else of the command costs */
-	{ "alone", own_pages, 100000 },
+	{ "alone", own_pages, FAULT_OPERATIONS },
 	{ "frame", frame_pairs, 1000000 },
 	{ "heap", heap_pairs, 1500000 },
 	{ "order5", block_pairs, 500000 },
 	{ "fault", fault_pages, FAULT_OPERATIONS }, /* a page each */
+	{ "resolve", resolve_pages, FAULT_OPERATIONS },
+	{ "raise", raise_faults, 100000 },
 };
 
 static void run_load(void *index)
@@ -158,22 +199,25 @@ static void join_threads(unsigned first, unsigned end)
 		kthread_join(threads[cpu]);
 }
 
-COMMAND(benchcpus, "none|alone|frame|heap|order5|fault CPUS", "operations on so many CPUs at once")
+COMMAND(benchcpus, "none|alone|frame|heap|order5|fault|resolve|raise FIRST LAST",
+	"operations on these CPUs at once")
 {
-	uint64_t cpus = 0;
+	uint64_t first = 0, last = 0;
 
-	if (argc < 3 || str_to_size(argv[2], &cpus) == NULL || cpus == 0 || cpus > cpu_count()) {
-		print("benchcpus: a load and 1 to %u CPUs are needed\n", cpu_count());
+	if (argc < 4 || str_to_size(argv[2], &first) == NULL ||
+	    str_to_size(argv[3], &last) == NULL || first > last || last >= cpu_count()) {
+		print("benchcpus: a load and two CPUs below %u are needed\n", cpu_count());
 		return;
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(loads); i++) {
 		if (strcmp(argv[1], loads[i].name) != 0)
 			continue;
 		must(vm_space_new(&space));
-		start_threads(0, (unsigned)cpus, run_load, (void *)(uintptr_t)i);
-		join_threads(0, (unsigned)cpus);
+		start_threads((unsigned)first, (unsigned)last + 1, run_load, (void *)(uintptr_t)i);
+		join_threads((unsigned)first, (unsigned)last + 1);
 		vm_space_put(space);
-		print("CPUS %s operations=%u cpus=%lu\n", loads[i].name, loads[i].operations, cpus);
+		print("CPUS %s operations=%u cpus=%lu\n", loads[i].name, loads[i].operations,
+		      last - first + 1);
 	}
 }
 
