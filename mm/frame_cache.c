@@ -156,13 +156,14 @@ enum drain_how {
 	DRAIN_WAIT,
 };
 
+/* Who waits may have come from another CPU since drain_own(), so this one is asked too. */
 static void drain_others(enum drain_how how)
 {
 	for (unsigned cpu = 0; cpu < frame_caches.cpus; cpu++) {
 		struct frame_cache *c = &frame_caches.cpu[cpu];
 		uint32_t before = atomic_load_explicit(&c->drains, memory_order_acquire);
 
-		if (cpu == arch_cpu_id())
+		if (how == DRAIN_ASK && cpu == arch_cpu_id())
 			continue;
 		if (arch_cpu_kick(cpu, drain_hot, c) == OK && how == DRAIN_WAIT)
 			wait_for_drain(c, before);

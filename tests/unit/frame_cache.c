@@ -175,6 +175,25 @@ TEST(frame_cache_gives_the_last_frame_whichever_cpu_holds_it)
 	host_cpu = 0;
 }
 
+/* A thread that drains may go on elsewhere than it began, so once it began all CPUs are asked, the
+ * one that it is on too; with interrupts off it stays. */
+TEST(frame_cache_drain_asks_the_cpu_that_it_is_on)
+{
+	const struct frame_cache *own;
+	uint32_t before;
+	uintptr_t irq;
+
+	machine_start_simple(16, 0, CPUS);
+	own = &frame_caches.cpu[0];
+	before = atomic_load(&own->drains);
+	frame_cache_drain();
+	CHECK_EQ(atomic_load(&own->drains), before + 2);
+	irq = arch_irq_save();
+	frame_cache_drain();
+	arch_irq_restore(irq);
+	CHECK_EQ(atomic_load(&own->drains), before + 3);
+}
+
 TEST(frame_cache_with_interrupts_off_misses_at_most_64_frames_a_cpu)
 {
 	static struct frame *held[1u << 15];
