@@ -10,8 +10,8 @@ struct timer_heap {
 	struct spinlock lock;
 	struct timer *root;
 	size_t count;
-	struct timer *running; /* whose handler runs: compared, never followed */
-	uint64_t set;          /* what the machine's timer is set to */
+	_Atomic(struct timer *) running; /* whose handler runs: compared, never followed */
+	uint64_t set;                    /* what the machine's timer is set to */
 };
 
 LOCK_CLASS(timers_class, "timers of a CPU", RANK_TIMERS);
@@ -93,13 +93,25 @@ static void heap_remove(struct timer_heap *h, struct timer *t) __requires(h->loc
 	h->count--;
 }
 
+/* Written under the lock; who waits for a handler looks without it. */
+static void set_running(struct timer_heap *h, struct timer *t)
+{
+	atomic_store_explicit(&h->running, t, memory_order_release);
+}
+
+static struct timer *running(const struct timer_heap *h)
+{
+	/* acquire: what the handler did is done */
+	return atomic_load_explicit(&h->running, memory_order_acquire);
+}
+
 /* The machine's timer follows the root.  On the heap's own CPU; not while a handler runs there,
  * after which it is done anyway. */
 static void set_machine(struct timer_heap *h) __requires(h->lock)
 {
 	uint64_t deadline = h->root == NULL ? ARCH_TIMER_NEVER : h->root->deadline;
 
-	if (h->running != NULL || deadline == h->set)
+	if (running(h) != NULL || deadline == h->set)
 		return;
 	h->set = deadline;
 	arch_timer_set(deadline);
@@ -121,53 +133,61 @@ static struct timer_heap *lock_home(struct timer *t) __no_tsa
 	}
 }
 
-enum found {
-	WAS_PENDING = 1 << 0,
-	RUNS = 1 << 1,
-};
-
-enum then {
-	STAY,
-	LEAVE,
-};
-
-/* Take t out of wherever it waits; what it was found doing at that instant.  LEAVE: it has no home
- * from then on, so that nobody who holds the old one's lock takes it for a timer there while it
- * goes into another heap.  Interrupts are off. */
-static unsigned take_out(struct timer *t, enum then then) __no_tsa
+/* Take t out of wherever it waits.  True: it did.  *runs is the heap of the CPU that runs its
+ * handler, or NULL.  Interrupts are off. */
+static bool take_out(struct timer *t, struct timer_heap **runs) __no_tsa
 {
 	struct timer_heap *h = lock_home(t);
-	unsigned found;
+	bool waits;
 
+	*runs = NULL;
 	if (h == NULL)
-		return 0;
-	found = (t->pending ? WAS_PENDING : 0) | (h->running == t ? RUNS : 0);
-	if (t->pending)
+		return false;
+	if (running(h) == t)
+		*runs = h;
+	waits = t->pending;
+	if (waits)
 		heap_remove(h, t);
-	if (then == LEAVE)
-		atomic_store_explicit(&t->home, NULL, memory_order_relaxed); /* the lock orders */
 	/* another CPU's machine may go off once for nothing */
 	if (h == this_cpu_ptr(timers))
 		set_machine(h);
 	spin_unlock(&h->lock);
-	return found;
+	return waits;
+}
+
+/* Take t out, and lock the heap that it goes to: this CPU's; but while its handler runs it stays
+ * with the CPU that runs it, where who cancels it finds that out.  Interrupts are off. */
+static struct timer_heap *lock_new_home(struct timer *t) __no_tsa
+{
+	struct timer_heap *own = this_cpu_ptr(timers), *h = lock_home(t);
+
+	if (h != NULL && t->pending)
+		heap_remove(h, t);
+	if (h != NULL && (h == own || running(h) == t))
+		return h;
+	if (h != NULL) {
+		/* so that nobody who holds the old one's lock takes it for a timer there; the lock
+		 * orders */
+		atomic_store_explicit(&t->home, NULL, memory_order_relaxed);
+		spin_unlock(&h->lock);
+	}
+	spin_lock(&own->lock);
+	return own;
 }
 
 /* ---- owners ---- */
 
-void timer_start(struct timer *t, uint64_t deadline, void (*fn)(void *arg), void *arg)
+void timer_start(struct timer *t, uint64_t deadline, void (*fn)(void *arg), void *arg) __no_tsa
 {
 	uintptr_t irq = arch_irq_save();
-	struct timer_heap *h = this_cpu_ptr(timers);
+	struct timer_heap *h = lock_new_home(t);
 
-	(void)take_out(t, LEAVE);
-	spin_lock(&h->lock);
 	t->deadline = deadline;
 	t->fn = fn;
 	t->arg = arg;
 	atomic_store_explicit(&t->home, h, memory_order_release); /* lock_home() */
 	heap_insert(h, t);
-	set_machine(h);
+	set_machine(h); /* another CPU's waits for its handler */
 	spin_unlock(&h->lock);
 	arch_irq_restore(irq);
 }
@@ -184,31 +204,29 @@ void timer_again(struct timer *t, uint64_t period)
 bool timer_cancel(struct timer *t)
 {
 	uintptr_t irq = arch_irq_save();
-	unsigned found = take_out(t, STAY);
+	struct timer_heap *runs;
+	bool waited = take_out(t, &runs);
 
 	arch_irq_restore(irq);
-	return (found & WAS_PENDING) != 0;
+	return waited;
 }
 
 bool timer_cancel_wait(struct timer *t)
 {
-	unsigned found, all = 0;
+	struct timer_heap *runs;
+	bool waited = false;
 
+	/* in each turn anew: the handler may have started it again */
 	do {
 		uintptr_t irq = arch_irq_save();
 
-		/* in each turn anew: the handler may have started it again */
-		found = take_out(t, STAY);
-		/* or it would wait for itself */
-		ASSERT((found & RUNS) == 0 ||
-		       atomic_load_explicit(&t->home, memory_order_relaxed) !=
-			       this_cpu_ptr(timers));
+		waited |= take_out(t, &runs);
+		ASSERT(runs != this_cpu_ptr(timers)); /* it would wait for itself */
 		arch_irq_restore(irq);
-		all |= found;
-		if ((found & RUNS) != 0)
+		while (runs != NULL && running(runs) == t)
 			arch_relax();
-	} while ((found & RUNS) != 0);
-	return (all & WAS_PENDING) != 0;
+	} while (runs != NULL);
+	return waited;
 }
 
 /* ---- the machine ---- */
@@ -226,11 +244,11 @@ void timer_interrupt(void)
 		void *arg = t->arg;
 
 		heap_remove(h, t);
-		h->running = t;
+		set_running(h, t);
 		spin_unlock(&h->lock);
 		fn(arg); /* t may be gone now */
 		spin_lock(&h->lock);
-		h->running = NULL;
+		set_running(h, NULL);
 	}
 	set_machine(h);
 	spin_unlock(&h->lock);

@@ -3,9 +3,10 @@
  * timer.h - something to be done when a time has come.
  *
  * A timer is a struct of its owner's that waits in the heap of the CPU that started it; the
- * handler runs there, in interrupt context.  The heap is a pairing heap threaded through the timers
- * (Fredman, Sedgewick, Sleator, Tarjan 1986): starting is O(1), taking one out O(log n) on average,
- * nothing is ever allocated.  A handler that starts its timer again makes it periodic.
+ * handler runs there, in interrupt context, on no two CPUs at once.  The heap is a pairing heap
+ * threaded through the timers (Fredman, Sedgewick, Sleator, Tarjan 1986): starting is O(1), taking
+ * one out O(log n) on average, nothing is ever allocated.  A handler that starts its timer again
+ * makes it periodic.
  *
  * The machine's one-shot timer is set to the earliest deadline and to nothing else: a CPU without
  * timers gets no interrupts from here.  An interrupt runs at most TIMER_BATCH handlers; if more are
@@ -44,7 +45,8 @@ struct timer {
 };
 
 /* Run fn(arg) on this CPU when arch_ticks() has reached `deadline`, never before.  One that is
- * pending is moved there. */
+ * pending is moved there; one whose handler runs at this moment stays with the CPU that runs it, so
+ * that it never runs on two. */
 void timer_start(struct timer *t, uint64_t deadline, void (*fn)(void *arg), void *arg);
 
 /* From its own handler: once more, `period` ticks (at least 1) after the last deadline, so that no
