@@ -21,6 +21,8 @@ uintptr_t explore_irq_save(void);
 bool explore_irq_is_off(void);
 void explore_irq_restore(uintptr_t old);
 void explore_relax(void);
+/* Interrupts are off, on until one has come, and off again. */
+void explore_halt(void);
 /* This CPU forgets a page: scenario/tlb.c. */
 void explore_tlb_flush_page(vaddr_t va);
 

@@ -5,7 +5,8 @@
  *   memory.c    what an access does: store buffers, order, taking writes back
  *   race.c      who accessed which bytes, and whether in order
  *   search.c    whose turn it is: choices, depth first; what was seen before
- *   task.c      tasks as fibers, interrupts, kicks, spinning
+ *   task.c      tasks as fibers, interrupts, kicks, spinning, halting
+ *   thread.c    threads of keel's, which go from task to task
  *   trace.c     names of addresses, what happened in words, schedules as text
  *   calls.c     what compiled code calls for its accesses
  *   machine.c   the rest of the seam, and a machine to play with
@@ -32,7 +33,8 @@
  * Spinning.  A task in arch_relax() rests once a turn of its loop was seen whole and did nothing,
  * until something that it looked at has another value.  When nothing else is left to happen those
  * who rest get some thousand turns more, for loops that count; after that nobody can go on, which
- * is a failure.  Time stands still: no wait ends by its limit.
+ * is a failure.  Time stands still: no wait ends by its limit.  A task in arch_idle() rests until
+ * an interrupt came.
  *
  * LIMIT: buffers have BUFFER_MOST entries; handlers are not interrupted; a weak exchange does not
  * fail without a reason; two states are taken for one when their 64 bits agree.
@@ -106,6 +108,7 @@ struct watch {
 enum task_state {
 	TASK_READY, /* not begun */
 	TASK_RUNNING,
+	TASK_HALTED,   /* until an interrupt has come to its CPU */
 	TASK_SPINNING, /* a turn did nothing and would again, until something it looked at changes
 			*/
 	TASK_DONE,

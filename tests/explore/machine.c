@@ -103,12 +103,9 @@ void arch_timer_set(uint64_t deadline)
 	(void)deadline;
 }
 
-/* Interrupts come while they are on, that is in between. */
 void arch_idle(void)
 {
-	explore_irq_restore(1);
-	explore_relax();
-	(void)explore_irq_save();
+	explore_halt();
 }
 
 uint64_t arch_ticks_per_ms(void)

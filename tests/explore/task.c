@@ -20,6 +20,7 @@ enum {
 	HISTORY_ENDED,
 	HISTORY_PATIENT,
 	HISTORY_STEP,
+	HISTORY_HALTED,
 	PATIENCE = 3000, /* turns of a loop: some try again after many */
 };
 
@@ -136,7 +137,8 @@ static bool enabled(unsigned number)
 	const struct task *t = &engine.task[number];
 	const struct cpu *c = &engine.cpu[t->what.cpu];
 
-	if (t->state == TASK_DONE || (t->state == TASK_SPINNING && !memory_changed(t)))
+	if (t->state == TASK_DONE || (t->state == TASK_SPINNING && !memory_changed(t)) ||
+	    (t->state == TASK_HALTED && !t->woken))
 		return false;
 	if (t->state == TASK_READY && t->what.kind == EXPLORE_INTERRUPT && c->irq_off)
 		return false;
@@ -231,9 +233,11 @@ static void fail_stuck(void)
 			continue;
 		at += snprintf(text + at, sizeof(text) - (size_t)at, " %s on cpu %u (%s, %s)%s",
 			       t->what.name, t->what.cpu,
-			       t->state == TASK_READY ? "has not begun" : "spins",
+			       t->state == TASK_READY    ? "has not begun"
+			       : t->state == TASK_HALTED ? "halts"
+							 : "spins",
 			       c->irq_off ? "interrupts off" : "interrupts on",
-			       t->watches == 0 || t->state == TASK_READY ? "" : " looking at");
+			       t->watches == 0 || t->state != TASK_SPINNING ? "" : " looking at");
 		for (unsigned w = 0;
 		     t->state == TASK_SPINNING && w < t->watches && at < (int)sizeof(text); w++)
 			at += snprintf(text + at, sizeof(text) - (size_t)at, " %s",
@@ -510,6 +514,39 @@ void explore_relax(void)
 	t->print = 0;
 	t->watches = 0;
 	t->watches_all = t->woken = t->wrote = false;
+	engine.inside = false;
+}
+
+static void forget_turns(struct task *t)
+{
+	t->spun_at = NULL;
+	t->print = t->last_print = 0;
+	t->watches = 0;
+	t->watches_all = t->woken = t->wrote = false;
+}
+
+void explore_halt(void)
+{
+	struct task *t;
+	struct cpu *c;
+
+	if (!in_task())
+		return;
+	engine.inside = true;
+	t = task_now();
+	c = cpu_now();
+	memory_release_to(&c->irq_lock);
+	c->irq_off = false;
+	t->woken = false;
+	t->state = TASK_HALTED;
+	t->history = mix(t->history, HISTORY_HALTED);
+	trace_note(NULL, "      (%s halts)", t->what.name);
+	count_step();
+	take_turns(ANYBODY);
+	t->state = TASK_RUNNING;
+	forget_turns(t);
+	c->irq_off = true;
+	memory_acquire_from(&c->irq_lock);
 	engine.inside = false;
 }
 
