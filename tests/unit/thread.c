@@ -76,38 +76,48 @@ TEST(thread_sleep_keeps_a_token_for_later)
 }
 
 enum {
-	LATE_ROUNDS = 100,
-	LATE_STEPS_PER_MS = 2000, /* later by half a microsecond in each round */
+	EARLY = 3,
+	LATE_ROUNDS = 2000, /* at the most */
+	LATE_STEPS = 200,
+	LATE_STEPS_PER_MS = 4000, /* later by a quarter of a microsecond in each */
 };
+static unsigned early; /* times that a sleep's timer was due before its wait */
 
-/* As if this CPU had stood still, for longer than the sleep. */
-static void stand_still(void *unused)
+/* When the thread is between the start of its timer and its wait: as if this CPU had stood still,
+ * for longer than the sleep. */
+static void stand_still(void *thread)
 {
+	const struct thread *t = thread;
 	uint64_t start = arch_ticks();
 
-	(void)unused;
+	if (!t->timer.pending || atomic_load(&t->state) == THREAD_PARKED)
+		return;
+	early++;
 	while (arch_ticks() - start < 2 * arch_ticks_per_ms())
 		arch_relax();
 }
 
-/* In some of the rounds the sleep's timer comes before its wait, where the token is already. */
+/* The sleep's timer comes before its wait, where the token is already. */
 TEST(thread_sleep_keeps_a_token_though_its_timer_comes_before_the_wait)
 {
 	struct timer late = { 0 };
-	unsigned kept = 0;
+	unsigned rounds = 0, kept = 0;
 
 	cpus_start(1);
-	for (unsigned i = 0; i < LATE_ROUNDS; i++) {
+	for (early = 0; early < EARLY && rounds < LATE_ROUNDS; rounds++) {
+		uint64_t step = rounds % LATE_STEPS;
+
 		thread_unpark(thread_self());
-		timer_start(&late, arch_ticks() + i * arch_ticks_per_ms() / LATE_STEPS_PER_MS,
-			    stand_still, NULL);
+		timer_start(&late, arch_ticks() + step * arch_ticks_per_ms() / LATE_STEPS_PER_MS,
+			    stand_still, thread_self());
 		thread_sleep(1);
 		(void)timer_cancel_wait(&late);
 		kept += atomic_load(&thread_self()->wake) != 0;
 		thread_unpark(thread_self()); /* in place of one that is gone */
 		thread_park();
 	}
-	CHECK_EQ(kept, LATE_ROUNDS);
+	CHECK_EQ(kept, rounds);
+	test_note("%u times in %u rounds", early, rounds);
 	cpus_stop();
 }
 
