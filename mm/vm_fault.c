@@ -46,7 +46,7 @@ static err_t refusal(uint32_t note, enum fault_access access)
 /* ---- a page of 4 KiB, whose entry is held ---- */
 
 enum {
-	AHEAD_MOST = 16, /* pages that one fault maps beyond its own */
+	AHEAD_MOST = 32, /* pages that one fault maps beyond its own */
 };
 
 /* One fault. */
