@@ -161,11 +161,11 @@ static struct timer_heap *lock_new_home(struct timer *t) __no_tsa
 {
 	struct timer_heap *own = this_cpu_ptr(timers), *h = lock_home(t);
 
-	if (h != NULL && t->pending)
-		heap_remove(h, t);
-	if (h != NULL && (h == own || running(h) == t))
-		return h;
 	if (h != NULL) {
+		if (t->pending)
+			heap_remove(h, t);
+		if (h == own || running(h) == t)
+			return h;
 		/* so that nobody who holds the old one's lock takes it for a timer there; the lock
 		 * orders */
 		atomic_store_explicit(&t->home, NULL, memory_order_relaxed);
