@@ -347,6 +347,14 @@ void task_prepare(const struct explore_scenario *s)
 	engine.scenario = s;
 }
 
+/* What the last turn did does not count any more. */
+static void begin_turn(struct task *t)
+{
+	t->print = 0;
+	t->watches = 0;
+	t->watches_all = t->woken = t->wrote = false;
+}
+
 static void add_task(struct explore_task what)
 {
 	struct task *t = &engine.task[engine.tasks];
@@ -360,12 +368,11 @@ static void add_task(struct explore_task what)
 	t->history = mix(engine.tasks, 0);
 	t->clock = t->acquired = t->fenced = (struct clock){ .of = { 0 } };
 	t->clock.of[engine.tasks] = t->clock.strict[engine.tasks] = 1;
-	t->watches = 0;
-	t->watches_all = t->woken = t->wrote = false;
 	t->spun_at = NULL;
 	t->patience = 0;
 	t->patient_at = UINT32_MAX;
-	t->print = t->last_print = 0;
+	t->last_print = 0;
+	begin_turn(t);
 	engine.tasks++;
 }
 
@@ -511,18 +518,8 @@ void explore_relax(void)
 	}
 	t->spun_at = pc;
 	t->last_print = t->print;
-	t->print = 0;
-	t->watches = 0;
-	t->watches_all = t->woken = t->wrote = false;
+	begin_turn(t);
 	engine.inside = false;
-}
-
-static void forget_turns(struct task *t)
-{
-	t->spun_at = NULL;
-	t->print = t->last_print = 0;
-	t->watches = 0;
-	t->watches_all = t->woken = t->wrote = false;
 }
 
 void explore_halt(void)
@@ -544,7 +541,8 @@ void explore_halt(void)
 	count_step();
 	take_turns(ANYBODY);
 	t->state = TASK_RUNNING;
-	forget_turns(t);
+	t->spun_at = NULL;
+	begin_turn(t);
 	c->irq_off = true;
 	memory_acquire_from(&c->irq_lock);
 	engine.inside = false;
