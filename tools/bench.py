@@ -179,9 +179,10 @@ MACHINES = [
 READY_GOAL = 1.2
 
 # Load of the kernel's `benchcpus`, what it is, Linux' recorded scaling.  Of the first nothing is
-# shared: it tells what two of the host's CPUs cost each other whatever runs on them.
-HOST_LOAD = "alone"
-LOADS = [(HOST_LOAD, "a page of its own 32 MiB cleared: the host alone", None),
+# shared: it tells what two of the host's CPUs cost each other whatever runs on them; the last one
+# tells what QEMU does.
+NO_GOAL = ("alone", "raise")
+LOADS = [("alone", "a page of its own 32 MiB cleared: the host alone", None),
          ("frame", "one frame, alloc and free", "1.96-1.99"),
          ("heap", "64 B of the heap, alloc and free", "1.95-2.11"),
          ("order5", "order 5, alloc and free", None),
@@ -528,7 +529,7 @@ def scaling_row(running, load_row, runs, linux):
     return [what, number(statistics.median(one)), number(statistics.median(two)),
             number(figure, "{:.2f}"), f"{quartiles[0]:.2f}-{quartiles[-1]:.2f}",
             f"{2 * min(one) / min(two):.2f}", linux or "-",
-            *(("-", "-") if load == HOST_LOAD else
+            *(("-", "-") if load in NO_GOAL else
               (SCALING_GOAL, "reached" if round(figure, 2) >= SCALING_GOAL else "missed"))]
 
 
