@@ -29,14 +29,14 @@
  *       and nobody sees any more, are counted in the flow of a CPU: up before they are looked
  *       for, down when they, or their objects, are where a rescue looks
  *
- * No memory.  Whoever gets no frame rescues: claims an object, empties its CPU's magazines and,
- * with interrupts on, asks the other CPUs to empty theirs and waits; takes an object of its class
- * or makes a slab of a frame that became empty, before anybody else can have it (finding
- * HEP-01).  Who found nothing waits, with interrupts on, for what is on its way (H9), and looks
- * again if anything arrived since he began, as it may have passed him by; for a second at most.
- * Only then is NULL the answer.  Nobody counts while he waits, so nobody waits for one who waits.
- * LIMIT: with interrupts off it cannot wait for others, as in mm/frame_cache.h, and in a handler
- * that interrupted a rescue it does not start one.
+ * No memory.  Whoever gets no frame takes what lies in any slab, or else rescues: claims an object,
+ * empties its CPU's magazines and, with interrupts on, asks the other CPUs to empty theirs and
+ * waits; takes an object of its class or makes a slab of a frame that became empty, before anybody
+ * else can have it (finding HEP-01).  Who found nothing waits, with interrupts on, for what is on
+ * its way (H9), and looks again if anything arrived since he began, as it may have passed him by;
+ * for a second at most. Only then is NULL the answer.  Nobody counts while he waits, so nobody
+ * waits for one who waits. LIMIT: with interrupts off it cannot wait for others, as in
+ * mm/frame_cache.h, and in a handler that interrupted a rescue it does not start one.
  *
  * Back again (finding HEP-02).  Empty slabs beyond SLAB_KEEP a class go back while objects are
  * freed; magazines that lie idle when their CPU's heap_age() comes, too; heap_drain() gives back

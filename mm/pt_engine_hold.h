@@ -355,7 +355,7 @@ static bool is_bare(const struct pt_format *fmt, const struct frame *node, unsig
 }
 
 /* A branch without entries that stands where an entry of `level` is wanted, in the cursor's range,
- * goes: a table may have kept one.  Nodes that stay for good (T6) are not such a branch. */
+ * goes: a table may have kept one.  Nodes from `keep` up are not such a branch. */
 static void make_way(const struct pt_format *fmt, struct cursor *c, unsigned level)
 {
 	unsigned index = pte_index(c->va, level);

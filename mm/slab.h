@@ -17,7 +17,8 @@
  * instant are found out when the second copy of it comes back to the slab and is not CACHED.
  *
  * Slabs that have objects stand in a queue, linked by frame number through their MetaSlots.
- * Objects are taken from the slab at its front; a slab joins at its end, and there it may yet
+ * Objects are taken from the slab at its front, or from the next ones when these are nearer, which
+ * turns the queue by a few; a slab joins at its end, and there it may yet
  * become empty.  When more than one in SLAB_EMPTY_SHARE is, slab_trim() turns the queue: empty ones
  * leave and their frames are given back, others go to the end.  Nothing is ever unlinked from the
  * middle, and each frame that is given back costs a look at SLAB_EMPTY_SHARE slabs on the average.
