@@ -36,15 +36,15 @@ say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 probe = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 
 # ---------------------------------------------------------------- sources
-PORTABLE := $(sort $(filter-out boot/main.c,$(wildcard lib/*.c arch/*.c boot/*.c mm/*.c iommu/*.c dma/*.c \
-	drivers/*.c))) build/font.c
+PORTABLE := $(sort $(wildcard lib/*.c kern/*.c boot/*.c mm/*/*.c iommu/*.c dma/*.c drivers/*/*.c \
+	monitor/*.c)) build/font.c
 ARCH_C   := $(sort $(wildcard arch/x86_64/*.c))
 ARCH_S   := $(sort $(wildcard arch/x86_64/*.S)) boot/boot.S
 HOST_C   := $(sort $(wildcard arch/host/*.c))
 TEST_C   := $(sort $(wildcard tests/*.c tests/unit/*.c))
 KTEST_C  := $(filter-out tests/host_%.c,$(TEST_C)) $(sort $(wildcard tests/kernel/*.c \
 	tests/bench/kernel_*.c))
-KERNEL_C := $(PORTABLE) $(ARCH_C) boot/main.c $(if $(filter 1,$(TESTS)),$(KTEST_C))
+KERNEL_C := $(PORTABLE) $(ARCH_C) $(sort $(wildcard boot/start/*.c)) $(if $(filter 1,$(TESTS)),$(KTEST_C))
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 
 # ---------------------------------------------------------------- flags
@@ -180,7 +180,7 @@ XFLAGS   := $(patsubst -Iarch/host,-Itests/explore,$(HFLAGS)) -O2 -fno-pie \
 XSEEN    := -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan \
 	--param=tsan-instrument-func-entry-exit=0)
 X_C      := $(sort $(wildcard tests/explore/*.c))
-X_SEEN_C := $(filter-out build/%,$(PORTABLE)) $(sort $(wildcard arch/*.c \
+X_SEEN_C := $(filter-out build/%,$(PORTABLE)) $(sort $(wildcard \
 	tests/explore/scenario/*.c))
 
 $(X)/flags: FORCE

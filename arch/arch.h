@@ -47,7 +47,7 @@ void arch_idle(void);
  * with the fn and arg of one that still waits is merged into it; no other is ever dropped. */
 err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg);
 
-/* ---- threads: arch/thread.h ---- */
+/* ---- threads: kern/thread.h ---- */
 
 /* Make `bytes` at `stack` the stack of code that was never run: what is returned, given to
  * arch_thread_switch(), calls fn(arg) with interrupts off.  `fn` does not return.  Both ends are

@@ -2,8 +2,8 @@
 /*
  * fault.h - an access to memory that the CPU refused, as a plain fact.
  *
- * The machine makes it from its exception (arch/x86_64/fault.c), mm/fault_report.h puts it into
- * words; boot/main.c introduces the two.
+ * The machine makes it from its exception (arch/x86_64/fault.c), monitor/fault_report.h puts it
+ * into words; boot/start/main.c introduces the two.
  */
 #pragma once
 

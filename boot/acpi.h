@@ -21,7 +21,7 @@
  * acpi_find() never returns it.
  *
  * Locking: none; filled at boot by one CPU, constant afterwards.  Allocates nothing.
- * Callers: boot/main.c, iommu/ (DMAR), the monitor, the host tool.
+ * Callers: boot/start/main.c, iommu/ (DMAR), the monitor, the host tool.
  * Source: ACPI 6.5, chapter 5.2; VT-d 4.1, chapter 8 (DMAR); PCI Firmware 3.3, 4.1.2
  * (MCFG); IA-PC HPET 1.0a, 3.2.4 (HPET); Microsoft SPCR, version 1.05.
  */

@@ -5,7 +5,7 @@
  * Filled once by boot/multiboot2.c or boot/pvh.c, completed by boot/acpi.c and
  * boot/cmdline.c.  Every byte is copied: after that the firmware's memory is never
  * read again.  Nothing here is checked against anything else; that is the work of
- * mm/regions.c, which turns `sources` into the map that the allocators believe.
+ * mm/frame/regions.c, which turns `sources` into the map that the allocators believe.
  *
  * Ownership: all pointers point into the arena that the parser was given and live as
  * long as it does (in the kernel: for ever).  Constant after boot; no lock.

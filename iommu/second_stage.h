@@ -8,14 +8,14 @@
  * An entry is present when it can be read or written: there is no bit for it.  Addresses begin at
  * 0 and are not sign-extended; tables have three, four or five levels.  Bits 61:52 are ignored: 52
  * says that the entry owns a count of its frame.  A leaf that may neither be read nor written is
- * not present, so there is none (F3 of mm/pt_format.h is its maker's to keep).
+ * not present, so there is none (F3 of mm/pt/format.h is its maker's to keep).
  *
  * Pure arithmetic, but for what an instance brings: how walkers see what is written (they may not
  * look into caches: ECAP.C) and how they forget it.
  */
 #pragma once
 
-#include "mm/pt_format.h"
+#include "mm/pt/format.h"
 
 #define SECOND_STAGE_READ     (UINT64_C(1) << 0)
 #define SECOND_STAGE_WRITE    (UINT64_C(1) << 1)

@@ -4,7 +4,7 @@
  *
  *   COMMAND(regions, "", "the map of physical memory") { ... argc, argv ... }
  *
- * puts a record into the section `commands`; the monitor (drivers/monitor.c) walks the section.
+ * puts a record into the section `commands`; the monitor (monitor/monitor.c) walks the section.
  * A command prints with print() and returns; it must be right with interrupts on.
  */
 #pragma once

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/hog.h"
 
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 
 /* All frames but a few, each block's first words leading to the one taken before it. */
 struct hog {

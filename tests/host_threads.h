@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "arch/thread.h"
+#include "kern/thread.h"
 
 enum {
 	CPUS = 4, /* at most */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/machine.h"
 
-#include "arch/cpu.h"
-#include "mm/boot_alloc.h"
-#include "mm/defer.h"
-#include "mm/heap.h"
-#include "mm/pt_node.h"
+#include "kern/cpu.h"
+#include "mm/frame/boot_alloc.h"
+#include "mm/frame/epoch.h"
+#include "mm/heap/heap.h"
+#include "mm/pt/node.h"
 #include "tests/test.h"
 
 #ifndef KEEL_TESTS

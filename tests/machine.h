@@ -3,7 +3,8 @@
  * machine.h - a machine whose frames a test may play with.
  *
  * On the host: a fresh simulated machine with the regions that the test asks for, brought up as
- * boot/main.c does.  In the kernel the machine is there already; a test then takes it as it is.
+ * boot/start/main.c does.  In the kernel the machine is there already; a test then takes it as it
+ * is.
  *
  * machine_ledger() is taken before a test and compared after it, the caches of heap, page tables
  * and frames drained: frames that can be had must be the same in number, every invariant must hold,
@@ -12,7 +13,7 @@
 #pragma once
 
 #include "boot/boot_info.h"
-#include "mm/report.h"
+#include "monitor/frame_report.h"
 
 struct ledger {
 	uint64_t available, meta;

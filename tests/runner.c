@@ -2,7 +2,7 @@
 /* runner.c - the half of the test runner that the host and the kernel share. */
 #include "tests/test.h"
 
-#include "arch/lock.h"
+#include "kern/lock.h"
 #include "lib/string.h"
 
 extern const struct test __start_tests[], __stop_tests[];

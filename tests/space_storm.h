@@ -30,7 +30,7 @@
  */
 #pragma once
 
-#include "mm/vm_space.h"
+#include "mm/vm/space.h"
 
 enum {
 	STORM_CPUS = 8,

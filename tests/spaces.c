@@ -3,8 +3,8 @@
 
 #include "lib/bits.h"
 #include "lib/string.h"
-#include "mm/heap.h"
-#include "mm/report.h"
+#include "mm/heap/heap.h"
+#include "monitor/frame_report.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

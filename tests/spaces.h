@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "mm/vm_space.h"
+#include "mm/vm/space.h"
 
 /* A machine on which spaces can be: on the host a fresh one of so many MiB, and `high_mib` above
  * 4 GiB, with `cpus` CPUs; in the kernel the one that is there. */

@@ -52,8 +52,8 @@ small_elf() {	# release without tests stays under 1 MiB
 
 folded() {	# of the engine of page tables an instance holds no format and no call through one
 	local objects
-	objects=$(echo build/kernel-release-gcc-bare/mm/{cursor,page_table,pt_node}.o \
-		build/kernel-debug-clang-14/mm/{cursor,page_table,pt_node}.o)
+	objects=$(echo build/kernel-release-gcc-bare/mm/pt/{cursor,page_table,node}.o \
+		build/kernel-debug-clang-14/mm/pt/{cursor,page_table,node}.o)
 	nm $objects > $log/folded.nm && ! grep -w cpu_format $log/folded.nm &&
 		objdump -d $objects > $log/folded.s && ! grep -E '(call|jmp)q? +\*' $log/folded.s
 }
@@ -83,7 +83,7 @@ check size small_elf
 check_with clang-14 folded folded
 check_with cppcheck cppcheck cppcheck -q --std=c11 --error-exitcode=1 -I. -Iarch/x86_64 \
 	--enable=warning,portability --inline-suppr --suppressions-list=tools/cppcheck.txt \
-	lib boot mm drivers arch/x86_64 arch/host
+	lib kern boot mm drivers monitor arch/x86_64 arch/host
 make kernel > /dev/null 2>&1	# leave the default one behind
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -67,7 +67,7 @@ KINDS = {
     "div0": [r"divide error at \S+ crash_div0\+", CAUSE + "a division by zero"],
     "double-free": [r"panic: frame 0x\w+: put refused ",
                     CALLER.format("crash_double_free")],
-    "assert": [r"panic: assertion failed: zero == 1, drivers/crash.c:\d+",
+    "assert": [r"panic: assertion failed: zero == 1, monitor/crash.c:\d+",
                CALLER.format("crash_assert")],
 }
 

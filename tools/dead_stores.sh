@@ -6,8 +6,8 @@
 set -u
 cd "$(dirname "$0")/.." || exit 2
 command -v clang-14 >/dev/null || { echo "dead_stores.sh: clang-14 is not installed" >&2; exit 2; }
-[ $# -gt 0 ] || set -- $(git ls-files 'lib/*.c' 'boot/*.c' 'mm/*.c' 'iommu/*.c' 'dma/*.c' \
-	'drivers/*.c' 'arch/*.c' ':!arch/host')
+[ $# -gt 0 ] || set -- $(git ls-files 'lib/*.c' 'kern/*.c' 'boot/*.c' 'mm/*.c' 'iommu/*.c' 'dma/*.c' \
+	'drivers/*.c' 'monitor/*.c' 'arch/*.c' ':!arch/host')
 found=0
 for file; do
 	# the other checkers follow paths, which takes minutes

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""font.py FONT.pf2 OUT.c - the array of drivers/font.h out of a font of GRUB's package.
+"""font.py FONT.pf2 OUT.c - the array of drivers/tty/font.h out of a font of GRUB's package.
 
 PFF2 is a sequence of sections: four letters, a big-endian length, bytes.  CHIX is the index, 9
 bytes a character: code point, flags, offset in the file.  There stand width, height, x and y
@@ -65,7 +65,7 @@ def load(path):
 
 def c_source(font):
     """The text of the C file."""
-    lines = ["/* Made by tools/font.py. */", '#include "drivers/font.h"', "",
+    lines = ["/* Made by tools/font.py. */", '#include "drivers/tty/font.h"', "",
              "const uint8_t font_glyphs[FONT_GLYPHS][FONT_HEIGHT] = {"]
     for rows in font.values():
         lines.append("\t{ " + ", ".join(f"0x{row:02x}" for row in rows) + " },")

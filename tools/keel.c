@@ -19,7 +19,7 @@
 #include "boot/multiboot2.h"
 #include "lib/print.h"
 #include "lib/string.h"
-#include "mm/regions.h"
+#include "mm/frame/regions.h"
 
 /* What a file may have at most: policy; a block or a table has some KiB. */
 #define FILE_BYTES_MOST MIB(64)

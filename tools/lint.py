@@ -29,7 +29,7 @@ COLUMNS = 100
 TAB = 8
 FUNCTION_LINES = 80
 FILE_LINES = 700
-FOLDERS = ["lib", "arch", "boot", "mm", "iommu", "dma", "drivers", "tools"]
+FOLDERS = ["lib", "arch", "kern", "boot", "mm", "iommu", "dma", "drivers", "monitor", "tools"]
 
 NOTES = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 MACHINE_PATH = re.compile(r"/(?:work|home/\w+|root)/")

@@ -28,7 +28,7 @@ import machine
 
 FONT = os.environ.get("GRUB_FONT", "/usr/share/grub/ascii.pf2")
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-SCREEN_COLUMNS_MOST = 240  # drivers/screen.h: a wider screen has larger dots
+SCREEN_COLUMNS_MOST = 240  # drivers/tty/screen.h: a wider screen has larger dots
 
 VGA_ADDRESS, VGA_COLUMNS, VGA_ROWS = 0xb8000, 80, 25
 

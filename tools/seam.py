@@ -16,10 +16,10 @@ import re
 import subprocess
 import sys
 
-PORTABLE = ["boot", "mm", "iommu", "dma", "drivers"]
-COMPOSITION_ROOT = "boot/main.c"
+PORTABLE = ["kern", "boot", "mm", "iommu", "dma", "drivers", "monitor"]
+START_UP = "boot/start/"
 COMPILER = re.compile(r"^(__(asan|ubsan|tsan|sanitizer|gcov|cyg_profile)_|__stack_chk_)"
-                      r"|^_GLOBAL_OFFSET_TABLE_$|^__(start|stop)_(tests|commands)$")
+                      r"|^_GLOBAL_OFFSET_TABLE_$|^__(start|stop)_(tests|commands|percpu)$")
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.S)
 FUNCTION = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
 VARIABLE = re.compile(r"\bextern\b[^;()]*?\b(\w+)\s*(?:\[[^\]]*\]\s*)*(?:__\w+(?:\([^)]*\))?\s*)*;")
@@ -55,7 +55,7 @@ def portable_words(root):
     words = {}
     for folder in PORTABLE:
         for path in sorted((root / folder).rglob("*.[ch]")):
-            if path.relative_to(root).as_posix() == COMPOSITION_ROOT:
+            if path.relative_to(root).as_posix().startswith(START_UP):
                 continue
             for word in re.findall(r"\w+", code_of(path)):
                 words.setdefault(word, path.relative_to(root).as_posix())

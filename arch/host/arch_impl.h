@@ -41,7 +41,7 @@ static inline HOST_THREAD_LOCAL unsigned arch_cpu_id(void)
 	return host_cpu;
 }
 
-/* arch/percpu.h; made by host_machine_init(). */
+/* kern/percpu.h; made by host_machine_init(). */
 extern uintptr_t host_biases[];
 #define arch_this_cpu(name)                                                                        \
 	(*(__typeof__(name) *)(host_biases[arch_cpu_id()] + (uintptr_t) & (name)))

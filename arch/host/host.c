@@ -14,9 +14,9 @@
 
 #include "arch/arch.h"
 #include "arch/host/sanitizer.h"
-#include "arch/percpu.h"
-#include "arch/thread.h"
-#include "arch/timer.h"
+#include "kern/percpu.h"
+#include "kern/thread.h"
+#include "kern/timer.h"
 
 enum {
 	PENDING_KICK = 1,

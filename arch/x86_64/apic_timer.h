@@ -5,7 +5,7 @@
  * Where CPUID has it the local APIC compares with the TSC itself (TSC-deadline mode); else it
  * counts down at a rate that was calibrated once by the early clock, and a deadline that is too far
  * for its 32 bits comes early and is set again by who finds nothing due.  The deadlines of
- * arch_timer_set() come from arch/timer.h.
+ * arch_timer_set() come from kern/timer.h.
  *
  * Source: SDM 3A 10.5.4.
  */

@@ -11,7 +11,7 @@ _Static_assert(DIRECT_BASE >= 0 - PT_HALF_BYTES(4) && DIRECT_BASE < META_BASE &&
 		       META_BASE < VMALLOC_BASE && VMALLOC_BASE + GIB(VMALLOC_GIB) <= KERNEL_VMA,
 	       "the kernel's half of 48-bit addresses, in this order");
 
-/* arch/percpu.h: the named address space of GS makes an access one instruction. */
+/* kern/percpu.h: the named address space of GS makes an access one instruction. */
 #define arch_this_cpu(name) (*(__seg_gs __typeof__(name) *)(uintptr_t) & (name))
 
 extern unsigned arch_cpu_number;

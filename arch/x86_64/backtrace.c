@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/backtrace.h"
 
-#include "arch/percpu.h"
+#include "kern/percpu.h"
 #include "lib/command.h"
 #include "lib/print.h"
 #include "lib/symbols.h"

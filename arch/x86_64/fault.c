@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/fault.h"
 
-#include "arch/percpu.h"
+#include "kern/percpu.h"
 #include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/machine_check.h"
 #include "arch/x86_64/percpu.h"

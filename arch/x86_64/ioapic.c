@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/ioapic.h"
 
-#include "arch/lock.h"
+#include "kern/lock.h"
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/trap.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/kick.h"
 
-#include "arch/cpu.h"
-#include "arch/lock.h"
-#include "arch/percpu.h"
+#include "kern/cpu.h"
+#include "kern/lock.h"
+#include "kern/percpu.h"
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/smp.h"
 #include "arch/x86_64/trap.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/percpu.h"
 
-#include "arch/percpu.h"
+#include "kern/percpu.h"
 #include "lib/panic.h"
 
 extern char percpu_first[]; /* linker.ld: as long as the template */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu.h - how a CPU finds its area of arch/percpu.h: the GS base holds its bias.
+ * percpu.h - how a CPU finds its area of kern/percpu.h: the GS base holds its bias.
  *
  * boot.S and trampoline.S load PERCPU_NOWHERE before the first C code runs, so that an access
  * before percpu_use() lands in a part of the address space where nothing is ever mapped

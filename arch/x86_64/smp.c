@@ -3,8 +3,8 @@
 
 #include <stdatomic.h>
 
-#include "arch/cpu.h"
-#include "arch/percpu.h"
+#include "kern/cpu.h"
+#include "kern/percpu.h"
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/apic_timer.h"
 #include "arch/x86_64/boot_table.h"

@@ -15,7 +15,7 @@
  * compare-and-swap.
  *
  * Locking: none; smp_start() is called once, on the first CPU, while no thread has kernel memory to
- * unmap (T6 of arch/flush.h).
+ * unmap (T6 of kern/shootdown.h).
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* smp_report.c - the monitor's words about CPUs and interrupts. */
-#include "arch/cpu.h"
-#include "arch/lock.h"
+#include "kern/cpu.h"
+#include "kern/lock.h"
 #include "arch/x86_64/smp.h"
 #include "lib/command.h"
 #include "lib/print.h"

@@ -3,8 +3,8 @@
 
 #include <stdatomic.h>
 
-#include "arch/flush.h"
-#include "arch/percpu.h"
+#include "kern/shootdown.h"
+#include "kern/percpu.h"
 #include "arch/x86_64/fault.h"
 #include "arch/x86_64/machine_check.h"
 #include "arch/x86_64/stacks.h"

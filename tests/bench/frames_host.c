@@ -2,12 +2,12 @@
 /*
  * frames_host.c - keel behind the plug-in interface of the shared frame-allocator bench.
  *
- * Built twice: with -DBENCH_raw as keel-raw (mm/frame_cache.h, frames without owner or count) and
- * with -DBENCH_counted as keel-counted (mm/frame.h, the typed API whose blocks are counted at
- * their head).  The harness' arena stands for the physical memory from 4 GiB up, one to one, so
- * every frame that is handed out has an address in the arena.  Boot memory and metadata come from a
- * low region beside it; what is left of that is taken away before the run.  Every section is
- * populated before the run too.
+ * Built twice: with -DBENCH_raw as keel-raw (mm/frame/frame_cache.h, frames without owner or count)
+ * and with -DBENCH_counted as keel-counted (mm/frame/frame.h, the typed API whose blocks are
+ * counted at their head).  The harness' arena stands for the physical memory from 4 GiB up, one to
+ * one, so every frame that is handed out has an address in the arena.  Boot memory and metadata
+ * come from a low region beside it; what is left of that is taken away before the run.  Every
+ * section is populated before the run too.
  *
  * The harness' bench_cpu is host_cpu under another name (the Makefile links it so): a CPU's
  * number costs one load, as in the peers.  The CPUs are not bound to threads: whoever drains does
@@ -20,7 +20,7 @@
 #include <stdlib.h>
 
 #include "arch/host/host.h"
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

@@ -14,7 +14,7 @@
 
 #include "arch/host/host.h"
 #include <heap_ops.h>
-#include "mm/heap.h"
+#include "mm/heap/heap.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

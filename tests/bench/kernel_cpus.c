@@ -12,17 +12,17 @@
  * ticks (measure.h) and how many CPUs were asked, interrupted and marked for it.
  */
 #include "arch/arch.h"
-#include "arch/cpu.h"
-#include "arch/flush.h"
+#include "kern/cpu.h"
+#include "kern/shootdown.h"
 #include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "lib/string.h"
-#include "mm/frame.h"
-#include "mm/heap.h"
-#include "mm/kspace.h"
-#include "mm/kthread.h"
-#include "mm/vm_space.h"
+#include "mm/frame/frame.h"
+#include "mm/heap/heap.h"
+#include "mm/kspace/kspace.h"
+#include "mm/kspace/kthread.h"
+#include "mm/vm/space.h"
 #include "tests/bench/measure.h"
 
 enum {

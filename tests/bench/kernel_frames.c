@@ -4,8 +4,8 @@
  *
  * The monitor's `bench` prints a line for each operation (measure.h).  The names are those of the
  * peer (module/peer.c of the shared folder), whose loops these are: the same numbers of samples,
- * the same order of taking and giving.  Names with `raw` are mm/frame_cache.h, frames without owner
- * or count; all others are the typed, counted API of mm/frame.h.
+ * the same order of taking and giving.  Names with `raw` are mm/frame/frame_cache.h, frames without
+ * owner or count; all others are the typed, counted API of mm/frame/frame.h.
  *
  * The timer is stopped meanwhile.  Contents are not cleared, as the peer does not.
  */
@@ -13,8 +13,8 @@
 #include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/print.h"
-#include "mm/frame.h"
-#include "mm/heap.h"
+#include "mm/frame/frame.h"
+#include "mm/heap/heap.h"
 #include "tests/bench/measure.h"
 
 enum {

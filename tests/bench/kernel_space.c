@@ -9,8 +9,8 @@
 #include "arch/arch.h"
 #include "lib/command.h"
 #include "lib/panic.h"
-#include "mm/heap.h"
-#include "mm/kspace.h"
+#include "mm/heap/heap.h"
+#include "mm/kspace/kspace.h"
 #include "tests/bench/measure.h"
 
 enum {

@@ -9,7 +9,7 @@
  */
 #include "lib/command.h"
 #include "lib/panic.h"
-#include "mm/vm_space.h"
+#include "mm/vm/space.h"
 #include "tests/bench/measure.h"
 
 enum {

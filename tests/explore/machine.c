@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "arch/percpu.h"
+#include "kern/percpu.h"
 
 enum {
 	META_BYTES = 1 << 24,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target for boot/multiboot2.c, boot/source.c and mm/regions.c.
+ * Fuzz target for boot/multiboot2.c, boot/source.c and mm/frame/regions.c.
  *
  *   byte 0      bit 0: the target repairs the total size (it would stop a fuzzer early)
  *   bytes 1-8   where the loader had put the block
@@ -14,8 +14,8 @@
 #include "lib/bits.h"
 #include "lib/print.h"
 #include "lib/string.h"
-#include "mm/page.h"
-#include "mm/regions.h"
+#include "mm/frame/page.h"
+#include "mm/frame/regions.h"
 
 /* <stdlib.h> has a daddr_t of its own. */
 void *malloc(size_t n);

@@ -5,9 +5,9 @@
 #include "arch/arch.h"
 #include "arch/x86_64/pte.h"
 #include "arch/x86_64/stacks.h"
-#include "mm/kspace.h"
-#include "mm/regions.h"
-#include "mm/report.h"
+#include "mm/kspace/kspace.h"
+#include "mm/frame/regions.h"
+#include "monitor/frame_report.h"
 #include "tests/test.h"
 
 void ktest_look_at_boot_table(void);

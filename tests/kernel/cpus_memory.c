@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of frames, heap and deferred free on all CPUs at once: what one allocates another frees,
  * and each CPU's timer does the same inside both. */
-#include "arch/thread.h"
-#include "arch/timer.h"
+#include "kern/thread.h"
+#include "kern/timer.h"
 #include "lib/string.h"
-#include "mm/defer.h"
-#include "mm/heap.h"
+#include "mm/frame/epoch.h"
+#include "mm/heap/heap.h"
 #include "tests/hog.h"
 #include "tests/kernel/crew.h"
 #include "tests/machine.h"

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "arch/cpu.h"
+#include "kern/cpu.h"
 
 struct crew_member {
 	unsigned cpu;

@@ -11,9 +11,9 @@
 #include "lib/print.h"
 #include "lib/string.h"
 #include "lib/symbols.h"
-#include "mm/fault_report.h"
-#include "mm/kspace.h"
-#include "mm/pt_walk.h"
+#include "monitor/fault_report.h"
+#include "mm/kspace/kspace.h"
+#include "mm/pt/walk.h"
 #include "tests/capture.h"
 #include "tests/test.h"
 

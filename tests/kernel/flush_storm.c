@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of TLB flushes by real CPUs: they serve while they wait for locks with
  * interrupts off, and what was unmapped is never read once its frame has a new owner. */
-#include "arch/lock.h"
-#include "arch/percpu.h"
+#include "kern/lock.h"
+#include "kern/percpu.h"
 #include "lib/bits.h"
 #include "lib/string.h"
-#include "mm/kspace.h"
-#include "mm/tlb.h"
+#include "mm/kspace/kspace.h"
+#include "mm/pt/batch.h"
 #include "tests/kernel/crew.h"
 #include "tests/machine.h"
 #include "tests/test.h"

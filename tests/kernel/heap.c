@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of the heap under the real timer: its interrupts are clients of the heap, and give back
  * what lies idle. */
-#include "mm/heap.h"
+#include "mm/heap/heap.h"
 
-#include "arch/timer.h"
+#include "kern/timer.h"
 #include "lib/string.h"
 #include "tests/kernel/ticker.h"
 #include "tests/machine.h"

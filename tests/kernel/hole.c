@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Document 002: a page of the kernel's own image goes and comes back. */
-#include "mm/kspace.h"
+#include "mm/kspace/kspace.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* ktest.c - the kernel's half of the test runner, and the monitor's `test`. */
 #include "arch/arch.h"
-#include "arch/cpu.h"
-#include "arch/thread.h"
+#include "kern/cpu.h"
+#include "kern/thread.h"
 #include "arch/x86_64/smp.h"
 #include "lib/command.h"
 #include "lib/panic.h"

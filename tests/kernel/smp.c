@@ -4,8 +4,8 @@
 
 #include <stdatomic.h>
 
-#include "arch/cpu.h"
-#include "arch/percpu.h"
+#include "kern/cpu.h"
+#include "kern/percpu.h"
 #include "arch/x86_64/percpu.h"
 #include "lib/string.h"
 #include "tests/test.h"

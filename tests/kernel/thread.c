@@ -3,8 +3,8 @@
 #include "arch/x86_64/backtrace.h"
 #include "lib/string.h"
 #include "lib/symbols.h"
-#include "mm/kspace.h"
-#include "mm/kthread.h"
+#include "mm/kspace/kspace.h"
+#include "mm/kspace/kthread.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/kernel/ticker.h"
 
-#include "arch/timer.h"
+#include "kern/timer.h"
 
 static struct timer timer;
 static void (*tick)(void);

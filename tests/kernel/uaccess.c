@@ -4,11 +4,11 @@
 #include "arch/x86_64/uaccess.h"
 
 #include "arch/arch.h"
-#include "arch/cpu.h"
+#include "kern/cpu.h"
 #include "arch/x86_64/trap.h"
 #include "lib/string.h"
-#include "mm/kspace.h"
-#include "mm/vm_io.h"
+#include "mm/kspace/kspace.h"
+#include "mm/vm/io.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

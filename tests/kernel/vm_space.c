@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of spaces that a CPU has loaded: faults by the CPU itself, through the kernel's copies. */
-#include "mm/vm_space.h"
+#include "mm/vm/space.h"
 
-#include "mm/vm_io.h"
+#include "mm/vm/io.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

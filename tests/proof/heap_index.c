@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of mm/heap_class.h but for the multiplication (heap_product.c): the class of a size is the
+ * Proof of mm/heap/classes.h but for the multiplication (heap_product.c): the class of a size is the
  * least that fits, and the objects of a class and their tags lie in a frame without overlap.
  *
  * Seconds: 45
  * Only: heap_class_size heap_class_of heap_shape_of heap_shape_tags_in_slot heap_shape_offset object_has_room
  */
-#include "mm/heap_class.h"
+#include "mm/heap/classes.h"
 
 #define IS_SIZE(number, size) n == number ? size :
 /*@ logic integer size_of(integer n) = HEAP_SIZES(IS_SIZE) 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of the multiplication by an inverse in mm/heap_class.h: for every class and every offset in
+ * Proof of the multiplication by an inverse in mm/heap/classes.h: for every class and every offset in
  * a frame, whether an object begins there and which one; of the grain that heap_free() looks up and
  * of what stands there; and of the class for a size and an alignment.  A claim for each class, for
  * its constants; the sizes come from HEAP_SIZES.
@@ -8,7 +8,7 @@
  * By: words
  * Seconds: 10
  */
-#include "mm/heap.c"
+#include "mm/heap/heap.c"
 #include "tests/proof/words.h"
 
 static bool is_cut(const struct heap_shape *s, uint32_t offset)

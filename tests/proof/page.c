@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of mm/page.h: frame number and address name each other, both ways, in range.  And of the
- * arithmetic of mm/meta.h on a twin: meta_slot_of() and meta_pfn_of() are an addition to, and a
+ * Proof of mm/frame/page.h: frame number and address name each other, both ways, in range.  And of the
+ * arithmetic of mm/frame/meta.h on a twin: meta_slot_of() and meta_pfn_of() are an addition to, and a
  * difference from, a pointer that comes from an integer, which the memory model cannot follow.
  *
  * Seconds: 15
  * Skip: paddr_add
  * Options: -inline-calls paddr
  */
-#include "mm/page.h"
+#include "mm/frame/page.h"
 
 /*@ assigns \nothing;
     ensures \result.raw == pfn * PAGE_SIZE; */

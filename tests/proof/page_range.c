@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of the range arithmetic of the engine of page tables (mm/pt_engine.h), as the CPU's
+ * Proof of the range arithmetic of the engine of page tables (mm/pt/engine.h), as the CPU's
  * instance has it: which ranges are accepted, which node covers one and which entries below overlap
  * it (C5), where the cursor stands (C1, C4), which page size fits, where large pages are cut, and
  * when a change of rights lets somebody write.  Ranges are compared in 128 bits, where nothing
@@ -9,7 +9,7 @@
  * By: words
  * Seconds: 20
  */
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 
 /* How many own a frame is memory, which a claim has none of.  Here the slot of a frame is its
  * address, and the parity of its number says whether it has one owner or two, so the claims hold
@@ -33,8 +33,8 @@ static inline unsigned largest_level(void)
 #define meta_slot_at            slot_at
 #define frame_count             owners_of
 #define arch_pt_leaf_level_most largest_level
-#include "mm/cursor.c"
-#include "mm/page_table.c"
+#include "mm/pt/cursor.c"
+#include "mm/pt/page_table.c"
 
 #include "tests/proof/words.h"
 

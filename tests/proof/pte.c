@@ -7,7 +7,7 @@
  * Seconds: 2
  */
 #include "arch/x86_64/pte.h"
-#include "mm/page.h"
+#include "mm/frame/page.h"
 #include "tests/proof/words.h"
 
 static bool bit(pte_t pte, unsigned number)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * regions.h - what is claimed of mm/regions.c: contracts, the words they are made of, and lemmas.
+ * regions.h - what is claimed of mm/frame/regions.c: contracts, the words they are made of, and lemmas.
  * regions_normalise() and regions_trim() as a whole, for every input; regions_order.c,
  * regions_sweep.c and regions_trim.c prove a part each.
  *
@@ -15,7 +15,7 @@
 #pragma once
 
 #include "boot/boot_info.h"
-#include "mm/page.h"
+#include "mm/frame/page.h"
 
 /* So many statements, at most; keeps all sizes and sums inside their types. */
 #define MOST 0x100000000
@@ -27,7 +27,7 @@ static inline size_t regions_normalised_most(size_t n);
 /*@ requires n <= MOST; assigns \nothing; ensures \result == 6 * n; */
 static inline size_t regions_trimmed_most(size_t n);
 
-#include "mm/regions.h"
+#include "mm/frame/regions.h"
 
 /* ---- lists of regions: R1, R4 ---- */
 
@@ -363,4 +363,4 @@ bool regions_have_memory(const struct region *r, size_t n, uint64_t start, uint6
     assigns \nothing; */
 size_t regions_bytes_needed(size_t n);
 
-#include "mm/regions.c"
+#include "mm/frame/regions.c"

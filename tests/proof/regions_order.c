@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof: the heapsort of mm/regions.c sorts, and every sum over the edges stays what it was.
+ * Proof: the heapsort of mm/frame/regions.c sorts, and every sum over the edges stays what it was.
  *
  * Seconds: 100
  * Only: heap_top edges_swap edges_sink edges_take_greatest edges_sort

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof: regions_trim() of mm/regions.c, which rounds to whole frames, and the questions about a list.
+ * Proof: regions_trim() of mm/frame/regions.c, which rounds to whole frames, and the questions about a list.
  *
  * Seconds: 130
  * Only: trim_one regions_trim regions_edges_needed regions_normalised_most regions_trimmed_most regions_bytes_needed regions_check first_ending_after regions_find regions_bytes regions_have_memory

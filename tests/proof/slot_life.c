@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof: the life of one frame under every sequence of legal calls of mm/slot_state.h.  `owners`
+ * Proof: the life of one frame under every sequence of legal calls of mm/frame/slot_state.h.  `owners`
  * counts the handles that live, `raws` the entries that hold one (into_raw): the count of the
  * frame is their sum at every step, never wraps, and nobody's frame has none.  (Targets 2 to 5,
  * sequential; the real callers differ by a compare-and-swap.)
@@ -9,7 +9,7 @@
  * Only: hand_out release claim get get_in_use put put_of_nobody finish unshare share put_unique into_raw from_raw stranger_step owner_step any_life one_life
  * Options: -wp-no-filter
  */
-#include "mm/slot_state.h"
+#include "mm/frame/slot_state.h"
 
 static struct slot_state frame;
 static uint32_t owners, raws; /* handles; entries that hold a count */

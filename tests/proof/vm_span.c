@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of mm/vm_span.h: the cursor never passes the end, a span only shrinks, and what is refused
+ * Proof of mm/vm/span.h: the cursor never passes the end, a span only shrinks, and what is refused
  * changes nothing (I1..I3); sizes of slices, and user ranges, against 128 bits, where nothing wraps
  * (verification target 6, finding IOV-01).  Sizes of strides are tested, not proved.
  *
@@ -10,7 +10,7 @@
  * By: words
  * Seconds: 60
  */
-#include "mm/vm_span.h"
+#include "mm/vm/span.h"
 
 #include "tests/proof/words.h"
 

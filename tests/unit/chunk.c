@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/chunk.c: 512 bools and loops over them say what the bitmap should. */
-#include "mm/chunk.h"
+/* Tests of mm/frame/chunk.c: 512 bools and loops over them say what the bitmap should. */
+#include "mm/frame/chunk.h"
 
 #include "lib/string.h"
 #include "tests/test.h"

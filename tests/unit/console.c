@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of drivers/console.c with a framebuffer in plain memory.  On the host only: in the kernel
- * there is one console, and it is in use (tools/screen.py looks at it from outside).
+ * Tests of drivers/tty/console.c with a framebuffer in plain memory.  On the host only: in the
+ * kernel there is one console, and it is in use (tools/screen.py looks at it from outside).
  */
-#include "drivers/console.h"
+#include "drivers/tty/console.h"
 
-#include "drivers/font.h"
+#include "drivers/tty/font.h"
 #include "lib/string.h"
 #include "tests/test.h"
 

@@ -3,8 +3,8 @@
 #ifndef KEEL_TESTS
 #include <pthread.h>
 
-#include "mm/cursor.h"
-#include "mm/pt_cpu.h"
+#include "mm/pt/cursor.h"
+#include "mm/pt/cpu_format.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

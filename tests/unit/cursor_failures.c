@@ -6,7 +6,7 @@
  * A table with something of everything is built anew for each n.  What a failed operation left is
  * compared with the same operation over that length alone, entry by entry, and count by count.
  */
-#include "mm/cursor.h"
+#include "mm/pt/cursor.h"
 
 #include "lib/string.h"
 #include "tests/machine.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/cursor_fork.c and cursor_take_over(): who may write to what after a fork. */
-#include "mm/cursor.h"
+/* Tests of mm/pt/cursor_fork.c and cursor_take_over(): who may write to what after a fork. */
+#include "mm/pt/cursor.h"
 
 #include "tests/machine.h"
 #include "tests/test.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of the order in which a cursor lets its nodes go. */
-#include "mm/cursor.h"
-#include "mm/pt_cpu.h"
+#include "mm/pt/cursor.h"
+#include "mm/pt/cpu_format.h"
 
 #include "tests/machine.h"
 #include "tests/test.h"

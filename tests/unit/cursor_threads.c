@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of mm/cursor.c with threads as CPUs, so they run on the host.
+ * Tests of mm/pt/cursor.c with threads as CPUs, so they run on the host.
  *
  * All threads change random ranges of one table, and access its addresses through their simulated
  * TLBs.  The flat map says what each page is; its cells are plain memory, and whoever holds a range
@@ -11,11 +11,11 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "arch/flush.h"
+#include "kern/shootdown.h"
 #include "arch/host/host.h"
-#include "arch/lock.h"
-#include "mm/cursor.h"
-#include "mm/defer.h"
+#include "kern/lock.h"
+#include "mm/pt/cursor.h"
+#include "mm/frame/epoch.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -420,7 +420,7 @@ static void change_window(struct worker *w)
 	verify(w);
 	ops[first_op + below(w, sizeof(ops) / sizeof(ops[0]) - first_op)](w);
 	verify(w);
-	if (w->block_is_out) /* so every TLB forgets it before another maps it: see mm/tlb.h */
+	if (w->block_is_out) /* so every TLB forgets it before another maps it: see mm/pt/batch.h */
 		finish(w);
 	w->block_is_out = false;
 	cursor_close(&w->c);

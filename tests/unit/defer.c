@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/defer.c, step by step; defer_threads.c has CPUs that run. */
-#include "mm/defer.h"
+/* Tests of mm/frame/epoch.c, step by step; defer_threads.c has CPUs that run. */
+#include "mm/frame/epoch.h"
 
-#include "arch/cpu.h"
-#include "arch/percpu.h"
-#include "mm/pt_node.h"
+#include "kern/cpu.h"
+#include "kern/percpu.h"
+#include "mm/pt/node.h"
 #include "tests/machine.h"
 #ifndef KEEL_TESTS
 #include "arch/host/host.h"

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/defer.c with threads as CPUs, so they run on the host. */
+/* Tests of mm/frame/epoch.c with threads as CPUs, so they run on the host. */
 #ifndef KEEL_TESTS
 #include <sched.h>
 #include <semaphore.h>
 #include <stdlib.h>
 
-#include "arch/cpu.h"
-#include "arch/flush.h"
+#include "kern/cpu.h"
+#include "kern/shootdown.h"
 #include "arch/host/host.h"
-#include "mm/defer.h"
-#include "mm/pt_node.h"
+#include "mm/frame/epoch.h"
+#include "mm/pt/node.h"
 #include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/test.h"

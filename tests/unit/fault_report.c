@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/fault_report.c and mm/pt_walk.c, on tables whole and damaged. */
-#include "mm/fault_report.h"
+/* Tests of monitor/fault_report.c and mm/pt/walk.c, on tables whole and damaged. */
+#include "monitor/fault_report.h"
 
 #include "lib/string.h"
-#include "mm/cursor.h"
-#include "mm/pt_walk.h"
-#include "mm/vm_note.h"
+#include "mm/pt/cursor.h"
+#include "mm/pt/walk.h"
+#include "mm/vm/marker.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

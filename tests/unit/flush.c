@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of arch/flush.c and mm/tlb.c: one thread that acts for every CPU of a simulated machine, so
- * that each step is where the test puts it.  flush_threads.c has CPUs that run. */
-#include "arch/flush.h"
+/* Tests of kern/shootdown.c and mm/pt/batch.c: one thread that acts for every CPU of a simulated
+ * machine, so that each step is where the test puts it.  flush_threads.c has CPUs that run. */
+#include "kern/shootdown.h"
 
 #include "tests/test.h"
 
@@ -37,7 +37,7 @@ TEST(flush_reaches_every_cpu)
 }
 #else
 #include "arch/host/host.h"
-#include "mm/cursor.h"
+#include "mm/pt/cursor.h"
 #include "tests/machine.h"
 
 enum {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of arch/flush.c and mm/tlb.c with threads as CPUs, so they run on the host. */
+/* Tests of kern/shootdown.c and mm/pt/batch.c with threads as CPUs, so they run on the host. */
 #ifndef KEEL_TESTS
 #include <sched.h>
 #include <string.h>
 
-#include "arch/flush.h"
+#include "kern/shootdown.h"
 #include "arch/host/host.h"
-#include "mm/cursor.h"
+#include "mm/pt/cursor.h"
 #include "tests/capture.h"
 #include "tests/host_workers.h"
 #include "tests/machine.h"
@@ -54,7 +54,7 @@ static uint64_t sum_of(size_t offset)
 static _Atomic bool storm_lock[STORM_LOCKS];
 static _Atomic unsigned storm_ready;
 
-/* As arch/lock.h waits: interrupts are off, and the mailbox is served. */
+/* As kern/lock.h waits: interrupts are off, and the mailbox is served. */
 static void storm_wait(unsigned lock)
 {
 	while (atomic_exchange(&storm_lock[lock], true)) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame.c: handles, counts and misuse.  On the host over a machine of its own; in the
- * kernel over the real one. */
-#include "mm/frame.h"
+/* Tests of mm/frame/frame.c: handles, counts and misuse.  On the host over a machine of its own; in
+ * the kernel over the real one. */
+#include "mm/frame/frame.h"
 
 #include "lib/panic.h"
 #include "lib/string.h"
-#include "mm/boot_alloc.h"
+#include "mm/frame/boot_alloc.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

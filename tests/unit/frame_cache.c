@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame_cache.c on several CPUs.  Threads are CPUs here, so they run on the host; the
- * kernel has its own in tests/kernel/. */
+/* Tests of mm/frame/frame_cache.c on several CPUs.  Threads are CPUs here, so they run on the host;
+ * the kernel has its own in tests/kernel/. */
 #ifndef KEEL_TESTS
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of drivers/framebuffer.c, drivers/vga_text.c and drivers/screen.c: they draw into plain
- * memory, which is read back against the font.
+ * Tests of drivers/tty/framebuffer.c, drivers/tty/vga_text.c and drivers/tty/screen.c: they draw
+ * into plain memory, which is read back against the font.
  */
-#include "drivers/framebuffer.h"
+#include "drivers/tty/framebuffer.h"
 
-#include "drivers/font.h"
-#include "drivers/vga_text.h"
+#include "drivers/tty/font.h"
+#include "drivers/tty/vga_text.h"
 #include "lib/string.h"
 #include "tests/test.h"
 

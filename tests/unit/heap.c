@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/heap.c, mm/slab.c and mm/heap_class.h by one CPU, in both homes. */
-#include "mm/heap.h"
+/* Tests of mm/heap/heap.c, mm/heap/slab.c and mm/heap/classes.h by one CPU, in both homes. */
+#include "mm/heap/heap.h"
 
 #include "lib/string.h"
-#include "mm/heap_debug.h"
+#include "mm/heap/debug.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

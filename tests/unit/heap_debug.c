@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of the heap's debug options, which want a heap of their own; so they run on the host. */
 #ifndef KEEL_TESTS
-#include "mm/heap_debug.h"
+#include "mm/heap/debug.h"
 
 #include <string.h>
 
-#include "mm/heap.h"
+#include "mm/heap/heap.h"
 #include "tests/capture.h"
 #include "tests/machine.h"
 #include "tests/test.h"

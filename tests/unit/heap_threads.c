@@ -2,14 +2,14 @@
 /* Tests of the heap on several CPUs, in interrupts and at the end of memory.  Threads are CPUs
  * here, so they run on the host. */
 #ifndef KEEL_TESTS
-#include "mm/heap.h"
+#include "mm/heap/heap.h"
 
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "arch/host/host.h"
-#include "mm/heap_debug.h"
+#include "mm/heap/debug.h"
 #include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/test.h"

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of mm/kspace.c.  In the kernel over the table that the CPU walks; on the host over one that
- * is built for a made-up machine, whose areas are looked at but not touched.
+ * Tests of mm/kspace/kspace.c.  In the kernel over the table that the CPU walks; on the host over
+ * one that is built for a made-up machine, whose areas are looked at but not touched.
  */
-#include "mm/kspace.h"
+#include "mm/kspace/kspace.h"
 
 #include "lib/panic.h"
 #include "lib/string.h"
-#include "mm/regions.h"
+#include "mm/frame/regions.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 #ifndef KEEL_TESTS

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of locks: what debug builds refuse and count, and, where threads are CPUs, who gets in. */
-#include "arch/lock.h"
+#include "kern/lock.h"
 
-#include "arch/percpu.h"
+#include "kern/percpu.h"
 #include "lib/command.h"
 #include "lib/string.h"
 #include "lib/symbols.h"

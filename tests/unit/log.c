@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of drivers/log.c against the whole text that was written. */
-#include "drivers/log.h"
+/* Tests of drivers/tty/log.c against the whole text that was written. */
+#include "drivers/tty/log.h"
 
 #include "lib/string.h"
 #include "tests/test.h"

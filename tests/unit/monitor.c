@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of what a person does at the monitor: drivers/keys.c and drivers/line.c.  The line editor
- * prints to a screen (drivers/screen.c), which must show what the line is, after every key.
+ * Tests of what a person does at the monitor: drivers/input/keys.c and monitor/line.c.  The line
+ * editor prints to a screen (drivers/tty/screen.c), which must show what the line is, after every
+ * key.
  */
-#include "drivers/keys.h"
-#include "drivers/line.h"
-#include "drivers/screen.h"
+#include "drivers/input/keys.h"
+#include "monitor/line.h"
+#include "drivers/tty/screen.h"
 #include "lib/string.h"
 #include "tests/test.h"
 

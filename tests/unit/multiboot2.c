@@ -9,8 +9,8 @@
 #include "boot/multiboot2.h"
 
 #include "lib/string.h"
-#include "mm/page.h"
-#include "mm/regions.h"
+#include "mm/frame/page.h"
+#include "mm/frame/regions.h"
 #include "tests/test.h"
 
 #ifndef KEEL_TESTS

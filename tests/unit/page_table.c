@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/page_table.c against a flat map, and against a reference walker of its own. */
-#include "mm/cursor.h"
+/* Tests of mm/pt/page_table.c against a flat map, and against a reference walker of its own. */
+#include "mm/pt/cursor.h"
 
 #include "lib/string.h"
 #include "tests/machine.h"

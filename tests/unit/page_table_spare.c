@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of the branch without entries that a table keeps: what it saves, and whom it gives way. */
-#include "mm/cursor.h"
+#include "mm/pt/cursor.h"
 
 #include "tests/machine.h"
 #include "tests/spaces.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "arch/percpu.h"
+#include "kern/percpu.h"
 
 #include "lib/string.h"
 #include "tests/test.h"

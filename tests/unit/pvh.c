@@ -6,7 +6,7 @@
 #include "boot/pvh.h"
 
 #include "lib/string.h"
-#include "mm/regions.h"
+#include "mm/frame/regions.h"
 #include "tests/test.h"
 
 #ifndef KEEL_TESTS

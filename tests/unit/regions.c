@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of mm/regions.c.  The oracle is a bitmap: a small universe of units, each with the first
- * type of all statements that mention it; what must come out is read off it, run by run.
+ * Tests of mm/frame/regions.c.  The oracle is a bitmap: a small universe of units, each with the
+ * first type of all statements that mention it; what must come out is read off it, run by run.
  */
-#include "mm/regions.h"
+#include "mm/frame/regions.h"
 
 #include "lib/string.h"
-#include "mm/page.h"
+#include "mm/frame/page.h"
 #include "tests/test.h"
 
 #ifndef KEEL_TESTS

@@ -7,7 +7,7 @@
 #include "iommu/second_stage.h"
 
 #include "lib/string.h"
-#include "mm/pt_engine.h"
+#include "mm/pt/engine.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/section.c: metadata on first use.  Machines of their own: host only. */
+/* Tests of mm/frame/section.c: metadata on first use.  Machines of their own: host only. */
 #ifndef KEEL_TESTS
-#include "mm/section.h"
+#include "mm/frame/section.h"
 
 #include "arch/host/host.h"
-#include "mm/boot_alloc.h"
+#include "mm/frame/boot_alloc.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/slot_state.h: every transition from every kind of state. */
-#include "mm/slot_state.h"
+/* Tests of mm/frame/slot_state.h: every transition from every kind of state. */
+#include "mm/frame/slot_state.h"
 
 #include "tests/test.h"
 

@@ -4,7 +4,7 @@
 
 #include "lib/bits.h"
 #include "lib/string.h"
-#include "mm/page.h"
+#include "mm/frame/page.h"
 #include "tests/test.h"
 
 enum {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of threads, on the host.  A wake-up that is lost shows as a test that does not end. */
 #ifndef KEEL_TESTS
-#include "arch/thread.h"
+#include "kern/thread.h"
 
 #include "arch/host/host.h"
 #include "arch/host/sanitizer.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of timers.  Deadlines of the distant past are due as soon as interrupts are looked at, so
  * that order is tested without waiting; interrupts stay off meanwhile. */
-#include "arch/timer.h"
+#include "kern/timer.h"
 
 #include "lib/string.h"
 #include "tests/test.h"
@@ -198,7 +198,7 @@ TEST(timer_comes_by_an_interrupt_and_not_early)
 #ifndef KEEL_TESTS
 #include <pthread.h>
 
-#include "arch/cpu.h"
+#include "kern/cpu.h"
 #include "arch/host/host.h"
 
 enum {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm_io.c against plain arrays of bytes.  On the host user memory is the process' own,
+/* Tests of mm/vm/io.c against plain arrays of bytes.  On the host user memory is the process' own,
  * and ends where a test wants; in the kernel see tests/kernel/uaccess.c. */
-#include "mm/vm_io.h"
+#include "mm/vm/io.h"
 
 #include "lib/string.h"
 #include "tests/machine.h"
@@ -12,7 +12,7 @@
 #endif
 
 enum {
-	BYTES = 300, /* more than vm_io.c takes at once between user and user */
+	BYTES = 300, /* more than mm/vm/io.c takes at once between user and user */
 	OPERATIONS = 12,
 #ifdef KEEL_TESTS
 	ROUNDS = 200,

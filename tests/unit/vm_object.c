@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm_object.c, and of spaces that show objects. */
-#include "mm/vm_object.h"
+/* Tests of mm/vm/object.c, and of spaces that show objects. */
+#include "mm/vm/object.h"
 
 #include "tests/machine.h"
 #include "tests/spaces.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm_report.c: stretches and figures against a look at every page. */
-#include "mm/vm_report.h"
+/* Tests of monitor/vm_report.c: stretches and figures against a look at every page. */
+#include "monitor/vm_report.h"
 
 #include "lib/command.h"
 #include "lib/string.h"
-#include "mm/heap.h"
+#include "mm/heap/heap.h"
 #include "tests/machine.h"
 #include "tests/spaces.h"
 #include "tests/test.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm_space.c, vm_fault.c and vm_object.c on one CPU: what pages mean, and forks.
+/* Tests of mm/vm/space.c, fault.c and object.c on one CPU: what pages mean, and forks.
  * What is refused is in vm_space_refused.c, failures of memory are in vm_space_failures.c, random
  * sequences in vm_space_model.c, several CPUs in vm_space_threads.c and
  * tests/kernel/vm_space_cpus.c. */
-#include "mm/vm_space.h"
+#include "mm/vm/space.h"
 
 #include "lib/bits.h"
 #include "lib/string.h"

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of spaces when memory ends: each operation with every node and every frame that it takes
  * refused once.  It says so, leaves what the space means as it was, and loses nothing. */
-#include "mm/vm_space.h"
+#include "mm/vm/space.h"
 
 #include "lib/bits.h"
-#include "mm/heap.h"
+#include "mm/heap/heap.h"
 #include "tests/hog.h"
 #include "tests/machine.h"
 #include "tests/spaces.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Random operations on up to six spaces that fork from each other, against a model that says of
  * each page what it is. */
-#include "mm/vm_space.h"
+#include "mm/vm/space.h"
 
 #include "lib/bits.h"
 #include "lib/string.h"

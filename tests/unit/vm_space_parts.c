@@ -2,8 +2,8 @@
 /* Tests of large pages that are to be copied when memory is in pieces: frames wherever they lie are
  * as good as a block. */
 #include "lib/string.h"
-#include "mm/cursor.h"
-#include "mm/vm_space.h"
+#include "mm/pt/cursor.h"
+#include "mm/vm/space.h"
 #include "tests/hog.h"
 #include "tests/machine.h"
 #include "tests/spaces.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm_space.c with ranges and rights that make no sense: an error, and nothing else. */
-#include "mm/vm_space.h"
+/* Tests of mm/vm/space.c with ranges and rights that make no sense: an error, and nothing else. */
+#include "mm/vm/space.h"
 
 #include "lib/bits.h"
 #include "tests/machine.h"

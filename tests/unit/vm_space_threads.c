@@ -5,8 +5,8 @@
 #include <sched.h>
 
 #include "arch/host/host.h"
-#include "arch/lock.h"
-#include "mm/defer.h"
+#include "kern/lock.h"
+#include "mm/frame/epoch.h"
 #include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/space_storm.h"

@@ -2,7 +2,7 @@
 /* Tests of wait queues between threads, on the host.  A wake-up that is lost shows as a test that
  * does not end. */
 #ifndef KEEL_TESTS
-#include "arch/wait_queue.h"
+#include "kern/wait_queue.h"
 
 #include "lib/string.h"
 #include "tests/host_threads.h"

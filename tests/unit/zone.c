@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/zone.c: a zone of its own over made-up frames, which nobody ever touches. */
-#include "mm/zone.h"
+/* Tests of mm/frame/zone.c: a zone of its own over made-up frames, which nobody ever touches. */
+#include "mm/frame/zone.h"
 
 #include "lib/panic.h"
 #include "lib/string.h"

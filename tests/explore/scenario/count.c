@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * count.c - mm/slot_state.h and mm/frame.h: counts and owners.
+ * count.c - mm/frame/slot_state.h and mm/frame/frame.h: counts and owners.
  *
  * The model counts owners: one more when a call has given a handle, one less before a handle is
  * given away.  At every such point the count of the slot is at least that (F1); on_drop runs once,
  * when nobody owns the frame (F3); in the end the frame is free again (F4).
  */
-#include "mm/frame.h"
+#include "mm/frame/frame.h"
 #include "tests/explore/explore.h"
 
 static struct frame *frame;

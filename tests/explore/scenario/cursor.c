@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cursor.c - mm/cursor.c and mm/pt_node.c: a range has one holder, nodes that go are found by
+ * cursor.c - mm/pt/cursor.c and mm/pt/node.c: a range has one holder, nodes that go are found by
  * nobody afterwards, and who looks without a hold is told what was true.
  */
-#include "mm/cursor.h"
+#include "mm/pt/cursor.h"
 
-#include "mm/defer.h"
+#include "mm/frame/epoch.h"
 #include "tests/explore/scenario/table.h"
 
 enum {

@@ -5,11 +5,11 @@
  *
  * A split stores a whole node of entries and a collapse exchanges them, so these are few.
  */
-#include "mm/cursor.h"
-#include "mm/pt_cpu.h"
+#include "mm/pt/cursor.h"
+#include "mm/pt/cpu_format.h"
 
-#include "arch/cpu.h"
-#include "mm/defer.h"
+#include "kern/cpu.h"
+#include "mm/frame/epoch.h"
 #include "tests/explore/scenario/table.h"
 
 enum {

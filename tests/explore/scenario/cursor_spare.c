@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cursor_spare.c - a table that keeps the branch that became empty last: there is one at most, and
  * it is in nobody's way. */
-#include "mm/cursor.h"
+#include "mm/pt/cursor.h"
 
 #include "tests/explore/scenario/table.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * defer.c - mm/defer.c: nothing is freed while a reader that may have found it is inside, and in
- * the end everything is.
+ * defer.c - mm/frame/epoch.c: nothing is freed while a reader that may have found it is inside, and
+ * in the end everything is.
  *
  * Freeing writes to the object, which would race with a reader; and the model says so.
  */
-#include "mm/defer.h"
+#include "mm/frame/epoch.h"
 
-#include "arch/cpu.h"
+#include "kern/cpu.h"
 #include "lib/bits.h"
 #include "tests/explore/explore.h"
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flush.c - arch/flush.c: when flush_run() returns, no CPU can use the old translation any more;
- * and it returns.
+ * flush.c - kern/shootdown.c: when flush_run() returns, no CPU can use the old translation any
+ * more; and it returns.
  *
  * One page-table entry, one page.  Whoever unmaps it stores 0 into the entry by the weakest store
  * there is, flushes, and says that the page is gone; whoever accesses the page checks that it is
  * not.  The hardware walks of the accessing CPU are a task of their own.
  */
-#include "arch/flush.h"
+#include "kern/shootdown.h"
 
-#include "arch/lock.h"
+#include "kern/lock.h"
 #include "tests/explore/scenario/tlb.h"
 
 enum {

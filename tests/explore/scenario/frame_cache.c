@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frame_cache.c - mm/frame_cache.c over mm/zone.c: no frame twice, none lost, the last one found.
+ * frame_cache.c - mm/frame/frame_cache.c over mm/frame/zone.c: no frame twice, none lost, the last
+ * one found.
  */
-#include "mm/frame_cache.h"
+#include "mm/frame/frame_cache.h"
 #include "lib/bits.h"
 #include "tests/explore/explore.h"
 

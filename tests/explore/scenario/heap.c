@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap.c - mm/heap.c and mm/slab.c: magazines, handlers, and the rescue (finding HEP-01).
+ * heap.c - mm/heap/heap.c and mm/heap/slab.c: magazines, handlers, and the rescue (finding HEP-01).
  */
-#include "mm/heap.h"
+#include "mm/heap/heap.h"
 #include "lib/bits.h"
 #include "tests/explore/explore.h"
 

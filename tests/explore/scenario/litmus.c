@@ -5,7 +5,7 @@
  */
 #include <stdatomic.h>
 
-#include "arch/lock.h"
+#include "kern/lock.h"
 #include "tests/explore/explore.h"
 
 static _Atomic int x, y;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.c - arch/lock.h: one at a time, in the order of coming, handlers too.
+ * lock.c - kern/lock.h: one at a time, in the order of coming, handlers too.
  *
  * That two are never inside is shown twice: by the model, and by the plain variable `guarded`, on
  * which there would be a race.
  */
-#include "arch/lock.h"
+#include "kern/lock.h"
 #include "tests/explore/explore.h"
 
 enum {

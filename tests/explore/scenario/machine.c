@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* machine.c - frames as boot/main.c brings them up, and who owns them. */
+/* machine.c - frames as boot/start/main.c brings them up, and who owns them. */
 #include "lib/bits.h"
-#include "mm/boot_alloc.h"
-#include "mm/pt_node.h"
-#include "mm/report.h"
+#include "mm/frame/boot_alloc.h"
+#include "mm/pt/node.h"
+#include "monitor/frame_report.h"
 #include "tests/explore/explore.h"
 
 enum {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* pt_node.c - the pool of empty nodes of mm/pt_node.c: each CPU's, and its handlers'. */
-#include "mm/pt_cpu.h"
+/* pt_node.c - the pool of empty nodes of mm/pt/node.c: each CPU's, and its handlers'. */
+#include "mm/pt/cpu_format.h"
 #include "tests/explore/explore.h"
 
 enum {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/explore/scenario/table.h"
 
-#include "arch/cpu.h"
-#include "arch/lock.h"
+#include "kern/cpu.h"
+#include "kern/lock.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
-#include "mm/defer.h"
+#include "mm/frame/epoch.h"
 
 enum {
 	MACHINE_KIB = 8192,

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "mm/cursor.h"
+#include "mm/pt/cursor.h"
 #include "tests/explore/explore.h"
 
 enum {
@@ -29,7 +29,7 @@ void table_load_everywhere(void);
 paddr_t table_pa(unsigned page);
 
 /* Hold n pages from `page` on; fails when anybody else has one of them, or when the cursor is not
- * what C5 of mm/cursor.h says.  A CPU has one hold at a time. */
+ * what C5 of mm/pt/cursor.h says.  A CPU has one hold at a time. */
 void table_hold(struct cursor *c, unsigned page, unsigned n);
 void table_release(struct cursor *c);
 /* Finish what was taken out by this CPU's last hold. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread.c - arch/thread.c, thread_switch.c and wait_queue.c: no wake-up is lost, a thread runs on
+ * thread.c - kern/thread.c, thread_switch.c and wait_queue.c: no wake-up is lost, a thread runs on
  * one CPU at a time, and who has joined it may have its memory.
  *
  * CPU 0 runs the thread "main", which never leaves it; CPU 1 is idle and takes what waits.  A
@@ -9,9 +9,9 @@
  * LIMIT: turns are given up, not taken; and bounds are small, as an idle CPU that waits for a
  * thread to leave its stack takes a lock in each turn, which the explorer does not see as waiting.
  */
-#include "arch/thread.h"
+#include "kern/thread.h"
 
-#include "arch/wait_queue.h"
+#include "kern/wait_queue.h"
 #include "tests/explore/explore.h"
 
 enum {

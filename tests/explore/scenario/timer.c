@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * timer.c - arch/timer.c: a handler runs once for each start that nobody cancelled, and whoever has
+ * timer.c - kern/timer.c: a handler runs once for each start that nobody cancelled, and whoever has
  * cancelled and waited may free the timer and all that its handler uses.
  *
  * Time stands still: what is due at once, and what never will be.
  */
-#include "arch/timer.h"
+#include "kern/timer.h"
 
-#include "arch/cpu.h"
+#include "kern/cpu.h"
 #include "tests/explore/explore.h"
 
 enum {

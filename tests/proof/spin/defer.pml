@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * defer.pml - mm/defer.c: readers against CPUs that take objects out and retire them.
+ * defer.pml - mm/frame/epoch.c: readers against CPUs that take objects out and retire them.
  *
  * A cell holds an object.  Two readers look at what they find there, again and again.  Two writers
  * put a new object into the cell, retire the old one, and look at the readers' words to advance the

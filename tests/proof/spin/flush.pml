@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flush.pml - arch/flush.c: two initiators, a CPU that runs and idles, and the walks of each.
+ * flush.pml - kern/shootdown.c: two initiators, a CPU that runs and idles, and the walks of each.
  *
  * CPU 0 unmaps page 0; CPU 1 unmaps page 1 and gives back the table that led to it.  Each takes a
  * lock with its interrupts off, around its flush, after it or not at all.  CPU 2 reads both pages

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * space.pml - arch/flush.c: a CPU that loads and leaves a space against one that flushes it.
+ * space.pml - kern/shootdown.c: a CPU that loads and leaves a space against one that flushes it.
  *
  * The CPU has two contexts, so it keeps what it remembers of the space while another is loaded.
  * Two initiators unmap a page each and give its frame back; their requests may come in another

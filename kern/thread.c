@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/* thread.c - lives of threads, and their waiting. */
+#include "kern/thread_impl.h"
+#include "lib/panic.h"
+#include "lib/print.h"
+#include "lib/string.h"
+
+enum wake {
+	WAKE_NONE,
+	WAKE_TOKEN,  /* the next park returns at once */
+	WAKE_PARKED, /* the next unpark makes it ready */
+};
+
+/* Guards the list of all threads and what follows; outside the run queues. */
+LOCK_CLASS(registry_class, "list of threads", RANK_THREADS);
+static struct spinlock registry = SPINLOCK_INIT(&registry_class);
+static struct thread *all_first, *all_last;
+static struct thread *ended;  /* detached ones, to be had from thread_wait_ended() */
+static struct thread *reaper; /* that waits there */
+static paddr_t kernel_root;   /* (c) once it is set */
+
+/* ---- waiting ---- */
+
+/* The running thread, which may wait: T6. */
+static struct thread *self_to_wait(uintptr_t irq)
+{
+	struct thread *self = this_cpu(scheduler).current;
+
+	ASSERT(arch_irq_was_on(irq) && self != this_cpu(scheduler).idle);
+	return self;
+}
+
+/* Whether it waited; else the token was there already, whoever left it. */
+static bool park(void)
+{
+	uintptr_t irq = arch_irq_save();
+	struct thread *self = self_to_wait(irq);
+	unsigned wake = WAKE_NONE;
+	bool waited;
+
+	set_state(self, THREAD_PARKED); /* before anybody can make it ready */
+	/* acquire pairs with thread_unpark(), whose caller changed what this thread waits for */
+	waited = atomic_compare_exchange_strong_explicit(
+		&self->wake, &wake, WAKE_PARKED, memory_order_acq_rel, memory_order_relaxed);
+	if (waited) {
+		thread_block();
+	} else {
+		(void)atomic_exchange_explicit(&self->wake, WAKE_NONE, memory_order_acquire);
+		set_state(self, THREAD_RUNNING);
+	}
+	arch_irq_restore(irq);
+	return waited;
+}
+
+void thread_park(void)
+{
+	(void)park();
+}
+
+void thread_unpark(struct thread *t)
+{
+	uintptr_t irq = arch_irq_save();
+	unsigned wake = atomic_load_explicit(&t->wake, memory_order_relaxed);
+
+	/* Also a token that is there already is written anew: release, for what was changed since.
+	 */
+	while (!atomic_compare_exchange_weak_explicit(&t->wake, &wake,
+						      wake == WAKE_PARKED ? WAKE_NONE : WAKE_TOKEN,
+						      memory_order_acq_rel, memory_order_relaxed))
+		;
+	if (wake == WAKE_PARKED)
+		thread_enqueue(t);
+	arch_irq_restore(irq);
+}
+
+static void unpark(void *t)
+{
+	thread_unpark(t);
+}
+
+/* Whether a token of somebody else may be gone: the timer did not go off, or perhaps it and the
+ * other came before the wait, and were one.  Else the two were one after the other, and what came
+ * second is there still. */
+static bool park_until(uint64_t deadline)
+{
+	struct thread *self = thread_self();
+	bool waited;
+
+	timer_start(&self->timer, deadline, unpark, self);
+	waited = park();
+	return timer_cancel_wait(&self->timer) || !waited;
+}
+
+void thread_park_until(uint64_t deadline)
+{
+	(void)park_until(deadline);
+}
+
+void thread_sleep(unsigned ms)
+{
+	uint64_t deadline = arch_ticks() + ms * arch_ticks_per_ms();
+	bool took = false;
+
+	while (arch_ticks() < deadline)
+		took |= park_until(deadline);
+	if (took)
+		thread_unpark(thread_self());
+}
+
+/* ---- life ---- */
+
+struct thread *thread_self(void)
+{
+	uintptr_t irq = arch_irq_save();
+	struct thread *self = this_cpu(scheduler).current;
+
+	arch_irq_restore(irq);
+	return self;
+}
+
+static void list_add(struct thread *t) __requires(registry)
+{
+	t->all_next = NULL;
+	t->all_prev = all_last;
+	if (all_last == NULL)
+		all_first = t;
+	else
+		all_last->all_next = t;
+	all_last = t;
+}
+
+static void list_remove(struct thread *t) __requires(registry)
+{
+	if (t->all_prev == NULL)
+		all_first = t->all_next;
+	else
+		t->all_prev->all_next = t->all_next;
+	if (t->all_next == NULL)
+		all_last = t->all_prev;
+	else
+		t->all_next->all_prev = t->all_prev;
+}
+
+void thread_set_kernel_root(paddr_t root)
+{
+	kernel_root = root;
+}
+
+void thread_set_space(struct flush_space *space, paddr_t root)
+{
+	uintptr_t irq = arch_irq_save();
+	struct thread *self = this_cpu(scheduler).current;
+
+	self->space = space;
+	self->root = root;
+	flush_switch_to(space, root);
+	arch_irq_restore(irq);
+}
+
+/* Everything but the stack. */
+static void init(struct thread *t, const char *name)
+{
+	uintptr_t irq;
+
+	*t = (struct thread){ .space = &flush_kernel_space, .root = kernel_root };
+	print_to(t->name, sizeof(t->name), "%s", name);
+	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
+		atomic_store_explicit(&t->affinity.word[i], UINT64_MAX, memory_order_relaxed);
+	irq = spin_lock_irq(&registry);
+	list_add(t);
+	spin_unlock_irq(&registry, irq);
+}
+
+/* The first code of every thread. */
+static void begin(void *arg)
+{
+	struct thread *t = arg;
+
+	thread_finish_switch();
+	arch_irq_on();
+	t->fn(t->arg);
+	thread_exit();
+}
+
+struct thread *thread_create(void *memory, size_t bytes, const char *name, void (*fn)(void *arg),
+			     void *arg)
+{
+	uintptr_t top = ((uintptr_t)memory + bytes - sizeof(struct thread)) &
+			-(uintptr_t)THREAD_ALIGN;
+	struct thread *t = (struct thread *)top;
+
+	ASSERT(bytes > sizeof(struct thread) + THREAD_ALIGN);
+	init(t, name);
+	t->fn = fn;
+	t->arg = arg;
+	t->stack = memory;
+	t->sp = arch_thread_prepare(memory, top - (uintptr_t)memory, begin, t);
+	return t;
+}
+
+void thread_start(struct thread *t)
+{
+	uintptr_t irq = arch_irq_save();
+
+	ASSERT(state_of(t) == THREAD_NEW);
+	atomic_store_explicit(&t->cpu, arch_cpu_id(), memory_order_relaxed);
+	thread_enqueue(t);
+	arch_irq_restore(irq);
+}
+
+void thread_start_detached(struct thread *t)
+{
+	t->detached = true;
+	thread_start(t);
+}
+
+void thread_exit(void)
+{
+	(void)self_to_wait(arch_irq_save());
+	set_state(this_cpu(scheduler).current, THREAD_ENDED);
+	thread_block();
+	panic("a thread that has ended runs");
+}
+
+void thread_bury(struct thread *t)
+{
+	spin_lock(&registry);
+	t->gone = true;
+	atomic_store_explicit(&t->on_cpu, false, memory_order_relaxed); /* the lock orders it */
+	if (t->detached) {
+		t->next = ended;
+		ended = t;
+	}
+	/* under the lock: the joiner frees t and may end itself as soon as it has had it */
+	if (t->detached && reaper != NULL)
+		thread_unpark(reaper);
+	else if (t->joiner != NULL)
+		thread_unpark(t->joiner);
+	spin_unlock(&registry);
+}
+
+/* Off the lists: its memory is the caller's. */
+static void forget(struct thread *t)
+{
+	arch_thread_release(t->sp);
+}
+
+void thread_join(struct thread *t)
+{
+	uintptr_t irq = spin_lock_irq(&registry);
+
+	ASSERT(!t->detached && t->joiner == NULL);
+	t->joiner = thread_self();
+	while (!t->gone) {
+		spin_unlock_irq(&registry, irq);
+		thread_park();
+		irq = spin_lock_irq(&registry);
+	}
+	list_remove(t);
+	spin_unlock_irq(&registry, irq);
+	forget(t);
+}
+
+struct thread *thread_wait_ended(void)
+{
+	uintptr_t irq = spin_lock_irq(&registry);
+	struct thread *t;
+
+	reaper = thread_self();
+	while ((t = ended) == NULL) {
+		spin_unlock_irq(&registry, irq);
+		thread_park();
+		irq = spin_lock_irq(&registry);
+	}
+	ended = t->next;
+	list_remove(t);
+	spin_unlock_irq(&registry, irq);
+	forget(t);
+	return t;
+}
+
+/* ---- where ---- */
+
+err_t thread_set_affinity(struct thread *t, const struct cpu_set *cpus)
+{
+	bool any = false;
+
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		any |= cpu_set_has(cpus, cpu);
+	if (!any)
+		return ERR_NOT_FOUND;
+	ASSERT(t == thread_self() || state_of(t) == THREAD_NEW);
+	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
+		atomic_store_explicit(&t->affinity.word[i],
+				      atomic_load_explicit(&cpus->word[i], memory_order_relaxed),
+				      memory_order_relaxed);
+	if (t == thread_self())
+		thread_yield(); /* to where it may run */
+	return OK;
+}
+
+err_t thread_pin(unsigned cpu)
+{
+	struct cpu_set only = { 0 };
+
+	if (cpu >= cpu_count())
+		return ERR_NOT_FOUND;
+	cpu_set_add(&only, cpu);
+	return thread_set_affinity(thread_self(), &only);
+}
+
+/* ---- CPUs ---- */
+
+/* The code that runs now becomes s->own. */
+static void adopt(struct scheduler *s, const char *name)
+{
+	init(&s->own, name);
+	atomic_store_explicit(&s->own.on_cpu, true, memory_order_relaxed);
+	atomic_store_explicit(&s->own.cpu, arch_cpu_id(), memory_order_relaxed);
+	atomic_store_explicit(&s->own.since, arch_ticks(), memory_order_relaxed);
+	set_state(&s->own, THREAD_RUNNING);
+	s->current = &s->own;
+}
+
+static void keep_here(struct scheduler *s)
+{
+	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
+		atomic_store_explicit(&s->idle->affinity.word[i], 0, memory_order_relaxed);
+	cpu_set_add(&s->idle->affinity, arch_cpu_id());
+	atomic_store_explicit(&s->idle->cpu, arch_cpu_id(), memory_order_relaxed);
+}
+
+void thread_start_main(void *stack, size_t bytes)
+{
+	uintptr_t irq = arch_irq_save();
+	struct scheduler *s = this_cpu_ptr(scheduler);
+
+	all_first = all_last = ended = reaper = NULL;
+	thread_forget_idle_cpus();
+	s->idle = thread_create(stack, bytes, "idle", thread_idle_main, NULL);
+	set_state(s->idle, THREAD_PARKED);
+	keep_here(s);
+	adopt(s, "main");
+	arch_irq_restore(irq);
+}
+
+void thread_start_cpu(void)
+{
+	uintptr_t irq = arch_irq_save();
+	struct scheduler *s = this_cpu_ptr(scheduler);
+
+	adopt(s, "idle");
+	s->idle = &s->own;
+	keep_here(s);
+	arch_irq_restore(irq);
+}
+
+/* ---- looking ---- */
+
+static void describe(const struct thread *t, struct thread_info *out)
+{
+	uint64_t since = atomic_load_explicit(&t->since, memory_order_relaxed);
+
+	*out = (struct thread_info){
+		.state = state_of(t),
+		.cpu = atomic_load_explicit(&t->cpu, memory_order_relaxed),
+		.switches = atomic_load_explicit(&t->switches, memory_order_relaxed),
+		.ticks = atomic_load_explicit(&t->ticks, memory_order_relaxed),
+	};
+	memcpy(out->name, t->name, sizeof(out->name));
+	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
+		out->affinity[i] = atomic_load_explicit(&t->affinity.word[i], memory_order_relaxed);
+	/* it may stop running meanwhile: a display */
+	if (out->state == THREAD_RUNNING && arch_ticks() > since)
+		out->ticks += arch_ticks() - since;
+}
+
+bool thread_info_at(unsigned index, struct thread_info *out)
+{
+	uintptr_t irq = spin_lock_irq(&registry);
+	const struct thread *t = all_first;
+
+	while (t != NULL && index-- > 0)
+		t = t->all_next;
+	if (t != NULL)
+		describe(t, out);
+	spin_unlock_irq(&registry, irq);
+	return t != NULL;
+}
+
+unsigned thread_count(void)
+{
+	uintptr_t irq = spin_lock_irq(&registry);
+	unsigned n = 0;
+
+	for (const struct thread *t = all_first; t != NULL; t = t->all_next)
+		n++;
+	spin_unlock_irq(&registry, irq);
+	return n;
+}

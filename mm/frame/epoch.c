@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/frame/epoch.h"
+
+#include "kern/cpu.h"
+#include "kern/percpu.h"
+#include "lib/panic.h"
+
+enum {
+	NEST_BITS = 8,
+	NEST_MASK = (1 << NEST_BITS) - 1,
+	ADVANCES_TO_FREE = 2,
+	ASK_AGAIN = 1024, /* turns of a wait before other CPUs are kicked again */
+};
+
+/* What waits, oldest first.  The ends mean something when the count is not 0. */
+struct queue {
+	uint32_t objects, frames;
+	struct deferred *first, *last;
+	pfn_t first_frame, last_frame;
+};
+
+struct bag {
+	uint64_t epoch; /* in which its content was retired */
+	struct queue queue;
+};
+
+/* The owner's alone, interrupts off. */
+struct hoard {
+	struct bag bag[DEFER_EPOCHS];
+	struct queue ripe; /* may be freed */
+	unsigned since_look;
+	bool is_freeing; /* what fn retires only waits */
+};
+
+/* (a) epoch << NEST_BITS | depth; depth 0: outside.  Written by its owner. */
+struct reader {
+	_Atomic uint64_t word;
+} __aligned(64);
+
+static PER_CPU(struct reader, reader);
+static PER_CPU(struct hoard, hoard);
+PER_CPU(struct defer_totals, defer_totals);
+static _Atomic uint64_t epoch __aligned(64);
+static void (*frame_free[FRAME_KINDS])(struct frame *f);
+
+/* ---- readers ---- */
+
+/* An interrupt handler that enters and leaves in between puts back what it found. */
+void defer_enter(void)
+{
+	_Atomic uint64_t *word = &this_cpu_ptr(reader)->word;
+	uint64_t old = atomic_load_explicit(word, memory_order_relaxed); /* own */
+
+	DASSERT((old & NEST_MASK) != NEST_MASK);
+	if ((old & NEST_MASK) != 0) {
+		atomic_store_explicit(word, old + 1, memory_order_relaxed); /* inside already */
+		return;
+	}
+	/* acquire: what was freed before this epoch is not seen.  seq_cst: the full barrier */
+	(void)atomic_exchange_explicit(
+		word, atomic_load_explicit(&epoch, memory_order_acquire) << NEST_BITS | 1,
+		memory_order_seq_cst);
+}
+
+void defer_exit(void)
+{
+	_Atomic uint64_t *word = &this_cpu_ptr(reader)->word;
+	uint64_t old = atomic_load_explicit(word, memory_order_relaxed); /* own */
+
+	DASSERT((old & NEST_MASK) != 0);
+	/* release pairs with try_advance(): what was looked at was looked at before */
+	atomic_store_explicit(word, (old & NEST_MASK) == 1 ? 0 : old - 1, memory_order_release);
+}
+
+bool defer_is_inside(void)
+{
+	return (atomic_load_explicit(&this_cpu_ptr(reader)->word, memory_order_relaxed) &
+		NEST_MASK) != 0;
+}
+
+/* ---- the epoch ---- */
+
+uint64_t defer_epoch(void)
+{
+	return atomic_load_explicit(&epoch, memory_order_acquire);
+}
+
+/* One look at the words of all CPUs.  False: a reader is in the way (D1). */
+static bool try_advance(void)
+{
+	uint64_t now = atomic_load_explicit(&epoch, memory_order_seq_cst);
+
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		/* acquire pairs with defer_exit(); seq_cst: after the epoch */
+		uint64_t word = atomic_load_explicit(&per_cpu_ptr(reader, cpu)->word,
+						     memory_order_seq_cst);
+
+		if ((word & NEST_MASK) != 0 && word >> NEST_BITS != now) {
+			percpu_add(&this_cpu_ptr(defer_totals)->blocked, 1);
+			return false;
+		}
+	}
+	/* release hands on what the loads above acquired; who comes second did not advance it twice
+	 */
+	if (atomic_compare_exchange_strong_explicit(&epoch, &now, now + 1, memory_order_seq_cst,
+						    memory_order_acquire))
+		percpu_add(&this_cpu_ptr(defer_totals)->advances, 1);
+	return true;
+}
+
+/* ---- queues ---- */
+
+static uint32_t waiting(const struct queue *q)
+{
+	return q->objects + q->frames;
+}
+
+static void push_object(struct queue *q, struct deferred *d)
+{
+	d->next = NULL;
+	if (q->objects++ == 0)
+		q->first = d;
+	else
+		q->last->next = d;
+	q->last = d;
+}
+
+/* relaxed: late readers only tell 0 from the rest */
+static void link_frame(pfn_t pfn, pfn_t next)
+{
+	atomic_store_explicit(&meta_slot_of(pfn)->u.deferred.next, next, memory_order_relaxed);
+}
+
+static pfn_t frame_link(pfn_t pfn)
+{
+	return atomic_load_explicit(&meta_slot_of(pfn)->u.deferred.next, memory_order_relaxed);
+}
+
+static void push_frames(struct queue *q, const struct defer_list *list)
+{
+	link_frame(list->last, PFN_NONE);
+	if (q->frames == 0)
+		q->first_frame = list->first;
+	else
+		link_frame(q->last_frame, list->first);
+	q->last_frame = list->last;
+	q->frames += list->frames;
+}
+
+/* All of `from` goes behind what `to` has. */
+static void append(struct queue *to, struct queue *from)
+{
+	if (from->objects != 0) {
+		if (to->objects == 0)
+			to->first = from->first;
+		else
+			to->last->next = from->first;
+		to->last = from->last;
+	}
+	if (from->frames != 0) {
+		if (to->frames == 0)
+			to->first_frame = from->first_frame;
+		else
+			link_frame(to->last_frame, from->first_frame);
+		to->last_frame = from->last_frame;
+	}
+	to->objects += from->objects;
+	to->frames += from->frames;
+	*from = (struct queue){ 0 };
+}
+
+/* ---- freeing ---- */
+
+/* What was retired two advances before `now` is ripe: D2. */
+static void ripen(struct hoard *h, uint64_t now)
+{
+	for (unsigned i = 0; i < DEFER_EPOCHS; i++) {
+		struct bag *b = &h->bag[i];
+
+		if (waiting(&b->queue) != 0 && b->epoch + ADVANCES_TO_FREE <= now)
+			append(&h->ripe, &b->queue);
+	}
+}
+
+void defer_set_frame_free(enum frame_kind kind, void (*fn)(struct frame *f))
+{
+	frame_free[kind] = fn;
+}
+
+static void free_frame(struct frame *f)
+{
+	void (*fn)(struct frame * f) = frame_free[frame_kind_of(f)];
+
+	if (fn != NULL)
+		fn(f);
+	else
+		frame_put(f);
+}
+
+static void free_one(struct queue *q)
+{
+	if (q->objects != 0) {
+		struct deferred *d = q->first;
+
+		q->first = d->next;
+		q->objects--;
+		d->fn(d);
+	} else {
+		pfn_t pfn = q->first_frame;
+
+		q->first_frame = frame_link(pfn);
+		q->frames--;
+		free_frame(frame_of_slot(meta_slot_of(pfn)));
+	}
+}
+
+static void free_some(struct hoard *h, unsigned most)
+{
+	_Atomic uint64_t *freed;
+	unsigned n;
+
+	if (h->is_freeing)
+		return;
+	h->is_freeing = true;
+	for (n = 0; n < most && waiting(&h->ripe) != 0; n++)
+		free_one(&h->ripe);
+	h->is_freeing = false;
+	/* release pairs with defer_drain(): it is freed when the count says so */
+	freed = &this_cpu_ptr(defer_totals)->freed;
+	atomic_store_explicit(freed, atomic_load_explicit(freed, memory_order_relaxed) + n,
+			      memory_order_release);
+}
+
+/* ---- retiring ---- */
+
+/* The bag for the n that this CPU retires now; interrupts are off. */
+static struct queue *open_bag(struct hoard *h, uint32_t n)
+{
+	struct bag *b;
+	uint64_t now;
+
+	/* seq_cst: the full barrier between taking out and the epoch */
+	(void)atomic_fetch_add_explicit(&this_cpu_ptr(defer_totals)->retired, n,
+					memory_order_seq_cst);
+	now = atomic_load_explicit(&epoch, memory_order_seq_cst);
+	ripen(h, now);
+	b = &h->bag[now % DEFER_EPOCHS];
+	b->epoch = now; /* D3: empty, or of this epoch */
+	return &b->queue;
+}
+
+static void after_retiring(struct hoard *h, uint32_t n)
+{
+	h->since_look += n;
+	if (h->since_look >= DEFER_LOOK_EVERY) {
+		h->since_look = 0;
+		(void)try_advance();
+	}
+	free_some(h, DEFER_FREES * n);
+}
+
+void defer_free(struct deferred *d, void (*fn)(struct deferred *d))
+{
+	uintptr_t irq = arch_irq_save();
+	struct hoard *h = this_cpu_ptr(hoard);
+
+	d->fn = fn;
+	push_object(open_bag(h, 1), d);
+	after_retiring(h, 1);
+	arch_irq_restore(irq);
+}
+
+void defer_list_retire(struct defer_list *list)
+{
+	uintptr_t irq = arch_irq_save();
+	struct hoard *h = this_cpu_ptr(hoard);
+	uint32_t n = list->frames;
+
+	if (n != 0) {
+		push_frames(open_bag(h, n), list);
+		after_retiring(h, n);
+		list->frames = 0;
+	}
+	arch_irq_restore(irq);
+}
+
+void defer_list_add(struct defer_list *list, struct frame *f)
+{
+	DASSERT(frame_count(f) == 1);
+	if (list->frames == 0)
+		list->first = frame_pfn(f);
+	else
+		link_frame(list->last, frame_pfn(f));
+	list->last = frame_pfn(f);
+	if (++list->frames == DEFER_LIST_MOST)
+		defer_list_retire(list);
+}
+
+void defer_frame(struct frame *f)
+{
+	struct defer_list list = { 0 };
+
+	defer_list_add(&list, f);
+	defer_list_retire(&list);
+}
+
+/* ---- polling ---- */
+
+uint64_t defer_backlog(unsigned cpu)
+{
+	const struct defer_totals *t = per_cpu_ptr(defer_totals, cpu);
+	/* acquire: read before `retired`, which it never overtakes */
+	uint64_t freed = atomic_load_explicit(&t->freed, memory_order_acquire);
+
+	return atomic_load_explicit(&t->retired, memory_order_relaxed) - freed;
+}
+
+bool defer_poll(void)
+{
+	uintptr_t irq = arch_irq_save();
+	struct hoard *h = this_cpu_ptr(hoard);
+	bool left;
+
+	if (defer_backlog(arch_cpu_id()) != 0) {
+		for (unsigned i = 0; i < ADVANCES_TO_FREE && try_advance(); i++)
+			;
+		ripen(h, defer_epoch());
+		free_some(h, DEFER_POLL_FREES);
+	}
+	left = defer_backlog(arch_cpu_id()) != 0;
+	arch_irq_restore(irq);
+	return left;
+}
+
+static void poll_kick(void *arg)
+{
+	(void)arg;
+	(void)defer_poll();
+}
+
+void defer_drain(void)
+{
+	ASSERT(!defer_is_inside());
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		const struct defer_totals *t = per_cpu_ptr(defer_totals, cpu);
+		uint64_t wanted = atomic_load_explicit(&t->retired, memory_order_relaxed);
+
+		/* acquire pairs with free_some() */
+		for (unsigned turn = 0;
+		     atomic_load_explicit(&t->freed, memory_order_acquire) < wanted; turn++) {
+			if (turn % ASK_AGAIN == 0 && arch_cpu_kick(cpu, poll_kick, NULL) != OK)
+				break;
+			arch_relax();
+		}
+	}
+}

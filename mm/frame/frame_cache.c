@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/frame/frame_cache.h"
+
+#include "lib/bits.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mm/frame/boot_alloc.h"
+
+enum {
+	GROW_AHEAD = 4096,    /* frames: a zone with fewer populates a section in time */
+	DEPOT_SHARE = 16,     /* depots of all CPUs hold at most 1/16 of memory */
+	DEPOT_FRAMES = 2048,  /* and blocks of one order in one depot at most 8 MiB */
+	WATERMARK_SHARE = 16, /* the watermark is at most 1/16 of memory */
+	WATERMARK_LEAST = 128,
+	DRAIN_WAIT_MS = 1000,
+};
+
+LOCK_CLASS(depot_lock_class, "depot of blocks", RANK_DEPOT);
+
+struct frame_caches frame_caches;
+PER_CPU(struct frame_cache *, frame_cache_own);
+
+static uint64_t zones_free(void)
+{
+	return zone_free_count(&zones[ZONE_LOW]) + zone_free_count(&zones[ZONE_HIGH]);
+}
+
+static uint64_t dormant(void)
+{
+	return section_dormant_frames(ZONE_LOW) + section_dormant_frames(ZONE_HIGH);
+}
+
+err_t frame_cache_init(unsigned cpus)
+{
+	memset(&frame_caches, 0, sizeof(frame_caches));
+	frame_caches.cpu = boot_alloc(cpus * sizeof(struct frame_cache), 64);
+	frame_caches.cpus = cpus;
+	for (unsigned i = 0; i < cpus && frame_caches.cpu != NULL; i++) {
+		spin_init(&frame_caches.cpu[i].lock, &depot_lock_class);
+		if (percpu_is_prepared(i))
+			*per_cpu_ptr(frame_cache_own, i) = &frame_caches.cpu[i];
+	}
+	return frame_caches.cpu == NULL ? ERR_NO_MEMORY : OK;
+}
+
+void frame_cache_join(void)
+{
+	ASSERT(arch_cpu_id() < frame_caches.cpus);
+	this_cpu(frame_cache_own) = &frame_caches.cpu[arch_cpu_id()];
+}
+
+/* Deal `frames` out to the orders of a depot, the same to each as far as there is room for so many
+ * blocks.  Returns how many can lie in it then. */
+static uint64_t size_depot(uint64_t frames)
+{
+	uint64_t each = min_u64(frames / DEPOT_ORDER_MOST, DEPOT_FRAMES), sum = 0;
+
+	for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++) {
+		frame_caches.depot_most[k] = (uint8_t)min_u64(each >> k, DEPOT_MOST);
+		sum += (uint64_t)frame_caches.depot_most[k] << k;
+	}
+	return sum;
+}
+
+void frame_cache_open(void)
+{
+	uint64_t memory = zones_free() + dormant();
+	uint64_t depot = size_depot(memory / DEPOT_SHARE / frame_caches.cpus);
+
+	frame_caches.watermark = min_u64((depot + HOT_MOST) * frame_caches.cpus,
+					 memory / WATERMARK_SHARE);
+	frame_caches.watermark = max_u64(frame_caches.watermark, WATERMARK_LEAST);
+}
+
+static struct frame_cache *my_cache(void)
+{
+	if (unlikely(this_cpu(frame_cache_own) == NULL))
+		panic("frame allocator used before frame_cache_init()");
+	return this_cpu(frame_cache_own);
+}
+
+/* ---- back to the zones ---- */
+
+static void zone_must_take(pfn_t pfn, unsigned order)
+{
+	if (zone_free(&zones[zone_of(pfn)], pfn, order) != OK)
+		panic("double free: frame %#x, order %u, is free or was never allocated", pfn,
+		      order);
+}
+
+/* Runs of frames of one zone go under one acquisition of its lock. */
+static void zones_must_take(const pfn_t *pfns, unsigned n)
+{
+	while (n > 0) {
+		enum zone_id zone = zone_of(pfns[0]);
+		unsigned run = 1, done;
+
+		while (run < n && zone_of(pfns[run]) == zone)
+			run++;
+		if (zone_free_frames(&zones[zone], pfns, run, &done) != OK)
+			panic("double free: frame %#x is free or was never allocated", pfns[done]);
+		pfns += run;
+		n -= run;
+	}
+}
+
+/* ---- running low ---- */
+
+/* Runs on the cache's own CPU, or on behalf of one that does not run. */
+static void drain_hot(void *arg)
+{
+	struct frame_cache *c = arg;
+	unsigned n = hot_count(c);
+
+	hot_set_count(c, 0);
+	zones_must_take(c->hot, n);
+	/* release pairs with the acquire in wait_for_drain(): the frames are in the zones by now */
+	atomic_fetch_add_explicit(&c->drains, 1, memory_order_release);
+}
+
+static void drain_depot(struct frame_cache *c)
+{
+	for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++) {
+		struct depot *d = &c->depot[k];
+		pfn_t blocks[DEPOT_MOST];
+		uintptr_t irq = spin_lock_irq(&c->lock);
+		unsigned n = d->count;
+
+		memcpy(blocks, d->block, n * sizeof(blocks[0]));
+		d->count = 0;
+		spin_unlock_irq(&c->lock, irq);
+		for (unsigned i = 0; i < n; i++)
+			zone_must_take(blocks[i], k);
+	}
+}
+
+static void wait_for_drain(const struct frame_cache *c, uint32_t before)
+{
+	uint64_t start = arch_ticks();
+
+	while (atomic_load_explicit(&c->drains, memory_order_acquire) == before &&
+	       arch_ticks() - start < DRAIN_WAIT_MS * arch_ticks_per_ms())
+		arch_relax();
+}
+
+static void drain_own(void)
+{
+	uintptr_t irq = arch_irq_save();
+
+	drain_hot(my_cache());
+	arch_irq_restore(irq);
+}
+
+enum drain_how {
+	DRAIN_ASK,
+	DRAIN_WAIT,
+};
+
+/* Who waits may have come from another CPU since drain_own(), so this one is asked too. */
+static void drain_others(enum drain_how how)
+{
+	for (unsigned cpu = 0; cpu < frame_caches.cpus; cpu++) {
+		struct frame_cache *c = &frame_caches.cpu[cpu];
+		uint32_t before = atomic_load_explicit(&c->drains, memory_order_acquire);
+
+		if (how == DRAIN_ASK && cpu == arch_cpu_id())
+			continue;
+		if (arch_cpu_kick(cpu, drain_hot, c) == OK && how == DRAIN_WAIT)
+			wait_for_drain(c, before);
+	}
+}
+
+static void drain_depots(void)
+{
+	for (unsigned cpu = 0; cpu < frame_caches.cpus; cpu++)
+		drain_depot(&frame_caches.cpu[cpu]);
+}
+
+void frame_cache_drain(void)
+{
+	uintptr_t irq = arch_irq_save();
+	bool can_wait = arch_irq_was_on(irq);
+
+	drain_own();
+	drain_depots();
+	arch_irq_restore(irq);
+	drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASK);
+}
+
+/* A glance that mostly needs one line: blocks of order 14 and up are enough to tell plenty. */
+static bool plenty(void)
+{
+	return zone_whole_count(&zones[ZONE_HIGH]) + zone_whole_count(&zones[ZONE_LOW]) >
+	       2 * frame_caches.watermark;
+}
+
+static bool under_pressure(void)
+{
+	return atomic_load_explicit(&frame_caches.pressure, memory_order_relaxed);
+}
+
+/* Called on the slow paths: notice that memory runs low, or is plentiful again. */
+static void look_at_watermark(void)
+{
+	bool low = under_pressure();
+	uint64_t have;
+
+	if (!low && plenty())
+		return;
+	have = zones_free();
+	if (!low && have < frame_caches.watermark && dormant() == 0) {
+		/* relaxed: the flag is a hint; frames travel through locks */
+		if (!atomic_exchange_explicit(&frame_caches.pressure, true, memory_order_relaxed)) {
+			drain_depots();
+			drain_others(DRAIN_ASK);
+		}
+	} else if (low && have > 2 * frame_caches.watermark) {
+		atomic_store_explicit(&frame_caches.pressure, false, memory_order_relaxed);
+	}
+}
+
+/* ---- from the zones: the high one first, so that low memory lasts for those who need it ---- */
+
+static unsigned zones_take(unsigned n, pfn_t *out)
+{
+	unsigned got = zone_alloc_frames(&zones[ZONE_HIGH], n, out);
+
+	return got == n ? n : got + zone_alloc_frames(&zones[ZONE_LOW], n - got, out + got);
+}
+
+static pfn_t zones_take_block(unsigned order)
+{
+	pfn_t pfn = zone_alloc(&zones[ZONE_HIGH], order);
+
+	return pfn != PFN_NONE ? pfn : zone_alloc(&zones[ZONE_LOW], order);
+}
+
+static bool grow_either(void)
+{
+	return section_grow(ZONE_HIGH) == OK || section_grow(ZONE_LOW) == OK;
+}
+
+/* Populate ahead of need, while interrupts are on. */
+static void grow_ahead(void)
+{
+	if (zone_whole_count(&zones[ZONE_HIGH]) < GROW_AHEAD)
+		(void)section_grow(ZONE_HIGH); /* only a head start */
+}
+
+/* Steps to take, one at a time, when the zones have nothing; false when there is none left. */
+static bool find_more(unsigned *step, bool can_wait)
+{
+	if (grow_either())
+		return true;
+	switch ((*step)++) {
+	case 0:
+		drain_own();
+		drain_depots();
+		return true;
+	case 1: drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASK); return true;
+	default: return false;
+	}
+}
+
+pfn_t frame_take_slow(uintptr_t irq)
+{
+	bool can_wait = arch_irq_was_on(irq);
+	struct frame_cache *c = my_cache();
+	pfn_t pfn = PFN_NONE;
+	unsigned step = 0, n;
+
+	look_at_watermark();
+	n = under_pressure() ? 0 : zones_take(HOT_BATCH, c->hot);
+	if (n != 0) {
+		pfn = c->hot[--n];
+		hot_set_count(c, n);
+	}
+	arch_irq_restore(irq);
+	if (pfn != PFN_NONE && can_wait)
+		grow_ahead();
+	while (pfn == PFN_NONE && zones_take(1, &pfn) == 0 && find_more(&step, can_wait))
+		;
+	return pfn;
+}
+
+void frame_give_slow(pfn_t pfn, uintptr_t irq)
+{
+	struct frame_cache *c = my_cache();
+
+	look_at_watermark();
+	if (under_pressure()) {
+		zones_must_take(&pfn, 1);
+	} else {
+		unsigned n = hot_count(c);
+
+		if (n == HOT_MOST) {
+			zones_must_take(c->hot, HOT_BATCH);
+			memmove(c->hot, c->hot + HOT_BATCH, HOT_BATCH * sizeof(pfn_t));
+			n -= HOT_BATCH;
+		}
+		c->hot[n] = pfn;
+		hot_set_count(c, n + 1);
+	}
+	arch_irq_restore(irq);
+}
+
+/* ---- blocks ---- */
+
+static pfn_t depot_take(unsigned order)
+{
+	uintptr_t irq = arch_irq_save();
+	struct frame_cache *c = my_cache();
+	struct depot *d = &c->depot[order];
+	pfn_t pfn = PFN_NONE;
+	unsigned n;
+
+	spin_lock(&c->lock);
+	n = d->count;
+	if (likely(n != 0)) {
+		pfn = d->block[n - 1];
+		d->count = n - 1;
+	}
+	spin_unlock(&c->lock);
+	arch_irq_restore(irq);
+	return pfn;
+}
+
+static bool depot_give(pfn_t pfn, unsigned order)
+{
+	uintptr_t irq = arch_irq_save();
+	struct frame_cache *c = my_cache();
+	struct depot *d = &c->depot[order];
+	bool fits;
+	unsigned n;
+
+	spin_lock(&c->lock);
+	n = d->count;
+	fits = n < frame_caches.depot_most[order] && !under_pressure();
+	if (likely(fits)) {
+		d->block[n] = pfn;
+		d->count = n + 1;
+	}
+	spin_unlock(&c->lock);
+	arch_irq_restore(irq);
+	return fits;
+}
+
+/* What frame_take_block() does when no depot can help. */
+static __noinline pfn_t block_from_zones(unsigned order)
+{
+	unsigned step = 0;
+	bool can_wait;
+	uintptr_t irq;
+	pfn_t pfn;
+
+	irq = arch_irq_save();
+	(void)my_cache();
+	can_wait = arch_irq_was_on(irq);
+	arch_irq_restore(irq);
+	look_at_watermark();
+	do {
+		pfn = zones_take_block(order);
+	} while (pfn == PFN_NONE && find_more(&step, can_wait));
+	return pfn;
+}
+
+pfn_t frame_take_block(unsigned order)
+{
+	pfn_t pfn;
+
+	if (order == 0)
+		return frame_take();
+	ASSERT(order <= ORDER_MOST);
+	if (likely(order <= DEPOT_ORDER_MOST)) {
+		pfn = depot_take(order);
+		if (likely(pfn != PFN_NONE))
+			return pfn;
+	}
+	return block_from_zones(order);
+}
+
+static __noinline void block_to_zones(pfn_t pfn, unsigned order)
+{
+	zone_must_take(pfn, order);
+	look_at_watermark();
+}
+
+void frame_give_block(pfn_t pfn, unsigned order)
+{
+	if (order == 0) {
+		frame_give(pfn);
+		return;
+	}
+	if (order > DEPOT_ORDER_MOST || !depot_give(pfn, order))
+		block_to_zones(pfn, order);
+}
+
+/* ---- many ---- */
+
+bool frame_take_bulk(unsigned n, pfn_t *out)
+{
+	uintptr_t irq = arch_irq_save();
+	bool can_wait = arch_irq_was_on(irq);
+	unsigned got = 0, step = 0;
+
+	(void)my_cache();
+	arch_irq_restore(irq);
+	look_at_watermark();
+	do {
+		got += zones_take(n - got, out + got);
+	} while (got < n && find_more(&step, can_wait));
+	if (got == n)
+		return true;
+	zones_must_take(out, got);
+	return false;
+}
+
+void frame_give_bulk(const pfn_t *pfns, unsigned n)
+{
+	zones_must_take(pfns, n);
+	look_at_watermark();
+}
+
+pfn_t frame_take_range(uint32_t frames, uint32_t align, pfn_t min, pfn_t max)
+{
+	uintptr_t irq = arch_irq_save();
+	bool can_wait = arch_irq_was_on(irq);
+	unsigned step = 0;
+	pfn_t pfn;
+
+	(void)my_cache();
+	arch_irq_restore(irq);
+	do {
+		pfn = PFN_NONE;
+		if (max > ZONE_LOW_FRAMES)
+			pfn = zone_alloc_range(&zones[ZONE_HIGH], frames, align,
+					       (pfn_t)max_u64(min, ZONE_LOW_FRAMES), max);
+		if (pfn == PFN_NONE && min < ZONE_LOW_FRAMES)
+			pfn = zone_alloc_range(&zones[ZONE_LOW], frames, align, min,
+					       (pfn_t)min_u64(max, ZONE_LOW_FRAMES));
+	} while (pfn == PFN_NONE && find_more(&step, can_wait));
+	return pfn;
+}
+
+void frame_give_range(pfn_t first, uint32_t frames)
+{
+	while (frames > 0) {
+		unsigned order = (unsigned)min_u64(bits_log2(frames), bits_lowest(first));
+
+		order = (unsigned)min_u64(order, ORDER_MOST);
+		zone_must_take(first, order);
+		first += UINT32_C(1) << order;
+		frames -= UINT32_C(1) << order;
+	}
+	look_at_watermark();
+}
+
+uint64_t frame_cache_count(void)
+{
+	uint64_t frames = 0;
+
+	for (unsigned cpu = 0; cpu < frame_caches.cpus; cpu++) {
+		struct frame_cache *c = &frame_caches.cpu[cpu];
+		uintptr_t irq = spin_lock_irq(&c->lock);
+
+		frames += hot_count(c);
+		for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++)
+			frames += (uint64_t)c->depot[k].count << k;
+		spin_unlock_irq(&c->lock, irq);
+	}
+	return frames;
+}
+
+uint64_t frame_available(void)
+{
+	return zones_free() + frame_cache_count() + dormant();
+}

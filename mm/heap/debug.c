@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/heap/debug.h"
+
+#include "lib/print.h"
+#include "lib/string.h"
+#include "mm/heap/heap.h"
+
+enum {
+	POISON_FREE = 0x6b,
+	POISON_NEW = 0x5a,
+	POISON_RED = 0xcc,
+	RED_LEAST = 16, /* bytes of red zone at least */
+	SITES_MOST = 64,
+};
+#define RECORD_ALLOCATED UINT64_C(0x6b65656c416c6c6f)
+#define RECORD_FREE      UINT64_C(0x6b65656c46726565)
+
+/* At the end of an object. */
+struct record {
+	uint64_t magic, size, ticks;
+	const void *allocated_at, *freed_at;
+	uint64_t cpu;
+};
+
+static unsigned flags;
+
+bool heap_debug_parse(const char *value, unsigned *out)
+{
+	unsigned found = 0;
+	bool known = false;
+
+	if (*value == '\0') {
+		*out = HEAP_DEBUG_ALL;
+		return true;
+	}
+	/* a list of caches may follow after a comma: all of ours are meant */
+	for (; *value != '\0' && *value != ','; value++) {
+		const char *letter = strchr("FZPU-", *value);
+
+		known |= letter != NULL;
+		found |= *value == 'P' ? HEAP_DEBUG_POISON : 0;
+		found |= *value == 'Z' ? HEAP_DEBUG_RED : 0;
+		found |= *value == 'U' ? HEAP_DEBUG_OWNER : 0;
+	}
+	if (known)
+		*out = found;
+	return known;
+}
+
+void heap_set_debug(unsigned new_flags)
+{
+	struct heap_totals t = heap_totals();
+
+	ASSERT(heap.cpus != 0 && t.slab_frames == 0 && t.large_frames == 0);
+	flags = new_flags;
+	for (unsigned i = 0; i < heap.cpus; i++)
+		heap_open_magazines(heap.cpu[i],
+				    flags == 0 ? HEAP_MAGAZINES_OPEN : HEAP_MAGAZINES_CLOSED);
+}
+
+unsigned heap_debug_flags(void)
+{
+	return flags;
+}
+
+size_t heap_debug_extra(void)
+{
+	return flags == 0 ? 0 : sizeof(struct record) + RED_LEAST;
+}
+
+static struct record *record_of(const void *object, size_t room)
+{
+	return (struct record *)(void *)((char *)(uintptr_t)object + room - sizeof(struct record));
+}
+
+/* The first byte in [from, to) that is not `byte`, or NULL. */
+static const uint8_t *find_other(const void *from, const void *to, uint8_t byte)
+{
+	for (const uint8_t *p = from; p < (const uint8_t *)to; p++)
+		if (*p != byte)
+			return p;
+	return NULL;
+}
+
+void heap_debug_tell(const void *object, size_t room)
+{
+	const struct record *r = record_of(object, room);
+
+	if (flags == 0)
+		return;
+	if (r->magic == RECORD_ALLOCATED)
+		print("heap: %p: %lu bytes, allocated by %p on CPU %lu\n", object, r->size,
+		      r->allocated_at, r->cpu);
+	else if (r->magic == RECORD_FREE)
+		print("heap: %p: %lu bytes, allocated by %p, freed by %p\n", object, r->size,
+		      r->allocated_at, r->freed_at);
+	else
+		print("heap: %p: its record is destroyed\n", object);
+}
+
+void heap_debug_fresh(void *memory, size_t bytes)
+{
+	if ((flags & HEAP_DEBUG_POISON) != 0)
+		memset(memory, POISON_FREE, bytes);
+}
+
+void heap_debug_check_free(const void *object, size_t room)
+{
+	const uint8_t *wrong;
+
+	if ((flags & HEAP_DEBUG_POISON) == 0)
+		return;
+	wrong = find_other(object, record_of(object, room), POISON_FREE);
+	if (wrong == NULL)
+		return;
+	heap_debug_tell(object, room);
+	panic("heap: written after free: byte %lu of the object at %p is %#x",
+	      (unsigned long)(wrong - (const uint8_t *)object), object, *wrong);
+}
+
+void heap_debug_allocated(void *object, size_t room, size_t size, const void *where)
+{
+	struct record *r = record_of(object, room);
+
+	if ((flags & HEAP_DEBUG_POISON) != 0)
+		memset(object, POISON_NEW, size);
+	if ((flags & HEAP_DEBUG_RED) != 0)
+		memset((char *)object + size, POISON_RED,
+		       (size_t)((char *)r - (char *)object) - size);
+	*r = (struct record){ RECORD_ALLOCATED, size, arch_ticks(), where, NULL, arch_cpu_id() };
+}
+
+void heap_debug_freed(void *object, size_t room, const void *where)
+{
+	struct record *r = record_of(object, room);
+	const uint8_t *wrong = NULL;
+
+	if (r->magic != RECORD_ALLOCATED || r->size > room - heap_debug_extra())
+		panic("heap: written past the end: the record of the object at %p is destroyed",
+		      object);
+	if ((flags & HEAP_DEBUG_RED) != 0)
+		wrong = find_other((const char *)object + r->size, r, POISON_RED);
+	if (wrong != NULL) {
+		heap_debug_tell(object, room);
+		panic("heap: written past the end: byte %lu after the %lu of the object at %p "
+		      "is %#x",
+		      (unsigned long)(wrong - (const uint8_t *)object) - r->size, r->size, object,
+		      *wrong);
+	}
+	if ((flags & HEAP_DEBUG_POISON) != 0)
+		memset(object, POISON_FREE, (size_t)((char *)r - (char *)object));
+	r->magic = RECORD_FREE;
+	r->freed_at = where;
+}
+
+size_t heap_debug_size(const void *object, size_t room)
+{
+	return record_of(object, room)->size;
+}
+
+/* ---- leaks ---- */
+
+struct site {
+	const void *where;
+	uint64_t objects, bytes, oldest;
+};
+
+struct leaks {
+	struct site site[SITES_MOST];
+	unsigned sites;
+	uint64_t objects, bytes; /* all, also those of sites that did not fit */
+};
+
+static void count_object(void *ctx, const void *object, size_t room)
+{
+	const struct record *r = record_of(object, room);
+	struct leaks *l = ctx;
+	unsigned i = 0;
+
+	if (r->magic != RECORD_ALLOCATED)
+		return;
+	l->objects++;
+	l->bytes += r->size;
+	while (i < l->sites && l->site[i].where != r->allocated_at)
+		i++;
+	if (i == SITES_MOST)
+		return;
+	if (i == l->sites)
+		l->site[l->sites++] = (struct site){ r->allocated_at, 0, 0, r->ticks };
+	l->site[i].objects++;
+	l->site[i].bytes += r->size;
+	l->site[i].oldest = min_u64(l->site[i].oldest, r->ticks);
+}
+
+static void sort_sites(struct leaks *l)
+{
+	for (unsigned i = 1; i < l->sites; i++) {
+		struct site s = l->site[i];
+		unsigned at = i;
+
+		for (; at > 0 && l->site[at - 1].bytes < s.bytes; at--)
+			l->site[at] = l->site[at - 1];
+		l->site[at] = s;
+	}
+}
+
+void heap_debug_leaks(void)
+{
+	static struct leaks l;
+
+	if (flags == 0) {
+		print("leaks: owners are not kept; start with page_owner=on or slub_debug=U\n");
+		return;
+	}
+	l = (struct leaks){ .sites = 0 };
+	heap_each_object(count_object, &l);
+	sort_sites(&l);
+	for (unsigned i = 0; i < l.sites; i++)
+		print("%8lu objects %12lu bytes by %p, the oldest for %lu ms\n", l.site[i].objects,
+		      l.site[i].bytes, l.site[i].where,
+		      (arch_ticks() - l.site[i].oldest) / arch_ticks_per_ms());
+	print("leaks: %lu objects, %lu bytes are allocated\n", l.objects, l.bytes);
+}

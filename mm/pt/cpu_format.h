@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * cpu_format.h - the format of the tables that CPUs walk (arch/x86_64/pte.h), for the engine, and
+ * short forms for whoever reads and writes entries of such tables himself.
+ *
+ * The engine's instance for this format is mm/pt/cursor.c, mm/pt/page_table.c, mm/pt/node.c and
+ * mm/pt/batch.c.
+ */
+#pragma once
+
+#include "mm/pt/entry.h"
+#include "mm/pt/batch.h"
+
+static const struct pt_format cpu_format = {
+	.present = PTE_PRESENT,
+	.large = PTE_LARGE,
+	.address = PTE_ADDRESS,
+	.noted = PTE_ACCESSED | PTE_DIRTY,
+	.kept = PTE_KEPT,
+	.write = PTE_WRITE,
+	.tracked = PTE_TRACKED,
+	.copy = PTE_COPY,
+	.forked = PTE_FORKED,
+	.make_table = pte_make_table,
+	.make_leaf = pte_make_leaf,
+	.prop = pte_prop,
+	.make_note = pte_make_note,
+	.note = pte_note,
+	.is_canonical = pte_is_canonical,
+	.leaf_level_most = arch_pt_leaf_level_most,
+	.finish = tlb_batch_finish,
+};
+
+/* As those of mm/pt/entry.h. */
+static inline struct frame *pt_node_child(pte_t pte, unsigned level)
+{
+	return pt_child(&cpu_format, pte, level);
+}
+
+static inline struct frame *pt_node_leaf_frame(pte_t pte)
+{
+	return pt_leaf_frame(&cpu_format, pte);
+}
+
+static inline bool pt_leaf_is_sole_owner(pte_t pte)
+{
+	return pt_is_sole_owner(&cpu_format, pte);
+}
+
+static inline pte_t pt_node_set(struct frame *node, unsigned index, pte_t pte)
+{
+	return pt_set(&cpu_format, node, index, pte);
+}
+
+static inline void pt_node_unlock(struct frame *node)
+{
+	pt_unlock(&cpu_format, node);
+}

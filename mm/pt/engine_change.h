@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_change.h - part of mm/pt/engine.h: what a cursor takes out of the table, and what it
+ * changes there.
+ */
+#pragma once
+
+#include "mm/pt/engine_split.h"
+
+/* Down to the entry for va, or to one that lies in [va, va + len) whole, whatever it leads to.  A
+ * leaf or note that reaches beyond, or begins before, is split until it does not. */
+static err_t descend_splitting(const struct pt_format *fmt, const struct cursor *c, uint64_t len,
+			       struct pt_path *p)
+{
+	p->level = c->level;
+	p->node[p->level] = c->node;
+	for (;;) {
+		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
+		uint64_t span = pte_span(p->level);
+		struct frame *child = pt_child(fmt, pte, p->level);
+		err_t err;
+
+		if (pte == 0 || (c->va % span == 0 && span <= len))
+			return OK;
+		if (child != NULL) {
+			p->node[--p->level] = child;
+			continue;
+		}
+		err = pt_path_split(fmt, c, p);
+		if (err != OK)
+			return err;
+	}
+}
+
+static __forceinline err_t engine_split(const struct pt_format *fmt, struct cursor *c)
+{
+	struct pt_path p __uninitialized;
+
+	if (c->done)
+		return OK;
+	for (pt_path_descend(fmt, c, 1, &p);;) {
+		pte_t pte = pt_node_get(pt_path_node(&p), pte_index(c->va, p.level));
+		err_t err;
+
+		if (pte == 0 || c->va % pte_span(p.level) == 0)
+			return OK;
+		err = pt_path_split(fmt, c, &p);
+		if (err != OK)
+			return err;
+	}
+}
+
+/* Bytes from va to the end of the entry, at most len. */
+static uint64_t step_over(vaddr_t va, unsigned level, uint64_t len)
+{
+	return min_u64(pte_span(level) - va % pte_span(level), len);
+}
+
+/* ---- unmap ---- */
+
+/* Tracked leaves that stand in a row, frame behind frame; [start, end) bytes, none when equal. */
+struct leaf_run {
+	uint64_t start, end;
+};
+
+static void run_finish(const struct pt_format *fmt, const struct leaf_run *run, uint64_t span,
+		       struct tlb_batch *gone)
+{
+	if (run->start != run->end)
+		batch_run(fmt, gone, frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(run->start)))),
+			  (uint32_t)((run->end - run->start) / span));
+}
+
+/* The frame behind a tracked leaf joins the run, or begins the next.  Blocks are runs of one. */
+static inline void run_add(const struct pt_format *fmt, struct leaf_run *run, uint64_t pa,
+			   uint64_t span, struct tlb_batch *gone)
+{
+	if (likely(pa == run->end && span == PAGE_SIZE)) {
+		run->end += PAGE_SIZE;
+		return;
+	}
+	run_finish(fmt, run, span, gone);
+	*run = (struct leaf_run){ pa, pa + span };
+}
+
+/* Empty entries of the node that p ends in, from the cursor on; bytes that were passed. */
+static uint64_t clear_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
+			   uint64_t len)
+{
+	_Atomic pte_t *entry = pt_node_entries(pt_path_node(p));
+	uint64_t span = pte_span(p->level), passed = 0;
+	struct leaf_run run = { 0, 0 };
+	int emptied = 0;
+
+	for (unsigned i = pte_index(c->va, p->level); i < PT_NODE_ENTRIES && len - passed >= span;
+	     i++, passed += span) {
+		pte_t pte = atomic_load_explicit(&entry[i], memory_order_relaxed);
+		struct frame *child = pt_child(fmt, pte, p->level);
+
+		if (pte == 0)
+			continue;
+		if (child != NULL && p->level > c->pt->keep)
+			break; /* such nodes stay: go into it */
+		emptied++;
+		if (!pt_is_present(fmt, pte)) {
+			atomic_store_explicit(&entry[i], 0, memory_order_relaxed);
+			continue;
+		}
+		/* exchanged: the CPU may set accessed and dirty until now */
+		pte = atomic_exchange_explicit(&entry[i], 0, memory_order_acq_rel);
+		pt_wrote(fmt, &entry[i], 1); /* now: the batch may be finished in between */
+		if (child != NULL) {
+			kill_below(fmt, child, p->level - 1, c->va + passed, c->gone);
+			tlb_batch_node(c->gone, c->va + passed, child);
+			continue;
+		}
+		tlb_batch_page(c->gone, c->va + passed);
+		if ((pte & fmt->tracked) != 0)
+			run_add(fmt, &run, pt_paddr(fmt, pte), span, c->gone);
+	}
+	run_finish(fmt, &run, span, c->gone);
+	pt_node_count(pt_path_node(p), -emptied);
+	return passed;
+}
+
+/* The node below that stays although all of it is to be emptied. */
+static void enter_kept_node(const struct pt_format *fmt, const struct cursor *c, struct pt_path *p)
+{
+	while (p->level > c->pt->keep) {
+		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
+		struct frame *child = pt_child(fmt, pte, p->level);
+
+		if (child == NULL)
+			return;
+		p->node[--p->level] = child;
+	}
+}
+
+static __forceinline err_t engine_unmap(const struct pt_format *fmt, struct cursor *c, uint64_t len)
+{
+	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
+		return ERR_BAD_RANGE;
+	while (len > 0) {
+		struct pt_path p __uninitialized;
+		err_t err = descend_splitting(fmt, c, len, &p);
+		uint64_t done = 0;
+
+		if (err != OK)
+			return err;
+		enter_kept_node(fmt, c, &p);
+		if (c->va % pte_span(p.level) == 0)
+			done = clear_node(fmt, c, &p, len);
+		if (done == 0)
+			done = step_over(c->va, p.level, len);
+		pt_path_prune(fmt, c, &p);
+		cursor_move(c, done);
+		len -= done;
+	}
+	return OK;
+}
+
+/* ---- protect ---- */
+
+/* What a leaf of one level becomes: what stays, and with what. */
+struct rights {
+	pte_t new;          /* when writing needs no copy */
+	pte_t copy_instead; /* bits that change when it does */
+};
+
+static struct rights rights_of(const struct pt_format *fmt, struct page_prop prop, unsigned level)
+{
+	struct rights r = { 0, 0 };
+
+	if ((prop.flags & PROP_WRITE) != 0 && (prop.flags & PROP_COPY) != 0)
+		r.copy_instead = fmt->write | fmt->copy;
+	if ((prop.flags & PROP_WRITE) != 0)
+		prop.flags &= (uint16_t)~PROP_COPY;
+	prop.flags &= (uint16_t) ~(PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED |
+				   PROP_FORKED);
+	r.new = fmt->make_leaf(0, prop, level);
+	return r;
+}
+
+static inline pte_t with_rights(const struct pt_format *fmt, pte_t pte, const struct rights *r)
+{
+	pte_t new = (pte & fmt->kept) | r->new;
+
+	if (likely((pte & fmt->forked) == 0) || r->copy_instead == 0)
+		return new;
+	return pt_is_sole_owner(fmt, pte) ? new & ~fmt->forked : new ^ r->copy_instead;
+}
+
+/* Whether it changes.  The bits that differ are flipped at once: they are not the CPU's, and nobody
+ * else's while the node is held. */
+static inline bool change_leaf(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
+			       const struct rights *r)
+{
+	pte_t flip = pte ^ with_rights(fmt, pte, r);
+
+	if (flip == 0)
+		return false;
+	(void)atomic_fetch_xor_explicit(entry, flip, memory_order_acq_rel);
+	return true;
+}
+
+static void change_note(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
+			const struct pt_change *change)
+{
+	uint32_t note = (fmt->note(pte) & change->note_keep) | change->note_set;
+
+	atomic_store_explicit(entry, fmt->make_note(note), memory_order_relaxed);
+}
+
+/* n entries of a node of `level`, for va on, as far as the next table; how many.  `gone` is NULL
+ * when everything is to be forgotten anyway. */
+static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atomic pte_t *entry,
+					      unsigned n, unsigned level, vaddr_t va,
+					      const struct pt_change *change,
+					      struct tlb_batch *gone)
+{
+	const struct rights r = rights_of(fmt, change->prop, level);
+	_Atomic pte_t *first = entry, *end = entry + n;
+
+	for (; entry < end; entry++) {
+		pte_t pte = atomic_load_explicit(entry, memory_order_relaxed);
+
+		if (unlikely(!pt_is_present(fmt, pte))) {
+			if (pt_is_note(fmt, pte))
+				change_note(fmt, entry, pte, change);
+			continue;
+		}
+		if (level > 1 && pt_is_table(fmt, pte))
+			break;
+		if (change_leaf(fmt, entry, pte, &r) && gone != NULL)
+			tlb_batch_page(gone, va + (uint64_t)(entry - first) * pte_span(level));
+	}
+	pt_wrote(fmt, first, (unsigned)(entry - first));
+	return (unsigned)(entry - first);
+}
+
+/* Whether n entries of the node are more than are forgotten one by one, as far as is known without
+ * looking at them. */
+static bool fills_the_batch(const struct cursor *c, const struct frame *node, unsigned n)
+{
+	unsigned empty = PT_NODE_ENTRIES - pt_node_children(node);
+
+	return c->gone->flush.pages > FLUSH_PAGES_MOST || n > empty + FLUSH_PAGES_MOST;
+}
+
+/* Entries of the node that p ends in, from the cursor on, down to the next table; bytes passed. */
+static uint64_t protect_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
+			     uint64_t len, const struct pt_change *change)
+{
+	unsigned index = pte_index(c->va, p->level), level = p->level;
+	_Atomic pte_t *entry = &pt_node_entries(pt_path_node(p))[index];
+	uint64_t n = min_u64(PT_NODE_ENTRIES - index, len / pte_span(level));
+
+	if (level > 1)
+		return pte_span(level) *
+		       protect_entries(fmt, entry, (unsigned)n, level, c->va, change, c->gone);
+	if (!fills_the_batch(c, pt_path_node(p), (unsigned)n))
+		return PAGE_SIZE * (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va,
+							     change, c->gone);
+	c->gone->flush.pages = FLUSH_EVERYTHING;
+	return PAGE_SIZE *
+	       (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va, change, NULL);
+}
+
+/* Down to the entry for va that is not a table; one that does not lie in [va, va + len) whole is
+ * split until it does. */
+static err_t descend_to_whole(const struct pt_format *fmt, const struct cursor *c, uint64_t len,
+			      struct pt_path *p)
+{
+	for (pt_path_descend(fmt, c, 1, p);;) {
+		pte_t pte = pt_node_get(pt_path_node(p), pte_index(c->va, p->level));
+		uint64_t span = pte_span(p->level);
+		err_t err;
+
+		if (pte == 0 || (c->va % span == 0 && span <= len))
+			return OK;
+		err = pt_path_split(fmt, c, p);
+		if (err != OK)
+			return err;
+	}
+}
+
+static __forceinline err_t engine_protect(const struct pt_format *fmt, struct cursor *c,
+					  uint64_t len, const struct pt_change *change)
+{
+	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
+		return ERR_BAD_RANGE;
+	while (len > 0) {
+		struct pt_path p __uninitialized;
+		err_t err = descend_to_whole(fmt, c, len, &p);
+		uint64_t done = 0;
+
+		if (err != OK)
+			return err;
+		if (c->va % pte_span(p.level) == 0)
+			done = protect_node(fmt, c, &p, len, change);
+		if (done == 0)
+			done = step_over(c->va, p.level, len);
+		cursor_move(c, done);
+		len -= done;
+	}
+	return OK;
+}
+
+static __forceinline err_t engine_take_over(const struct pt_format *fmt, struct cursor *c)
+{
+	struct pt_path p __uninitialized;
+	unsigned index;
+	pte_t pte;
+
+	pt_path_descend(fmt, c, 1, &p);
+	index = pte_index(c->va, p.level);
+	pte = pt_node_get(pt_path_node(&p), index);
+	if (!pt_is_present(fmt, pte) || (pte & pt_forked_bits(fmt)) != (fmt->copy | fmt->forked) ||
+	    !pt_is_sole_owner(fmt, pte))
+		return ERR_IN_USE;
+	/* the CPU changes other bits meanwhile */
+	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index],
+					pt_forked_bits(fmt), memory_order_acq_rel);
+	return OK;
+}
+
+/* ---- collapse ---- */
+
+/* Whether the entries of a node are one page in parts; *first is the first of them. */
+static bool is_one_page(const struct pt_format *fmt, const struct frame *node, unsigned level,
+			pte_t *first)
+{
+	pte_t expected = pt_node_get(node, 0) & ~fmt->noted;
+
+	*first = expected;
+	if (pt_node_children(node) != PT_NODE_ENTRIES || !pt_is_present(fmt, expected) ||
+	    !pt_is_leaf(fmt, expected, level) || pt_paddr(fmt, expected) % pte_span(level + 1) != 0)
+		return false;
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, expected += pte_span(level))
+		if ((pt_node_get(node, i) & ~fmt->noted) != expected)
+			return false;
+	return true;
+}
+
+/* Entries of a dead node go; what the CPU noted in them until the flush. */
+static pte_t clear_parts(const struct pt_format *fmt, struct frame *node)
+{
+	pte_t noted = 0;
+
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++)
+		noted |= atomic_exchange_explicit(&pt_node_entries(node)[i], 0,
+						  memory_order_acq_rel);
+	pt_node_count(node, -PT_NODE_ENTRIES);
+	return noted & fmt->noted;
+}
+
+static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct cursor *c,
+					   unsigned level)
+{
+	struct pt_path p __uninitialized;
+	unsigned index = pte_index(c->va, level);
+	struct frame *node;
+	pte_t first;
+
+	if (level < 2 || level > fmt->leaf_level_most() || level > c->level ||
+	    c->va % pte_span(level) != 0 || pte_span(level) > cursor_left(c))
+		return ERR_BAD_RANGE;
+	pt_path_descend(fmt, c, level, &p);
+	node = p.level != level ? NULL : pt_child(fmt, pt_node_get(pt_path_node(&p), index), level);
+	if (node == NULL || !is_one_page(fmt, node, level - 1, &first) ||
+	    ((first & fmt->tracked) != 0 && level > 2))
+		return ERR_IN_USE;
+	if ((first & fmt->tracked) != 0 &&
+	    frame_join(pt_leaf_frame(fmt, first), PT_INDEX_BITS) != OK)
+		return ERR_IN_USE;
+	/* both say the same, so it does not matter which a CPU has until the flush */
+	(void)pt_set(fmt, pt_path_node(&p), index,
+		     fmt->make_leaf(pt_paddr(fmt, first), fmt->prop(first), level));
+	/* each part may be in a TLB by itself, where a flush of the large page would not find it */
+	c->gone->flush.pages = FLUSH_EVERYTHING;
+	c->gone->flush.reach = FLUSH_TABLES;
+	pt_node_kill(node, PT_NODE_LAST);
+	fmt->finish(c->gone);
+	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index],
+				       clear_parts(fmt, node), memory_order_acq_rel);
+	defer_frame(node);
+	percpu_add(&this_cpu_ptr(cursor_totals)->collapses, 1);
+	cursor_move(c, pte_span(level));
+	return OK;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_node.h - part of mm/pt/engine.h: the end of nodes, and what must hold of them.
+ */
+#pragma once
+
+#include "mm/frame/epoch.h"
+#include "mm/pt/entry.h"
+
+/* Tracked leaves that stand in a row, frame behind frame, are put together. */
+struct row {
+	struct frame *first;
+	uint32_t frames;
+};
+
+static void row_finish(struct row *row)
+{
+	if (row->frames != 0)
+		frame_put_run(row->first, row->frames);
+	row->frames = 0;
+}
+
+static void row_add(struct row *row, struct frame *f, unsigned level)
+{
+	if (row->frames != 0 && level == 1 && frame_pfn(f) == frame_pfn(row->first) + row->frames) {
+		row->frames++;
+		return;
+	}
+	row_finish(row);
+	*row = (struct row){ f, 1 };
+}
+
+/* What the node's entries own goes, and it joins the list.  Depth: a node's children are one level
+ * lower, so at most PT_LEVEL_MOST calls deep. */
+static void empty_dead(const struct pt_format *fmt, struct frame *node, struct defer_list *list)
+{
+	unsigned level = pt_node_level(node), left = pt_node_children(node);
+	int emptied = (int)left;
+	struct row row = { NULL, 0 };
+
+	DASSERT(atomic_load_explicit(&frame_slot(node)->u.node.dead, memory_order_relaxed) != 0);
+	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+		struct frame *child = pt_child(fmt, pte, level);
+
+		if (pte == 0)
+			continue;
+		/* no CPU walks it, so nothing comes between; who looks late sees either */
+		atomic_store_explicit(&pt_node_entries(node)[i], 0, memory_order_relaxed);
+		left--;
+		if (child != NULL)
+			empty_dead(fmt, child, list);
+		else if (pt_is_present(fmt, pte) && (pte & fmt->tracked) != 0)
+			row_add(&row, pt_leaf_frame(fmt, pte), level);
+	}
+	row_finish(&row);
+	if (emptied != 0)
+		pt_node_count(node, -emptied);
+	defer_list_add(list, node);
+}
+
+/* A list of dead nodes, and all that is below them: see pt_node_retire(). */
+static __forceinline void engine_retire(const struct pt_format *fmt, pfn_t first)
+{
+	struct defer_list list = { 0 };
+
+	while (first != PT_NODE_LAST) {
+		struct frame *node = frame_of_slot(meta_slot_of(first));
+
+		first = pt_node_next_dead(node);
+		empty_dead(fmt, node, &list);
+	}
+	defer_list_retire(&list);
+}
+
+/* What an entry owns goes with it. */
+static void drop_entry(const struct pt_format *fmt, pte_t pte, unsigned level)
+{
+	struct frame *child = pt_child(fmt, pte, level);
+
+	if (child == NULL && pt_is_present(fmt, pte) && (pte & fmt->tracked) != 0)
+		child = pt_leaf_frame(fmt, pte);
+	if (child != NULL)
+		frame_put(child);
+}
+
+/* What the entries of a node own goes, as the node is about to. */
+static __forceinline void engine_drop_node(const struct pt_format *fmt, const struct frame *node)
+{
+	unsigned level = pt_node_level(node), left = pt_node_children(node);
+
+	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+
+		if (pte == 0)
+			continue;
+		drop_entry(fmt, pte, level);
+		left--;
+	}
+}
+
+/* N1..N4 of mm/pt/node.h.  NULL, or what is wrong. */
+static const char *engine_check_node(const struct pt_format *fmt, const struct frame *node)
+{
+	unsigned level = pt_node_level(node), entries = 0;
+
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+		const struct frame *child = pt_child(fmt, pte, level);
+
+		entries += pte != 0;
+		if (child != NULL &&
+		    (frame_kind_of(child) != FRAME_PAGE_TABLE || pt_node_level(child) != level - 1))
+			return "N2: an entry leads to something that is no node of the next level";
+		if (child != NULL && atomic_load_explicit(&frame_slot(child)->u.node.dead,
+							  memory_order_relaxed) != 0)
+			return "N4: an entry leads to a dead node";
+		if (child == NULL && pt_is_present(fmt, pte) && (pte & fmt->tracked) != 0) {
+			const struct meta_slot *slot = section_slot(paddr(pt_paddr(fmt, pte)));
+
+			if (slot == NULL || !slot_is_counted(meta_state(slot)))
+				return "N3: a tracked leaf leads to a frame without a count";
+		}
+	}
+	return entries == pt_node_children(node) ? NULL : "N1: the child count is wrong";
+}

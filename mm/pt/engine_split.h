@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_split.h - part of mm/pt/engine.h: large entries that become smaller ones.
+ */
+#pragma once
+
+#include "kern/percpu.h"
+#include "mm/pt/engine_lock.h"
+
+/* A tracked block becomes frames that are counted one by one, so it must have one owner. */
+static err_t check_split(const struct pt_format *fmt, pte_t pte, unsigned level)
+{
+	if (!pt_is_present(fmt, pte) || (pte & fmt->tracked) == 0)
+		return OK;
+	if (level > 2)
+		return ERR_IN_USE; /* blocks of 1 GiB are mapped whole or not at all */
+	return frame_count(pt_leaf_frame(fmt, pte)) == 1 ? OK : ERR_IN_USE;
+}
+
+/* The entry at va, a leaf or note of a level above 1, becomes a node of the next level that says
+ * the same.  ERR_NO_MEMORY, ERR_IN_USE: see cursor_unmap(). */
+static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, struct pt_path *p)
+{
+	unsigned index = pte_index(c->va, p->level);
+	pte_t old = pt_node_get(pt_path_node(p), index), below = old, late;
+	uint64_t step = 0;
+	struct frame *node;
+	err_t err = check_split(fmt, old, p->level);
+
+	if (err != OK)
+		return err;
+	node = pt_node_alloc(p->level - 1);
+	if (node == NULL)
+		return ERR_NO_MEMORY;
+	if (pt_is_present(fmt, old)) {
+		step = pte_span(p->level - 1);
+		below = fmt->make_leaf(pt_paddr(fmt, old), fmt->prop(old), p->level - 1);
+		if ((old & fmt->tracked) != 0)
+			(void)frame_split(frame_from_raw(paddr(pt_paddr(fmt, old))));
+	}
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, below += step)
+		/* relaxed: linked with release below */
+		atomic_store_explicit(&pt_node_entries(node)[i], below, memory_order_relaxed);
+	pt_wrote(fmt, pt_node_entries(node), PT_NODE_ENTRIES);
+	pt_node_count(node, PT_NODE_ENTRIES);
+	pt_node_lock_new(node);
+	late = pt_set(fmt, pt_path_node(p), index, fmt->make_table(frame_into_raw(node).raw));
+	late &= ~old & fmt->noted; /* the CPU walked to the large page until now */
+	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
+		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,
+					       memory_order_relaxed);
+	percpu_add(&this_cpu_ptr(cursor_totals)->splits, 1);
+	p->node[--p->level] = node;
+	return OK;
+}

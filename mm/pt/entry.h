@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * entry.h - an entry of a node, in any format, and what it owns: a node of the next level, or
+ * the frame or block of a tracked leaf.
+ *
+ * pt_set() is the only way to write one by itself; what the old entry owned is handed to the caller
+ * with it (finding CON-02: replacing returns everything).  The engine (mm/pt/engine.h) writes many
+ * in a row, and counts them with pt_node_count().
+ *
+ * Locking: the node is held.  For tables of CPUs there are short forms in mm/pt/cpu_format.h.
+ */
+#pragma once
+
+#include "lib/panic.h"
+#include "mm/pt/format.h"
+#include "mm/pt/node.h"
+
+/* The node that a present entry of `level` leads to, or NULL for leaves, notes and empty entries.
+ */
+static __forceinline struct frame *pt_child(const struct pt_format *fmt, pte_t pte, unsigned level)
+{
+	if (!pt_is_present(fmt, pte) || pt_is_leaf(fmt, pte, level))
+		return NULL;
+	return frame_of_slot(meta_slot_at(paddr(pt_paddr(fmt, pte))));
+}
+
+/* Replace an entry; returns the old one, with what it owned.  Exchanged, so that bits which the CPU
+ * set until now are in the answer.  Release: a new table's entries are visible before the table. */
+static __forceinline pte_t pt_set(const struct pt_format *fmt, struct frame *node, unsigned index,
+				  pte_t pte)
+{
+	pte_t old = atomic_load_explicit(&pt_node_entries(node)[index], memory_order_relaxed);
+
+	if (pt_is_present(fmt, old))
+		old = atomic_exchange_explicit(&pt_node_entries(node)[index], pte,
+					       memory_order_acq_rel);
+	else
+		atomic_store_explicit(&pt_node_entries(node)[index], pte, memory_order_release);
+	pt_wrote(fmt, &pt_node_entries(node)[index], 1);
+	pt_node_count(node, (pte != 0) - (old != 0));
+	return old;
+}
+
+/* The frame or block behind a present leaf that is tracked. */
+static __forceinline struct frame *pt_leaf_frame(const struct pt_format *fmt, pte_t pte)
+{
+	return frame_of_slot(meta_slot_at(paddr(pt_paddr(fmt, pte))));
+}
+
+/* Whether a leaf that was forked is the only owner of its frame by now. */
+static __forceinline bool pt_is_sole_owner(const struct pt_format *fmt, pte_t pte)
+{
+	return (pte & fmt->tracked) != 0 && frame_count(pt_leaf_frame(fmt, pte)) == 1;
+}
+
+#ifdef KEEL_DEBUG
+/* A panic when this CPU holds a node that an entry of this one leads to. */
+static inline void pt_check_release(const struct pt_format *fmt, const struct frame *node)
+{
+	unsigned level = pt_node_level(node);
+
+	for (unsigned i = 0; level > 1 && i < PT_NODE_ENTRIES; i++) {
+		const struct frame *child = pt_child(fmt, pt_node_get(node, i), level);
+
+		if (child != NULL && pt_node_is_own(child))
+			panic("page table: a node of level %u is let go before one below it",
+			      level);
+	}
+}
+#endif
+
+/* Let a node go; those below it were let go before (finding CUR-03). */
+static __forceinline void pt_unlock(const struct pt_format *fmt, struct frame *node)
+{
+#ifdef KEEL_DEBUG
+	pt_check_release(fmt, node);
+#else
+	(void)fmt;
+#endif
+	pt_node_hand_over(node);
+}

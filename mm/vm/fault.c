@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT */
+/* fault.c - what becomes of an access that was refused. */
+#include "mm/vm/fault.h"
+
+#include "lib/bits.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mm/pt/spot.h"
+
+static struct frame *zero_frame;
+
+err_t vm_fault_init(void)
+{
+	zero_frame = frame_alloc(FRAME_KERNEL);
+	if (zero_frame == NULL)
+		return ERR_NO_MEMORY;
+	memset(arch_direct(frame_paddr(zero_frame)), 0, PAGE_SIZE);
+	return OK;
+}
+
+paddr_t vm_zero_page(void)
+{
+	return frame_paddr(zero_frame);
+}
+
+/* ---- refusals ---- */
+
+static bool allows(unsigned flags, enum fault_access access)
+{
+	switch (access) {
+	case FAULT_READ: return true;
+	case FAULT_WRITE: return (flags & PROP_WRITE) != 0;
+	case FAULT_EXECUTE: return (flags & PROP_EXECUTE) != 0;
+	}
+	return false;
+}
+
+/* Why an absent page with this note may not be used so, or OK. */
+static err_t refusal(uint32_t note, enum fault_access access)
+{
+	if (vm_note_kind(note) == VM_GUARD)
+		return ERR_NOT_FOUND;
+	return allows(vm_note_prop(note), access) ? OK : ERR_DENIED;
+}
+
+/* ---- a page of 4 KiB, whose entry is held ---- */
+
+enum {
+	AHEAD_MOST = 32, /* pages that one fault maps beyond its own */
+};
+
+/* One fault. */
+struct job {
+	struct vm_space *space;
+	vaddr_t va;
+	enum fault_access access;
+};
+
+static inline pte_t own_leaf(struct frame *f, unsigned flags)
+{
+	flags |= PROP_USER | PROP_TRACKED;
+	return pte_make_leaf(frame_into_raw(f).raw,
+			     (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1);
+}
+
+/* Whatever reads a page that nobody has written gets. */
+static err_t map_zero_page(struct pt_spot *spot, unsigned flags)
+{
+	if ((flags & PROP_WRITE) != 0)
+		flags ^= PROP_WRITE | PROP_COPY;
+	flags |= PROP_USER | PROP_ACCESSED | PROP_FORKED;
+	vm_total_add(&this_cpu_ptr(vm_totals)->zero_page);
+	pt_spot_fill(spot, pte_make_leaf(vm_zero_page().raw,
+					 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1));
+	return OK;
+}
+
+static struct frame *zeroed_frame(void)
+{
+	struct frame *f = frame_alloc(FRAME_USER);
+
+	if (likely(f != NULL))
+		memset(arch_direct(frame_paddr(f)), 0, PAGE_SIZE);
+	return f;
+}
+
+/* Pages in a row before the one at `index` that are there already, up to AHEAD_MOST. */
+static unsigned pages_before(const struct pt_spot *spot, unsigned index)
+{
+	unsigned most = index < AHEAD_MOST ? index : AHEAD_MOST, n = 0;
+
+	/* relaxed: the node is held */
+	while (n < most &&
+	       pte_is_present(atomic_load_explicit(spot->entry - n - 1, memory_order_relaxed)))
+		n++;
+	return n;
+}
+
+/* Whoever writes to one page after the other takes a fault for ever more of them: as many pages as
+ * were there before are mapped ahead, while they mean the same and memory is at hand. */
+static __noinline void map_ahead(const struct job *j, const struct pt_spot *spot, unsigned flags,
+				 unsigned most)
+{
+	unsigned left = PT_NODE_ENTRIES - 1 - pte_index(j->va, 1);
+
+	most = most < left ? most : left;
+	for (_Atomic pte_t *entry = spot->entry + 1; most > 0; entry++, most--) {
+		struct frame *f;
+
+		if (atomic_load_explicit(entry, memory_order_relaxed) != spot->pte)
+			return;
+		f = zeroed_frame();
+		if (f == NULL)
+			return;
+		/* release: what the page holds is visible before the page */
+		atomic_store_explicit(entry, own_leaf(f, flags), memory_order_release);
+		vm_total_add(&this_cpu_ptr(vm_totals)->ahead);
+	}
+}
+
+static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flags)
+{
+	struct frame *f = zeroed_frame();
+	unsigned before = pages_before(spot, pte_index(j->va, 1));
+
+	if (f == NULL)
+		return ERR_NO_MEMORY;
+	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed);
+	pt_spot_fill(spot, own_leaf(f, flags | PROP_ACCESSED | PROP_DIRTY));
+	if (before != 0)
+		map_ahead(j, spot, flags, before);
+	return OK;
+}
+
+/* A page of an object; the object keeps its own count. */
+static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t note)
+{
+	struct frame *f;
+	err_t err = vm_object_page(vm_object_of(vm_note_object_number(note)), j->va, &f);
+
+	if (err != OK)
+		return err;
+	vm_total_add(&this_cpu_ptr(vm_totals)->object);
+	pt_spot_fill(spot, own_leaf(f, vm_note_prop(note) | PROP_SHARED | PROP_ACCESSED));
+	return OK;
+}
+
+static err_t meet_note(const struct job *j, struct pt_spot *spot)
+{
+	uint32_t note = pte_note(spot->pte);
+	err_t err = refusal(note, j->access);
+
+	if (err != OK)
+		return err;
+	if (vm_note_kind(note) == VM_OBJECT)
+		return map_object_page(j, spot, note);
+	return j->access == FAULT_WRITE ? map_zeroed(j, spot, vm_note_prop(note))
+					: map_zero_page(spot, vm_note_prop(note));
+}
+
+/* Every CPU uses the new page, before anybody else may have the old one. */
+static err_t map_copy(const struct job *j, struct pt_spot *spot)
+{
+	pte_t old = spot->pte;
+	bool zeros = pte_paddr(old) == vm_zero_page().raw;
+	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
+	pte_t own = ((old & ~PTE_ADDRESS) ^ pt_forked_bits(&cpu_format)) | PTE_TRACKED |
+		    PTE_ACCESSED | PTE_DIRTY;
+	struct flush flush __uninitialized;
+
+	if (f == NULL)
+		return ERR_NO_MEMORY;
+	if (!zeros)
+		memcpy(arch_direct(frame_paddr(f)), arch_direct(paddr(pte_paddr(old))), PAGE_SIZE);
+	pt_spot_exchange(spot, own | frame_into_raw(f).raw);
+	flush_init(&flush, &j->space->flush);
+	flush_add_page(&flush, align_down(j->va, PAGE_SIZE));
+	flush_run(&flush);
+	if ((old & PTE_TRACKED) != 0)
+		frame_put(pt_node_leaf_frame(old));
+	vm_total_add(zeros ? &this_cpu_ptr(vm_totals)->zeroed : &this_cpu_ptr(vm_totals)->copied);
+	return OK;
+}
+
+static err_t meet_leaf(const struct job *j, struct pt_spot *spot)
+{
+	pte_t pte = spot->pte;
+
+	if (j->access == FAULT_WRITE && (pte & (PTE_COPY | PTE_WRITE)) == PTE_COPY) {
+		if (!pt_leaf_is_sole_owner(pte))
+			return map_copy(j, spot);
+		pt_spot_flip(spot, pt_forked_bits(&cpu_format));
+		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
+		return OK;
+	}
+	if (!allows(pte_prop(pte).flags, j->access))
+		return ERR_DENIED;
+	vm_total_add(&this_cpu_ptr(vm_totals)->spurious);
+	return OK;
+}
+
+static err_t meet_spot(const struct job *j, struct pt_spot *spot)
+{
+	if (pte_is_present(spot->pte))
+		return meet_leaf(j, spot);
+	return spot->pte == 0 ? ERR_NOT_FOUND : meet_note(j, spot);
+}
+
+/* ---- a larger page, or none below its note yet ---- */
+
+/* What is held of it. */
+struct hold {
+	struct cursor cursor;
+	struct tlb_batch gone;
+	struct frame *large;     /* a block of the size that is held, or NULL */
+	struct frame_list parts; /* or frames instead, when there is no block */
+};
+
+/* The block behind a large leaf, any page of which the item may begin at. */
+static struct frame *block_behind(const struct pt_item *item)
+{
+	return frame_of_slot(
+		meta_slot_of(paddr_to_pfn(paddr(align_down(item->pa.raw, pte_span(item->level))))));
+}
+
+/* The block becomes the page where the cursor stands. */
+static err_t map_large(struct hold *h, struct page_prop prop, unsigned level)
+{
+	err_t err;
+
+	prop.flags |= PROP_USER | PROP_TRACKED | PROP_ACCESSED;
+	err = cursor_replace(&h->cursor, frame_paddr(h->large), prop, level);
+	if (err == OK)
+		h->large = NULL;
+	return err;
+}
+
+static err_t map_copy_large(struct hold *h, const struct pt_item *item, struct page_prop prop)
+{
+	memcpy(arch_direct(frame_paddr(h->large)), arch_direct(item->pa), pte_span(item->level));
+	vm_total_add(&this_cpu_ptr(vm_totals)->copied_large);
+	return map_large(h, prop, item->level);
+}
+
+/* Memory is in pieces: the copy becomes pages of 4 KiB.  ERR_NO_MEMORY: there is no node for them,
+ * and the large page is as it was. */
+static err_t map_copy_in_parts(struct hold *h, const struct pt_item *item, struct page_prop prop)
+{
+	struct frame *block = frame_get(block_behind(item)), *next;
+	const char *from = arch_direct(item->pa);
+	err_t err = cursor_unmap(&h->cursor, pte_span(item->level));
+
+	if (err == OK)
+		err = cursor_jump(&h->cursor, item->start);
+	ASSERT(err == OK); /* a whole entry needs no memory */
+	if (cursor_deepen(&h->cursor, 1) != OK) {
+		err = cursor_replace(&h->cursor, frame_into_raw(block), item->prop, item->level);
+		ASSERT(err == OK);
+		return ERR_NO_MEMORY;
+	}
+	frame_put(block); /* its old entry's count goes with the batch */
+	for (struct frame *f = frame_list_first(&h->parts); f != NULL; f = next) {
+		next = frame_list_next(f); /* before its slot is the page's */
+		memcpy(arch_direct(frame_paddr(f)), from, PAGE_SIZE);
+		err = cursor_map(&h->cursor, f, prop);
+		ASSERT(err == OK);
+		from += PAGE_SIZE;
+		vm_total_add(&this_cpu_ptr(vm_totals)->copied);
+	}
+	h->parts.frames = 0;
+	return OK;
+}
+
+/* The block of a large leaf is copied into whatever memory there was. */
+static err_t map_own_copy(struct hold *h, const struct pt_item *item, struct page_prop prop)
+{
+	if (h->large != NULL)
+		return map_copy_large(h, item, prop);
+	/* without either: it has others by now */
+	return h->parts.frames == 0 ? ERR_BUSY : map_copy_in_parts(h, item, prop);
+}
+
+/* Write to a large leaf whose block may have others. */
+static err_t meet_large_copy(struct hold *h, const struct pt_item *item)
+{
+	struct page_prop prop = item->prop;
+
+	if (cursor_take_over(&h->cursor) == OK) {
+		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
+		return OK;
+	}
+	prop.flags = (uint16_t)((prop.flags & ~(PROP_COPY | PROP_FORKED)) | PROP_WRITE |
+				PROP_DIRTY);
+	return map_own_copy(h, item, prop);
+}
+
+static err_t meet_large_leaf(const struct job *j, struct hold *h, const struct pt_item *item)
+{
+	if (j->access == FAULT_WRITE && (item->prop.flags & PROP_COPY) != 0)
+		return meet_large_copy(h, item);
+	if (!allows(item->prop.flags, j->access))
+		return ERR_DENIED;
+	vm_total_add(&this_cpu_ptr(vm_totals)->spurious);
+	return OK;
+}
+
+/* A note of at least the level that is held; of more than a page, if that is only 1. */
+static err_t meet_large_note(const struct job *j, struct hold *h, const struct pt_item *item,
+			     unsigned held)
+{
+	struct page_prop prop = { (uint16_t)vm_note_prop(item->note), MEM_WRITE_BACK };
+	err_t err = refusal(item->note, j->access);
+
+	if (err != OK)
+		return err;
+	if (held == 1) {
+		err = cursor_deepen(&h->cursor, 1);
+		return err == OK ? ERR_BUSY : err;
+	}
+	prop.flags |= PROP_DIRTY;
+	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed_large);
+	return map_large(h, prop, held);
+}
+
+/* ---- how much is held ---- */
+
+/* The level of the page that this fault would best be answered with, at most `most`. */
+static unsigned level_to_hold(const struct job *j, const struct pt_item *item, unsigned most)
+{
+	unsigned largest;
+
+	if (item->kind == PT_ITEM_ABSENT || j->access != FAULT_WRITE)
+		return 1;
+	if (item->kind == PT_ITEM_LEAF)
+		return (item->prop.flags & PROP_COPY) != 0 ? item->level : 1;
+	if (vm_note_kind(item->note) != VM_ANON || refusal(item->note, j->access) != OK)
+		return 1;
+	largest = vm_note_largest(item->note);
+	largest = largest < most ? largest : most;
+	return item->level < largest ? item->level : largest;
+}
+
+/* Hold the page of `level` at va; what stands at va. */
+static struct pt_item hold_page(struct vm_space *s, struct hold *h, vaddr_t va, unsigned level)
+{
+	struct vrange range = { align_down(va, pte_span(level)), pte_span(level) };
+	err_t err;
+
+	tlb_batch_init(&h->gone, &s->flush);
+	err = cursor_open(&h->cursor, &s->table, range, &h->gone);
+	if (err == OK && level > 1)
+		err = cursor_jump(&h->cursor, align_down(va, PAGE_SIZE));
+	ASSERT(err == OK); /* the caller looked at the address */
+	return cursor_query(&h->cursor);
+}
+
+static void let_go(struct hold *h)
+{
+	cursor_close(&h->cursor);
+	tlb_batch_finish(&h->gone);
+}
+
+static void hold_init(struct hold *h)
+{
+	h->large = NULL;
+	h->parts = (struct frame_list){ PFN_NONE, 0 };
+}
+
+static void put_large(struct hold *h)
+{
+	if (h->large != NULL)
+		frame_put(h->large);
+	if (h->parts.frames != 0)
+		frame_list_put(&h->parts);
+	hold_init(h);
+}
+
+/* A copy of a page of `level`: a block, or for 2 MiB frames instead.  False: no memory. */
+static bool get_copy(struct hold *h, unsigned level)
+{
+	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
+	return h->large != NULL ||
+	       (level == 2 && frame_list_alloc(FRAME_USER, PT_ENTRIES, &h->parts) == OK);
+}
+
+/* Nothing is held: have the block ready that a page of `level` takes; cleared, for zeros on demand.
+ * A page that this space alone owns takes none.  False: no memory. */
+static bool get_large(struct hold *h, const struct pt_item *item, unsigned level)
+{
+	put_large(h);
+	if (level == 1 || (item->kind == PT_ITEM_LEAF && frame_count(block_behind(item)) == 1))
+		return true;
+	if (item->kind == PT_ITEM_LEAF)
+		return get_copy(h, level);
+	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
+	if (h->large != NULL)
+		memset(arch_direct(frame_paddr(h->large)), 0, pte_span(level));
+	return h->large != NULL;
+}
+
+/* The item at va is known, and held as one page of `held`. */
+static err_t meet_held(const struct job *j, struct hold *h, unsigned held)
+{
+	struct pt_item item;
+	err_t err = cursor_jump(&h->cursor, h->cursor.start);
+
+	ASSERT(err == OK);
+	item = cursor_query(&h->cursor);
+	if (item.kind == PT_ITEM_ABSENT)
+		return ERR_NOT_FOUND;
+	if (item.level == 1)
+		return ERR_BUSY; /* there is a node for it by now */
+	return item.kind == PT_ITEM_NOTE ? meet_large_note(j, h, &item, held)
+					 : meet_large_leaf(j, h, &item);
+}
+
+/* ERR_BUSY: it is to be looked at anew. */
+static err_t meet_large(const struct job *j)
+{
+	struct hold h __uninitialized;
+	unsigned held = 1, most = arch_pt_leaf_level_most();
+	err_t err = OK;
+
+	hold_init(&h);
+	for (;;) {
+		struct pt_item item = hold_page(j->space, &h, j->va, held);
+		unsigned want = level_to_hold(j, &item, most);
+
+		if (want == held) {
+			err = meet_held(j, &h, held);
+			let_go(&h);
+			break;
+		}
+		let_go(&h);
+		if (get_large(&h, &item, want)) {
+			held = want;
+		} else if (item.kind == PT_ITEM_NOTE) {
+			most = want - 1;
+		} else {
+			err = ERR_NO_MEMORY;
+			break;
+		}
+	}
+	put_large(&h);
+	return err;
+}
+
+/* ---- faults ---- */
+
+static __cold err_t note_failure(err_t err)
+{
+	if (err == ERR_NO_MEMORY)
+		vm_total_add(&this_cpu_ptr(vm_totals)->no_memory);
+	else
+		vm_total_add(&this_cpu_ptr(vm_totals)->refused);
+	return err;
+}
+
+err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access)
+{
+	const struct job j = { s, va, access };
+	struct pt_spot spot __uninitialized;
+	err_t err;
+
+	if (va < PAGE_SIZE || va >= pt_half_bytes(s->table.levels))
+		return note_failure(ERR_NOT_FOUND);
+	do {
+		uintptr_t irq = arch_irq_save();
+
+		pt_spot_hold(&spot, &s->table, va);
+		err = likely(spot.level == 1) ? meet_spot(&j, &spot) : ERR_BUSY;
+		pt_spot_let_go(&spot);
+		arch_irq_restore(irq);
+		if (unlikely(err == ERR_BUSY))
+			err = meet_large(&j);
+	} while (unlikely(err == ERR_BUSY));
+	return likely(err == OK) ? OK : note_failure(err);
+}
+
+/* ---- a large page of one's own ---- */
+
+static struct page_prop own_again(struct page_prop prop)
+{
+	if ((prop.flags & PROP_COPY) != 0)
+		prop.flags ^= PROP_COPY | PROP_WRITE;
+	prop.flags &= (uint16_t)~PROP_FORKED;
+	return prop;
+}
+
+err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
+{
+	struct hold h __uninitialized;
+	struct pt_item item = page_table_query(&s->table, va);
+	unsigned level = item.level;
+	err_t err = OK;
+
+	if (item.kind != PT_ITEM_LEAF || level == 1)
+		return OK; /* somebody split it */
+	if (level > 2 || (item.prop.flags & PROP_SHARED) != 0)
+		return ERR_IN_USE;
+	hold_init(&h);
+	if (!get_copy(&h, level))
+		return ERR_NO_MEMORY;
+	item = hold_page(s, &h, va, level);
+	if (item.kind == PT_ITEM_LEAF && item.level == level &&
+	    frame_count(block_behind(&item)) != 1) {
+		err = cursor_jump(&h.cursor, h.cursor.start);
+		item = cursor_query(&h.cursor);
+		if (err == OK)
+			err = map_own_copy(&h, &item, own_again(item.prop));
+	}
+	let_go(&h);
+	put_large(&h);
+	return err;
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/vm/io.h"
+
+#include "arch/arch.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+#include "mm/frame/page.h"
+
+enum {
+	BOUNCE_BYTES = 256, /* on the stack, between two ranges of user memory */
+};
+
+/* ---- making them ---- */
+
+static struct vm_span kernel_span(const void *p, size_t len)
+{
+	vaddr_t start = (vaddr_t)p;
+
+	ASSERT(len <= UINTPTR_MAX - start);
+	return (struct vm_span){ start, start + len, VM_KERNEL };
+}
+
+struct vm_reader vm_reader_of(const void *p, size_t len)
+{
+	return (struct vm_reader){ kernel_span(p, len) };
+}
+
+struct vm_writer vm_writer_of(void *p, size_t len)
+{
+	return (struct vm_writer){ kernel_span(p, len) };
+}
+
+err_t vm_user_range(vaddr_t va, size_t len, struct vrange *range)
+{
+	if (!vm_span_is_users(va, len, pt_half_bytes(arch_pt_levels()), PAGE_SIZE))
+		return ERR_BAD_RANGE;
+	*range = (struct vrange){ va, len };
+	return OK;
+}
+
+static err_t user_span(struct vm_span *s, vaddr_t va, size_t len)
+{
+	struct vrange range = { 0, 0 };
+	err_t err = vm_user_range(va, len, &range);
+
+	*s = (struct vm_span){ range.start, range.start + range.len, VM_USER };
+	return err;
+}
+
+err_t vm_reader_of_user(struct vm_reader *r, vaddr_t va, size_t len)
+{
+	return user_span(&r->span, va, len);
+}
+
+err_t vm_writer_of_user(struct vm_writer *w, vaddr_t va, size_t len)
+{
+	return user_span(&w->span, va, len);
+}
+
+/* ---- bytes ---- */
+
+/* What was read but could not be written counts as nothing. */
+static size_t copy_user_to_user(vaddr_t to, vaddr_t from, size_t n)
+{
+	uint8_t bounce[BOUNCE_BYTES];
+	size_t done = 0, part, got, put;
+
+	do {
+		part = min_u64(n - done, sizeof(bounce));
+		got = arch_copy_from_user(bounce, from + done, part);
+		put = arch_copy_to_user(to + done, bounce, got);
+		done += put;
+	} while (done < n && put == part);
+	return done;
+}
+
+/* n bytes from one cursor to the other; how many went. */
+static size_t move(const struct vm_span *to, const struct vm_span *from, size_t n)
+{
+	if (to->side == VM_USER && from->side == VM_USER)
+		return copy_user_to_user(to->cursor, from->cursor, n);
+	if (to->side == VM_USER)
+		return arch_copy_to_user(to->cursor, (const void *)from->cursor, n);
+	if (from->side == VM_USER)
+		return arch_copy_from_user((void *)to->cursor, from->cursor, n);
+	memmove((void *)to->cursor, (const void *)from->cursor, n);
+	return n;
+}
+
+err_t vm_copy(struct vm_writer *w, struct vm_reader *r, size_t *done)
+{
+	size_t n = vm_span_common(&w->span, &r->span);
+
+	*done = n == 0 ? 0 : move(&w->span, &r->span, n);
+	w->span.cursor += *done;
+	r->span.cursor += *done;
+	return *done == n ? OK : ERR_BAD_RANGE;
+}
+
+err_t vm_zero(struct vm_writer *w, size_t n, size_t *done)
+{
+	*done = 0;
+	if (n > vm_writer_left(w))
+		return ERR_BAD_RANGE;
+	if (n == 0)
+		return OK;
+	if (w->span.side == VM_USER) {
+		*done = arch_clear_user(w->span.cursor, n);
+	} else {
+		memset((void *)w->span.cursor, 0, n);
+		*done = n;
+	}
+	w->span.cursor += *done;
+	return *done == n ? OK : ERR_BAD_RANGE;
+}
+
+err_t vm_fill(struct vm_writer *w, const void *value, size_t size, size_t *done)
+{
+	*done = 0;
+	if (size == 0)
+		return ERR_BAD_RANGE;
+	while (vm_writer_left(w) >= size) {
+		err_t err = vm_write_bytes(w, value, size);
+
+		if (err != OK)
+			return err;
+		++*done;
+	}
+	return OK;
+}
+
+/* ---- values, slices ---- */
+
+err_t vm_read_bytes(struct vm_reader *r, void *out, size_t n)
+{
+	struct vm_reader ahead = *r;
+	struct vm_writer w;
+	size_t done;
+	err_t err;
+
+	if (n > vm_reader_left(r))
+		return ERR_BAD_RANGE;
+	w = vm_writer_of(out, n);
+	err = vm_copy(&w, &ahead, &done);
+	if (err != OK)
+		memset(out, 0, n);
+	else
+		*r = ahead;
+	return err;
+}
+
+err_t vm_write_bytes(struct vm_writer *w, const void *from, size_t n)
+{
+	struct vm_writer ahead = *w;
+	struct vm_reader r;
+	size_t done;
+	err_t err;
+
+	if (n > vm_writer_left(w))
+		return ERR_BAD_RANGE;
+	r = vm_reader_of(from, n);
+	err = vm_copy(&ahead, &r, &done);
+	if (err == OK)
+		*w = ahead;
+	return err;
+}
+
+err_t vm_read_slice(struct vm_reader *r, void *out, size_t count, size_t elem_size)
+{
+	size_t bytes;
+	err_t err = vm_slice_bytes(count, elem_size, &bytes);
+
+	return err != OK ? err : vm_read_bytes(r, out, bytes);
+}
+
+err_t vm_write_slice(struct vm_writer *w, const void *from, size_t count, size_t elem_size)
+{
+	size_t bytes;
+	err_t err = vm_slice_bytes(count, elem_size, &bytes);
+
+	return err != OK ? err : vm_write_bytes(w, from, bytes);
+}
+
+/* Whether the values of the stride lie in `left` bytes. */
+static err_t check_stride(struct vm_stride s, uint64_t left)
+{
+	size_t bytes;
+	err_t err = vm_stride_bytes(s, &bytes);
+
+	if (err == OK && bytes > left)
+		err = ERR_BAD_RANGE;
+	return err;
+}
+
+/* The gap in front of value number i, which check_stride() found room for. */
+static void skip_gap(struct vm_span *s, struct vm_stride stride, size_t i)
+{
+	err_t err = i == 0 ? OK : vm_span_skip(s, stride.step - stride.size);
+
+	ASSERT(err == OK);
+}
+
+err_t vm_read_strided(struct vm_reader *r, void *out, struct vm_stride s, size_t *done)
+{
+	err_t err = check_stride(s, vm_reader_left(r));
+
+	for (*done = 0; err == OK && *done < s.count; *done += err == OK) {
+		skip_gap(&r->span, s, *done);
+		err = vm_read_bytes(r, (char *)out + *done * s.size, s.size);
+	}
+	return err;
+}
+
+err_t vm_write_strided(struct vm_writer *w, const void *from, struct vm_stride s, size_t *done)
+{
+	err_t err = check_stride(s, vm_writer_left(w));
+
+	for (*done = 0; err == OK && *done < s.count; *done += err == OK) {
+		skip_gap(&w->span, s, *done);
+		err = vm_write_bytes(w, (const char *)from + *done * s.size, s.size);
+	}
+	return err;
+}
+
+/* ---- frames ---- */
+
+struct vm_io vm_io_of_frame(const struct frame *f)
+{
+	return (struct vm_io){ frame_paddr(f), NULL, (uint64_t)PAGE_SIZE << frame_order(f) };
+}
+
+struct vm_io vm_io_of_segment(const struct segment *s)
+{
+	return (struct vm_io){ pfn_to_paddr(s->first), NULL, (uint64_t)s->frames * PAGE_SIZE };
+}
+
+struct vm_io vm_io_of_list(const struct frame_list *l)
+{
+	return (struct vm_io){ PADDR_NONE, l, (uint64_t)l->frames * PAGE_SIZE };
+}
+
+/* Memory that is contiguous, and the frame of a list that it is in. */
+struct piece {
+	const struct frame *frame;
+	char *bytes;
+	size_t len;
+};
+
+static struct piece piece_of_frame(const struct frame *f, uint64_t offset)
+{
+	return (struct piece){ f, (char *)arch_direct(frame_paddr(f)) + offset,
+			       PAGE_SIZE - offset };
+}
+
+/* From `offset` on, which lies inside. */
+static struct piece piece_at(const struct vm_io *io, uint64_t offset)
+{
+	const struct frame *f;
+
+	if (io->list == NULL)
+		return (struct piece){ NULL, (char *)arch_direct(io->start) + offset,
+				       io->bytes - offset };
+	f = frame_list_first(io->list);
+	for (uint64_t i = 0; i < offset / PAGE_SIZE; i++)
+		f = frame_list_next(f);
+	return piece_of_frame(f, offset % PAGE_SIZE);
+}
+
+/* Only a list has a next one. */
+static struct piece piece_next(const struct piece *p)
+{
+	return piece_of_frame(frame_list_next(p->frame), 0);
+}
+
+static bool lies_inside(const struct vm_io *io, uint64_t offset, uint64_t len)
+{
+	return offset <= io->bytes && len <= io->bytes - offset;
+}
+
+err_t vm_io_read(const struct vm_io *io, uint64_t offset, struct vm_writer *w, size_t *done)
+{
+	struct piece p;
+	err_t err = OK;
+
+	*done = 0;
+	if (!lies_inside(io, offset, vm_writer_left(w)))
+		return ERR_BAD_RANGE;
+	while (err == OK && vm_writer_left(w) != 0) {
+		struct vm_reader r;
+		size_t n;
+
+		p = *done == 0 ? piece_at(io, offset) : piece_next(&p);
+		r = vm_reader_of(p.bytes, p.len);
+		err = vm_copy(w, &r, &n);
+		*done += n;
+	}
+	return err;
+}
+
+err_t vm_io_write(const struct vm_io *io, uint64_t offset, struct vm_reader *r, size_t *done)
+{
+	struct piece p;
+	err_t err = OK;
+
+	*done = 0;
+	if (!lies_inside(io, offset, vm_reader_left(r)))
+		return ERR_BAD_RANGE;
+	while (err == OK && vm_reader_left(r) != 0) {
+		struct vm_writer w;
+		size_t n;
+
+		p = *done == 0 ? piece_at(io, offset) : piece_next(&p);
+		w = vm_writer_of(p.bytes, p.len);
+		err = vm_copy(&w, r, &n);
+		*done += n;
+	}
+	return err;
+}
+
+err_t vm_io_read_bytes(const struct vm_io *io, uint64_t offset, void *out, size_t n)
+{
+	struct vm_writer w;
+	size_t done;
+
+	if (!lies_inside(io, offset, n))
+		return ERR_BAD_RANGE;
+	w = vm_writer_of(out, n);
+	return vm_io_read(io, offset, &w, &done);
+}
+
+err_t vm_io_write_bytes(const struct vm_io *io, uint64_t offset, const void *from, size_t n)
+{
+	struct vm_reader r;
+	size_t done;
+
+	if (!lies_inside(io, offset, n))
+		return ERR_BAD_RANGE;
+	r = vm_reader_of(from, n);
+	return vm_io_write(io, offset, &r, &done);
+}
+
+err_t vm_io_read_slice(const struct vm_io *io, uint64_t offset, void *out, size_t count,
+		       size_t elem_size)
+{
+	size_t bytes;
+	err_t err = vm_slice_bytes(count, elem_size, &bytes);
+
+	return err != OK ? err : vm_io_read_bytes(io, offset, out, bytes);
+}
+
+err_t vm_io_write_slice(const struct vm_io *io, uint64_t offset, const void *from, size_t count,
+			size_t elem_size)
+{
+	size_t bytes;
+	err_t err = vm_slice_bytes(count, elem_size, &bytes);
+
+	return err != OK ? err : vm_io_write_bytes(io, offset, from, bytes);
+}
+
+static err_t check_strided_io(const struct vm_io *io, uint64_t offset, struct vm_stride s)
+{
+	return offset > io->bytes ? ERR_BAD_RANGE : check_stride(s, io->bytes - offset);
+}
+
+err_t vm_io_read_strided(const struct vm_io *io, uint64_t offset, void *out, struct vm_stride s)
+{
+	err_t err = check_strided_io(io, offset, s);
+
+	for (size_t i = 0; err == OK && i < s.count; i++)
+		err = vm_io_read_bytes(io, offset + i * s.step, (char *)out + i * s.size, s.size);
+	return err;
+}
+
+err_t vm_io_write_strided(const struct vm_io *io, uint64_t offset, const void *from,
+			  struct vm_stride s)
+{
+	err_t err = check_strided_io(io, offset, s);
+
+	for (size_t i = 0; err == OK && i < s.count; i++)
+		err = vm_io_write_bytes(io, offset + i * s.step, (const char *)from + i * s.size,
+					s.size);
+	return err;
+}

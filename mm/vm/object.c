@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "mm/vm/object.h"
+
+#include "kern/lock.h"
+#include "lib/bits.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mm/heap/heap.h"
+
+enum {
+	WORD_BITS = 64,
+};
+
+LOCK_CLASS(numbers_class, "numbers of shared objects", RANK_SPACES);
+static struct spinlock numbers_lock = SPINLOCK_INIT(&numbers_class);
+static struct vm_object *objects[VM_OBJECTS_MOST]; /* (l) to change an entry */
+
+/* ---- life ---- */
+
+static bool number_take(struct vm_object *o)
+{
+	uintptr_t irq = spin_lock_irq(&numbers_lock);
+	unsigned i = 0;
+
+	while (i < VM_OBJECTS_MOST && objects[i] != NULL)
+		i++;
+	if (i < VM_OBJECTS_MOST)
+		objects[i] = o;
+	spin_unlock_irq(&numbers_lock, irq);
+	o->number = i;
+	return i < VM_OBJECTS_MOST;
+}
+
+static void number_give(const struct vm_object *o)
+{
+	uintptr_t irq = spin_lock_irq(&numbers_lock);
+
+	objects[o->number] = NULL;
+	spin_unlock_irq(&numbers_lock, irq);
+}
+
+err_t vm_object_new(uint64_t bytes, struct vm_object **out)
+{
+	struct vm_object *o;
+
+	if (bytes == 0 || bytes > VM_OBJECT_BYTES_MOST)
+		return ERR_BAD_RANGE;
+	o = heap_zalloc(sizeof(*o));
+	if (o == NULL)
+		return ERR_NO_MEMORY;
+	o->bytes = align_up(bytes, PAGE_SIZE);
+	atomic_store_explicit(&o->users, 1, memory_order_relaxed); /* nobody else has it */
+	if (page_table_init(&o->pages, arch_pt_levels()) == OK) {
+		if (number_take(o)) {
+			*out = o;
+			return OK;
+		}
+		page_table_destroy(&o->pages);
+	}
+	heap_free(o);
+	return ERR_NO_MEMORY;
+}
+
+static void vm_object_get(struct vm_object *o)
+{
+	/* relaxed: the caller knows of a count that stays */
+	unsigned before = atomic_fetch_add_explicit(&o->users, 1, memory_order_relaxed);
+
+	ASSERT(before != 0);
+}
+
+void vm_object_put(struct vm_object *o)
+{
+	/* acquire-release: what others did with it is over when it goes */
+	unsigned before = atomic_fetch_sub_explicit(&o->users, 1, memory_order_acq_rel);
+
+	ASSERT(before != 0);
+	if (before != 1)
+		return;
+	number_give(o);
+	page_table_destroy(&o->pages);
+	heap_free(o);
+}
+
+struct vm_object *vm_object_of(unsigned number)
+{
+	ASSERT(number < VM_OBJECTS_MOST && objects[number] != NULL); /* O2 */
+	return objects[number];
+}
+
+/* ---- pages ---- */
+
+uint64_t vm_object_span(const struct vm_object *o)
+{
+	return (uint64_t)PAGE_SIZE << bits_order(o->bytes / PAGE_SIZE);
+}
+
+bool vm_object_fits(const struct vm_object *o, struct vrange range, uint64_t offset)
+{
+	return offset % PAGE_SIZE == 0 && range.len <= o->bytes && offset <= o->bytes - range.len &&
+	       (range.start - offset) % vm_object_span(o) == 0;
+}
+
+static err_t page_at(struct cursor *c, struct frame **out)
+{
+	struct pt_item item = cursor_query(c);
+	struct frame *f;
+	err_t err;
+
+	if (item.kind == PT_ITEM_LEAF) {
+		*out = frame_get(frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa))));
+		return OK;
+	}
+	f = frame_alloc(FRAME_USER);
+	if (f == NULL)
+		return ERR_NO_MEMORY;
+	memset(arch_direct(frame_paddr(f)), 0, PAGE_SIZE);
+	(void)frame_get(f);
+	err = cursor_map(c, f, (struct page_prop){ PROP_READ, MEM_WRITE_BACK });
+	if (err != OK) {
+		frame_put(f);
+		frame_put(f);
+		return err;
+	}
+	*out = f;
+	return OK;
+}
+
+err_t vm_object_page(struct vm_object *o, vaddr_t va, struct frame **out)
+{
+	uint64_t offset = va % vm_object_span(o);
+	struct cursor c __uninitialized;
+	err_t err;
+
+	if (offset >= o->bytes)
+		return ERR_NOT_FOUND;
+	err = cursor_open(&c, &o->pages, (struct vrange){ offset, PAGE_SIZE }, NULL);
+	ASSERT(err == OK);
+	err = page_at(&c, out);
+	cursor_close(&c);
+	return err;
+}
+
+/* ---- sets ---- */
+
+void vm_object_set_add(struct vm_object_set *set, struct vm_object *o)
+{
+	uint64_t bit = UINT64_C(1) << o->number % WORD_BITS;
+
+	vm_object_get(o);
+	/* acquire-release: who finds the bit may use the object */
+	if ((atomic_fetch_or_explicit(&set->word[o->number / WORD_BITS], bit,
+				      memory_order_acq_rel) &
+	     bit) != 0)
+		vm_object_put(o);
+}
+
+void vm_object_set_copy(struct vm_object_set *to, const struct vm_object_set *from)
+{
+	for (unsigned w = 0; w < VM_OBJECT_WORDS; w++)
+		/* acquire: who finds a bit may use the object */
+		for (uint64_t left = atomic_load_explicit(&from->word[w], memory_order_acquire);
+		     left != 0; left &= left - 1)
+			vm_object_set_add(to, vm_object_of(w * WORD_BITS + bits_lowest(left)));
+}
+
+void vm_object_set_clear(struct vm_object_set *set)
+{
+	for (unsigned i = 0; i < VM_OBJECTS_MOST; i++)
+		if (vm_object_set_has(set, i))
+			vm_object_put(vm_object_of(i));
+	for (unsigned w = 0; w < VM_OBJECT_WORDS; w++)
+		atomic_store_explicit(&set->word[w], 0, memory_order_relaxed);
+}
+
+bool vm_object_set_has(const struct vm_object_set *set, unsigned number)
+{
+	return (atomic_load_explicit(&set->word[number / WORD_BITS], memory_order_acquire) >>
+			number % WORD_BITS &
+		1) != 0;
+}

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/* space.c - lives of spaces, and what their pages mean; faults are in fault.c. */
+#include "mm/vm/space.h"
+
+#include "kern/lock.h"
+#include "kern/thread.h"
+#include "lib/bits.h"
+#include "lib/panic.h"
+#include "lib/string.h"
+#include "mm/heap/heap.h"
+#include "mm/vm/fault.h"
+#include "mm/vm/span.h"
+
+/* What is done at a time, with interrupts off; a multiple of the span of a node of 4 KiB pages. */
+#define PIECE_BYTES MIB(64)
+
+LOCK_CLASS(spaces_class, "list of spaces", RANK_SPACES);
+static struct spinlock spaces_lock = SPINLOCK_INIT(&spaces_class);
+static struct vm_space *spaces; /* (l), by number, the youngest first */
+static unsigned next_number;    /* (l) */
+static const struct page_table *kernel_table;
+PER_CPU(struct vm_totals, vm_totals);
+
+/* ---- life ---- */
+
+err_t vm_space_init(const struct page_table *kernel)
+{
+	kernel_table = kernel;
+	return vm_fault_init();
+}
+
+static void list_add(struct vm_space *s)
+{
+	uintptr_t irq = spin_lock_irq(&spaces_lock);
+
+	s->number = ++next_number;
+	s->next = spaces;
+	spaces = s;
+	spin_unlock_irq(&spaces_lock, irq);
+}
+
+static void list_remove(const struct vm_space *s)
+{
+	uintptr_t irq = spin_lock_irq(&spaces_lock);
+	struct vm_space **at = &spaces;
+
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	spin_unlock_irq(&spaces_lock, irq);
+}
+
+err_t vm_space_new(struct vm_space **out)
+{
+	struct vm_space *s = heap_zalloc(sizeof(*s));
+
+	if (s == NULL)
+		return ERR_NO_MEMORY;
+	if (page_table_init(&s->table, kernel_table->levels) != OK) {
+		heap_free(s);
+		return ERR_NO_MEMORY;
+	}
+	page_table_share_kernel(&s->table, kernel_table);
+	page_table_keep_spare(&s->table);
+	flush_space_init(&s->flush);
+	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* nobody else has it */
+	list_add(s);
+	*out = s;
+	return OK;
+}
+
+struct vm_space *vm_space_get(struct vm_space *s)
+{
+	/* relaxed: the caller's own count keeps it */
+	unsigned before = atomic_fetch_add_explicit(&s->users, 1, memory_order_relaxed);
+
+	ASSERT(before != 0);
+	return s;
+}
+
+void vm_space_put(struct vm_space *s)
+{
+	/* acquire-release: what others did with it is over when it goes */
+	unsigned before = atomic_fetch_sub_explicit(&s->users, 1, memory_order_acq_rel);
+
+	ASSERT(before != 0);
+	if (before != 1)
+		return;
+	list_remove(s);
+	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
+		ASSERT(atomic_load_explicit(&s->flush.loaded.word[w], memory_order_seq_cst) == 0);
+	page_table_destroy(&s->table);
+	vm_object_set_clear(&s->objects);
+	heap_free(s);
+}
+
+/* One more count, unless the last one has gone. */
+static bool try_get(struct vm_space *s)
+{
+	unsigned users = atomic_load_explicit(&s->users, memory_order_relaxed);
+
+	/* relaxed: what is read of it is constant, or has its own order */
+	while (users != 0)
+		if (atomic_compare_exchange_weak_explicit(&s->users, &users, users + 1,
+							  memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return false;
+}
+
+/* The one of the least number in [least, most], with a count; those that are about to go are none.
+ */
+static struct vm_space *find_if(unsigned least, unsigned most)
+{
+	uintptr_t irq = spin_lock_irq(&spaces_lock);
+	struct vm_space *found;
+
+	do {
+		found = NULL;
+		for (struct vm_space *s = spaces; s != NULL; s = s->next)
+			if (s->number >= least && s->number <= most &&
+			    atomic_load_explicit(&s->users, memory_order_relaxed) != 0)
+				found = s;
+	} while (found != NULL && !try_get(found));
+	spin_unlock_irq(&spaces_lock, irq);
+	return found;
+}
+
+struct vm_space *vm_space_find(unsigned number)
+{
+	return find_if(number, number);
+}
+
+struct vm_space *vm_space_from(unsigned number)
+{
+	return find_if(number, UINT32_MAX);
+}
+
+/* ---- which one ---- */
+
+void vm_space_activate(struct vm_space *s)
+{
+	struct flush_space *flush = s == NULL ? &flush_kernel_space : &s->flush;
+	paddr_t root = frame_paddr(s == NULL ? kernel_table->root : s->table.root);
+	uintptr_t irq = arch_irq_save();
+
+	if (thread_self() != NULL)
+		thread_set_space(flush, root);
+	else
+		flush_switch_to(flush, root);
+	arch_irq_restore(irq);
+}
+
+struct vm_space *vm_space_current(void)
+{
+	struct flush_space *loaded = flush_space_loaded();
+
+	return loaded == &flush_kernel_space ? NULL : container_of(loaded, struct vm_space, flush);
+}
+
+/* ---- ranges ---- */
+
+static vaddr_t half_of(const struct vm_space *s)
+{
+	return pt_half_bytes(s->table.levels);
+}
+
+static bool range_ok(const struct vm_space *s, struct vrange range)
+{
+	return range.len != 0 && (range.start | range.len) % PAGE_SIZE == 0 &&
+	       vm_span_is_users(range.start, range.len, half_of(s), PAGE_SIZE);
+}
+
+static bool rights_ok(unsigned rights)
+{
+	return (rights & PROP_READ) != 0 &&
+	       (rights & ~(unsigned)(PROP_READ | PROP_WRITE | PROP_EXECUTE)) == 0;
+}
+
+/* Up to the next multiple of a piece, or to the end of an entry that is larger. */
+static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
+{
+	uint64_t piece = PIECE_BYTES - va % PIECE_BYTES;
+	unsigned level;
+
+	(void)page_table_look(&s->table, va, &level);
+	return min_u64(left, max_u64(piece, pte_span(level) - va % pte_span(level)));
+}
+
+/* ---- map ---- */
+
+/* Nothing is left of what a failed call did: notes of its own, which go without a split. */
+static void take_back(struct cursor *c, struct vrange range)
+{
+	uint64_t done = c->done ? range.len : c->va - range.start;
+	err_t err = cursor_jump(c, range.start);
+
+	if (err == OK && done != 0)
+		err = cursor_unmap(c, done);
+	ASSERT(err == OK);
+}
+
+static err_t map_note(struct vm_space *s, struct vrange range, uint32_t note)
+{
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	err_t err;
+
+	tlb_batch_init(&gone, &s->flush);
+	err = cursor_open(&c, &s->table, range, &gone);
+	if (err != OK)
+		return err;
+	err = cursor_note(&c, range.len, note);
+	if (err != OK)
+		take_back(&c, range);
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+	return err;
+}
+
+err_t vm_space_map(struct vm_space *s, struct vrange range, unsigned rights, unsigned largest)
+{
+	if (!range_ok(s, range) || !rights_ok(rights) || largest < 1 ||
+	    largest > PT_LEAF_LEVEL_MOST)
+		return ERR_BAD_RANGE;
+	return map_note(s, range, vm_note_anon(rights, largest));
+}
+
+err_t vm_space_guard(struct vm_space *s, struct vrange range)
+{
+	return range_ok(s, range) ? map_note(s, range, VM_GUARD) : ERR_BAD_RANGE;
+}
+
+err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_object *object,
+			  uint64_t offset, unsigned rights)
+{
+	if (!range_ok(s, range) || !rights_ok(rights) || !vm_object_fits(object, range, offset))
+		return ERR_BAD_RANGE;
+	vm_object_set_add(&s->objects, object); /* A4: before a note names it */
+	return map_note(s, range, vm_note_object(rights, object->number));
+}
+
+err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsigned rights)
+{
+	struct vrange range = { va, (uint64_t)PAGE_SIZE << frame_order(f) };
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	err_t err;
+
+	if (!range_ok(s, range) || !rights_ok(rights))
+		return ERR_BAD_RANGE;
+	tlb_batch_init(&gone, &s->flush);
+	err = cursor_open(&c, &s->table, range, &gone);
+	if (err != OK)
+		return err;
+	err = cursor_map(
+		&c, f,
+		(struct page_prop){ (uint16_t)(rights | PROP_USER | PROP_SHARED), MEM_WRITE_BACK });
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+	return err;
+}
+
+/* ---- unmap, protect ---- */
+
+/* An entry begins at va. */
+static err_t split_at(struct vm_space *s, vaddr_t va)
+{
+	for (;;) {
+		struct cursor c __uninitialized;
+		unsigned level;
+		err_t err;
+
+		if (page_table_look(&s->table, va, &level) == 0 || va % pte_span(level) == 0)
+			return OK;
+		err = cursor_open(&c, &s->table, (struct vrange){ va, PAGE_SIZE }, NULL);
+		if (err != OK)
+			return err;
+		err = cursor_split(&c);
+		cursor_close(&c);
+		if (err != ERR_IN_USE)
+			return err;
+		/* a large page with other owners: one of its own can be split, unless it is forked
+		 * meanwhile */
+		err = vm_fault_own_large(s, va);
+		if (err != OK)
+			return err;
+	}
+}
+
+static err_t split_ends(struct vm_space *s, struct vrange range)
+{
+	vaddr_t end = range.start + range.len;
+	err_t err = split_at(s, range.start);
+
+	return err == OK && end != half_of(s) ? split_at(s, end) : err;
+}
+
+/* A part of a range, in one hold; change NULL: unmap.  *done grows by what was done. */
+static err_t change_piece(struct vm_space *s, struct vrange piece, const struct pt_change *change,
+			  uint64_t *done)
+{
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	err_t err;
+
+	tlb_batch_init(&gone, &s->flush);
+	err = cursor_open(&c, &s->table, piece, &gone);
+	if (err != OK)
+		return err;
+	err = change == NULL ? cursor_unmap(&c, piece.len) : cursor_protect(&c, piece.len, change);
+	*done += c.done ? piece.len : c.va - piece.start;
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+	return err;
+}
+
+/* Piece by piece, once an entry begins at each end. */
+static err_t change_range(struct vm_space *s, struct vrange range, const struct pt_change *change,
+			  uint64_t *done)
+{
+	err_t err;
+
+	*done = 0;
+	if (range.len == PAGE_SIZE) {
+		/* it has an entry of its own, mostly; a page is changed, or nothing is */
+		err = change_piece(s, range, change, done);
+		if (err != ERR_IN_USE)
+			return err;
+	}
+	err = split_ends(s, range);
+	while (err == OK && *done < range.len) {
+		vaddr_t va = range.start + *done;
+		struct vrange piece = { va, piece_at(s, va, range.len - *done) };
+
+		err = change_piece(s, piece, change, done);
+	}
+	return err;
+}
+
+err_t vm_space_unmap(struct vm_space *s, struct vrange range, uint64_t *done)
+{
+	*done = 0;
+	if (!range_ok(s, range))
+		return ERR_BAD_RANGE;
+	vm_total_add(&this_cpu_ptr(vm_totals)->unmaps);
+	return change_range(s, range, NULL, done);
+}
+
+err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights, uint64_t *done)
+{
+	struct pt_change change = {
+		.prop = { (uint16_t)(rights | PROP_USER |
+				     ((rights & PROP_WRITE) != 0 ? PROP_COPY : 0u)),
+			  MEM_WRITE_BACK },
+		.note_keep = ~(uint32_t)VM_NOTE_RIGHTS,
+		.note_set = vm_note_rights(rights),
+	};
+
+	*done = 0;
+	if (!range_ok(s, range) || !rights_ok(rights))
+		return ERR_BAD_RANGE;
+	vm_total_add(&this_cpu_ptr(vm_totals)->protects);
+	return change_range(s, range, &change, done);
+}
+
+void vm_space_clear(struct vm_space *s)
+{
+	struct vrange all = { PAGE_SIZE, half_of(s) - PAGE_SIZE };
+	uint64_t done;
+
+	/* Nothing reaches over the ends.  What others put over the end of a piece, when it had been
+	 * looked at, is an entry that lies in one piece the next time. */
+	while (change_range(s, all, NULL, &done) != OK)
+		;
+}
+
+struct pt_item vm_space_query(const struct vm_space *s, vaddr_t va)
+{
+	if (va >= half_of(s))
+		return (struct pt_item){ .start = align_down(va, PAGE_SIZE),
+					 .len = PAGE_SIZE,
+					 .level = 1 };
+	return page_table_query(&s->table, va);
+}
+
+/* ---- fork ---- */
+
+static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
+{
+	struct tlb_batch gone __uninitialized;
+	vaddr_t va = PAGE_SIZE, half = half_of(s);
+	err_t err = OK;
+
+	tlb_batch_init(&gone, &s->flush);
+	while (err == OK && (va = page_table_next(&s->table, va, half)) < half) {
+		struct cursor c __uninitialized;
+		uint64_t piece = piece_at(s, va, half - va);
+
+		err = cursor_open(&c, &s->table, (struct vrange){ va, piece }, &gone);
+		if (err != OK)
+			break;
+		err = cursor_fork(&c, &child->table);
+		tlb_batch_finish(&gone); /* before anybody can copy: see the header */
+		cursor_close(&c);
+		va += piece;
+	}
+	return err;
+}
+
+err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
+{
+	struct vm_space *child;
+	err_t err = vm_space_new(&child);
+
+	if (err != OK)
+		return err;
+	vm_total_add(&this_cpu_ptr(vm_totals)->forks);
+	vm_object_set_copy(&child->objects, &s->objects);
+	err = fork_pieces(s, child);
+	/* whoever maps an object while this runs may leave notes of it in the child, too */
+	vm_object_set_copy(&child->objects, &s->objects);
+	if (err != OK)
+		vm_space_put(child);
+	else
+		*out = child;
+	return err;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kspace_report.c - what the monitor shows of kernel space: kspace, vmalloc, mmio, hole.
+ */
+#include "lib/command.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "mm/kspace/kspace.h"
+
+enum {
+	TEXT_BYTES = 96,
+};
+
+/* ---- kspace: ranges with the same rights and type, joined ---- */
+
+struct joined {
+	vaddr_t start, end;
+	struct page_prop prop;
+	uint64_t pages[PT_LEAF_LEVEL_MOST + 1]; /* by level */
+	unsigned violations;
+};
+
+static unsigned level_of(uint64_t len)
+{
+	unsigned level = 1;
+
+	while (level < PT_LEAF_LEVEL_MOST && pte_span(level) < len)
+		level++;
+	return level;
+}
+
+static void print_joined(struct joined *j)
+{
+	const uint16_t both = PROP_WRITE | PROP_EXECUTE;
+	char place[TEXT_BYTES];
+
+	if (j->end == j->start)
+		return;
+	kspace_describe(j->start, place, sizeof(place));
+	print("%016lx-%016lx %c%c%c%c %-15s", j->start, j->end,
+	      (j->prop.flags & PROP_READ) != 0 ? 'r' : '-',
+	      (j->prop.flags & PROP_WRITE) != 0 ? 'w' : '-',
+	      (j->prop.flags & PROP_EXECUTE) != 0 ? 'x' : '-',
+	      (j->prop.flags & PROP_GLOBAL) != 0 ? 'g' : '-',
+	      mem_type_name((enum mem_type)j->prop.type));
+	print(" %lu x 4K %lu x 2M %lu x 1G  %s\n", j->pages[1], j->pages[2], j->pages[3], place);
+	if ((j->prop.flags & both) == both)
+		print("*** W^X VIOLATION: the range above is writable and executable ***\n");
+}
+
+static void join(void *ctx, const struct pt_item *item)
+{
+	struct joined *j = ctx;
+
+	if (item->kind != PT_ITEM_LEAF)
+		return;
+	if (j->end != item->start || !page_prop_same_rights(j->prop, item->prop)) {
+		print_joined(j);
+		*j = (struct joined){ .start = item->start,
+				      .end = item->start,
+				      .prop = item->prop };
+	}
+	j->end = item->start + item->len;
+	j->pages[level_of(item->len)]++;
+}
+
+COMMAND(kspace, "", "the kernel's address space: ranges, rights, types, page sizes")
+{
+	struct kspace_totals t = kspace_totals();
+	struct joined j = { 0 };
+	const char *wrong;
+
+	wrong = kspace_each(join, &j);
+	print_joined(&j);
+	print("%lu tables; %lu areas of %lu pages; %lu MMIO windows\n", t.nodes, t.areas, t.pages,
+	      t.windows);
+	if (wrong != NULL)
+		print("*** %s ***\n", wrong);
+}
+
+/* ---- vmalloc, mmio ---- */
+
+static void print_note(void *ctx, const struct pt_item *item)
+{
+	char text[TEXT_BYTES];
+
+	(void)ctx;
+	if (item->kind != PT_ITEM_NOTE)
+		return;
+	kspace_describe(item->start + item->len, text, sizeof(text));
+	print("%016lx  %s\n", item->start + item->len, text);
+}
+
+COMMAND(vmalloc, "", "areas: memory, stacks and windows, each above its guard page")
+{
+	(void)kspace_each(print_note, NULL); /* violations are for `kspace` */
+}
+
+COMMAND(mmio, "", "device windows: physical, virtual, type, users")
+{
+	struct kspace_window w;
+
+	for (unsigned i = 0; i < kspace_windows_most(); i++)
+		if (kspace_window_at(i, &w))
+			print("%#014lx + %#lx at %016lx %s, %u user%s\n", w.pa, w.len, w.va,
+			      mem_type_name(w.type), w.count, w.count == 1 ? "" : "s");
+}
+
+/* ---- hole: a page of the kernel's own image goes, and comes back ---- */
+
+static uint8_t hole_page[PAGE_SIZE] __attribute__((aligned(4096)));
+
+static void show_read(const char *when)
+{
+	uint64_t value;
+	err_t err = arch_probe_read64((vaddr_t)hole_page, &value);
+
+	if (err == OK)
+		print("hole: %s, reading gives %#lx\n", when, value);
+	else
+		print("hole: %s, reading faults: %s\n", when,
+		      "the page is not present; the exception table resumed the reader");
+}
+
+bool kspace_hole_demo(void)
+{
+	vaddr_t va = (vaddr_t)hole_page;
+	volatile uint64_t *word = (void *)hole_page;
+	struct frame *fresh = frame_alloc(FRAME_KERNEL);
+	struct pt_item old;
+	uint64_t value;
+	bool faulted, wrote;
+	err_t err;
+
+	if (fresh == NULL)
+		return false;
+	*word = 0x0123456789abcdef;
+	err = kspace_image_page_take(va, &old);
+	if (err != OK) {
+		frame_put(fresh);
+		return false;
+	}
+	print("hole: page %#lx of the kernel's data, frame %#lx, is unmapped\n", va, old.pa.raw);
+	show_read("without a frame");
+	faulted = arch_probe_read64(va, &value) != OK;
+	err = kspace_image_page_put(va, frame_paddr(fresh), old.prop);
+	print("hole: a fresh frame, %#lx, is mapped there\n", frame_paddr(fresh).raw);
+	*word = 42;
+	show_read("with 42 written");
+	wrote = err == OK && *word == 42;
+	err = kspace_image_page_take(va, &(struct pt_item){ 0 });
+	if (err == OK)
+		err = kspace_image_page_put(va, old.pa, old.prop);
+	frame_put(fresh);
+	show_read("with the old frame back");
+	return err == OK && faulted && wrote && *word == 0x0123456789abcdef;
+}
+
+COMMAND(hole, "", "unmap a page of the kernel's image, see the fault, mend it")
+{
+	print("hole: %s\n", kspace_hole_demo() ? "everything is as it was" : "FAILED");
+}

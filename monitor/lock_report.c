@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* lock_report.c - the monitor's `locks`: what debug builds know about each class. */
+#include "kern/lock.h"
+#include "lib/command.h"
+#include "lib/print.h"
+#include "lib/symbols.h"
+
+#ifdef KEEL_DEBUG
+
+static void print_record(const char *what, const struct lock_record *r)
+{
+	uint64_t ticks = atomic_load_explicit(&r->ticks, memory_order_relaxed);
+	char at[SYMBOL_TEXT_BYTES];
+
+	if (ticks == 0)
+		return;
+	symbols_format_return(atomic_load_explicit(&r->where, memory_order_relaxed), at,
+			      sizeof(at));
+	print("    longest %s %lu us, %s\n", what, ticks_to_us(ticks), at);
+}
+
+static void print_class(const struct lock_class *c, void *arg)
+{
+	(void)arg;
+	print("%s, rank %u: taken %lu times, waited for %lu times\n", c->name, (unsigned)c->rank,
+	      atomic_load_explicit(&c->acquisitions, memory_order_relaxed),
+	      atomic_load_explicit(&c->contended, memory_order_relaxed));
+	print_record("hold", &c->hold);
+	print_record("wait", &c->wait);
+}
+
+COMMAND(locks, "", "how often each class of locks was taken and waited for, and by whom for long")
+{
+	lock_each_class(print_class, NULL);
+}
+
+#else
+
+COMMAND(locks, "", "how often each class of locks was taken, in debug builds")
+{
+	print("locks are counted in debug builds alone (make MODE=debug)\n");
+}
+
+#endif

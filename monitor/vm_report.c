@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+#include "monitor/vm_report.h"
+
+#include "lib/bits.h"
+#include "lib/command.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "mm/kspace/kspace.h"
+
+enum {
+	STRETCHES_MOST = 40, /* lines of one answer */
+	WORDS_BYTES = 64,
+	CPUS_BYTES = 16,
+};
+
+/* ---- meaning ---- */
+
+static struct vm_meaning meaning_of_note(uint32_t note)
+{
+	struct vm_meaning m = { VM_WHAT_GUARD, 0, 0 };
+
+	switch (vm_note_kind(note)) {
+	case VM_ANON:
+		m = (struct vm_meaning){ VM_WHAT_ZEROS, vm_note_prop(note), vm_note_largest(note) };
+		break;
+	case VM_OBJECT:
+		m = (struct vm_meaning){ VM_WHAT_OBJECT, vm_note_prop(note),
+					 vm_note_object_number(note) };
+		break;
+	case VM_GUARD:
+	case VM_ABSENT: break;
+	}
+	return m;
+}
+
+static enum vm_what what_of_leaf(const struct pt_item *item)
+{
+	unsigned flags = item->prop.flags;
+
+	if ((flags & PROP_SHARED) != 0)
+		return VM_WHAT_SHARED;
+	if ((flags & PROP_TRACKED) == 0)
+		return VM_WHAT_ZERO_PAGE; /* A2 */
+	return (flags & PROP_COPY) != 0 ? VM_WHAT_COPY : VM_WHAT_PRIVATE;
+}
+
+struct vm_meaning vm_meaning_of(const struct pt_item *item)
+{
+	struct vm_meaning m = { VM_WHAT_NOTHING, 0, 0 };
+
+	if (item->kind == PT_ITEM_NOTE)
+		return meaning_of_note(item->note);
+	if (item->kind == PT_ITEM_LEAF) {
+		m.what = what_of_leaf(item);
+		m.rights = item->prop.flags & (PROP_READ | PROP_WRITE | PROP_EXECUTE);
+		m.rights |= (item->prop.flags & PROP_COPY) != 0 ? PROP_WRITE : 0u;
+	}
+	return m;
+}
+
+static bool same_meaning(struct vm_meaning a, struct vm_meaning b)
+{
+	return a.what == b.what && a.rights == b.rights && a.detail == b.detail;
+}
+
+/* ---- stretches ---- */
+
+/* The part of the item behind va; it may have become another one since the last look. */
+static struct pt_item item_from(const struct vm_space *s, vaddr_t va)
+{
+	struct pt_item item = vm_space_query(s, va);
+
+	item.len -= va - item.start;
+	item.start = va;
+	return item;
+}
+
+static void stretch_add(struct vm_stretch *stretch, const struct pt_item *item)
+{
+	stretch->len += item->len;
+	if (item->kind == PT_ITEM_LEAF)
+		stretch->pages[item->level]++;
+}
+
+bool vm_stretch_next(const struct vm_space *s, vaddr_t va, struct vm_stretch *out)
+{
+	vaddr_t half = pt_half_bytes(s->table.levels);
+	struct pt_item item;
+
+	*out = (struct vm_stretch){ 0 };
+	for (; va < half; va += item.len) {
+		struct vm_meaning m;
+
+		item = item_from(s, va);
+		m = vm_meaning_of(&item);
+		if (out->len != 0 && !same_meaning(m, out->meaning))
+			break;
+		if (m.what == VM_WHAT_NOTHING)
+			continue;
+		if (out->len == 0) {
+			out->start = va;
+			out->meaning = m;
+		}
+		stretch_add(out, &item);
+	}
+	return out->len != 0;
+}
+
+/* ---- figures ---- */
+
+static void figures_add(struct vm_figures *f, const struct pt_item *item)
+{
+	enum vm_what what = vm_meaning_of(item).what;
+	uint64_t *const bytes[VM_WHATS] = {
+		[VM_WHAT_ZEROS] = &f->on_demand,     [VM_WHAT_OBJECT] = &f->on_demand,
+		[VM_WHAT_GUARD] = &f->guard,         [VM_WHAT_COPY] = &f->copy,
+		[VM_WHAT_ZERO_PAGE] = &f->zero_page, [VM_WHAT_SHARED] = &f->shared,
+	};
+
+	if (bytes[what] != NULL)
+		*bytes[what] += item->len;
+	if (item->kind == PT_ITEM_LEAF && what != VM_WHAT_ZERO_PAGE)
+		f->resident[item->level]++;
+}
+
+struct vm_figures vm_figures_of(const struct vm_space *s)
+{
+	vaddr_t half = pt_half_bytes(s->table.levels), counted[PT_LEVEL_MOST + 1];
+	struct vm_figures f = { .nodes = 1 };
+	struct pt_item item;
+
+	/* a node of a level begins at a multiple of what its parent's entry covers */
+	for (unsigned level = 0; level <= PT_LEVEL_MOST; level++)
+		counted[level] = half; /* none */
+	for (vaddr_t va = 0; va < half; va += item.len) {
+		item = item_from(s, va);
+		figures_add(&f, &item);
+		for (unsigned level = item.level; level < s->table.levels; level++) {
+			vaddr_t base = align_down(va, pte_span(level + 1));
+
+			f.nodes += counted[level] != base;
+			counted[level] = base;
+		}
+	}
+	return f;
+}
+
+/* ---- words ---- */
+
+void vm_format_bytes(uint64_t bytes, char *text, size_t size)
+{
+	static const char units[] = "KMGT";
+	unsigned unit = 0;
+
+	bytes /= KIB(1);
+	while (bytes != 0 && bytes % KIB(1) == 0 && units[unit + 1] != '\0') {
+		bytes /= KIB(1);
+		unit++;
+	}
+	print_to(text, size, "%lu%c", bytes, units[unit]);
+}
+
+void vm_describe(struct vm_meaning meaning, char *text, size_t size)
+{
+	static const char *const words[VM_WHATS] = {
+		[VM_WHAT_NOTHING] = "nothing is mapped", [VM_WHAT_GUARD] = "guard",
+		[VM_WHAT_PRIVATE] = "private",           [VM_WHAT_COPY] = "to be copied",
+		[VM_WHAT_ZERO_PAGE] = "zero page",       [VM_WHAT_SHARED] = "shared",
+	};
+	char bytes[VM_BYTES_TEXT];
+
+	if (meaning.what == VM_WHAT_ZEROS) {
+		vm_format_bytes(pte_span(meaning.detail > 1 ? meaning.detail : 1), bytes,
+				sizeof(bytes));
+		print_to(text, size, "zeros on demand, pages %s%s",
+			 meaning.detail > 1 ? "up to " : "of ", bytes);
+	} else if (meaning.what == VM_WHAT_OBJECT) {
+		print_to(text, size, "object %u on demand", meaning.detail);
+	} else {
+		print_to(text, size, "%s", words[meaning.what]);
+	}
+}
+
+/* The CPUs of the set as "0-2,5", or "-". */
+static void format_cpus(const struct cpu_set *set, char *text, size_t size)
+{
+	unsigned n = cpu_count();
+	size_t at = 0;
+
+	print_to(text, size, "-");
+	for (unsigned cpu = 0; cpu < n && at < size; cpu++) {
+		unsigned first = cpu;
+
+		if (!cpu_set_has(set, cpu))
+			continue;
+		while (cpu + 1 < n && cpu_set_has(set, cpu + 1))
+			cpu++;
+		at += print_to(text + at, size - at, first == cpu ? "%s%u" : "%s%u-%u",
+			       at == 0 ? "" : ",", first, cpu);
+	}
+}
+
+/* ---- spaces: one line each ---- */
+
+static void print_figures(const struct vm_figures *f)
+{
+	print(" %8lu %5lu %4lu %7lu %7lu %6lu %11lu %6lu %6lu\n", f->resident[1], f->resident[2],
+	      f->resident[3], f->shared / PAGE_SIZE, f->copy / PAGE_SIZE, f->zero_page / PAGE_SIZE,
+	      f->on_demand / KIB(1), f->guard / PAGE_SIZE, f->nodes);
+}
+
+static void print_space(const struct vm_space *s)
+{
+	struct vm_figures f = vm_figures_of(s);
+	char cpus[CPUS_BYTES];
+
+	format_cpus(&s->flush.loaded, cpus, sizeof(cpus));
+	/* relaxed: a figure; one count is this report's */
+	print("%6u %5u %-6s", s->number, atomic_load_explicit(&s->users, memory_order_relaxed) - 1,
+	      cpus);
+	print_figures(&f);
+}
+
+static void add_kernel_item(void *ctx, const struct pt_item *item)
+{
+	struct vm_figures *f = ctx;
+
+	if (item->kind == PT_ITEM_LEAF)
+		f->resident[item->level]++;
+	else
+		f->guard += item->len;
+}
+
+static void print_kernel(void)
+{
+	struct vm_figures f = { .nodes = kspace_totals().nodes };
+
+	(void)kspace_each(add_kernel_item, &f); /* violations are for `kspace` */
+	print("kernel     - all   ");
+	print_figures(&f);
+}
+
+static void print_cursor_totals(void)
+{
+	uint64_t splits = 0, collapses = 0;
+
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		const struct cursor_totals *own = per_cpu_ptr(cursor_totals, cpu);
+
+		/* relaxed: figures of other CPUs change while they are read */
+		splits += atomic_load_explicit(&own->splits, memory_order_relaxed);
+		collapses += atomic_load_explicit(&own->collapses, memory_order_relaxed);
+	}
+	print("large entries of all tables: %lu taken apart, %lu put together\n", splits,
+	      collapses);
+}
+
+static void print_totals(void)
+{
+	struct vm_totals t = { 0 };
+	_Atomic uint64_t *sum = (_Atomic uint64_t *)&t;
+
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+		const _Atomic uint64_t *own = (const _Atomic uint64_t *)per_cpu_ptr(vm_totals, cpu);
+
+		/* relaxed: figures of other CPUs change while they are read */
+		for (size_t i = 0; i < sizeof(t) / sizeof(*sum); i++)
+			atomic_fetch_add_explicit(
+				&sum[i], atomic_load_explicit(&own[i], memory_order_relaxed),
+				memory_order_relaxed);
+	}
+	print("faults: %lu zero page, %lu zeroed, %lu ahead of them, %lu zeroed large, "
+	      "%lu of objects, %lu copied, %lu copied large, %lu taken over\n",
+	      t.zero_page, t.zeroed, t.ahead, t.zeroed_large, t.object, t.copied, t.copied_large,
+	      t.taken_over);
+	print("faults: %lu met already, %lu refused, %lu without memory\n", t.spurious, t.refused,
+	      t.no_memory);
+	print("operations: %lu forks, %lu unmaps, %lu protects\n", t.forks, t.unmaps, t.protects);
+	print_cursor_totals();
+}
+
+static void print_spaces(void)
+{
+	struct vm_space *s;
+
+	print(" space users CPUs         4K    2M   1G  shared to copy  zeros  demand KiB guards"
+	      "  nodes\n");
+	for (unsigned n = 1; (s = vm_space_from(n)) != NULL;) {
+		n = s->number + 1;
+		print_space(s);
+		vm_space_put(s);
+	}
+	print_kernel();
+	print_totals();
+}
+
+/* ---- spaces N: its stretches ---- */
+
+static void print_stretch(const struct vm_stretch *stretch)
+{
+	static const char *const sizes[] = { "", "4K", "2M", "1G" };
+	unsigned rights = stretch->meaning.rights;
+	char bytes[VM_BYTES_TEXT], words[WORDS_BYTES];
+
+	vm_format_bytes(stretch->len, bytes, sizeof(bytes));
+	vm_describe(stretch->meaning, words, sizeof(words));
+	print("%014lx-%014lx %10s %c%c%c  %s", stretch->start, stretch->start + stretch->len, bytes,
+	      (rights & PROP_READ) != 0 ? 'r' : '-', (rights & PROP_WRITE) != 0 ? 'w' : '-',
+	      (rights & PROP_EXECUTE) != 0 ? 'x' : '-', words);
+	for (unsigned level = 1; level <= PT_LEAF_LEVEL_MOST; level++)
+		if (stretch->pages[level] != 0)
+			print(", %lu x %s", stretch->pages[level], sizes[level]);
+	print("\n");
+}
+
+static void print_stretches(const struct vm_space *s, vaddr_t va)
+{
+	struct vm_stretch stretch;
+	unsigned lines = 0;
+
+	for (; vm_stretch_next(s, va, &stretch); va = stretch.start + stretch.len) {
+		if (lines++ == STRETCHES_MOST) {
+			print("... and more: `spaces %u %lx` goes on\n", s->number, stretch.start);
+			return;
+		}
+		print_stretch(&stretch);
+	}
+	if (lines == 0)
+		print("space %u: nothing is mapped\n", s->number);
+}
+
+struct vm_space *vm_report_find(const char *command, const char *number)
+{
+	uint64_t n;
+	struct vm_space *s = NULL;
+
+	if (!command_number(number, &n))
+		print("%s: `%s` is no number of a space\n", command, number);
+	else if (n > UINT32_MAX || (s = vm_space_find((unsigned)n)) == NULL)
+		print("%s: there is no space %s; `spaces` lists them\n", command, number);
+	return s;
+}
+
+COMMAND(spaces, "[N [VA]]", "address spaces of users; of one: what is mapped where, from VA on")
+{
+	struct vm_space *s;
+	vaddr_t va = 0;
+
+	if (argc == 1) {
+		print_spaces();
+		return;
+	}
+	if (argc > 3 || (argc == 3 && !command_address(argv[2], &va))) {
+		print("usage: spaces [N [VA]], as in `spaces`, `spaces 2` or `spaces 2 "
+		      "10000000`\n");
+		return;
+	}
+	s = vm_report_find("spaces", argv[1]);
+	if (s == NULL)
+		return;
+	print_stretches(s, align_down(va, PAGE_SIZE));
+	vm_space_put(s);
+}
