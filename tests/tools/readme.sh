@@ -6,8 +6,8 @@ root=$here/../..
 # readme_strangers FILE: functions that it names as `name()` and that no C file defines or declares.
 readme_strangers() {
 	grep -oE '\b[a-z][a-z0-9_]*\(\)' "$1" | sort -u | while read -r name; do
-		grep -rqE "^[a-z_].*\b${name%??}\(" --include='*.[ch]' "$root/lib" "$root/arch" \
-			"$root/boot" "$root/mm" "$root/drivers" || echo "$name"
+		grep -rqE "^[a-z_].*\b${name%??}\(" --include='*.[ch]' "$root/lib" "$root/arch" "$root/kern" \
+			"$root/boot" "$root/mm" "$root/drivers" "$root/monitor" || echo "$name"
 	done
 }
 
