@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* epoch_report.c - the monitor's `deferred`. */
+/* epoch_report.c - the monitor's `epoch`. */
 #include "kern/cpu.h"
 #include "kern/percpu.h"
 #include "lib/command.h"
@@ -11,15 +11,15 @@ static uint64_t figure(const _Atomic uint64_t *total)
 	return atomic_load_explicit(total, memory_order_relaxed);
 }
 
-COMMAND(deferred, "", "memory that waits for its last readers, of each CPU")
+COMMAND(epoch, "", "memory that waits for its last readers, of each CPU")
 {
 	print("cpu    retired      freed    waiting   advances    blocked\n");
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		const struct defer_totals *t = per_cpu_ptr(defer_totals, cpu);
+		const struct epoch_stats *t = per_cpu_ptr(epoch_stats, cpu);
 
 		print("%3u %10lu %10lu %10lu %10lu %10lu\n", cpu, figure(&t->retired),
-		      figure(&t->freed), defer_backlog(cpu), figure(&t->advances),
+		      figure(&t->freed), epoch_backlog(cpu), figure(&t->advances),
 		      figure(&t->blocked));
 	}
-	print("epoch %lu\n", defer_epoch());
+	print("epoch %lu\n", epoch_current());
 }

@@ -105,7 +105,7 @@ struct ledger machine_ledger(void)
 
 	if (heap.cpus != 0)
 		heap_drain();
-	defer_drain();
+	epoch_barrier();
 	drain_nodes();
 	frame_cache_drain();
 	await_drains();

@@ -464,7 +464,7 @@ static PER_CPU(struct timer, housekeeping);
 static void keep_house(void *timer)
 {
 	heap_age();
-	(void)defer_poll(); /* the rest waits for the next time */
+	(void)epoch_poll(); /* the rest waits for the next time */
 	timer_again(timer, HOUSEKEEPING_MS * arch_ticks_per_ms());
 }
 

@@ -15,20 +15,20 @@ enum {
 /* What waits, oldest first.  The ends mean something when the count is not 0. */
 struct queue {
 	uint32_t objects, frames;
-	struct deferred *first, *last;
+	struct epoch_entry *first, *last;
 	pfn_t first_frame, last_frame;
 };
 
-struct bag {
+struct limbo_list {
 	uint64_t epoch; /* in which its content was retired */
 	struct queue queue;
 };
 
 /* The owner's alone, interrupts off. */
-struct hoard {
-	struct bag bag[DEFER_EPOCHS];
-	struct queue ripe; /* may be freed */
-	unsigned since_look;
+struct limbo {
+	struct limbo_list list[EPOCH_LISTS];
+	struct queue safe; /* may be freed */
+	unsigned since_advance;
 	bool is_freeing; /* what fn retires only waits */
 };
 
@@ -38,15 +38,15 @@ struct reader {
 } __aligned(64);
 
 static PER_CPU(struct reader, reader);
-static PER_CPU(struct hoard, hoard);
-PER_CPU(struct defer_totals, defer_totals);
+static PER_CPU(struct limbo, limbo);
+PER_CPU(struct epoch_stats, epoch_stats);
 static _Atomic uint64_t epoch __aligned(64);
 static void (*frame_free[FRAME_KINDS])(struct frame *f);
 
 /* ---- readers ---- */
 
 /* An interrupt handler that enters and leaves in between puts back what it found. */
-void defer_enter(void)
+void epoch_enter(void)
 {
 	_Atomic uint64_t *word = &this_cpu_ptr(reader)->word;
 	uint64_t old = atomic_load_explicit(word, memory_order_relaxed); /* own */
@@ -62,7 +62,7 @@ void defer_enter(void)
 		memory_order_seq_cst);
 }
 
-void defer_exit(void)
+void epoch_exit(void)
 {
 	_Atomic uint64_t *word = &this_cpu_ptr(reader)->word;
 	uint64_t old = atomic_load_explicit(word, memory_order_relaxed); /* own */
@@ -72,7 +72,7 @@ void defer_exit(void)
 	atomic_store_explicit(word, (old & NEST_MASK) == 1 ? 0 : old - 1, memory_order_release);
 }
 
-bool defer_is_inside(void)
+bool epoch_is_inside(void)
 {
 	return (atomic_load_explicit(&this_cpu_ptr(reader)->word, memory_order_relaxed) &
 		NEST_MASK) != 0;
@@ -80,7 +80,7 @@ bool defer_is_inside(void)
 
 /* ---- the epoch ---- */
 
-uint64_t defer_epoch(void)
+uint64_t epoch_current(void)
 {
 	return atomic_load_explicit(&epoch, memory_order_acquire);
 }
@@ -91,12 +91,12 @@ static bool try_advance(void)
 	uint64_t now = atomic_load_explicit(&epoch, memory_order_seq_cst);
 
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		/* acquire pairs with defer_exit(); seq_cst: after the epoch */
+		/* acquire pairs with epoch_exit(); seq_cst: after the epoch */
 		uint64_t word = atomic_load_explicit(&per_cpu_ptr(reader, cpu)->word,
 						     memory_order_seq_cst);
 
 		if ((word & NEST_MASK) != 0 && word >> NEST_BITS != now) {
-			percpu_add(&this_cpu_ptr(defer_totals)->blocked, 1);
+			percpu_add(&this_cpu_ptr(epoch_stats)->blocked, 1);
 			return false;
 		}
 	}
@@ -104,7 +104,7 @@ static bool try_advance(void)
 	 */
 	if (atomic_compare_exchange_strong_explicit(&epoch, &now, now + 1, memory_order_seq_cst,
 						    memory_order_acquire))
-		percpu_add(&this_cpu_ptr(defer_totals)->advances, 1);
+		percpu_add(&this_cpu_ptr(epoch_stats)->advances, 1);
 	return true;
 }
 
@@ -115,7 +115,7 @@ static uint32_t waiting(const struct queue *q)
 	return q->objects + q->frames;
 }
 
-static void push_object(struct queue *q, struct deferred *d)
+static void push_object(struct queue *q, struct epoch_entry *d)
 {
 	d->next = NULL;
 	if (q->objects++ == 0)
@@ -128,15 +128,15 @@ static void push_object(struct queue *q, struct deferred *d)
 /* relaxed: late readers only tell 0 from the rest */
 static void link_frame(pfn_t pfn, pfn_t next)
 {
-	atomic_store_explicit(&meta_slot_of(pfn)->u.deferred.next, next, memory_order_relaxed);
+	atomic_store_explicit(&meta_slot_of(pfn)->u.retired.next, next, memory_order_relaxed);
 }
 
 static pfn_t frame_link(pfn_t pfn)
 {
-	return atomic_load_explicit(&meta_slot_of(pfn)->u.deferred.next, memory_order_relaxed);
+	return atomic_load_explicit(&meta_slot_of(pfn)->u.retired.next, memory_order_relaxed);
 }
 
-static void push_frames(struct queue *q, const struct defer_list *list)
+static void push_frames(struct queue *q, const struct epoch_list *list)
 {
 	link_frame(list->last, PFN_NONE);
 	if (q->frames == 0)
@@ -171,18 +171,18 @@ static void append(struct queue *to, struct queue *from)
 
 /* ---- freeing ---- */
 
-/* What was retired two advances before `now` is ripe: D2. */
-static void ripen(struct hoard *h, uint64_t now)
+/* What was retired two advances before `now` is safe to free: D2. */
+static void collect_safe(struct limbo *h, uint64_t now)
 {
-	for (unsigned i = 0; i < DEFER_EPOCHS; i++) {
-		struct bag *b = &h->bag[i];
+	for (unsigned i = 0; i < EPOCH_LISTS; i++) {
+		struct limbo_list *b = &h->list[i];
 
 		if (waiting(&b->queue) != 0 && b->epoch + ADVANCES_TO_FREE <= now)
-			append(&h->ripe, &b->queue);
+			append(&h->safe, &b->queue);
 	}
 }
 
-void defer_set_frame_free(enum frame_kind kind, void (*fn)(struct frame *f))
+void epoch_set_frame_free(enum frame_kind kind, void (*fn)(struct frame *f))
 {
 	frame_free[kind] = fn;
 }
@@ -200,7 +200,7 @@ static void free_frame(struct frame *f)
 static void free_one(struct queue *q)
 {
 	if (q->objects != 0) {
-		struct deferred *d = q->first;
+		struct epoch_entry *d = q->first;
 
 		q->first = d->next;
 		q->objects--;
@@ -214,7 +214,7 @@ static void free_one(struct queue *q)
 	}
 }
 
-static void free_some(struct hoard *h, unsigned most)
+static void free_some(struct limbo *h, unsigned most)
 {
 	_Atomic uint64_t *freed;
 	unsigned n;
@@ -222,69 +222,69 @@ static void free_some(struct hoard *h, unsigned most)
 	if (h->is_freeing)
 		return;
 	h->is_freeing = true;
-	for (n = 0; n < most && waiting(&h->ripe) != 0; n++)
-		free_one(&h->ripe);
+	for (n = 0; n < most && waiting(&h->safe) != 0; n++)
+		free_one(&h->safe);
 	h->is_freeing = false;
-	/* release pairs with defer_drain(): it is freed when the count says so */
-	freed = &this_cpu_ptr(defer_totals)->freed;
+	/* release pairs with epoch_barrier(): it is freed when the count says so */
+	freed = &this_cpu_ptr(epoch_stats)->freed;
 	atomic_store_explicit(freed, atomic_load_explicit(freed, memory_order_relaxed) + n,
 			      memory_order_release);
 }
 
 /* ---- retiring ---- */
 
-/* The bag for the n that this CPU retires now; interrupts are off. */
-static struct queue *open_bag(struct hoard *h, uint32_t n)
+/* The limbo list for the n objects that this CPU retires now; interrupts are off. */
+static struct queue *limbo_list_open(struct limbo *h, uint32_t n)
 {
-	struct bag *b;
+	struct limbo_list *b;
 	uint64_t now;
 
 	/* seq_cst: the full barrier between taking out and the epoch */
-	(void)atomic_fetch_add_explicit(&this_cpu_ptr(defer_totals)->retired, n,
+	(void)atomic_fetch_add_explicit(&this_cpu_ptr(epoch_stats)->retired, n,
 					memory_order_seq_cst);
 	now = atomic_load_explicit(&epoch, memory_order_seq_cst);
-	ripen(h, now);
-	b = &h->bag[now % DEFER_EPOCHS];
+	collect_safe(h, now);
+	b = &h->list[now % EPOCH_LISTS];
 	b->epoch = now; /* D3: empty, or of this epoch */
 	return &b->queue;
 }
 
-static void after_retiring(struct hoard *h, uint32_t n)
+static void after_retiring(struct limbo *h, uint32_t n)
 {
-	h->since_look += n;
-	if (h->since_look >= DEFER_LOOK_EVERY) {
-		h->since_look = 0;
+	h->since_advance += n;
+	if (h->since_advance >= EPOCH_ADVANCE_EVERY) {
+		h->since_advance = 0;
 		(void)try_advance();
 	}
-	free_some(h, DEFER_FREES * n);
+	free_some(h, EPOCH_FREES * n);
 }
 
-void defer_free(struct deferred *d, void (*fn)(struct deferred *d))
+void epoch_retire(struct epoch_entry *d, void (*fn)(struct epoch_entry *d))
 {
 	uintptr_t irq = arch_irq_save();
-	struct hoard *h = this_cpu_ptr(hoard);
+	struct limbo *h = this_cpu_ptr(limbo);
 
 	d->fn = fn;
-	push_object(open_bag(h, 1), d);
+	push_object(limbo_list_open(h, 1), d);
 	after_retiring(h, 1);
 	arch_irq_restore(irq);
 }
 
-void defer_list_retire(struct defer_list *list)
+void epoch_list_retire(struct epoch_list *list)
 {
 	uintptr_t irq = arch_irq_save();
-	struct hoard *h = this_cpu_ptr(hoard);
+	struct limbo *h = this_cpu_ptr(limbo);
 	uint32_t n = list->frames;
 
 	if (n != 0) {
-		push_frames(open_bag(h, n), list);
+		push_frames(limbo_list_open(h, n), list);
 		after_retiring(h, n);
 		list->frames = 0;
 	}
 	arch_irq_restore(irq);
 }
 
-void defer_list_add(struct defer_list *list, struct frame *f)
+void epoch_list_add(struct epoch_list *list, struct frame *f)
 {
 	DASSERT(frame_count(f) == 1);
 	if (list->frames == 0)
@@ -292,42 +292,42 @@ void defer_list_add(struct defer_list *list, struct frame *f)
 	else
 		link_frame(list->last, frame_pfn(f));
 	list->last = frame_pfn(f);
-	if (++list->frames == DEFER_LIST_MOST)
-		defer_list_retire(list);
+	if (++list->frames == EPOCH_LIST_MOST)
+		epoch_list_retire(list);
 }
 
-void defer_frame(struct frame *f)
+void epoch_retire_frame(struct frame *f)
 {
-	struct defer_list list = { 0 };
+	struct epoch_list list = { 0 };
 
-	defer_list_add(&list, f);
-	defer_list_retire(&list);
+	epoch_list_add(&list, f);
+	epoch_list_retire(&list);
 }
 
 /* ---- polling ---- */
 
-uint64_t defer_backlog(unsigned cpu)
+uint64_t epoch_backlog(unsigned cpu)
 {
-	const struct defer_totals *t = per_cpu_ptr(defer_totals, cpu);
+	const struct epoch_stats *t = per_cpu_ptr(epoch_stats, cpu);
 	/* acquire: read before `retired`, which it never overtakes */
 	uint64_t freed = atomic_load_explicit(&t->freed, memory_order_acquire);
 
 	return atomic_load_explicit(&t->retired, memory_order_relaxed) - freed;
 }
 
-bool defer_poll(void)
+bool epoch_poll(void)
 {
 	uintptr_t irq = arch_irq_save();
-	struct hoard *h = this_cpu_ptr(hoard);
+	struct limbo *h = this_cpu_ptr(limbo);
 	bool left;
 
-	if (defer_backlog(arch_cpu_id()) != 0) {
+	if (epoch_backlog(arch_cpu_id()) != 0) {
 		for (unsigned i = 0; i < ADVANCES_TO_FREE && try_advance(); i++)
 			;
-		ripen(h, defer_epoch());
-		free_some(h, DEFER_POLL_FREES);
+		collect_safe(h, epoch_current());
+		free_some(h, EPOCH_POLL_FREES);
 	}
-	left = defer_backlog(arch_cpu_id()) != 0;
+	left = epoch_backlog(arch_cpu_id()) != 0;
 	arch_irq_restore(irq);
 	return left;
 }
@@ -335,14 +335,14 @@ bool defer_poll(void)
 static void poll_kick(void *arg)
 {
 	(void)arg;
-	(void)defer_poll();
+	(void)epoch_poll();
 }
 
-void defer_drain(void)
+void epoch_barrier(void)
 {
-	ASSERT(!defer_is_inside());
+	ASSERT(!epoch_is_inside());
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		const struct defer_totals *t = per_cpu_ptr(defer_totals, cpu);
+		const struct epoch_stats *t = per_cpu_ptr(epoch_stats, cpu);
 		uint64_t wanted = atomic_load_explicit(&t->retired, memory_order_relaxed);
 
 		/* acquire pairs with free_some() */

@@ -43,7 +43,7 @@ struct meta_slot {
 			  */
 			_Atomic uint32_t next;
 			uint32_t kept;
-		} deferred;
+		} retired;
 		struct { /* slab (mm/heap/slab.h) */
 			uint32_t next;
 			union {

@@ -20,7 +20,7 @@
  *   C5  the cursor holds the lowest node that covers the range, and every node below it that has to
  *       do with the range
  *
- * The protocol.  cursor_open() goes down from the root without any lock, inside defer_enter(), as
+ * The protocol.  cursor_open() goes down from the root without any lock, inside epoch_enter(), as
  * far as nodes exist, to the lowest node that covers the range.  It tries that node's lock.  Who
  * has it, or who killed the node, will be done soon: the search begins anew.  With the lock it
  * looks whether a lower covering node has come into being meanwhile; then it begins anew too.  At
@@ -43,7 +43,7 @@
  *
  * Why a lock means that the node is in the tree.  A node is taken out by a cursor that holds it and
  * its parent, and dies held: its lock word is never 0 again before its memory is a node anew, which
- * is not before everybody has left that was inside defer_enter() when it was taken out.
+ * is not before everybody has left that was inside epoch_enter() when it was taken out.
  *
  * A covering node that a cursor leaves without entries is taken out afterwards, with its parent
  * held: cursor_close() lets it go and comes back from above, if it is still empty then.

@@ -383,7 +383,7 @@ static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct c
 	fmt->finish(c->gone);
 	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index],
 				       clear_parts(fmt, node), memory_order_acq_rel);
-	defer_frame(node);
+	epoch_retire_frame(node);
 	percpu_add(&this_cpu_ptr(cursor_totals)->collapses, 1);
 	cursor_move(c, pte_span(level));
 	return OK;

@@ -72,12 +72,12 @@ static struct frame *engine_hold_node(const struct pt_format *fmt, const struct 
 		paddr_t table;
 		bool held;
 
-		defer_enter();
+		epoch_enter();
 		(void)look(fmt, pt, va, stop, level, &table);
 		node = frame_of_slot(meta_slot_at(table));
 		held = pt_node_try_lock(node);
 		ASSERT(held || !pt_node_is_own(node)); /* a cursor would wait for its own CPU's */
-		defer_exit();
+		epoch_exit();
 		if (unlikely(!held)) {
 			lock_wait_turn();
 			continue;
@@ -235,9 +235,9 @@ static bool hold_branch(const struct pt_format *fmt, const struct page_table *pt
 {
 	unsigned at, stop;
 
-	defer_enter();
+	epoch_enter();
 	stop = level_that_stays(fmt, pt, va, level);
-	defer_exit();
+	epoch_exit();
 	b->node[0] = engine_hold_node(fmt, pt, va, stop, &at);
 	b->top = at;
 	b->levels = 1;

@@ -54,7 +54,7 @@ static bool is_dead(paddr_t node)
 }
 
 /* Down to the entry for va in a node of level `stop`, or one above that is no table; inside
- * defer_enter(). */
+ * epoch_enter(). */
 static __forceinline pte_t look(const struct pt_format *fmt, const struct page_table *pt,
 				vaddr_t va, unsigned stop, unsigned *level, paddr_t *node)
 {
@@ -84,11 +84,11 @@ static __forceinline pte_t engine_look_up(const struct pt_format *fmt, const str
 	paddr_t node;
 	pte_t pte;
 
-	defer_enter();
+	epoch_enter();
 	do
 		pte = look(fmt, pt, va, 1, level, &node);
 	while (pte == 0 && unlikely(is_dead(node))); /* at most once for each node that dies */
-	defer_exit();
+	epoch_exit();
 	arch_irq_restore(irq);
 	return pte;
 }
@@ -108,7 +108,7 @@ static __forceinline struct pt_item engine_query_table(const struct pt_format *f
 	return pt_item_of(fmt, pte, level, va);
 }
 
-/* From va on in this node of `level`, inside defer_enter(): the first address whose entry is not
+/* From va on in this node of `level`, inside epoch_enter(): the first address whose entry is not
  * empty, or may not be, as the node is dead; or `end`.  Depth: a level each. */
 static vaddr_t next_in_node(const struct pt_format *fmt, const struct frame *node, unsigned level,
 			    vaddr_t va, vaddr_t end)
@@ -138,9 +138,9 @@ static __forceinline vaddr_t engine_next(const struct pt_format *fmt, const stru
 {
 	uintptr_t irq = arch_irq_save();
 
-	defer_enter();
+	epoch_enter();
 	va = next_in_node(fmt, pt->root, pt->levels, va, end);
-	defer_exit();
+	epoch_exit();
 	arch_irq_restore(irq);
 	return va;
 }

@@ -32,7 +32,7 @@ static void row_add(struct row *row, struct frame *f, unsigned level)
 
 /* What the node's entries own goes, and it joins the list.  Depth: a node's children are one level
  * lower, so at most PT_LEVEL_MOST calls deep. */
-static void empty_dead(const struct pt_format *fmt, struct frame *node, struct defer_list *list)
+static void empty_dead(const struct pt_format *fmt, struct frame *node, struct epoch_list *list)
 {
 	unsigned level = pt_node_level(node), left = pt_node_children(node);
 	int emptied = (int)left;
@@ -56,13 +56,13 @@ static void empty_dead(const struct pt_format *fmt, struct frame *node, struct d
 	row_finish(&row);
 	if (emptied != 0)
 		pt_node_count(node, -emptied);
-	defer_list_add(list, node);
+	epoch_list_add(list, node);
 }
 
 /* A list of dead nodes, and all that is below them: see pt_node_retire(). */
 static __forceinline void engine_retire(const struct pt_format *fmt, pfn_t first)
 {
-	struct defer_list list = { 0 };
+	struct epoch_list list = { 0 };
 
 	while (first != PT_NODE_LAST) {
 		struct frame *node = frame_of_slot(meta_slot_of(first));
@@ -70,7 +70,7 @@ static __forceinline void engine_retire(const struct pt_format *fmt, pfn_t first
 		first = pt_node_next_dead(node);
 		empty_dead(fmt, node, &list);
 	}
-	defer_list_retire(&list);
+	epoch_list_retire(&list);
 }
 
 /* What an entry owns goes with it. */

@@ -134,7 +134,7 @@ static void free_retired(struct frame *node)
 
 void pt_node_init(void)
 {
-	defer_set_frame_free(FRAME_PAGE_TABLE, free_retired);
+	epoch_set_frame_free(FRAME_PAGE_TABLE, free_retired);
 	frame_set_on_drop(FRAME_PAGE_TABLE, drop_node);
 }
 

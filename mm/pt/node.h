@@ -21,13 +21,13 @@
  *
  * Whoever takes a node out of the tree holds it and its parent; it dies held, so nobody who comes
  * late takes its lock: that is what the dead mark is for.  A dead node's lock word links it to the
- * next one, first in a batch (mm/pt/batch.h), then in the queues of deferred free
+ * next one, first in a batch (mm/pt/batch.h), then in the limbo lists
  * (mm/frame/epoch.h); frame 0 is never a node, so a link is never 0.  Its memory stays a node,
  * without entries at last, until nobody can be looking at it.
  *
  * Locking: whoever changes a node, or relies on what he reads in it, holds it, with interrupts off.
  * The CPU reads it at any time, and so does who looks without a hold (mm/pt/page_table.h), inside
- * defer_enter(); so entries are stored whole, by one aligned 8-byte store.
+ * epoch_enter(); so entries are stored whole, by one aligned 8-byte store.
  */
 #pragma once
 
@@ -65,7 +65,7 @@ static inline uint32_t pt_node_own_mark(void)
 	return arch_cpu_id() + 1;
 }
 
-/* Hold a node that may be taken out of the tree meanwhile; the caller is inside defer_enter().
+/* Hold a node that may be taken out of the tree meanwhile; the caller is inside epoch_enter().
  * False: somebody has it, or it is dead. */
 __must_check static inline bool pt_node_try_lock(struct frame *node)
 {

@@ -8,7 +8,7 @@
  * all that the entry covers.
  *
  * Tables are changed through cursors (mm/pt/cursor.h), many at once.  Looking one address up needs
- * no hold: it happens inside defer_enter(), finds nodes that are retired no earlier than it leaves,
+ * no hold: it happens inside epoch_enter(), finds nodes that are retired no earlier than it leaves,
  * allocates nothing, and gives an answer that was true at some moment of the call.
  *
  * Nodes that become empty are freed, except those of level `keep` and up.  Where pages come and go

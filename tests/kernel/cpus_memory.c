@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of frames, heap and deferred free on all CPUs at once: what one allocates another frees,
- * and each CPU's timer does the same inside both. */
+/* Tests of frames, heap and epoch-based reclamation on all CPUs at once: what one allocates another
+ * frees, and each CPU's timer does the same inside both. */
 #include "kern/thread.h"
 #include "kern/timer.h"
 #include "lib/string.h"
@@ -289,11 +289,11 @@ TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
 	CHECK_LEDGER(&before);
 }
 
-/* ---- 100 x memory through deferred free ---- */
+/* ---- 100 x memory through limbo lists ---- */
 
 enum {
-	DEFER_FRAMES_FREE = 1024, /* all memory that there is meanwhile */
-	DEFER_TIMES = 100,
+	EPOCH_FRAMES_FREE = 1024, /* all memory that there is meanwhile */
+	EPOCH_TIMES = 100,
 	HALT_MS = 10, /* at a time */
 };
 static _Atomic bool over;
@@ -310,15 +310,15 @@ static void retire_all(void)
 {
 	uint64_t had = 0;
 
-	while (had < (uint64_t)DEFER_TIMES * DEFER_FRAMES_FREE) {
+	while (had < (uint64_t)EPOCH_TIMES * EPOCH_FRAMES_FREE) {
 		struct frame *f = frame_alloc(FRAME_TEST);
 
 		if (f != NULL) {
 			had++;
-			defer_frame(f);
+			epoch_retire_frame(f);
 			continue;
 		}
-		defer_drain();
+		epoch_barrier();
 		f = frame_alloc(FRAME_TEST);
 		if (f == NULL) {
 			refused++; /* nothing is held and nothing can be had */
@@ -341,17 +341,17 @@ static void retire_or_loop(struct crew_member *me)
 		thread_sleep(HALT_MS);
 	if (me->cpu != 0)
 		return;
-	short_enough = hog_all_but(DEFER_FRAMES_FREE);
+	short_enough = hog_all_but(EPOCH_FRAMES_FREE);
 	free = frame_available();
 	retire_all();
-	defer_drain();
+	epoch_barrier();
 	/* never fewer; more where a timer gave idle magazines back, which the ledger knows */
-	damaged += frame_available() < free || defer_backlog(0) != 0;
+	damaged += frame_available() < free || epoch_backlog(0) != 0;
 	over = true;
 	hog_give_all();
 }
 
-TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
+TEST(epoch_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
 {
 	struct ledger before;
 
@@ -367,6 +367,6 @@ TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
 	CHECK_EQ(refused, 0);
 	CHECK_EQ(damaged, 0); /* all frames were back */
 	test_note("%d frames, %d times as many as could be had; %u CPUs halted",
-		  DEFER_TIMES * DEFER_FRAMES_FREE, DEFER_TIMES, cpu_count() - 2);
+		  EPOCH_TIMES * EPOCH_FRAMES_FREE, EPOCH_TIMES, cpu_count() - 2);
 	CHECK_LEDGER(&before);
 }

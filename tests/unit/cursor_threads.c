@@ -169,7 +169,7 @@ static void finish(struct worker *w)
 		w->node[w->nodes] = frame_of_slot(meta_slot_of(dead));
 		dead = pt_node_next_dead(w->node[w->nodes]);
 	}
-	defer_enter(); /* the nodes stay nodes while they are looked for */
+	epoch_enter(); /* the nodes stay nodes while they are looked for */
 	tlb_batch_finish(&w->gone);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 		for (unsigned i = 0; i < w->outs; i++)
@@ -177,7 +177,7 @@ static void finish(struct worker *w)
 		for (unsigned i = 0; i < w->nodes; i++)
 			EXPECT(!host_tlb_has_table(cpu, frame_paddr(w->node[i]).raw));
 	}
-	defer_exit();
+	epoch_exit();
 	for (unsigned i = 0; i < w->outs; i++) {
 		atomic_store(word_of(frame_paddr(w->out[i]).raw), REUSED);
 		frame_put(w->out[i]);
@@ -462,7 +462,7 @@ static void *work(void *arg)
 		else
 			change_window(w);
 	}
-	while (defer_poll())
+	while (epoch_poll())
 		sched_yield(); /* others are inside */
 	pt_node_drain();
 	host_cpu_unbind();

@@ -100,7 +100,7 @@ static void *take_part(void *arg)
 /* What each CPU keeps goes back; the ledger does that for CPU 0. */
 static void drain_all(void)
 {
-	defer_drain();
+	epoch_barrier();
 	for (host_cpu = CPUS - 1; host_cpu > 0; host_cpu--)
 		pt_node_drain();
 }

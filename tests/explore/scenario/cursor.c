@@ -177,7 +177,7 @@ EXPLORE(cursor_three_at_once, .setup = setup_three, .check = table_check, .bound
 static void move_far(void *arg)
 {
 	flip_a(arg);
-	(void)defer_poll();
+	(void)epoch_poll();
 	flip(PAGE_FAR);
 }
 

@@ -79,7 +79,7 @@ static void collapse(void *arg)
 static void collapse_and_reuse(void *arg)
 {
 	collapse(arg);
-	(void)defer_poll();
+	(void)epoch_poll();
 	table_unmap(PAGE_A);
 }
 

@@ -280,11 +280,11 @@ void table_check(void)
 	for (unsigned i = 0; i < POLLS_MOST; i++)
 		for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
 			explore_as(cpu);
-			(void)defer_poll();
+			(void)epoch_poll();
 		}
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
-		if (defer_backlog(cpu) != 0)
-			explore_fail("%lu nodes wait for ever", defer_backlog(cpu));
+		if (epoch_backlog(cpu) != 0)
+			explore_fail("%lu nodes wait for ever", epoch_backlog(cpu));
 	explore_as(0);
 	page_table_destroy(&table);
 	explore_machine_check();

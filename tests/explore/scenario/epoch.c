@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * defer.c - mm/frame/epoch.c: nothing is freed while a reader that may have found it is inside, and
+ * epoch.c - mm/frame/epoch.c: nothing is freed while a reader that may have found it is inside, and
  * in the end everything is.
  *
  * Freeing writes to the object, which would race with a reader; and the model says so.
@@ -20,7 +20,7 @@ enum {
 };
 
 struct object {
-	struct deferred deferred; /* first: free_object() */
+	struct epoch_entry retired; /* first: free_object() */
 	int value;
 };
 
@@ -29,7 +29,7 @@ static _Atomic(struct object *) head;
 EXPLORE_MODEL static bool freed[OBJECTS];
 EXPLORE_MODEL static unsigned frees;
 
-static void free_object(struct deferred *d)
+static void free_object(struct epoch_entry *d)
 {
 	struct object *o = (struct object *)(void *)d;
 
@@ -53,7 +53,7 @@ static void setup_other(void)
 {
 	setup();
 	explore_as(2);
-	defer_free(&other.deferred, free_object);
+	epoch_retire(&other.retired, free_object);
 	explore_as(0);
 }
 
@@ -74,9 +74,9 @@ static void read_once(void *arg)
 	uintptr_t irq = arch_irq_save();
 
 	(void)arg;
-	defer_enter();
+	epoch_enter();
 	look();
-	defer_exit();
+	epoch_exit();
 	arch_irq_restore(irq);
 }
 
@@ -88,35 +88,35 @@ static void read_twice(void *arg)
 
 static void read_nested(void *arg)
 {
-	defer_enter();
+	epoch_enter();
 	look();
 	read_once(arg);
 	look();
-	defer_exit();
+	epoch_exit();
 }
 
 static void poll(void *arg)
 {
 	(void)arg;
 	for (unsigned i = 0; i < POLLS; i++)
-		(void)defer_poll();
+		(void)epoch_poll();
 }
 
-/* The weakest way to take it out: the barrier is defer_free()'s. */
+/* The weakest way to take it out: the barrier is epoch_retire()'s. */
 static void retire(void *arg)
 {
 	atomic_store_explicit(&head, NULL, memory_order_relaxed);
-	defer_free(&object[0].deferred, free_object);
+	epoch_retire(&object[0].retired, free_object);
 	poll(arg);
 }
 
 static void replace_and_retire(void *arg)
 {
 	atomic_store_explicit(&head, &object[1], memory_order_release);
-	defer_free(&object[0].deferred, free_object);
+	epoch_retire(&object[0].retired, free_object);
 	poll(arg);
 	atomic_store_explicit(&head, NULL, memory_order_relaxed);
-	defer_free(&object[1].deferred, free_object);
+	epoch_retire(&object[1].retired, free_object);
 	poll(arg);
 }
 
@@ -125,11 +125,11 @@ static void check_of(unsigned objects)
 	for (unsigned i = 0; i < POLLS_MOST; i++)
 		for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 			explore_as(cpu);
-			(void)defer_poll();
+			(void)epoch_poll();
 		}
 	EXPLORE_CHECK(frees == objects);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
-		EXPLORE_CHECK(defer_backlog(cpu) == 0);
+		EXPLORE_CHECK(epoch_backlog(cpu) == 0);
 }
 
 static void check_one(void)
@@ -142,19 +142,19 @@ static void check_two(void)
 	check_of(2);
 }
 
-EXPLORE(defer_waits_for_readers, .setup = setup, .check = check_one,
+EXPLORE(epoch_waits_for_readers, .setup = setup, .check = check_one,
 	.task = { { "retire", retire, NULL, 0 },
 		  { "read", read_twice, NULL, 1 },
 		  { "handler", read_once, NULL, 1, EXPLORE_INTERRUPT } });
-EXPLORE(defer_readers_nest, .setup = setup, .check = check_one,
+EXPLORE(epoch_readers_nest, .setup = setup, .check = check_one,
 	.task = { { "retire", retire, NULL, 0 },
 		  { "read", read_nested, NULL, 1 },
 		  { "handler", read_once, NULL, 1, EXPLORE_INTERRUPT } });
-EXPLORE(defer_epoch_is_advanced_by_two, .setup = setup_other, .check = check_two,
+EXPLORE(epoch_is_advanced_by_two, .setup = setup_other, .check = check_two,
 	.task = { { "retire", retire, NULL, 0 },
 		  { "read", read_once, NULL, 1 },
 		  { "poll", poll, NULL, 2 } });
-EXPLORE(defer_two_in_a_row, .setup = setup, .check = check_two,
+EXPLORE(epoch_two_in_a_row, .setup = setup, .check = check_two,
 	.task = { { "retire", replace_and_retire, NULL, 0 }, { "read", read_twice, NULL, 1 } });
 
 /* ---- a drain returns ---- */
@@ -163,10 +163,10 @@ static void retire_and_drain(void *arg)
 {
 	(void)arg;
 	atomic_store_explicit(&head, NULL, memory_order_relaxed);
-	defer_free(&object[0].deferred, free_object);
-	defer_drain();
+	epoch_retire(&object[0].retired, free_object);
+	epoch_barrier();
 	EXPLORE_CHECK(freed[0]);
 }
 
-EXPLORE(defer_drain_returns, .setup = setup, .check = check_one,
+EXPLORE(epoch_barrier_returns, .setup = setup, .check = check_one,
 	.task = { { "drain", retire_and_drain, NULL, 0 }, { "read", read_once, NULL, 1 } });

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * defer.pml - mm/frame/epoch.c: readers against CPUs that take objects out and retire them.
+ * epoch.pml - mm/frame/epoch.c: readers against CPUs that take objects out and retire them.
  *
  * A cell holds an object.  Two readers look at what they find there, again and again.  Two writers
  * put a new object into the cell, retire the old one, and look at the readers' words to advance the
- * epoch and free what is ripe.
+ * epoch and free what is safe.
  *
  * Safety: no reader looks at an object that was freed.
  * Liveness, when each process that can always go on does: all that was retired is freed, although

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/epoch.c, step by step; defer_threads.c has CPUs that run. */
+/* Tests of mm/frame/epoch.c, step by step; epoch_threads.c has CPUs that run. */
 #include "mm/frame/epoch.h"
 
 #include "kern/cpu.h"
@@ -13,21 +13,21 @@
 
 enum {
 	CPUS = 4,
-	OBJECTS = 8 * DEFER_BACKLOG_MOST,
+	OBJECTS = 8 * EPOCH_BACKLOG_MOST,
 	POLLS = 10,
 	MANY = 100000,
 };
 
 struct thing {
-	struct deferred deferred;
+	struct epoch_entry retired;
 	bool freed;
 };
 static struct thing things[OBJECTS];
 static unsigned frees;
 
-static void free_thing(struct deferred *d)
+static void free_thing(struct epoch_entry *d)
 {
-	struct thing *t = container_of(d, struct thing, deferred);
+	struct thing *t = container_of(d, struct thing, retired);
 
 	CHECK(!t->freed);
 	t->freed = true;
@@ -37,7 +37,7 @@ static void free_thing(struct deferred *d)
 static void retire(unsigned i)
 {
 	things[i].freed = false;
-	defer_free(&things[i].deferred, free_thing);
+	epoch_retire(&things[i].retired, free_thing);
 }
 
 static void begin(void)
@@ -45,60 +45,60 @@ static void begin(void)
 #ifndef KEEL_TESTS
 	machine_start_simple(64, 0, CPUS);
 #endif
-	defer_drain();
+	epoch_barrier();
 	frees = 0;
 }
 
 static void poll_often(void)
 {
 	for (unsigned i = 0; i < POLLS; i++)
-		(void)defer_poll();
+		(void)epoch_poll();
 }
 
-TEST(defer_frees_when_nobody_is_inside)
+TEST(epoch_frees_when_nobody_is_inside)
 {
 	begin();
 	retire(0);
 	CHECK(!things[0].freed);
-	defer_drain();
+	epoch_barrier();
 	CHECK(things[0].freed);
 	CHECK_EQ(frees, 1);
-	CHECK_EQ(defer_backlog(arch_cpu_id()), 0);
+	CHECK_EQ(epoch_backlog(arch_cpu_id()), 0);
 }
 
-TEST(defer_keeps_what_its_own_reader_may_see)
+TEST(epoch_keeps_what_its_own_reader_may_see)
 {
 	uintptr_t irq;
 
 	begin();
 	irq = arch_irq_save();
-	defer_enter();
+	epoch_enter();
 	retire(0);
 	poll_often();
-	CHECK(!things[0].freed && defer_is_inside());
-	defer_enter(); /* nests */
-	defer_exit();
+	CHECK(!things[0].freed && epoch_is_inside());
+	epoch_enter(); /* nests */
+	epoch_exit();
 	poll_often();
-	CHECK(!things[0].freed && defer_is_inside());
-	defer_exit();
-	CHECK(!defer_is_inside());
+	CHECK(!things[0].freed && epoch_is_inside());
+	epoch_exit();
+	CHECK(!epoch_is_inside());
 	arch_irq_restore(irq);
-	defer_drain();
+	epoch_barrier();
 	CHECK(things[0].freed);
 }
 
-TEST(defer_frees_each_object_once)
+TEST(epoch_frees_each_object_once)
 {
 	begin();
 	for (unsigned i = 0; i < OBJECTS; i++)
 		retire(i);
-	defer_drain();
+	epoch_barrier();
 	CHECK_EQ(frees, OBJECTS);
 	for (unsigned i = 0; i < OBJECTS; i++)
 		CHECK(things[i].freed);
 }
 
-TEST(defer_frees_in_small_steps_and_keeps_up)
+TEST(epoch_frees_in_small_steps_and_keeps_up)
 {
 	uint64_t most = 0;
 	uintptr_t irq;
@@ -109,53 +109,53 @@ TEST(defer_frees_in_small_steps_and_keeps_up)
 		unsigned before = frees;
 
 		retire(i % OBJECTS);
-		CHECK(frees - before <= DEFER_FREES);
-		most = max_u64(most, defer_backlog(arch_cpu_id()));
+		CHECK(frees - before <= EPOCH_FREES);
+		most = max_u64(most, epoch_backlog(arch_cpu_id()));
 	}
 	arch_irq_restore(irq);
 #ifndef KEEL_TESTS
-	CHECK(most <= DEFER_BACKLOG_MOST); /* other CPUs of a kernel may be inside */
+	CHECK(most <= EPOCH_BACKLOG_MOST); /* other CPUs of a kernel may be inside */
 #endif
-	test_note("%lu of %u at most waited", most, DEFER_BACKLOG_MOST);
-	defer_drain();
+	test_note("%lu of %u at most waited", most, EPOCH_BACKLOG_MOST);
+	epoch_barrier();
 	CHECK_EQ(frees, MANY);
 }
 
 /* ---- what is freed retires something else ---- */
 
-static void free_and_retire(struct deferred *d)
+static void free_and_retire(struct epoch_entry *d)
 {
 	free_thing(d);
 	if (frees < OBJECTS)
-		defer_free(&things[frees].deferred, free_and_retire);
+		epoch_retire(&things[frees].retired, free_and_retire);
 }
 
-TEST(defer_of_a_chain_that_retires_itself_ends)
+TEST(epoch_of_a_chain_that_retires_itself_ends)
 {
 	begin();
 	for (unsigned i = 0; i < OBJECTS; i++)
 		things[i].freed = false;
-	defer_free(&things[0].deferred, free_and_retire);
+	epoch_retire(&things[0].retired, free_and_retire);
 	for (unsigned i = 0; i < OBJECTS; i++)
-		defer_drain();
+		epoch_barrier();
 	CHECK_EQ(frees, OBJECTS);
 }
 
 static unsigned depth, deepest;
 
-static void free_and_retire_another(struct deferred *d)
+static void free_and_retire_another(struct epoch_entry *d)
 {
-	unsigned i = (unsigned)(container_of(d, struct thing, deferred) - things);
+	unsigned i = (unsigned)(container_of(d, struct thing, retired) - things);
 
 	free_thing(d);
 	depth++;
 	deepest = depth > deepest ? depth : deepest;
 	if (i < OBJECTS / 2)
-		defer_free(&things[OBJECTS / 2 + i].deferred, free_and_retire_another);
+		epoch_retire(&things[OBJECTS / 2 + i].retired, free_and_retire_another);
 	depth--;
 }
 
-TEST(defer_frees_no_deeper_than_one_call)
+TEST(epoch_frees_no_deeper_than_one_call)
 {
 	uintptr_t irq;
 
@@ -164,19 +164,19 @@ TEST(defer_frees_no_deeper_than_one_call)
 	for (unsigned i = 0; i < OBJECTS; i++)
 		things[i].freed = false;
 	irq = arch_irq_save();
-	defer_enter(); /* so that many become ripe at once */
+	epoch_enter(); /* so that many become safe at once */
 	for (unsigned i = 0; i < OBJECTS / 2; i++)
-		defer_free(&things[i].deferred, free_and_retire_another);
-	defer_exit();
+		epoch_retire(&things[i].retired, free_and_retire_another);
+	epoch_exit();
 	arch_irq_restore(irq);
 	while (frees < OBJECTS)
-		defer_drain();
+		epoch_barrier();
 	CHECK_EQ(deepest, 1);
 }
 
 /* ---- frames ---- */
 
-TEST(defer_puts_frames_and_nodes)
+TEST(epoch_puts_frames_and_nodes)
 {
 	struct ledger before;
 	struct frame *f, *node, *block;
@@ -188,14 +188,14 @@ TEST(defer_puts_frames_and_nodes)
 	node = pt_node_alloc(2);
 	NEED(f != NULL && block != NULL && node != NULL);
 	frame_slot(node)->u.node.dead = 1;
-	defer_frame(f);
-	defer_frame(node);
-	defer_frame(block);
+	epoch_retire_frame(f);
+	epoch_retire_frame(node);
+	epoch_retire_frame(block);
 	CHECK_EQ(frame_count(f), 1);
 	CHECK_EQ(pt_node_level(node), 2); /* for late readers */
 	CHECK_EQ(frame_slot(node)->u.node.dead, 1);
 	CHECK(frame_slot(node)->u.node.lock != 0);
-	defer_drain();
+	epoch_barrier();
 	CHECK_LEDGER(&before);
 }
 
@@ -205,7 +205,7 @@ static void enter_as(unsigned cpu)
 	unsigned self = host_cpu;
 
 	host_cpu = cpu;
-	defer_enter();
+	epoch_enter();
 	host_cpu = self;
 }
 
@@ -214,43 +214,43 @@ static void exit_as(unsigned cpu)
 	unsigned self = host_cpu;
 
 	host_cpu = cpu;
-	defer_exit();
+	epoch_exit();
 	host_cpu = self;
 }
 
-TEST(defer_waits_for_a_reader_of_another_cpu)
+TEST(epoch_waits_for_a_reader_of_another_cpu)
 {
 	begin();
 	enter_as(1);
 	retire(0);
 	poll_often();
 	CHECK(!things[0].freed);
-	CHECK(atomic_load(&this_cpu_ptr(defer_totals)->blocked) > 0);
+	CHECK(atomic_load(&this_cpu_ptr(epoch_stats)->blocked) > 0);
 	exit_as(1);
 	poll_often();
 	CHECK(things[0].freed);
 }
 
-TEST(defer_frees_no_advance_too_early)
+TEST(epoch_frees_no_advance_too_early)
 {
 	uint64_t epoch;
 
 	begin();
-	epoch = defer_epoch();
+	epoch = epoch_current();
 	enter_as(1); /* finds the object */
 	retire(0);
 	poll_often();
-	CHECK_EQ(defer_epoch(), epoch + 1); /* one advance is possible, and no more */
+	CHECK_EQ(epoch_current(), epoch + 1); /* one advance is possible, and no more */
 	CHECK(!things[0].freed);
 	exit_as(1);
 	enter_as(2); /* comes too late to find it */
 	poll_often();
-	CHECK_EQ(defer_epoch(), epoch + 2);
+	CHECK_EQ(epoch_current(), epoch + 2);
 	CHECK(things[0].freed);
 	exit_as(2);
 }
 
-TEST(defer_goes_on_while_somebody_is_always_inside)
+TEST(epoch_goes_on_while_somebody_is_always_inside)
 {
 	begin();
 	enter_as(1);
@@ -259,13 +259,13 @@ TEST(defer_goes_on_while_somebody_is_always_inside)
 		enter_as(1 + (i + 1) % 2);
 		exit_as(1 + i % 2);
 	}
-	CHECK(defer_backlog(0) <= DEFER_BACKLOG_MOST);
+	CHECK(epoch_backlog(0) <= EPOCH_BACKLOG_MOST);
 	exit_as(1 + OBJECTS % 2);
-	defer_drain();
+	epoch_barrier();
 	CHECK_EQ(frees, OBJECTS);
 }
 
-TEST(defer_of_a_cpu_that_stopped_is_polled_by_it)
+TEST(epoch_of_a_cpu_that_stopped_is_polled_by_it)
 {
 	begin();
 	host_cpu = 2;
@@ -273,9 +273,9 @@ TEST(defer_of_a_cpu_that_stopped_is_polled_by_it)
 	host_cpu = 0;
 	poll_often();
 	CHECK(!things[0].freed); /* a CPU frees its own */
-	CHECK_EQ(defer_backlog(2), 1);
+	CHECK_EQ(epoch_backlog(2), 1);
 	host_cpu = 2;
-	CHECK(!defer_poll());
+	CHECK(!epoch_poll());
 	host_cpu = 0;
 	CHECK(things[0].freed);
 }

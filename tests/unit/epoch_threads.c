@@ -34,7 +34,7 @@ static _Atomic uint64_t looks;
 /* ---- readers never meet a freed object ---- */
 
 struct object {
-	struct deferred deferred;
+	struct epoch_entry retired;
 	_Atomic uint64_t magic;
 	struct object *next; /* of the writer's free ones */
 };
@@ -42,9 +42,9 @@ static _Atomic(struct object *) cell[CELLS];
 static _Thread_local struct object *free_objects;
 
 /* On the thread of the CPU that retired it. */
-static void free_object(struct deferred *d)
+static void free_object(struct epoch_entry *d)
 {
-	struct object *o = container_of(d, struct object, deferred);
+	struct object *o = container_of(d, struct object, retired);
 
 	if (atomic_exchange(&o->magic, FREE) != GOOD)
 		atomic_fetch_add(&wrong, 1);
@@ -71,12 +71,12 @@ static void put_into_cell(struct worker *w)
 	struct object *o = new_object(), *old;
 
 	if (o == NULL) {
-		defer_drain();
+		epoch_barrier();
 		return;
 	}
 	old = atomic_exchange(&cell[worker_random(w) % CELLS], o);
 	if (old != NULL)
-		defer_free(&old->deferred, free_object);
+		epoch_retire(&old->retired, free_object);
 }
 
 /* Looks twice, and gives the processor away in between. */
@@ -85,7 +85,7 @@ static void look_into_cell(struct worker *w)
 	uintptr_t irq = arch_irq_save();
 	const struct object *o;
 
-	defer_enter();
+	epoch_enter();
 	o = atomic_load(&cell[worker_random(w) % CELLS]);
 	if (o != NULL) {
 		bool good = atomic_load(&o->magic) == GOOD;
@@ -96,7 +96,7 @@ static void look_into_cell(struct worker *w)
 			atomic_fetch_add(&wrong, 1);
 		atomic_fetch_add(&looks, 1);
 	}
-	defer_exit();
+	epoch_exit();
 	arch_irq_restore(irq);
 }
 
@@ -118,12 +118,12 @@ static void *reader_and_writer(void *arg)
 		struct object *old = atomic_exchange(&cell[i], NULL);
 
 		if (old != NULL)
-			defer_free(&old->deferred, free_object);
+			epoch_retire(&old->retired, free_object);
 	}
 	atomic_fetch_add(&ready, 1);
 	while (atomic_load(&ready) < CPUS)
 		sched_yield(); /* others look at own objects */
-	while (defer_poll())
+	while (epoch_poll())
 		sched_yield();
 	atomic_fetch_add(&ready, 1);
 	while (atomic_load(&ready) < 2 * CPUS)
@@ -133,7 +133,7 @@ static void *reader_and_writer(void *arg)
 	return NULL;
 }
 
-TEST(defer_readers_never_meet_what_was_freed)
+TEST(epoch_readers_never_meet_what_was_freed)
 {
 	struct worker w[CPUS];
 
@@ -146,7 +146,7 @@ TEST(defer_readers_never_meet_what_was_freed)
 	CHECK_EQ(atomic_load(&wrong), 0);
 	CHECK(atomic_load(&looks) > 0);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
-		CHECK_EQ(defer_backlog(cpu), 0);
+		CHECK_EQ(epoch_backlog(cpu), 0);
 }
 
 /* ---- 100 x memory ---- */
@@ -197,10 +197,10 @@ static void *reader(void *arg)
 	while (!atomic_load(&over)) {
 		uintptr_t irq = arch_irq_save();
 
-		defer_enter();
+		epoch_enter();
 		if (worker_random(w) % STAY_ONE_IN == 0)
 			sched_yield();
-		defer_exit();
+		epoch_exit();
 		arch_irq_restore(irq);
 		sched_yield();
 	}
@@ -216,11 +216,11 @@ static struct frame *take(unsigned i)
 
 		if (f != NULL)
 			return f;
-		defer_drain();
+		epoch_barrier();
 	}
 }
 
-TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu)
+TEST(epoch_of_100_times_memory_beside_a_busy_and_a_halted_cpu)
 {
 	struct worker w[CPUS - 1];
 	struct ledger before;
@@ -239,16 +239,16 @@ TEST(defer_of_100_times_memory_beside_a_busy_and_a_halted_cpu)
 	while (atomic_load(&ready) < CPUS - 1)
 		sched_yield();
 	for (uint64_t i = 0; i < frames; i++)
-		defer_frame(take((unsigned)i));
-	defer_drain();
-	CHECK_EQ(defer_backlog(0), 0);
+		epoch_retire_frame(take((unsigned)i));
+	epoch_barrier();
+	CHECK_EQ(epoch_backlog(0), 0);
 	CHECK_LEDGER(&before); /* while the others still are what they are */
 	atomic_store(&over, true);
 	sem_post(&halt);
 	workers_join(w, CPUS - 1);
 	host_cpu_unbind();
 	test_note("%lu frames; %lu advances, %lu looks blocked", frames,
-		  atomic_load(&this_cpu_ptr(defer_totals)->advances),
-		  atomic_load(&this_cpu_ptr(defer_totals)->blocked));
+		  atomic_load(&this_cpu_ptr(epoch_stats)->advances),
+		  atomic_load(&this_cpu_ptr(epoch_stats)->blocked));
 }
 #endif
