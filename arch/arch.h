@@ -114,36 +114,37 @@ uint64_t arch_memory_type_change(uint64_t pa);
 /* Whether the CPU has that physical address. */
 bool arch_paddr_ok(paddr_t pa);
 
-/* This CPU walks the table at root from now on; global entries of the old one are forgotten too. */
+/* This CPU walks the table at root from now on; global entries of the old one are invalidated too.
+ */
 void arch_pt_activate(paddr_t root);
 
 /* Contexts are numbers under which a CPU keeps translations of several tables apart (x86-64: PCID).
- * How many there are besides 0; 0: every change of the table forgets what is not global. */
+ * How many there are besides 0; 0: every change of the table invalidates what is not global. */
 static inline unsigned arch_tlb_contexts(void);
 
 /* This CPU walks the table at root from now on, under `context` <= arch_tlb_contexts().  What it
- * remembers under that number is true, or is forgotten; global entries stay. */
+ * remembers under that number is true, or is invalidated; global entries stay. */
 enum arch_tlb_past {
-	ARCH_TLB_FORGET,
+	ARCH_TLB_INVALIDATE,
 	ARCH_TLB_KEEP,
 };
 void arch_pt_switch(paddr_t root, unsigned context, enum arch_tlb_past past);
 
-/* This CPU forgets the page at va, whatever its size: of the current context or global; and all
+/* This CPU invalidates the page at va, whatever its size: of the current context or global; and all
  * upper-level entries of the current context. */
-static inline void arch_tlb_flush_page(vaddr_t va);
-/* This CPU forgets what is not global of the current context. */
-void arch_tlb_flush_context(void);
-/* This CPU forgets everything, global entries too. */
-void arch_tlb_flush_all(void);
+static inline void arch_tlb_invalidate_page(vaddr_t va);
+/* This CPU invalidates what is not global of the current context. */
+void arch_tlb_invalidate_context(void);
+/* This CPU invalidates everything, global entries too. */
+void arch_tlb_invalidate_all(void);
 
-/* Whether the machine lets every CPU forget by itself (AMD's INVLPGB); if not, the next three are
- * not called. */
+/* Whether the machine lets every CPU invalidate by itself (AMD's INVLPGB); if not, the next three
+ * are not called. */
 static inline bool arch_tlb_can_broadcast(void);
-/* As arch_tlb_flush_page(), of every CPU and context, some time before the next
+/* As arch_tlb_invalidate_page(), of every CPU and context, some time before the next
  * arch_tlb_broadcast_wait() of this CPU returns; interrupts stay off in between. */
 void arch_tlb_broadcast_page(vaddr_t va);
-/* As arch_tlb_flush_all(), of every CPU, likewise. */
+/* As arch_tlb_invalidate_all(), of every CPU, likewise. */
 void arch_tlb_broadcast_all(void);
 void arch_tlb_broadcast_wait(void);
 

@@ -11,7 +11,7 @@
  * not present, so there is none (F3 of mm/pt/format.h is its maker's to keep).
  *
  * Pure arithmetic, but for what an instance brings: how walkers see what is written (they may not
- * look into caches: ECAP.C) and how they forget it.
+ * look into caches: ECAP.C) and how they invalidate it.
  */
 #pragma once
 

@@ -186,8 +186,9 @@ void lock_release_checked(struct spinlock *l);
  * thread that stays on its CPU. */
 void lock_check_none_held(const char *where);
 
-/* This CPU forgets the locks that it holds, which stay locked for ever: whoever would have released
- * them panicked, and what runs next begins anew.  To take one of them is still a panic (L3). */
+/* This CPU invalidates the locks that it holds, which stay locked for ever: whoever would have
+ * released them panicked, and what runs next begins anew.  To take one of them is still a panic
+ * (L3). */
 void lock_abandon_held(void);
 
 /* Interrupts of this CPU, off now, were off for so long by the code at `where`. */

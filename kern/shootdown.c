@@ -9,15 +9,15 @@ enum {
 	KERNEL_SPACE_ID = 1,
 };
 
-struct flush_space flush_kernel_space = { .id = KERNEL_SPACE_ID };
-PER_CPU(struct flush_mail, flush_mail);
-PER_CPU(_Atomic uint32_t, flush_idle_state) = FLUSH_RUNNING;
-PER_CPU(struct flush_totals, flush_totals);
+struct tlb_space tlb_kernel_space = { .id = KERNEL_SPACE_ID };
+PER_CPU(struct shootdown_mail, shootdown_mail);
+PER_CPU(_Atomic uint32_t, tlb_idle_state) = TLB_RUNNING;
+PER_CPU(struct shootdown_stats, shootdown_stats);
 
 /* What a CPU asks of others; written by itself, read by those whose mailbox has its bit. */
 struct request {
-	const struct flush *what;
-	uint64_t generation;          /* of the space, with this flush */
+	const struct shootdown *what;
+	uint64_t generation;          /* of the space, with this shootdown */
 	_Atomic uint32_t outstanding; /* (a) acknowledgements */
 } __aligned(64);
 static PER_CPU(struct request, request);
@@ -25,99 +25,99 @@ static PER_CPU(struct request, request);
 /* A space whose translations this CPU may still have. */
 struct context {
 	uint64_t id;         /* of the space; 0: nothing */
-	uint64_t generation; /* up to which it has forgotten */
+	uint64_t generation; /* up to which it has invalidated */
 };
 
 /* The owner's alone, interrupts off. */
 struct residence {
-	struct flush_space *space; /* loaded */
-	unsigned current;          /* its context */
-	unsigned victim;           /* the next to be given to another space */
-	struct context context[FLUSH_CONTEXTS];
+	struct tlb_space *space; /* loaded */
+	unsigned current;        /* its context */
+	unsigned victim;         /* the next to be given to another space */
+	struct context context[TLB_CONTEXTS];
 };
-static PER_CPU(struct residence, residence) = { .space = &flush_kernel_space };
+static PER_CPU(struct residence, residence) = { .space = &tlb_kernel_space };
 
 static _Atomic uint64_t next_id = KERNEL_SPACE_ID + 1;
 static uint64_t patience; /* in ticks; 0: as the header says */
 
-void flush_space_init(struct flush_space *space)
+void tlb_space_init(struct tlb_space *space)
 {
-	*space = (struct flush_space){
+	*space = (struct tlb_space){
 		/* relaxed: the number alone matters */
 		.id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed)
 	};
 }
 
-void flush_set_patience(uint64_t ticks)
+void shootdown_set_patience(uint64_t ticks)
 {
 	patience = ticks;
 }
 
-/* ---- forgetting, on this CPU ---- */
+/* ---- invalidating, on this CPU ---- */
 
-static void forget_pages(const struct flush *f)
+static void invalidate_pages(const struct shootdown *f)
 {
 	for (unsigned i = 0; i < f->pages; i++)
-		arch_tlb_flush_page(f->page[i]);
-	percpu_add(&this_cpu_ptr(flush_totals)->pages, f->pages);
+		arch_tlb_invalidate_page(f->page[i]);
+	percpu_add(&this_cpu_ptr(shootdown_stats)->pages, f->pages);
 }
 
 /* Everything of every space.  What contexts remember is then true, or older than it need be. */
-static void forget_everything(struct residence *r)
+static void invalidate_all(struct residence *r)
 {
-	/* seq_cst: read before the flush, which covers all that was counted so far */
+	/* seq_cst: read before the shootdown, which covers all that was counted so far */
 	r->context[r->current].generation = atomic_load_explicit(&r->space->generation,
 								 memory_order_seq_cst);
-	arch_tlb_flush_all();
-	percpu_add(&this_cpu_ptr(flush_totals)->everything, 1);
+	arch_tlb_invalidate_all();
+	percpu_add(&this_cpu_ptr(shootdown_stats)->everything, 1);
 }
 
-static void forget_kernel(struct residence *r, const struct flush *f)
+static void invalidate_kernel(struct residence *r, const struct shootdown *f)
 {
-	if (f->pages > FLUSH_PAGES_MOST) {
-		forget_everything(r);
+	if (f->pages > SHOOTDOWN_PAGES_MOST) {
+		invalidate_all(r);
 		return;
 	}
-	forget_pages(f);
-	if (f->reach == FLUSH_TABLES)
-		for (unsigned i = 0; i < FLUSH_CONTEXTS; i++)
+	invalidate_pages(f);
+	if (f->reach == SHOOTDOWN_TABLES)
+		for (unsigned i = 0; i < TLB_CONTEXTS; i++)
 			if (i != r->current)
 				r->context[i].id = 0;
 }
 
 /* Requests of one space may come in another order than their generations: only the one that is next
  * can be done page by page. */
-static void forget_loaded(struct residence *r, const struct flush *f, uint64_t generation)
+static void invalidate_loaded(struct residence *r, const struct shootdown *f, uint64_t generation)
 {
 	struct context *c = &r->context[r->current];
 
 	if (generation <= c->generation)
 		return;
-	if (generation == c->generation + 1 && f->pages <= FLUSH_PAGES_MOST) {
-		forget_pages(f);
+	if (generation == c->generation + 1 && f->pages <= SHOOTDOWN_PAGES_MOST) {
+		invalidate_pages(f);
 		c->generation = generation;
 		return;
 	}
-	/* seq_cst: as in forget_everything() */
+	/* seq_cst: as in invalidate_all() */
 	c->generation = atomic_load_explicit(&f->space->generation, memory_order_seq_cst);
-	arch_tlb_flush_context();
-	percpu_add(&this_cpu_ptr(flush_totals)->everything, 1);
+	arch_tlb_invalidate_context();
+	percpu_add(&this_cpu_ptr(shootdown_stats)->everything, 1);
 }
 
-static void forget(const struct flush *f, uint64_t generation)
+static void invalidate(const struct shootdown *f, uint64_t generation)
 {
 	struct residence *r = this_cpu_ptr(residence);
 
-	if (f->space == &flush_kernel_space)
-		forget_kernel(r, f);
+	if (f->space == &tlb_kernel_space)
+		invalidate_kernel(r, f);
 	else if (f->space == r->space)
-		forget_loaded(r, f, generation);
+		invalidate_loaded(r, f, generation);
 	/* else: kept under a context at most, whose generation is behind */
 }
 
 /* ---- serving ---- */
 
-static unsigned forget_for(uint64_t word[CPU_SET_WORDS])
+static unsigned invalidate_for(uint64_t word[CPU_SET_WORDS])
 {
 	unsigned initiators = 0, pages = 0;
 
@@ -128,8 +128,8 @@ static unsigned forget_for(uint64_t word[CPU_SET_WORDS])
 			initiators++;
 			pages += per_cpu_ptr(request, cpu)->what->pages;
 		}
-	if (initiators > 1 && pages > FLUSH_PAGES_MOST) {
-		forget_everything(this_cpu_ptr(residence));
+	if (initiators > 1 && pages > SHOOTDOWN_PAGES_MOST) {
+		invalidate_all(this_cpu_ptr(residence));
 		return initiators;
 	}
 	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
@@ -137,7 +137,7 @@ static unsigned forget_for(uint64_t word[CPU_SET_WORDS])
 			unsigned cpu = w * CPU_SET_WORD_BITS + bits_lowest(left);
 			const struct request *r = per_cpu_ptr(request, cpu);
 
-			forget(r->what, r->generation);
+			invalidate(r->what, r->generation);
 		}
 	return initiators;
 }
@@ -154,20 +154,20 @@ static void acknowledge(uint64_t word[CPU_SET_WORDS])
 		}
 }
 
-void flush_serve(void)
+void shootdown_serve(void)
 {
 	uintptr_t irq = arch_irq_save();
-	struct flush_mail *mail = this_cpu_ptr(flush_mail);
+	struct shootdown_mail *mail = this_cpu_ptr(shootdown_mail);
 	uint64_t word[CPU_SET_WORDS];
 
-	flush_idle_leave(); /* what a request says may lie where a page was unmapped */
+	tlb_idle_leave(); /* what a request says may lie where a page was unmapped */
 	/* full barrier: a bit whose setter saw the old value is taken below */
 	if (atomic_exchange_explicit(&mail->pending, 0, memory_order_seq_cst) != 0) {
 		for (unsigned w = 0; w < CPU_SET_WORDS; w++)
 			/* acquire pairs with cpu_set_add() in ask(): the request is seen */
 			word[w] = atomic_exchange_explicit(&mail->from.word[w], 0,
 							   memory_order_acq_rel);
-		percpu_add(&this_cpu_ptr(flush_totals)->served, forget_for(word));
+		percpu_add(&this_cpu_ptr(shootdown_stats)->served, invalidate_for(word));
 		acknowledge(word);
 	}
 	arch_irq_restore(irq);
@@ -176,21 +176,21 @@ void flush_serve(void)
 static void serve_kick(void *arg)
 {
 	(void)arg;
-	flush_serve();
+	shootdown_serve();
 }
 
 /* ---- asking ---- */
 
-/* seq_cst throughout: after the barrier (B) of flush_run(). */
+/* seq_cst throughout: after the barrier (B) of shootdown_run(). */
 static bool mark_if_idle(_Atomic uint32_t *state)
 {
 	uint32_t seen = atomic_load_explicit(state, memory_order_seq_cst);
 
-	while (seen == FLUSH_IDLE)
+	while (seen == TLB_IDLE)
 		if (atomic_compare_exchange_weak_explicit(
-			    state, &seen, FLUSH_MARKED, memory_order_seq_cst, memory_order_seq_cst))
+			    state, &seen, TLB_MARKED, memory_order_seq_cst, memory_order_seq_cst))
 			return true;
-	return seen == FLUSH_MARKED;
+	return seen == TLB_MARKED;
 }
 
 /* A panic stopped that CPU: it touches nothing any more, and nobody waits for it.  The
@@ -198,19 +198,19 @@ static bool mark_if_idle(_Atomic uint32_t *state)
 static __cold unsigned take_back(unsigned cpu)
 {
 	_Atomic uint64_t *word =
-		&per_cpu_ptr(flush_mail, cpu)->from.word[arch_cpu_id() / CPU_SET_WORD_BITS];
+		&per_cpu_ptr(shootdown_mail, cpu)->from.word[arch_cpu_id() / CPU_SET_WORD_BITS];
 	uint64_t bit = UINT64_C(1) << arch_cpu_id() % CPU_SET_WORD_BITS;
 
 	return (atomic_fetch_and_explicit(word, ~bit, memory_order_acq_rel) & bit) != 0 ? 0 : 1;
 }
 
 /* Acknowledgements that will come from that CPU. */
-static unsigned ask(unsigned cpu, enum flush_reach reach)
+static unsigned ask(unsigned cpu, enum shootdown_reach reach)
 {
-	struct flush_totals *totals = this_cpu_ptr(flush_totals);
-	struct flush_mail *mail = per_cpu_ptr(flush_mail, cpu);
+	struct shootdown_stats *totals = this_cpu_ptr(shootdown_stats);
+	struct shootdown_mail *mail = per_cpu_ptr(shootdown_mail, cpu);
 
-	if (reach == FLUSH_PAGES && mark_if_idle(per_cpu_ptr(flush_idle_state, cpu))) {
+	if (reach == SHOOTDOWN_PAGES && mark_if_idle(per_cpu_ptr(tlb_idle_state, cpu))) {
 		percpu_add(&totals->marks, 1);
 		return 0;
 	}
@@ -228,11 +228,11 @@ static unsigned ask(unsigned cpu, enum flush_reach reach)
 }
 
 /* CPUs of a word of the set that have the space loaded. */
-static uint64_t targets(const struct flush_space *space, unsigned w, unsigned running)
+static uint64_t targets(const struct tlb_space *space, unsigned w, unsigned running)
 {
 	unsigned first = w * CPU_SET_WORD_BITS;
 
-	if (space != &flush_kernel_space)
+	if (space != &tlb_kernel_space)
 		return atomic_load_explicit(&space->loaded.word[w], memory_order_seq_cst);
 	if (running <= first)
 		return 0;
@@ -265,22 +265,23 @@ static __cold void name_the_silent(struct request *r)
 	bool named = false;
 
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		if (!cpu_set_has(&per_cpu_ptr(flush_mail, cpu)->from, arch_cpu_id()))
+		if (!cpu_set_has(&per_cpu_ptr(shootdown_mail, cpu)->from, arch_cpu_id()))
 			continue;
 		if (arch_cpu_kick(cpu, serve_kick, NULL) == OK)
-			warn("CPU %u does not answer a TLB flush of CPU %u", cpu, arch_cpu_id());
+			warn("CPU %u does not answer a TLB shootdown of CPU %u", cpu,
+			     arch_cpu_id());
 		else if (take_back(cpu) == 0)
 			atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
 		named = true;
 	}
 	if (!named)
-		warn("a TLB flush of CPU %u has %u acknowledgements outstanding", arch_cpu_id(),
+		warn("a TLB shootdown of CPU %u has %u acknowledgements outstanding", arch_cpu_id(),
 		     atomic_load_explicit(&r->outstanding, memory_order_relaxed));
 }
 
 static void wait_for_all(struct request *r)
 {
-	_Atomic uint64_t *longest = &this_cpu_ptr(flush_totals)->longest;
+	_Atomic uint64_t *longest = &this_cpu_ptr(shootdown_stats)->longest;
 	uint64_t start, waited = 0, limit = patience;
 
 	/* acquire: as below */
@@ -288,11 +289,11 @@ static void wait_for_all(struct request *r)
 		return;
 	start = arch_ticks();
 	if (limit == 0)
-		limit = FLUSH_PATIENCE_MS * arch_ticks_per_ms();
+		limit = SHOOTDOWN_PATIENCE_MS * arch_ticks_per_ms();
 	/* acquire pairs with acknowledge(): T1 */
 	while (atomic_load_explicit(&r->outstanding, memory_order_acquire) != 0) {
-		if (flush_pending())
-			flush_serve(); /* T3 */
+		if (shootdown_pending())
+			shootdown_serve(); /* T3 */
 		arch_relax();
 		waited = arch_ticks() - start;
 		if (unlikely(waited > limit)) {
@@ -304,9 +305,9 @@ static void wait_for_all(struct request *r)
 		atomic_store_explicit(longest, waited, memory_order_relaxed); /* statistics */
 }
 
-static void broadcast(const struct flush *f)
+static void broadcast(const struct shootdown *f)
 {
-	if (f->pages > FLUSH_PAGES_MOST)
+	if (f->pages > SHOOTDOWN_PAGES_MOST)
 		arch_tlb_broadcast_all();
 	else
 		for (unsigned i = 0; i < f->pages; i++)
@@ -314,7 +315,7 @@ static void broadcast(const struct flush *f)
 	arch_tlb_broadcast_wait();
 }
 
-void flush_run(const struct flush *f)
+void shootdown_run(const struct shootdown *f)
 {
 	uintptr_t irq;
 	struct request *r;
@@ -323,7 +324,7 @@ void flush_run(const struct flush *f)
 		return;
 	irq = arch_irq_save();
 	r = this_cpu_ptr(request);
-	percpu_add(&this_cpu_ptr(flush_totals)->requests, 1);
+	percpu_add(&this_cpu_ptr(shootdown_stats)->requests, 1);
 	r->what = f;
 	/* (B) in both cases; a broadcast reaches all contexts, none of them is behind */
 	r->generation = 1 + atomic_fetch_add_explicit(&f->space->generation,
@@ -331,11 +332,12 @@ void flush_run(const struct flush *f)
 						      memory_order_seq_cst);
 	if (arch_tlb_can_broadcast()) {
 		broadcast(f);
-	} else if (f->space == &flush_kernel_space && cpu_count() == 1) {
-		forget(f, r->generation); /* whoever is counted later forgets everything: S2 */
+	} else if (f->space == &tlb_kernel_space && cpu_count() == 1) {
+		invalidate(f,
+			   r->generation); /* whoever is counted later invalidates everything: S2 */
 	} else {
 		ask_all(r);
-		forget(f, r->generation);
+		invalidate(f, r->generation);
 		wait_for_all(r);
 	}
 	arch_irq_restore(irq);
@@ -345,10 +347,10 @@ void flush_run(const struct flush *f)
 
 /* The space's context on this CPU becomes the current one.  Whether what is remembered under it is
  * true. */
-static enum arch_tlb_past choose_context(struct residence *r, const struct flush_space *space,
+static enum arch_tlb_past choose_context(struct residence *r, const struct tlb_space *space,
 					 uint64_t generation)
 {
-	unsigned most = arch_tlb_contexts() < FLUSH_CONTEXTS ? arch_tlb_contexts() : FLUSH_CONTEXTS;
+	unsigned most = arch_tlb_contexts() < TLB_CONTEXTS ? arch_tlb_contexts() : TLB_CONTEXTS;
 
 	for (unsigned i = 0; i < most; i++) {
 		struct context *c = &r->context[i];
@@ -359,51 +361,51 @@ static enum arch_tlb_past choose_context(struct residence *r, const struct flush
 		if (c->generation == generation)
 			return ARCH_TLB_KEEP;
 		c->generation = generation;
-		return ARCH_TLB_FORGET;
+		return ARCH_TLB_INVALIDATE;
 	}
 	r->current = most == 0 ? 0 : r->victim++ % most;
 	r->context[r->current] = (struct context){ space->id, generation };
-	return ARCH_TLB_FORGET;
+	return ARCH_TLB_INVALIDATE;
 }
 
-void flush_switch_to(struct flush_space *space, paddr_t root)
+void tlb_switch_to(struct tlb_space *space, paddr_t root)
 {
 	struct residence *r = this_cpu_ptr(residence);
-	struct flush_space *old = r->space;
+	struct tlb_space *old = r->space;
 	enum arch_tlb_past past;
 
 	if (space == old)
 		return;
-	if (space != &flush_kernel_space)
+	if (space != &tlb_kernel_space)
 		cpu_set_add(&space->loaded, arch_cpu_id()); /* L1 */
 	/* L2 */
 	past = choose_context(r, space,
 			      atomic_load_explicit(&space->generation, memory_order_seq_cst));
 	r->space = space;
 	arch_pt_switch(root, arch_tlb_contexts() == 0 ? 0 : r->current + 1, past); /* U1 */
-	if (old != &flush_kernel_space)
+	if (old != &tlb_kernel_space)
 		cpu_set_remove(&old->loaded, arch_cpu_id()); /* U2 */
-	percpu_add(&this_cpu_ptr(flush_totals)->switches, 1);
-	percpu_add(&this_cpu_ptr(flush_totals)->kept, past == ARCH_TLB_KEEP);
+	percpu_add(&this_cpu_ptr(shootdown_stats)->switches, 1);
+	percpu_add(&this_cpu_ptr(shootdown_stats)->kept, past == ARCH_TLB_KEEP);
 }
 
-struct flush_space *flush_space_loaded(void)
+struct tlb_space *tlb_loaded_space(void)
 {
 	return this_cpu(residence).space;
 }
 
 /* ---- idle ---- */
 
-void flush_idle_enter(void)
+void tlb_idle_enter(void)
 {
 	/* release: what ran before is over when an initiator sees the state */
-	atomic_store_explicit(this_cpu_ptr(flush_idle_state), FLUSH_IDLE, memory_order_release);
+	atomic_store_explicit(this_cpu_ptr(tlb_idle_state), TLB_IDLE, memory_order_release);
 }
 
-void flush_idle_leave_slow(void)
+void tlb_idle_leave_slow(void)
 {
 	/* W1, full barrier */
-	if (atomic_exchange_explicit(this_cpu_ptr(flush_idle_state), FLUSH_RUNNING,
-				     memory_order_seq_cst) == FLUSH_MARKED)
-		forget_everything(this_cpu_ptr(residence)); /* W2 */
+	if (atomic_exchange_explicit(this_cpu_ptr(tlb_idle_state), TLB_RUNNING,
+				     memory_order_seq_cst) == TLB_MARKED)
+		invalidate_all(this_cpu_ptr(residence)); /* W2 */
 }

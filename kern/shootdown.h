@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shootdown.h - requests to other CPUs to forget translations.
+ * shootdown.h - requests to other CPUs to invalidate translations.
  *
- * A flush names an address space and pages of it, or everything of it.  flush_run() returns when no
- * CPU can use an old translation of them any more; until then the frames behind them must not be
- * given to anybody (mm/pt/batch.h does both in the right order).
+ * A shootdown names an address space and pages of it, or everything of it.  shootdown_run() returns
+ * when no CPU can use an old translation of them any more; until then the frames behind them must
+ * not be given to anybody (mm/pt/batch.h does both in the right order).
  *
  *    initiator                                         target
  *    change the entries
  *    write its own request, one per CPU
  *    (B) full barrier: the generation is counted up
  *    read who has the space loaded
- *    put its own bit into the mailbox of each ------>  flush_serve(), from the kick, a lock's
+ *    put its own bit into the mailbox of each ------>  shootdown_serve(), from the kick, a lock's
  *    kick those that are not kicked already            waiting loop or its own waiting loop:
- *    forget by itself                                    take all bits of the mailbox
- *    wait, and serve its own mailbox meanwhile           forget what each asks for
+ *    invalidate by itself                                    take all bits of the mailbox
+ *    wait, and serve its own mailbox meanwhile           invalidate what each asks for
  *    <---------------------------------------------      acknowledge each: one less outstanding
  *
  * Invariants:
- *   T1  a target forgets first and acknowledges then (release; the initiator's acquire pairs)
+ *   T1  a target invalidates first and acknowledges then (release; the initiator's acquire pairs)
  *   T2  a request is not changed while an acknowledgement of it is outstanding: its initiator waits
  *       with interrupts off, so a CPU has one request at a time
  *   T3  whoever waits for another CPU with interrupts off, be it for acknowledgements or for
@@ -27,7 +27,7 @@
  *       keeps its interrupts off for a bounded time
  *   T4  a bit in a mailbox is followed by `pending`, and whoever found `pending` clear kicks; so a
  *       bit is never left without a kick that comes after it
- *   T5  a CPU that is in idle state forgets everything before it touches memory that may be
+ *   T5  a CPU that is in idle state invalidates everything before it touches memory that may be
  *       unmapped, if one mark was left
  *   T6  no table of the kernel's space is given back while a CPU starts, from its first walk of
  *       them until it is counted.  Who starts CPUs sees to that: one at a time, by a CPU that
@@ -41,18 +41,18 @@
  *                                (I2) read space.loaded
  *     Either I2 sees the bit, and the CPU is asked; or L1 came after I2, so L2 comes after B: the
  *     walks see the new entry, and a context kept from before is behind the new generation and is
- *     forgotten.
+ *     invalidated.
  *   Leaving a space              (U1) load the other table                (U2) clear the own bit
  *     In this order: a CPU that is not in the set does not walk the table any more.  What it keeps
  *     under a context number is behind the generation when it comes back.
  *   Leaving idle                 (W1) exchange the state with RUNNING     full barrier
- *                                (W2) forget everything if a mark was found; touch memory
+ *                                (W2) invalidate everything if a mark was found; touch memory
  *   against                      (I1), (B), (I3) IDLE becomes MARKED by compare-and-swap
- *     If I3 came first, W1 finds the mark and W2 forgets after I1.  If W1 came first, I3 fails and
- *     the CPU is asked like any other; what it touches until it is served are translations from
+ *     If I3 came first, W1 finds the mark and W2 invalidates after I1.  If W1 came first, I3 fails
+ * and the CPU is asked like any other; what it touches until it is served are translations from
  *     before I1, for which the initiator waits.
  *   Being counted (kern/cpu.h)   (S1) count + 1                           full barrier
- *                                (S2) flush_cpu_join(): forget everything
+ *                                (S2) tlb_cpu_join(): invalidate everything
  *     as the first case, for the kernel's space, which every CPU that is counted has loaded.
  *     S2 mends pages that went before S1, when nobody asked this CPU: until then it touches
  *     nothing that is ever unmapped.  It would come too late for a table (see below), hence T6.
@@ -66,10 +66,10 @@
  * them; that is all that an idle CPU promises.
  *
  * Contexts: where the machine can keep translations of several tables apart (PCID), a CPU remembers
- * the few spaces that it had loaded lately, each with the generation up to which it has forgotten.
- * It need not be asked about those that are not loaded.  The kernel's pages are global, so one
- * flush reaches them in all contexts; upper-level entries are not, so all other contexts end when
- * a table of the kernel's space goes.
+ * the few spaces that it had loaded lately, each with the generation up to which it has
+ * invalidated. It need not be asked about those that are not loaded.  The kernel's pages are
+ * global, so one shootdown reaches them in all contexts; upper-level entries are not, so all other
+ * contexts end when a table of the kernel's space goes.
  *
  * Where the machine itself can broadcast, nobody is asked.
  *
@@ -82,130 +82,130 @@
 #include "kern/percpu.h"
 
 enum {
-	FLUSH_PAGES_MOST = 32, /* above: one flush of everything is cheaper */
-	FLUSH_EVERYTHING = FLUSH_PAGES_MOST + 1,
-	FLUSH_CONTEXTS = 6, /* spaces that a CPU remembers */
+	SHOOTDOWN_PAGES_MOST = 32, /* above: one shootdown of everything is cheaper */
+	SHOOTDOWN_ALL = SHOOTDOWN_PAGES_MOST + 1,
+	TLB_CONTEXTS = 6, /* spaces that a CPU remembers */
 };
 
 /* What an address space is for the TLB. */
-struct flush_space {
+struct tlb_space {
 	struct cpu_set loaded;       /* (a) CPUs that walk its table; not used of the kernel's */
-	_Atomic uint64_t generation; /* (a) flushes so far */
+	_Atomic uint64_t generation; /* (a) shootdowns so far */
 	uint64_t id;                 /* (c) never given to another space; 0: none */
 };
 
 /* The kernel's half, which every CPU that is counted has loaded. */
-extern struct flush_space flush_kernel_space;
+extern struct tlb_space tlb_kernel_space;
 
 /* A new space that no CPU has loaded. */
-void flush_space_init(struct flush_space *space);
+void tlb_space_init(struct tlb_space *space);
 
 /* What becomes of the tables that led to the pages. */
-enum flush_reach {
-	FLUSH_PAGES,  /* they stay: idle CPUs are marked */
-	FLUSH_TABLES, /* some are given back: idle CPUs are asked too */
+enum shootdown_reach {
+	SHOOTDOWN_PAGES,  /* they stay: idle CPUs are marked */
+	SHOOTDOWN_TABLES, /* some are given back: idle CPUs are asked too */
 };
 
-/* What is to be forgotten.  A page is one entry, whatever its size; FLUSH_EVERYTHING in `pages`
+/* What is to be invalidated.  A page is one entry, whatever its size; SHOOTDOWN_ALL in `pages`
  * means all of the space. */
-struct flush {
-	struct flush_space *space;
+struct shootdown {
+	struct tlb_space *space;
 	unsigned pages;
-	enum flush_reach reach;
-	vaddr_t page[FLUSH_PAGES_MOST];
+	enum shootdown_reach reach;
+	vaddr_t page[SHOOTDOWN_PAGES_MOST];
 };
 
-static inline void flush_init(struct flush *f, struct flush_space *space)
+static inline void shootdown_init(struct shootdown *f, struct tlb_space *space)
 {
 	f->space = space;
 	f->pages = 0;
-	f->reach = FLUSH_PAGES;
+	f->reach = SHOOTDOWN_PAGES;
 }
 
-static inline void flush_add_page(struct flush *f, vaddr_t va)
+static inline void shootdown_add_page(struct shootdown *f, vaddr_t va)
 {
-	if (f->pages < FLUSH_PAGES_MOST)
+	if (f->pages < SHOOTDOWN_PAGES_MOST)
 		f->page[f->pages++] = va;
 	else
-		f->pages = FLUSH_EVERYTHING;
+		f->pages = SHOOTDOWN_ALL;
 }
 
-/* All CPUs forget it; returns when they have.  Nothing happens without a page.  Interrupts are off
- * meanwhile; locks may be held.  A CPU that does not answer for FLUSH_PATIENCE_MS is named,
+/* All CPUs invalidate it; returns when they have.  Nothing happens without a page.  Interrupts are
+ * off meanwhile; locks may be held.  A CPU that does not answer for SHOOTDOWN_PATIENCE_MS is named,
  * kicked again and waited for; one that a panic stopped is not. */
-void flush_run(const struct flush *f);
+void shootdown_run(const struct shootdown *f);
 enum {
-	FLUSH_PATIENCE_MS = 1000,
+	SHOOTDOWN_PATIENCE_MS = 1000,
 };
 
 /* ---- the other side ---- */
 
 /* Other CPUs write here. */
-struct flush_mail {
+struct shootdown_mail {
 	struct cpu_set from;      /* (a) CPUs whose requests wait for this one */
 	_Atomic uint32_t pending; /* (a) not 0: some wait, and a kick is on its way */
 } __aligned(64);
-extern struct flush_mail flush_mail; /* PER_CPU */
+extern struct shootdown_mail shootdown_mail; /* PER_CPU */
 
 /* Whether a request waits for this CPU; interrupts off. */
-static inline bool flush_pending(void)
+static inline bool shootdown_pending(void)
 {
-	/* relaxed: flush_serve() looks again */
-	return atomic_load_explicit(&this_cpu_ptr(flush_mail)->pending, memory_order_relaxed) != 0;
+	/* relaxed: shootdown_serve() looks again */
+	return atomic_load_explicit(&this_cpu_ptr(shootdown_mail)->pending, memory_order_relaxed) !=
+	       0;
 }
 
-/* Do what others ask of this CPU: short, takes no lock.  Ends idling (flush_idle_leave()). */
-void flush_serve(void);
+/* Do what others ask of this CPU: short, takes no lock.  Ends idling (tlb_idle_leave()). */
+void shootdown_serve(void);
 
 /* ---- which space ---- */
 
 /* This CPU walks `root`, the table of `space`, from now on.  Interrupts off. */
-void flush_switch_to(struct flush_space *space, paddr_t root);
+void tlb_switch_to(struct tlb_space *space, paddr_t root);
 
 /* The space whose table this CPU walks.  Interrupts off, or a thread that has a space. */
-struct flush_space *flush_space_loaded(void);
+struct tlb_space *tlb_loaded_space(void);
 
 /* This CPU has just been counted; before it does anything else. */
-static inline void flush_cpu_join(void)
+static inline void tlb_cpu_join(void)
 {
-	arch_tlb_flush_all();
+	arch_tlb_invalidate_all();
 }
 
 /* ---- idle ---- */
 
-enum flush_state {
-	FLUSH_RUNNING,
-	FLUSH_IDLE,   /* may be marked instead of asked */
-	FLUSH_MARKED, /* forgets everything before it goes on */
+enum tlb_idle {
+	TLB_RUNNING,
+	TLB_IDLE,   /* may be marked instead of asked */
+	TLB_MARKED, /* invalidates everything before it goes on */
 };
-extern _Atomic uint32_t flush_idle_state; /* PER_CPU, enum flush_state, (a) */
+extern _Atomic uint32_t tlb_idle_state; /* PER_CPU, enum tlb_idle, (a) */
 
-/* From here to flush_idle_leave() this CPU touches nothing but code, stack and per-CPU data, which
+/* From here to tlb_idle_leave() this CPU touches nothing but code, stack and per-CPU data, which
  * are never unmapped.  Interrupts off. */
-void flush_idle_enter(void);
-void flush_idle_leave_slow(void);
+void tlb_idle_enter(void);
+void tlb_idle_leave_slow(void);
 
 /* Before anything else after idling, and in the entry of every interrupt that may have ended it;
  * does nothing when the CPU was not idle.  Interrupts off. */
-static inline void flush_idle_leave(void)
+static inline void tlb_idle_leave(void)
 {
-	/* relaxed: others only change FLUSH_IDLE into FLUSH_MARKED */
-	if (atomic_load_explicit(this_cpu_ptr(flush_idle_state), memory_order_relaxed) !=
-	    FLUSH_RUNNING)
-		flush_idle_leave_slow();
+	/* relaxed: others only change TLB_IDLE into TLB_MARKED */
+	if (atomic_load_explicit(this_cpu_ptr(tlb_idle_state), memory_order_relaxed) != TLB_RUNNING)
+		tlb_idle_leave_slow();
 }
 
 /* ---- figures ---- */
 
 /* (a): relaxed, each CPU writes its own. */
-struct flush_totals {
+struct shootdown_stats {
 	_Atomic uint64_t requests, kicks, marks; /* of this CPU to others */
 	_Atomic uint64_t served;                 /* of others */
-	_Atomic uint64_t pages, everything;      /* forgotten here: one by one, all at once */
+	_Atomic uint64_t pages, everything;      /* invalidated here: one by one, all at once */
 	_Atomic uint64_t switches, kept;         /* of spaces; those that found their context */
 	_Atomic uint64_t longest;                /* wait, in ticks */
 };
-extern struct flush_totals flush_totals; /* PER_CPU */
+extern struct shootdown_stats shootdown_stats; /* PER_CPU */
 
-/* Tests: how long a wait takes before it warns, in ticks; 0: FLUSH_PATIENCE_MS. */
-void flush_set_patience(uint64_t ticks);
+/* Tests: how long a wait takes before it warns, in ticks; 0: SHOOTDOWN_PATIENCE_MS. */
+void shootdown_set_patience(uint64_t ticks);

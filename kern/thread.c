@@ -146,14 +146,14 @@ void thread_set_kernel_root(paddr_t root)
 	kernel_root = root;
 }
 
-void thread_set_space(struct flush_space *space, paddr_t root)
+void thread_set_space(struct tlb_space *space, paddr_t root)
 {
 	uintptr_t irq = arch_irq_save();
 	struct thread *self = this_cpu(scheduler).current;
 
 	self->space = space;
 	self->root = root;
-	flush_switch_to(space, root);
+	tlb_switch_to(space, root);
 	arch_irq_restore(irq);
 }
 
@@ -162,7 +162,7 @@ static void init(struct thread *t, const char *name)
 {
 	uintptr_t irq;
 
-	*t = (struct thread){ .space = &flush_kernel_space, .root = kernel_root };
+	*t = (struct thread){ .space = &tlb_kernel_space, .root = kernel_root };
 	print_to(t->name, sizeof(t->name), "%s", name);
 	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
 		atomic_store_explicit(&t->affinity.word[i], UINT64_MAX, memory_order_relaxed);
@@ -240,7 +240,7 @@ void thread_bury(struct thread *t)
 }
 
 /* Off the lists: its memory is the caller's. */
-static void forget(struct thread *t)
+static void remove_from_list(struct thread *t)
 {
 	arch_thread_release(t->sp);
 }
@@ -258,7 +258,7 @@ void thread_join(struct thread *t)
 	}
 	list_remove(t);
 	spin_unlock_irq(&registry, irq);
-	forget(t);
+	remove_from_list(t);
 }
 
 struct thread *thread_wait_ended(void)
@@ -275,7 +275,7 @@ struct thread *thread_wait_ended(void)
 	ended = t->next;
 	list_remove(t);
 	spin_unlock_irq(&registry, irq);
-	forget(t);
+	remove_from_list(t);
 	return t;
 }
 
@@ -336,7 +336,7 @@ void thread_start_main(void *stack, size_t bytes)
 	struct scheduler *s = this_cpu_ptr(scheduler);
 
 	all_first = all_last = ended = reaper = NULL;
-	thread_forget_idle_cpus();
+	thread_clear_idle_cpus();
 	s->idle = thread_create(stack, bytes, "idle", thread_idle_main, NULL);
 	set_state(s->idle, THREAD_PARKED);
 	keep_here(s);

@@ -69,7 +69,7 @@ struct thread {
 	_Atomic uint64_t ticks;    /* that it had, without the present turn */
 	_Atomic uint64_t since;    /* when the present turn began */
 	struct cpu_set affinity;   /* changed by itself, or before its start */
-	struct flush_space *space; /* changed by itself */
+	struct tlb_space *space;   /* changed by itself */
 	paddr_t root;              /* of the table of `space` */
 	struct timer timer;        /* of thread_park_until() */
 	void (*fn)(void *arg);
@@ -142,7 +142,7 @@ err_t thread_pin(unsigned cpu);
 
 /* Work in another address space from now on, wherever it runs: its table is at `root`.  Until then
  * a thread works in the kernel's. */
-void thread_set_space(struct flush_space *space, paddr_t root);
+void thread_set_space(struct tlb_space *space, paddr_t root);
 
 /* ---- others ---- */
 

@@ -53,7 +53,7 @@ void thread_requeue(void);
 void thread_finish_switch(void) __noinline;
 
 /* No CPU is idle: the first one begins. */
-void thread_forget_idle_cpus(void);
+void thread_clear_idle_cpus(void);
 
 /* The life of the first CPU's idle thread. */
 void thread_idle_main(void *unused);

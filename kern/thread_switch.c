@@ -228,7 +228,7 @@ static void switch_to(struct thread *next)
 	atomic_store_explicit(&next->on_cpu, true, memory_order_relaxed);
 	s->previous = self;
 	if (unlikely(next->space != self->space))
-		flush_switch_to(next->space, next->root);
+		tlb_switch_to(next->space, next->root);
 	arch_thread_switch(&self->sp, next->sp);
 	thread_finish_switch();
 }
@@ -299,12 +299,12 @@ static struct thread *find_work(bool *busy)
 	return NULL;
 }
 
-/* Until an interrupt; other CPUs need not ask this one to forget translations meanwhile. */
+/* Until an interrupt; other CPUs need not ask this one to invalidate translations meanwhile. */
 static void wait_for_interrupt(void)
 {
-	flush_idle_enter();
+	tlb_idle_enter();
 	arch_idle();
-	flush_idle_leave();
+	tlb_idle_leave();
 }
 
 void thread_idle_once(void)
@@ -342,7 +342,7 @@ void thread_idle_main(void *unused)
 	thread_idle_loop();
 }
 
-void thread_forget_idle_cpus(void)
+void thread_clear_idle_cpus(void)
 {
 	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
 		atomic_store_explicit(&idle_cpus.word[i], 0, memory_order_relaxed);

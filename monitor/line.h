@@ -32,7 +32,7 @@ enum {
 enum line_result {
 	LINE_MORE,
 	LINE_ENTERED,   /* text is the line; it was added to the history */
-	LINE_CANCELLED, /* forget it and begin again */
+	LINE_CANCELLED, /* discard it and begin again */
 };
 
 /* All zero at first. */

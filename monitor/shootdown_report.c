@@ -12,7 +12,7 @@ static uint64_t figure(const _Atomic uint64_t *total)
 
 static void print_cpu(unsigned cpu)
 {
-	const struct flush_totals *t = per_cpu_ptr(flush_totals, cpu);
+	const struct shootdown_stats *t = per_cpu_ptr(shootdown_stats, cpu);
 	uint64_t us = ticks_to_us(figure(&t->longest));
 
 	print("%3u %9lu %9lu %9lu %9lu %9lu %9lu %9lu %9lu %8lu\n", cpu, figure(&t->requests),
@@ -20,7 +20,7 @@ static void print_cpu(unsigned cpu)
 	      figure(&t->everything), figure(&t->switches), figure(&t->kept), us);
 }
 
-COMMAND(tlb, "", "flushes that each CPU asked for and did, and its longest wait")
+COMMAND(tlb, "", "shootdowns that each CPU asked for and did, and its longest wait")
 {
 	print("cpu  requests     kicks     marks    served     pages       all  switches"
 	      "      kept  wait us\n");

@@ -214,7 +214,7 @@ static void print_space(const struct vm_space *s)
 	struct vm_figures f = vm_figures_of(s);
 	char cpus[CPUS_BYTES];
 
-	format_cpus(&s->flush.loaded, cpus, sizeof(cpus));
+	format_cpus(&s->tlb.loaded, cpus, sizeof(cpus));
 	/* relaxed: a figure; one count is this report's */
 	print("%6u %5u %-6s", s->number, atomic_load_explicit(&s->users, memory_order_relaxed) - 1,
 	      cpus);

@@ -8,7 +8,7 @@
            is held after growing and freeing
   kernel   instructions in the kernel (RDTSC under -icount), beside Linux' by the same loops
   cpus     how two CPUs scale, by the CPU time of QEMU's threads that play them; what it costs to
-           make other CPUs forget a page; how long each takes to start
+           make other CPUs invalidate a page; how long each takes to start
   ready    instructions from kernel_main() to the first frame, for 1 GiB and for 512 GiB
   size     bytes of keel.elf, release, without tests
 
@@ -192,7 +192,7 @@ LOADS = [("alone", "a page of its own 32 MiB cleared: the host alone", None),
 SCALING_GOAL = 1.95
 SCALING_CPUS = 2
 ROUNDS_PER_RUN = 3  # short ones, so that other work on the host is in few of them
-FLUSH_CPUS = [1, 2, 4]
+SHOOTDOWN_CPUS = [1, 2, 4]
 LOAD_SECONDS = 120
 SETTLE_SECONDS = 0.05  # from the prompt until every CPU halts
 SIZE_GOAL = 1 << 20
@@ -533,18 +533,18 @@ def scaling_row(running, load_row, runs, linux):
               (SCALING_GOAL, "reached" if round(figure, 2) >= SCALING_GOAL else "missed"))]
 
 
-def flush_rows(cpus):
+def shootdown_rows(cpus):
     """Rows about other CPUs that halt and that run, and the start of each CPU in us."""
     rows = []
     with machine_of(cpus) as running:
         running.wait_prompt()
         starts = re.findall(r"^ *\d+ +\d+ +(\d+) +\d+$", running.command("cpus"), re.M)
         for others in ["idle", "busy"] if cpus > 1 else ["idle"]:
-            text = running.command(f"benchflush {others}", LOAD_SECONDS)
+            text = running.command(f"benchshootdown {others}", LOAD_SECONDS)
             ticks = figures_of(text, "BENCH").get("unmap_kib4")
             match = re.search(r"operations=(\d+) requests=(\d+) kicks=(\d+) marks=(\d+)", text)
             if not ticks or not match:
-                raise CannotRun(f"benchflush {others}: {text[-200:]}")
+                raise CannotRun(f"benchshootdown {others}: {text[-200:]}")
             operations, *counts = map(int, match.groups())
             rows.append([f"{cpus}, others {others}" if cpus > 1 else "1",
                          number(ticks[0], "{:,.0f}"), number(ticks[1], "{:,.0f}"),
@@ -565,8 +565,8 @@ def bench_cpus(runs):
     print("A page unmapped, ticks by the clock (other work on this host is in them), and how many\n"
           "CPUs were asked at all, interrupted, and marked as idle, per operation")
     rows = []
-    for cpus in FLUSH_CPUS:
-        more, starts = flush_rows(cpus)
+    for cpus in SHOOTDOWN_CPUS:
+        more, starts = shootdown_rows(cpus)
         rows += more
     print_table(["CPUs", "ticks", "min", "requests", "IPIs", "marks"], rows)
     print("From its first STARTUP until it was counted, us: " +

@@ -105,7 +105,7 @@ static inline paddr_t arch_direct_to_paddr(const void *p)
 }
 
 /* The simulated TLB: host.h. */
-void host_tlb_flush_page(vaddr_t va);
+void host_tlb_invalidate_page(vaddr_t va);
 extern unsigned host_tlb_contexts;
 extern bool host_tlb_broadcasts;
 
@@ -129,9 +129,9 @@ static inline bool arch_tlb_can_broadcast(void)
 	return host_tlb_broadcasts;
 }
 
-static inline void arch_tlb_flush_page(vaddr_t va)
+static inline void arch_tlb_invalidate_page(vaddr_t va)
 {
-	host_tlb_flush_page(va);
+	host_tlb_invalidate_page(va);
 }
 
 static inline uint64_t arch_ticks(void)

@@ -30,9 +30,9 @@ void host_cpu_stop(unsigned cpu);
  *
  * Each CPU has one: pages of any size, with the right to write, and upper-level entries, which lead
  * to tables.  It fills when the CPU accesses an address, sets accessed and dirty bits by
- * compare-and-swap as it walks, and forgets only what it is told to, what it has no room for, or a
- * page that it is to write to and knows as one that may not be written or is not dirty.  It then
- * walks anew.  Accesses are the kernel's: PTE_USER is no matter. */
+ * compare-and-swap as it walks, and invalidates only what it is told to, what it has no room for,
+ * or a page that it is to write to and knows as one that may not be written or is not dirty.  It
+ * then walks anew.  Accesses are the kernel's: PTE_USER is no matter. */
 
 enum host_tlb_use {
 	HOST_TLB_READ,
@@ -49,14 +49,15 @@ bool host_tlb_has_table(unsigned cpu, uint64_t pa);
 /* Whether that CPU could write to the byte at pa without a walk. */
 bool host_tlb_may_write(unsigned cpu, uint64_t pa);
 
-/* Give the processor away before each flush takes effect, so that what comes too early is seen. */
+/* Give the processor away before each shootdown takes effect, so that what comes too early is seen.
+ */
 extern bool host_tlb_is_slow;
 
 /* What the machine can do is in host_tlb_contexts and host_tlb_broadcasts of arch_impl.h; after
  * host_machine_reset() it has no contexts and no broadcast, and is not slow. */
 
-/* What the calling thread had flushed: a log that tests read.  Page flushes beyond the log's room
- * are only counted. */
+/* What the calling thread had invalidated: a log that tests read.  Page shootdowns beyond the log's
+ * room are only counted. */
 enum {
 	HOST_TLB_LOG = 4096,
 };

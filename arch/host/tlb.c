@@ -158,7 +158,7 @@ static bool walk(struct tlb *t, vaddr_t va, unsigned level, enum host_tlb_use us
 }
 
 /* The page that va is in.  One that does not say that it may be written, or that its entry is
- * dirty, is forgotten by a write (SDM 3A 4.8, 4.10.2.1). */
+ * dirty, is invalidated by a write (SDM 3A 4.8, 4.10.2.1). */
 static const struct page_entry *find_page(struct tlb *t, vaddr_t va, enum host_tlb_use use)
 {
 	for (unsigned i = 0; i < PAGES_MOST; i++) {
@@ -236,7 +236,7 @@ uint64_t host_tlb_root(void)
 	return tlbs[host_cpu].root;
 }
 
-/* ---- forgetting ---- */
+/* ---- invalidating ---- */
 
 static struct tlb *own_tlb_lock(uintptr_t *irq)
 {
@@ -250,14 +250,14 @@ enum reach {
 	ALL_CONTEXTS,
 };
 
-static void forget_tables(struct tlb *t, enum reach reach)
+static void invalidate_tables(struct tlb *t, enum reach reach)
 {
 	for (unsigned i = 0; i < TABLES_MOST; i++)
 		if (reach == ALL_CONTEXTS || t->table[i].context == t->context)
 			t->table[i].valid = false;
 }
 
-static void forget_page(struct tlb *t, vaddr_t va, enum reach reach)
+static void invalidate_page(struct tlb *t, vaddr_t va, enum reach reach)
 {
 	for (unsigned i = 0; i < PAGES_MOST; i++) {
 		struct page_entry *e = &t->page[i];
@@ -266,52 +266,52 @@ static void forget_page(struct tlb *t, vaddr_t va, enum reach reach)
 		    (reach == ALL_CONTEXTS || e->global || e->context == t->context))
 			e->valid = false;
 	}
-	forget_tables(t, reach);
+	invalidate_tables(t, reach);
 }
 
-static void forget_context(struct tlb *t)
+static void invalidate_context(struct tlb *t)
 {
 	for (unsigned i = 0; i < PAGES_MOST; i++)
 		if (!t->page[i].global && t->page[i].context == t->context)
 			t->page[i].valid = false;
-	forget_tables(t, ONE_CONTEXT);
+	invalidate_tables(t, ONE_CONTEXT);
 }
 
-static void forget_all(struct tlb *t)
+static void invalidate_all(struct tlb *t)
 {
 	for (unsigned i = 0; i < PAGES_MOST; i++)
 		t->page[i].valid = false;
-	forget_tables(t, ALL_CONTEXTS);
+	invalidate_tables(t, ALL_CONTEXTS);
 }
 
-void host_tlb_flush_page(vaddr_t va)
+void host_tlb_invalidate_page(vaddr_t va)
 {
 	uintptr_t irq;
 	struct tlb *t = own_tlb_lock(&irq);
 
-	forget_page(t, va, ONE_CONTEXT);
+	invalidate_page(t, va, ONE_CONTEXT);
 	if (host_tlb_log.pages < HOST_TLB_LOG)
 		host_tlb_log.page[host_tlb_log.pages] = va;
 	host_tlb_log.pages++;
 	tlb_unlock(t, irq);
 }
 
-void arch_tlb_flush_context(void)
+void arch_tlb_invalidate_context(void)
 {
 	uintptr_t irq;
 	struct tlb *t = own_tlb_lock(&irq);
 
-	forget_context(t);
+	invalidate_context(t);
 	host_tlb_log.contexts++;
 	tlb_unlock(t, irq);
 }
 
-void arch_tlb_flush_all(void)
+void arch_tlb_invalidate_all(void)
 {
 	uintptr_t irq;
 	struct tlb *t = own_tlb_lock(&irq);
 
-	forget_all(t);
+	invalidate_all(t);
 	host_tlb_log.alls++;
 	tlb_unlock(t, irq);
 }
@@ -322,7 +322,7 @@ void arch_tlb_broadcast_page(vaddr_t va)
 		uintptr_t irq;
 		struct tlb *t = tlb_lock(cpu, &irq);
 
-		forget_page(t, va, ALL_CONTEXTS);
+		invalidate_page(t, va, ALL_CONTEXTS);
 		tlb_unlock(t, irq);
 	}
 	host_tlb_log.broadcasts++;
@@ -334,7 +334,7 @@ void arch_tlb_broadcast_all(void)
 		uintptr_t irq;
 		struct tlb *t = tlb_lock(cpu, &irq);
 
-		forget_all(t);
+		invalidate_all(t);
 		tlb_unlock(t, irq);
 	}
 	host_tlb_log.broadcasts++;
@@ -352,13 +352,13 @@ void arch_pt_switch(paddr_t root, unsigned context, enum arch_tlb_past past)
 
 	t->root = root.raw;
 	t->context = context;
-	if (past == ARCH_TLB_FORGET)
-		forget_context(t);
+	if (past == ARCH_TLB_INVALIDATE)
+		invalidate_context(t);
 	tlb_unlock(t, irq);
 }
 
 void arch_pt_activate(paddr_t root)
 {
-	arch_pt_switch(root, 0, ARCH_TLB_FORGET);
-	arch_tlb_flush_all();
+	arch_pt_switch(root, 0, ARCH_TLB_INVALIDATE);
+	arch_tlb_invalidate_all();
 }

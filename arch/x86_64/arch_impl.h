@@ -101,7 +101,7 @@ static inline bool arch_tlb_can_broadcast(void)
 	return arch_broadcasts;
 }
 
-static inline void arch_tlb_flush_page(vaddr_t va)
+static inline void arch_tlb_invalidate_page(vaddr_t va)
 {
 	invlpg(va);
 }

@@ -8,7 +8,7 @@
  *       (finding BOO-04)
  *   T3  the page below each boot stack is absent in the kernel image's alias
  *
- * Used by the first CPU alone, before there are others: no lock.  Flushes are its own.
+ * Used by the first CPU alone, before there are others: no lock.  Shootdowns are its own.
  */
 #pragma once
 

@@ -89,7 +89,7 @@ void translate_init_cpu(void)
 void arch_pt_activate(paddr_t root)
 {
 	write_cr3(root.raw);
-	arch_tlb_flush_all();
+	arch_tlb_invalidate_all();
 }
 
 void arch_pt_switch(paddr_t root, unsigned context, enum arch_tlb_past past)
@@ -98,7 +98,7 @@ void arch_pt_switch(paddr_t root, unsigned context, enum arch_tlb_past past)
 }
 
 /* CR3 reads without CR3_KEEP. */
-void arch_tlb_flush_context(void)
+void arch_tlb_invalidate_context(void)
 {
 	write_cr3(read_cr3());
 }
@@ -119,8 +119,8 @@ void arch_tlb_broadcast_wait(void)
 	tlbsync();
 }
 
-/* Turning global pages off and on forgets all, of all contexts: SDM 3A 4.10.4.1. */
-void arch_tlb_flush_all(void)
+/* Turning global pages off and on invalidates all, of all contexts: SDM 3A 4.10.4.1. */
+void arch_tlb_invalidate_all(void)
 {
 	uintptr_t irq = arch_irq_save();
 	uint64_t cr4 = read_cr4();

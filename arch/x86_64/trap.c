@@ -218,7 +218,7 @@ static void interrupt(struct trap_frame *frame)
 {
 	uint64_t start = arch_ticks(), took;
 
-	flush_idle_leave(); /* the handler may touch what was unmapped meanwhile */
+	tlb_idle_leave(); /* the handler may touch what was unmapped meanwhile */
 	this_cpu(counts).of[frame->vector]++;
 	if (handlers[frame->vector].fn != NULL)
 		handlers[frame->vector].fn(frame);

@@ -545,7 +545,7 @@ static void run_cpu(void)
 	start_housekeeping();
 	thread_start_cpu();
 	(void)cpu_count_one_more();
-	flush_cpu_join();
+	tlb_cpu_join();
 	thread_idle_loop();
 }
 
@@ -571,8 +571,8 @@ static void hide_template(void)
 /* Whoever waits for a lock answers what other CPUs ask meanwhile. */
 static void serve_while_waiting(void)
 {
-	if (flush_pending())
-		flush_serve();
+	if (shootdown_pending())
+		shootdown_serve();
 }
 
 static void start_cpus(void)

@@ -99,7 +99,7 @@ static void take(struct screen *s, uint8_t c)
 		put(s, c <= '~' ? c : UNKNOWN);
 }
 
-static void flush_row(struct screen *s, unsigned row)
+static void shootdown_row(struct screen *s, unsigned row)
 {
 	unsigned cursor = least(s->column, s->columns - 1);
 
@@ -115,12 +115,12 @@ static void flush_row(struct screen *s, unsigned row)
 	}
 }
 
-static void flush(struct screen *s)
+static void write_out(struct screen *s)
 {
 	mark(s, s->row, s->row + 1);
 	mark(s, s->cursor_row, s->cursor_row + 1);
 	for (unsigned row = s->dirty_first; row < s->dirty_end; row++)
-		flush_row(s, row);
+		shootdown_row(s, row);
 	s->cursor_row = s->row;
 	s->dirty_first = s->rows;
 	s->dirty_end = 0;
@@ -138,12 +138,12 @@ void screen_start(struct screen *s, struct screen_painter *painter)
 	painter->clear(painter);
 	memset(s->wanted, BLANK, sizeof(s->wanted));
 	memset(s->drawn, BLANK, sizeof(s->drawn));
-	flush(s);
+	write_out(s);
 }
 
 void screen_write(struct screen *s, const char *bytes, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		take(s, (uint8_t)bytes[i]);
-	flush(s);
+	write_out(s);
 }

@@ -169,7 +169,7 @@ static err_t exclude_page(vaddr_t va) __requires(kspace.lock)
 	struct cursor c __uninitialized;
 	err_t err;
 
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	err = cursor_open(&c, &kspace.table, (struct vrange){ va, PAGE_SIZE }, &gone);
 	if (err != OK)
 		return err;

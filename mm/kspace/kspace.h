@@ -15,7 +15,7 @@
  *   K2  every page that is no user's is global
  *   K3  an area's first page below it holds a note with its length and purpose (the page table is
  *       the only record of areas), the page after its last one is absent or the next area's note
- *   K4  a virtual range is flushed before it is handed out again
+ *   K4  a virtual range is invalidated before it is handed out again
  *   K5  memory has one cache type: an MMIO window never lies in memory, and two windows that
  *       share a page have the same type
  *

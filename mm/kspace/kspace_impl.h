@@ -51,7 +51,8 @@ static inline vaddr_t kspace_range_va(pfn_t first)
 /* 2^order virtual pages, or PFN_NONE. */
 __must_check pfn_t kspace_range_alloc(unsigned order) __requires(kspace.lock);
 
-/* Empty `pages` pages from va on, flush, and give the virtual range back: in this order (K4). */
+/* Empty `pages` pages from va on, invalidate, and give the virtual range back: in this order (K4).
+ */
 void kspace_clear_range(vaddr_t va, uint64_t pages, pfn_t range, unsigned order)
 	__requires(kspace.lock);
 

@@ -20,7 +20,8 @@ static struct zone ranges; /* virtual pages of the vmalloc area */
 static struct chunk_table *range_tables[SECTIONS_MOST];
 static uint32_t range_sections; /* populated so far */
 
-/* Ranges that were given back lately, flushed, by order: most areas are small and short-lived. */
+/* Ranges that were given back lately, invalidated, by order: most areas are small and short-lived.
+ */
 static struct {
 	unsigned count;
 	pfn_t range[RECENT_MOST];
@@ -111,7 +112,7 @@ void kspace_clear_range(vaddr_t va, uint64_t pages, pfn_t range, unsigned order)
 	struct cursor c __uninitialized;
 	err_t err;
 
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	err = cursor_open(&c, &kspace.table, (struct vrange){ va, pages * PAGE_SIZE }, &gone);
 	ASSERT(err == OK);
 	err = cursor_unmap(&c, pages * PAGE_SIZE);

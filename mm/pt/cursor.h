@@ -54,7 +54,7 @@
  * rights of whole entries need none.
  *
  * Locking: interrupts are off from cursor_open() to cursor_close(), so a holder is never switched
- * out; whoever waits serves flushes meanwhile (kern/shootdown.h, T3).  A CPU has one cursor of a
+ * out; whoever waits serves shootdowns meanwhile (kern/shootdown.h, T3).  A CPU has one cursor of a
  * table open at a time.  Spinlocks of rank RANK_SECTION and further in may be taken meanwhile, not
  * those outside.  Source: Zhang et al., CortenMM, SOSP 2025 (the two-phase hold).
  */
@@ -154,8 +154,8 @@ struct pt_change {
 err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *change);
 
 /* The leaf at va with PROP_COPY becomes writable itself, as nobody else owns its frame; a CPU that
- * has the old entry faults at most, so nothing is flushed.  ERR_IN_USE: somebody does, or it is no
- * such leaf. */
+ * has the old entry faults at most, so nothing is invalidated.  ERR_IN_USE: somebody does, or it is
+ * no such leaf. */
 err_t cursor_take_over(struct cursor *c);
 
 /* Put into `to`, a table that nobody else uses yet, what is in the cursor's range: notes as they

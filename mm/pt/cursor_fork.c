@@ -161,6 +161,6 @@ err_t cursor_fork(struct cursor *c, struct page_table *to)
 		return ERR_NO_MEMORY;
 	if (pt_node_level(other) != c->level)
 		return OK;
-	c->gone->flush.pages = FLUSH_EVERYTHING; /* rights go */
+	c->gone->shootdown.pages = SHOOTDOWN_ALL; /* rights go */
 	return fork_node(c->node, other, c->level, c->start, c->end);
 }

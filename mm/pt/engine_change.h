@@ -212,7 +212,7 @@ static void change_note(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t
 }
 
 /* n entries of a node of `level`, for va on, as far as the next table; how many.  `gone` is NULL
- * when everything is to be forgotten anyway. */
+ * when everything is to be invalidated anyway. */
 static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atomic pte_t *entry,
 					      unsigned n, unsigned level, vaddr_t va,
 					      const struct pt_change *change,
@@ -238,13 +238,13 @@ static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atom
 	return (unsigned)(entry - first);
 }
 
-/* Whether n entries of the node are more than are forgotten one by one, as far as is known without
- * looking at them. */
+/* Whether n entries of the node are more than are invalidated one by one, as far as is known
+ * without looking at them. */
 static bool fills_the_batch(const struct cursor *c, const struct frame *node, unsigned n)
 {
 	unsigned empty = PT_NODE_ENTRIES - pt_node_children(node);
 
-	return c->gone->flush.pages > FLUSH_PAGES_MOST || n > empty + FLUSH_PAGES_MOST;
+	return c->gone->shootdown.pages > SHOOTDOWN_PAGES_MOST || n > empty + SHOOTDOWN_PAGES_MOST;
 }
 
 /* Entries of the node that p ends in, from the cursor on, down to the next table; bytes passed. */
@@ -261,7 +261,7 @@ static uint64_t protect_node(const struct pt_format *fmt, struct cursor *c, cons
 	if (!fills_the_batch(c, pt_path_node(p), (unsigned)n))
 		return PAGE_SIZE * (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va,
 							     change, c->gone);
-	c->gone->flush.pages = FLUSH_EVERYTHING;
+	c->gone->shootdown.pages = SHOOTDOWN_ALL;
 	return PAGE_SIZE *
 	       (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va, change, NULL);
 }
@@ -342,7 +342,7 @@ static bool is_one_page(const struct pt_format *fmt, const struct frame *node, u
 	return true;
 }
 
-/* Entries of a dead node go; what the CPU noted in them until the flush. */
+/* Entries of a dead node go; what the CPU noted in them until the shootdown. */
 static pte_t clear_parts(const struct pt_format *fmt, struct frame *node)
 {
 	pte_t noted = 0;
@@ -373,12 +373,13 @@ static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct c
 	if ((first & fmt->tracked) != 0 &&
 	    frame_join(pt_leaf_frame(fmt, first), PT_INDEX_BITS) != OK)
 		return ERR_IN_USE;
-	/* both say the same, so it does not matter which a CPU has until the flush */
+	/* both say the same, so it does not matter which a CPU has until the shootdown */
 	(void)pt_set(fmt, pt_path_node(&p), index,
 		     fmt->make_leaf(pt_paddr(fmt, first), fmt->prop(first), level));
-	/* each part may be in a TLB by itself, where a flush of the large page would not find it */
-	c->gone->flush.pages = FLUSH_EVERYTHING;
-	c->gone->flush.reach = FLUSH_TABLES;
+	/* each part may be in a TLB by itself, where a shootdown of the large page would not find
+	 * it */
+	c->gone->shootdown.pages = SHOOTDOWN_ALL;
+	c->gone->shootdown.reach = SHOOTDOWN_TABLES;
 	pt_node_kill(node, PT_NODE_LAST);
 	fmt->finish(c->gone);
 	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index],

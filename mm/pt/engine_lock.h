@@ -10,7 +10,7 @@
 
 /* ---- what goes ---- */
 
-/* The frames are put after the next flush, which is now if the batch is full. */
+/* The frames are put after the next invalidate, which is now if the batch is full. */
 static __forceinline void batch_run(const struct pt_format *fmt, struct tlb_batch *gone,
 				    struct frame *first, uint32_t n)
 {
@@ -317,7 +317,7 @@ static __forceinline void engine_close(const struct pt_format *fmt, struct curso
 /* ---- what is in the way ---- */
 
 /* No entry leads to this node, of `level` and for va, any more: all pages that it maps are to be
- * forgotten, and the nodes below it die.  Depth: a level each. */
+ * invalidated, and the nodes below it die.  Depth: a level each. */
 static void kill_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
 		       vaddr_t va, struct tlb_batch *gone)
 {
@@ -327,7 +327,7 @@ static void kill_below(const struct pt_format *fmt, const struct frame *node, un
 		pte_t pte = pt_node_get(node, i);
 		struct frame *child = pt_child(fmt, pte, level);
 
-		if (level == 1 && gone->flush.pages == FLUSH_EVERYTHING)
+		if (level == 1 && gone->shootdown.pages == SHOOTDOWN_ALL)
 			return;
 		left -= pte != 0;
 		if (child != NULL) {

@@ -12,7 +12,7 @@
  *   pt_spot_let_go(&spot);
  *
  * Locking: interrupts are off from hold to let_go.  What an entry owned is its replacer's to put,
- * after a flush if a CPU may have it (mm/pt/batch.h).
+ * after a shootdown if a CPU may have it (mm/pt/batch.h).
  */
 #pragma once
 

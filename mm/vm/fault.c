@@ -166,16 +166,16 @@ static err_t map_copy(const struct job *j, struct pt_spot *spot)
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
 	pte_t own = ((old & ~PTE_ADDRESS) ^ pt_forked_bits(&cpu_format)) | PTE_TRACKED |
 		    PTE_ACCESSED | PTE_DIRTY;
-	struct flush flush __uninitialized;
+	struct shootdown shootdown __uninitialized;
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
 	if (!zeros)
 		memcpy(arch_direct(frame_paddr(f)), arch_direct(paddr(pte_paddr(old))), PAGE_SIZE);
 	pt_spot_exchange(spot, own | frame_into_raw(f).raw);
-	flush_init(&flush, &j->space->flush);
-	flush_add_page(&flush, align_down(j->va, PAGE_SIZE));
-	flush_run(&flush);
+	shootdown_init(&shootdown, &j->space->tlb);
+	shootdown_add_page(&shootdown, align_down(j->va, PAGE_SIZE));
+	shootdown_run(&shootdown);
 	if ((old & PTE_TRACKED) != 0)
 		frame_put(pt_node_leaf_frame(old));
 	vm_total_add(zeros ? &this_cpu_ptr(vm_totals)->zeroed : &this_cpu_ptr(vm_totals)->copied);
@@ -346,7 +346,7 @@ static struct pt_item hold_page(struct vm_space *s, struct hold *h, vaddr_t va, 
 	struct vrange range = { align_down(va, pte_span(level)), pte_span(level) };
 	err_t err;
 
-	tlb_batch_init(&h->gone, &s->flush);
+	tlb_batch_init(&h->gone, &s->tlb);
 	err = cursor_open(&h->cursor, &s->table, range, &h->gone);
 	if (err == OK && level > 1)
 		err = cursor_jump(&h->cursor, align_down(va, PAGE_SIZE));

@@ -62,7 +62,7 @@ err_t vm_space_new(struct vm_space **out)
 	}
 	page_table_share_kernel(&s->table, kernel_table);
 	page_table_keep_spare(&s->table);
-	flush_space_init(&s->flush);
+	tlb_space_init(&s->tlb);
 	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* nobody else has it */
 	list_add(s);
 	*out = s;
@@ -88,7 +88,7 @@ void vm_space_put(struct vm_space *s)
 		return;
 	list_remove(s);
 	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
-		ASSERT(atomic_load_explicit(&s->flush.loaded.word[w], memory_order_seq_cst) == 0);
+		ASSERT(atomic_load_explicit(&s->tlb.loaded.word[w], memory_order_seq_cst) == 0);
 	page_table_destroy(&s->table);
 	vm_object_set_clear(&s->objects);
 	heap_free(s);
@@ -140,22 +140,22 @@ struct vm_space *vm_space_from(unsigned number)
 
 void vm_space_activate(struct vm_space *s)
 {
-	struct flush_space *flush = s == NULL ? &flush_kernel_space : &s->flush;
+	struct tlb_space *tlb = s == NULL ? &tlb_kernel_space : &s->tlb;
 	paddr_t root = frame_paddr(s == NULL ? kernel_table->root : s->table.root);
 	uintptr_t irq = arch_irq_save();
 
 	if (thread_self() != NULL)
-		thread_set_space(flush, root);
+		thread_set_space(tlb, root);
 	else
-		flush_switch_to(flush, root);
+		tlb_switch_to(tlb, root);
 	arch_irq_restore(irq);
 }
 
 struct vm_space *vm_space_current(void)
 {
-	struct flush_space *loaded = flush_space_loaded();
+	struct tlb_space *loaded = tlb_loaded_space();
 
-	return loaded == &flush_kernel_space ? NULL : container_of(loaded, struct vm_space, flush);
+	return loaded == &tlb_kernel_space ? NULL : container_of(loaded, struct vm_space, tlb);
 }
 
 /* ---- ranges ---- */
@@ -206,7 +206,7 @@ static err_t map_note(struct vm_space *s, struct vrange range, uint32_t note)
 	struct cursor c __uninitialized;
 	err_t err;
 
-	tlb_batch_init(&gone, &s->flush);
+	tlb_batch_init(&gone, &s->tlb);
 	err = cursor_open(&c, &s->table, range, &gone);
 	if (err != OK)
 		return err;
@@ -249,7 +249,7 @@ err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsign
 
 	if (!range_ok(s, range) || !rights_ok(rights))
 		return ERR_BAD_RANGE;
-	tlb_batch_init(&gone, &s->flush);
+	tlb_batch_init(&gone, &s->tlb);
 	err = cursor_open(&c, &s->table, range, &gone);
 	if (err != OK)
 		return err;
@@ -304,7 +304,7 @@ static err_t change_piece(struct vm_space *s, struct vrange piece, const struct 
 	struct cursor c __uninitialized;
 	err_t err;
 
-	tlb_batch_init(&gone, &s->flush);
+	tlb_batch_init(&gone, &s->tlb);
 	err = cursor_open(&c, &s->table, piece, &gone);
 	if (err != OK)
 		return err;
@@ -392,7 +392,7 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 	vaddr_t va = PAGE_SIZE, half = half_of(s);
 	err_t err = OK;
 
-	tlb_batch_init(&gone, &s->flush);
+	tlb_batch_init(&gone, &s->tlb);
 	while (err == OK && (va = page_table_next(&s->table, va, half)) < half) {
 		struct cursor c __uninitialized;
 		uint64_t piece = piece_at(s, va, half - va);

@@ -28,11 +28,11 @@
  *   A4  an object that a note names has been counted by the space (mm/vm/object.h)
  *   A5  PROP_COPY goes with PROP_FORKED, and neither with PROP_WRITE or PROP_SHARED
  *
- * The order of a copy.  A fork takes PROP_WRITE from the parent's entries, and flushes, before it
- * lets the range go; so when a fault finds PROP_COPY, no TLB lets anybody write to the frame, and
- * what is copied is whole.  The copy is in the entry, and every TLB has forgotten the old frame,
- * before the fault returns and the frame is put.  A frame that is taken over needs no flush: who
- * has the old entry faults, and finds it writable.
+ * The order of a copy.  A fork takes PROP_WRITE from the parent's entries, and shootdowns, before
+ * it lets the range go; so when a fault finds PROP_COPY, no TLB lets anybody write to the frame,
+ * and what is copied is whole.  The copy is in the entry, and every TLB has invalidated the old
+ * frame, before the fault returns and the frame is put.  A frame that is taken over needs no
+ * shootdown: who has the old entry faults, and finds it writable.
  *
  * Ranges: page-aligned, not empty, in the user's half and above the null page, else ERR_BAD_RANGE.
  * Rights: PROP_READ, and PROP_WRITE or PROP_EXECUTE or both with it; else ERR_BAD_RANGE.
@@ -40,7 +40,7 @@
  * Failures: map, guard, fork and faults leave the space as it was.  unmap and protect first split
  * what reaches over the ends of the range, and then need no memory; should others put a large page
  * over an end meanwhile, and splitting that fail, *done says how many bytes are done, with their
- * flush (finding SPA-01).
+ * invalidate (finding SPA-01).
  *
  * Locking: any number of callers at once, on any CPU; operations on ranges that overlap happen one
  * after the other, large ones in pieces.  Interrupts are off for a piece at a time.  No spinlock
@@ -55,7 +55,7 @@
 
 struct vm_space {
 	struct page_table table;
-	struct flush_space flush;
+	struct tlb_space tlb;
 	_Atomic unsigned users; /* (a) counts of the space */
 	unsigned number;        /* (c) for people */
 	struct vm_space *next;  /* (l) of the list of all spaces */

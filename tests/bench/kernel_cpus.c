@@ -8,8 +8,8 @@
  * not count.  The CPUs share nothing that a load needs but what the kernel makes them share; faults
  * are taken in one address space, each CPU in a range of its own.
  *
- * `benchflush idle|busy` gives a mapped page back while the other CPUs halt or run, and prints the
- * ticks (measure.h) and how many CPUs were asked, interrupted and marked for it.
+ * `benchshootdown idle|busy` gives a mapped page back while the other CPUs halt or run, and prints
+ * the ticks (measure.h) and how many CPUs were asked, interrupted and marked for it.
  */
 #include "arch/arch.h"
 #include "kern/cpu.h"
@@ -28,7 +28,7 @@
 enum {
 	OBJECT_BYTES = 64,
 	BLOCK_ORDER = 5,
-	FLUSH_SAMPLES = 101,
+	SHOOTDOWN_SAMPLES = 101,
 	AREA_KIB = 4,
 	RW = PROP_READ | PROP_WRITE,
 };
@@ -221,7 +221,7 @@ COMMAND(benchcpus, "none|alone|frame|heap|order5|fault|resolve|raise FIRST LAST"
 	}
 }
 
-/* ---- flushes ---- */
+/* ---- shootdowns ---- */
 
 static void *area;
 
@@ -244,20 +244,20 @@ static uint64_t figure(const _Atomic uint64_t *total)
 	return atomic_load_explicit(total, memory_order_relaxed);
 }
 
-static void run_flushes(void *unused)
+static void run_shootdowns(void *unused)
 {
-	const struct flush_totals *t = per_cpu_ptr(flush_totals, 0);
+	const struct shootdown_stats *t = per_cpu_ptr(shootdown_stats, 0);
 	uint64_t requests, kicks, marks;
 
 	(void)unused;
 	measure_overhead();
-	measure("map_kib", AREA_KIB, FLUSH_SAMPLES, 1, nothing, area_take, area_give);
+	measure("map_kib", AREA_KIB, SHOOTDOWN_SAMPLES, 1, nothing, area_take, area_give);
 	requests = figure(&t->requests);
 	kicks = figure(&t->kicks);
 	marks = figure(&t->marks);
-	measure("unmap_kib", AREA_KIB, FLUSH_SAMPLES, 1, area_take, area_give, nothing);
-	print("FLUSH cpus=%u operations=%u requests=%lu kicks=%lu marks=%lu\n", cpu_count(),
-	      FLUSH_SAMPLES, figure(&t->requests) - requests, figure(&t->kicks) - kicks,
+	measure("unmap_kib", AREA_KIB, SHOOTDOWN_SAMPLES, 1, area_take, area_give, nothing);
+	print("SHOOTDOWN cpus=%u operations=%u requests=%lu kicks=%lu marks=%lu\n", cpu_count(),
+	      SHOOTDOWN_SAMPLES, figure(&t->requests) - requests, figure(&t->kicks) - kicks,
 	      figure(&t->marks) - marks);
 }
 
@@ -269,7 +269,7 @@ static void be_busy(void *unused)
 		arch_relax();
 }
 
-COMMAND(benchflush, "idle|busy", "a page is unmapped while the other CPUs halt or run")
+COMMAND(benchshootdown, "idle|busy", "a page is unmapped while the other CPUs halt or run")
 {
 	unsigned cpus = cpu_count();
 	bool busy = argc > 1 && strcmp(argv[1], "busy") == 0;
@@ -279,7 +279,7 @@ COMMAND(benchflush, "idle|busy", "a page is unmapped while the other CPUs halt o
 		start_threads(1, cpus, be_busy, NULL);
 	while (busy && arrived < cpus - 1)
 		thread_yield();
-	if (kthread_create_on(0, "bench", run_flushes, NULL, &threads[0]) != OK)
+	if (kthread_create_on(0, "bench", run_shootdowns, NULL, &threads[0]) != OK)
 		panic("bench: no memory for a thread");
 	kthread_join(threads[0]);
 	stop = true;

@@ -23,8 +23,8 @@ void explore_irq_restore(uintptr_t old);
 void explore_relax(void);
 /* Interrupts are off, on until one has come, and off again. */
 void explore_halt(void);
-/* This CPU forgets a page: scenario/tlb.c. */
-void explore_tlb_flush_page(vaddr_t va);
+/* This CPU invalidates a page: scenario/tlb.c. */
+void explore_tlb_invalidate_page(vaddr_t va);
 
 static inline unsigned arch_cpu_id(void)
 {
@@ -93,9 +93,9 @@ static inline unsigned arch_pt_leaf_level_most(void)
 	return PT_LEAF_LEVEL_MOST;
 }
 
-static inline void arch_tlb_flush_page(vaddr_t va)
+static inline void arch_tlb_invalidate_page(vaddr_t va)
 {
-	explore_tlb_flush_page(va);
+	explore_tlb_invalidate_page(va);
 }
 
 static inline unsigned arch_tlb_contexts(void)

@@ -227,7 +227,7 @@ enum plain_kind {
 void memory_plain(uintptr_t at, size_t size, enum plain_kind kind, const void *pc);
 
 /* The oldest entry of the CPU's buffer reaches memory. */
-void memory_flush_one(unsigned cpu);
+void memory_commit_one(unsigned cpu);
 /* Each CPU of which an entry may leave before `a`, as a set. */
 unsigned memory_conflicts(const struct access *a);
 /* The same for what spinning tasks look at, and when no task is left. */
@@ -250,7 +250,7 @@ enum undo_what {
 	UNDO_SETUP, /* too */
 };
 void memory_undo(enum undo_what what);
-void memory_forget(void); /* a scenario: what is shared */
+void memory_drop(void); /* a scenario: what is shared */
 
 /* ---- race.c ---- */
 
@@ -266,7 +266,7 @@ void race_begin(void); /* an execution */
 
 enum option_kind {
 	OPTION_RUN = 't',
-	OPTION_FLUSH = 'f',
+	OPTION_COMMIT = 'f',
 };
 
 struct option {
@@ -320,4 +320,4 @@ void trace_init(void);
 void trace_note(const void *pc, const char *format, ...) __printf(2, 3);
 /* "zones+0x10" */
 const char *trace_address(uintptr_t at);
-void trace_forget_names(void);
+void trace_drop_names(void);

@@ -57,8 +57,8 @@ static void fail_by_panic(const char *message)
 
 static void prepare(const struct explore_scenario *s)
 {
-	memory_forget();
-	trace_forget_names();
+	memory_drop();
+	trace_drop_names();
 	machine_reset();
 	task_prepare(s);
 	engine.current = -1;

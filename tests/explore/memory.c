@@ -115,7 +115,7 @@ static unsigned grains_of(uintptr_t at, unsigned size)
 	return (unsigned)((at + size - 1) / GRAIN - at / GRAIN + 1);
 }
 
-void memory_forget(void)
+void memory_drop(void)
 {
 	for (unsigned i = 0; i < LOCATIONS; i++)
 		locations[i] = (struct location){ .at = 0 };
@@ -180,7 +180,7 @@ void memory_plain(uintptr_t at, size_t size, enum plain_kind kind, const void *p
 	for (unsigned i = 0; i < c->buffered; i++)
 		if (c->buffer[i].at < at + size && at < c->buffer[i].at + c->buffer[i].size)
 			while (c->buffered != 0)
-				memory_flush_one(t->what.cpu);
+				memory_commit_one(t->what.cpu);
 	race_check(at, size, (struct race_access){ kind == PLAIN_WRITE, true, pc });
 }
 
@@ -279,7 +279,7 @@ static void reach_memory(uintptr_t at, unsigned size, uint64_t value, uint64_t h
 	}
 }
 
-void memory_flush_one(unsigned cpu)
+void memory_commit_one(unsigned cpu)
 {
 	struct cpu *c = &engine.cpu[cpu];
 	struct buffered b = c->buffer[0];
@@ -300,7 +300,7 @@ void memory_flush_one(unsigned cpu)
 static void drain_own(void)
 {
 	while (cpu_now()->buffered != 0)
-		memory_flush_one(task_now()->what.cpu);
+		memory_commit_one(task_now()->what.cpu);
 }
 
 /* ---- what may leave the buffers ---- */
@@ -546,7 +546,7 @@ void memory_store(const struct access *a, uint64_t value)
 	task_point(a);
 	note_atomic(a);
 	if (c->buffered == BUFFER_MOST)
-		memory_flush_one(t->what.cpu);
+		memory_commit_one(t->what.cpu);
 	t->history = mix(t->history, ACCESS_STORE + 1);
 	t->wrote = true;
 	b = (struct buffered){ a->at,         a->size, value, t->history, order_write(a->order),

@@ -202,13 +202,13 @@ static unsigned add_spinners(struct option *o)
 	return n;
 }
 
-static unsigned add_flushes(struct option *o, unsigned cpus)
+static unsigned add_shootdowns(struct option *o, unsigned cpus)
 {
 	unsigned n = 0;
 
 	for (unsigned k = 0; k < EXPLORE_CPUS; k++)
 		if ((cpus >> k & 1) != 0)
-			o[n++] = (struct option){ OPTION_FLUSH, (uint8_t)k, 0 };
+			o[n++] = (struct option){ OPTION_COMMIT, (uint8_t)k, 0 };
 	return n;
 }
 
@@ -252,8 +252,8 @@ static unsigned add_all(struct option *o)
 {
 	unsigned n = add_turns(o, ANYBODY);
 
-	n += add_flushes(o + n, memory_wakers());
-	n = n != 0 ? n : add_flushes(o, memory_leftovers());
+	n += add_shootdowns(o + n, memory_wakers());
+	n = n != 0 ? n : add_shootdowns(o, memory_leftovers());
 	return n != 0 ? n : add_spinners(o);
 }
 
@@ -279,8 +279,8 @@ static void take_turns(enum who who)
 		if (n == 0)
 			fail_stuck();
 		pick = search_choose(o, n, PHASE_TURN);
-		if (o[pick].kind == OPTION_FLUSH) {
-			memory_flush_one(o[pick].who);
+		if (o[pick].kind == OPTION_COMMIT) {
+			memory_commit_one(o[pick].who);
 			continue;
 		}
 		be_patient(&engine.task[o[pick].who]);
@@ -296,12 +296,12 @@ static void let_stores_leave(const struct access *a)
 	struct option o[OPTIONS_MOST];
 	unsigned n, pick;
 
-	while ((n = add_flushes(o, memory_conflicts(a))) != 0) {
+	while ((n = add_shootdowns(o, memory_conflicts(a))) != 0) {
 		o[n] = (struct option){ OPTION_RUN, (uint8_t)engine.current, 0 };
 		pick = search_choose(o, n + 1, PHASE_MEMORY);
 		if (pick == n)
 			return;
-		memory_flush_one(o[pick].who);
+		memory_commit_one(o[pick].who);
 	}
 }
 

@@ -61,7 +61,7 @@ void explore_name(const char *name, const void *at, size_t bytes, size_t unit)
 		names[name_count++] = (struct name){ name, (uintptr_t)at, bytes, unit };
 }
 
-void trace_forget_names(void)
+void trace_drop_names(void)
 {
 	name_count = 0;
 }

@@ -63,7 +63,7 @@ static void unmap_pages(void)
 	struct cursor c;
 	struct tlb_batch gone;
 
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(&c, table(), (struct vrange){ BASE, PAGES * PAGE_SIZE }, &gone), OK);
 	CHECK_EQ(cursor_unmap(&c, PAGES * PAGE_SIZE), OK);
 	cursor_close(&c);

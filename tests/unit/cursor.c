@@ -40,7 +40,7 @@ static void end(void)
 
 static void hold(uint64_t start, uint64_t len)
 {
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ start, len }, &gone), OK);
 }
 
@@ -133,11 +133,11 @@ TEST(cursor_replaces_nothing_notes_and_leaves)
 	CHECK_EQ(cursor_note(&c, PAGE_SIZE, 4), OK);
 	CHECK_EQ(cursor_replace(jump(AT(1)), paddr(GIB(4)), ro, 1), OK);
 	CHECK(is_leaf(AT(1), GIB(4), PAGE_SIZE));
-	CHECK_EQ(gone.flush.pages, 0); /* nothing that a TLB could have */
+	CHECK_EQ(gone.shootdown.pages, 0); /* nothing that a TLB could have */
 	CHECK_EQ(cursor_map(&c, old, rw), OK);
 	CHECK_EQ(cursor_replace(jump(AT(2)), frame_paddr(new), own, 1), OK);
-	CHECK_EQ(gone.flush.pages, 1);
-	CHECK_EQ(frame_count(old), 2); /* not before the flush */
+	CHECK_EQ(gone.shootdown.pages, 1);
+	CHECK_EQ(frame_count(old), 2); /* not before the shootdown */
 	CHECK(is_leaf(AT(2), frame_paddr(new).raw, PAGE_SIZE));
 	let_go();
 	CHECK_EQ(frame_count(old), 1);
@@ -514,8 +514,8 @@ TEST(cursor_unmaps_whole_trees_with_all_that_they_own)
 	CHECK_EQ(cursor_left(&c), 0);
 	CHECK_EQ(page_table_nodes(&pt), 1);
 	CHECK_EQ(pt_node_children(pt.root), 0);
-	CHECK(gone.flush.reach == FLUSH_TABLES && gone.flush.pages == FLUSH_EVERYTHING);
-	CHECK_EQ(frame_count(f[0]), 2); /* until the flush */
+	CHECK(gone.shootdown.reach == SHOOTDOWN_TABLES && gone.shootdown.pages == SHOOTDOWN_ALL);
+	CHECK_EQ(frame_count(f[0]), 2); /* until the shootdown */
 	let_go();
 	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
 		CHECK_EQ(frame_count(f[i]), 1);
@@ -603,7 +603,7 @@ TEST(cursor_lets_the_only_owner_write_and_others_copy)
 	cpu_notes(AT(FORKED), PTE_ACCESSED | PTE_DIRTY);
 	give_pages(asked);
 	check_pages(DATA_RW, PROP_READ | PROP_COPY);
-	give_pages(PROP_READ); /* a fork is not forgotten over it */
+	give_pages(PROP_READ); /* a fork is not invalidated over it */
 	check_pages(PROP_READ, PROP_READ);
 	give_pages(asked);
 	check_pages(DATA_RW, PROP_READ | PROP_COPY);
@@ -617,29 +617,29 @@ TEST(cursor_lets_the_only_owner_write_and_others_copy)
 	end();
 }
 
-/* What has its rights already costs no flush; one of a node's many entries is a page, few of them
- * are few pages however much the range has, and a full node is everything. */
-TEST(cursor_protect_flushes_what_it_changed)
+/* What has its rights already costs no shootdown; one of a node's many entries is a page, few of
+ * them are few pages however much the range has, and a full node is everything. */
+TEST(cursor_protect_invalidates_what_it_changed)
 {
 	struct pt_change change = { ro, UINT32_MAX, 0 };
 
 	begin(4);
 	hold(BASE, MIB(4));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), MIB(4), ro, 1), OK);
-	CHECK_EQ(cursor_protect(jump(BASE), FLUSH_PAGES_MOST * PAGE_SIZE, &change), OK);
-	CHECK_EQ(gone.flush.pages, 0);
+	CHECK_EQ(cursor_protect(jump(BASE), SHOOTDOWN_PAGES_MOST * PAGE_SIZE, &change), OK);
+	CHECK_EQ(gone.shootdown.pages, 0);
 	change.prop = rw;
 	CHECK_EQ(cursor_protect(jump(AT(7)), PAGE_SIZE, &change), OK);
 	CHECK_EQ(cursor_protect(jump(AT(5)), 5 * PAGE_SIZE, &change), OK);
-	CHECK_EQ(gone.flush.pages, 5);
+	CHECK_EQ(gone.shootdown.pages, 5);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(cursor_unmap(jump(AT(3)), MIB(2) - 3 * PAGE_SIZE), OK);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(cursor_protect(jump(BASE), MIB(2), &change), OK);
-	CHECK_EQ(gone.flush.pages, 3);
+	CHECK_EQ(gone.shootdown.pages, 3);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(cursor_protect(jump(BASE + MIB(2)), MIB(2), &change), OK);
-	CHECK_EQ(gone.flush.pages, FLUSH_EVERYTHING);
+	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL);
 	CHECK_EQ(look(BASE + MIB(4) - PAGE_SIZE).prop.flags, DATA_RW);
 	let_go();
 	end();

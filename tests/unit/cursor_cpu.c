@@ -61,7 +61,7 @@ static bool split_while_it_writes(void)
 	struct cursor c;
 	bool is_dirty = true;
 
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ BASE, MIB(2) }, &gone), OK);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 2), OK);
 	CHECK_EQ(cursor_jump(&c, BASE + PAGE_SIZE), OK);

@@ -135,7 +135,7 @@ static bool same(const struct picture *a, const struct picture *b)
 
 static void hold(void)
 {
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ BASE, END - BASE }, &gone), OK);
 }
 

@@ -34,7 +34,7 @@ static struct ledger before;
 
 static void hold(uint64_t start, uint64_t len)
 {
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(&c, &from, (struct vrange){ start, len }, &gone), OK);
 }
 
@@ -120,7 +120,7 @@ TEST(cursor_fork_takes_the_right_to_write_from_both)
 	CHECK_EQ(page_table_init(&to, 4), OK);
 	hold(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	CHECK_EQ(gone.flush.pages, FLUSH_EVERYTHING); /* the right was taken from the CPUs too */
+	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL); /* the right was taken from the CPUs too */
 	let_go();
 	check_forked(2);
 	page_table_destroy(&to);

@@ -30,7 +30,7 @@ TEST(audit_cur_03_a_node_goes_after_those_below_it)
 	machine_start_simple(64, 0, 1);
 #endif
 	NEED(page_table_init(&pt, 4) == OK);
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	NEED(cursor_open(&c, &pt, range, &gone) == OK);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(1)), range.len, rw, 1), OK);
 	cursor_close(&c);

@@ -61,7 +61,7 @@ struct worker {
 };
 
 static struct page_table pt;
-static struct flush_space space;
+static struct tlb_space space;
 static struct cell map[PAGES];
 static struct frame *block[SLOTS + 1];
 static struct worker workers[CPUS];
@@ -295,7 +295,7 @@ static void op_replace(struct worker *w)
 	map[page] = (struct cell){ PT_ITEM_LEAF, true, true, 0, frame_paddr(f).raw };
 }
 
-/* After the flush nobody can write to what may not be written. */
+/* After the shootdown nobody can write to what may not be written. */
 static void check_nobody_writes(struct worker *w)
 {
 	for (unsigned i = 0; i < w->pages && i < WATCHED; i++)
@@ -420,7 +420,8 @@ static void change_window(struct worker *w)
 	verify(w);
 	ops[first_op + below(w, sizeof(ops) / sizeof(ops[0]) - first_op)](w);
 	verify(w);
-	if (w->block_is_out) /* so every TLB forgets it before another maps it: see mm/pt/batch.h */
+	if (w->block_is_out) /* so every TLB invalidates it before another maps it: see
+				mm/pt/batch.h */
 		finish(w);
 	w->block_is_out = false;
 	cursor_close(&w->c);
@@ -452,7 +453,7 @@ static void *work(void *arg)
 
 	host_cpu_bind(w->cpu);
 	irq = arch_irq_save();
-	flush_switch_to(&space, frame_paddr(pt.root));
+	tlb_switch_to(&space, frame_paddr(pt.root));
 	arch_irq_restore(irq);
 	tlb_batch_init(&w->gone, &space);
 	for (unsigned i = 0; i < ROUNDS && atomic_load(&wrong) == 0; i++) {
@@ -474,7 +475,7 @@ static void *work(void *arg)
 static void begin(void)
 {
 	host_tlb_is_slow = true;
-	flush_space_init(&space);
+	tlb_space_init(&space);
 	atomic_store(&wrong, 0);
 	atomic_store(&what, "");
 	atomic_store(&reads, 0);
@@ -536,7 +537,7 @@ static void empty_window(void)
 
 static void run_threads(void)
 {
-	lock_waiter_t before = lock_set_waiter(flush_serve);
+	lock_waiter_t before = lock_set_waiter(shootdown_serve);
 
 	for (unsigned i = 0; i < CPUS; i++)
 		pthread_create(&workers[i].thread, NULL, work, &workers[i]);
@@ -584,7 +585,7 @@ static void collapse_beside(unsigned cpu)
 	CHECK_EQ(cursor_jump(&w->c, va), OK);
 	CHECK_EQ(cursor_split(&w->c), OK);
 	host_cpu = cpu;
-	flush_switch_to(&space, frame_paddr(pt.root));
+	tlb_switch_to(&space, frame_paddr(pt.root));
 	CHECK(host_tlb_access(va, LEVELS, HOST_TLB_WRITE, &pa));
 	host_cpu = 0;
 	CHECK(host_tlb_has_page(cpu, pa, PAGE_SIZE));
@@ -596,7 +597,7 @@ static void collapse_beside(unsigned cpu)
 	let_go(w);
 }
 
-TEST(cursor_collapse_is_flushed_for_every_part)
+TEST(cursor_collapse_is_invalidated_for_every_part)
 {
 	machine_start_simple(64, 0, CPUS);
 	begin();

@@ -177,11 +177,11 @@ static void *halted(void *arg)
 
 	host_cpu_bind(w->cpu);
 	irq = arch_irq_save();
-	flush_idle_enter();
+	tlb_idle_enter();
 	atomic_fetch_add(&ready, 1);
 	while (sem_wait(&halt) != 0)
 		;
-	flush_idle_leave();
+	tlb_idle_leave();
 	arch_irq_restore(irq);
 	host_cpu_unbind();
 	return NULL;

@@ -349,10 +349,10 @@ TEST(audit_ksp_02_windows_come_from_what_is_asked_for)
 }
 
 #ifndef KEEL_TESTS
-TEST(kspace_flushes_a_range_before_it_is_used_again)
+TEST(kspace_invalidates_a_range_before_it_is_used_again)
 {
 	uint8_t *p;
-	bool flushed = false;
+	bool invalidated = false;
 
 	begin();
 	p = vmalloc(2 * PAGE_SIZE);
@@ -360,8 +360,8 @@ TEST(kspace_flushes_a_range_before_it_is_used_again)
 	host_tlb_log.pages = host_tlb_log.alls = 0;
 	vfree(p);
 	for (unsigned i = 0; i < host_tlb_log.pages; i++)
-		flushed = flushed || host_tlb_log.page[i] == (vaddr_t)p + PAGE_SIZE;
-	CHECK(flushed || host_tlb_log.alls != 0);
+		invalidated = invalidated || host_tlb_log.page[i] == (vaddr_t)p + PAGE_SIZE;
+	CHECK(invalidated || host_tlb_log.alls != 0);
 }
 
 TEST(kspace_survives_every_failure_of_a_node)

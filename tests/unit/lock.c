@@ -477,7 +477,7 @@ TEST(lock_is_fair)
 
 static _Atomic unsigned served_by;
 
-static void serve_flush(void)
+static void serve_shootdown(void)
 {
 	atomic_store(&served_by, arch_cpu_id());
 }
@@ -485,7 +485,7 @@ static void serve_flush(void)
 /* A shootdown in small: the holder waits, with the lock, for what the waiter has to do. */
 TEST(lock_waiter_serves_others_while_it_waits)
 {
-	lock_waiter_t before = lock_set_waiter(serve_flush);
+	lock_waiter_t before = lock_set_waiter(serve_shootdown);
 	uintptr_t irq = spin_lock_irq(&shared);
 	struct worker w;
 

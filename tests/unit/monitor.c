@@ -178,7 +178,7 @@ TEST(line_is_right_and_shown_after_any_key)
 	CHECK_EQ(wrong, 0);
 }
 
-TEST(line_control_c_forgets_it)
+TEST(line_control_c_discards_it)
 {
 	fresh();
 	type("poweroff");

@@ -128,7 +128,7 @@ static struct tlb_batch gone;
 
 static void open_at(struct cursor *c, unsigned first)
 {
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(c, &pt, (struct vrange){ BASE, (size_t)PAGES * PAGE_SIZE }, &gone),
 		 OK);
 	CHECK_EQ(cursor_jump(c, BASE + (uint64_t)first * PAGE_SIZE), OK);
@@ -510,7 +510,7 @@ TEST(pte_keeps_what_it_is_made_of)
 }
 
 #ifndef KEEL_TESTS
-TEST(audit_mom_02_a_large_page_is_one_flush)
+TEST(audit_mom_02_a_large_page_is_one_invalidation)
 {
 	struct page_prop rw = { DATA_RW, MEM_WRITE_BACK };
 	struct cursor c;
@@ -521,7 +521,7 @@ TEST(audit_mom_02_a_large_page_is_one_flush)
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), MIB(4), rw, 3), OK);
 	CHECK_EQ(cursor_jump(&c, BASE), OK);
 	host_tlb_log.pages = host_tlb_log.alls = 0;
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_unmap(&c, MIB(4)), OK);
 	tlb_batch_finish(&gone);
 	CHECK(host_tlb_log.pages >= 2 &&

@@ -107,7 +107,7 @@ TEST(page_table_kept_nodes_give_no_way)
 	NEED(page_table_init(&pt, 4) == OK);
 	CHECK_EQ(page_table_populate(&pt, all, 3), OK);
 	CHECK_EQ(page_table_nodes(&pt), 2);
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	NEED(cursor_open(&c, &pt, all, &gone) == OK);
 	CHECK_EQ(cursor_note(&c, all.len, 1), OK);
 	cursor_close(&c);

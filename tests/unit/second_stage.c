@@ -2,7 +2,8 @@
 /*
  * Tests of the engine of page tables with a second format, that of an IOMMU: random operations, a
  * flat map, and a walker that sees memory alone: what was not written back is not there for it.  It
- * keeps what it translated until it is told to forget, and a frame that it still has is not free.
+ * keeps what it translated until it is told to invalidate, and a frame that it still has is not
+ * free.
  */
 #include "iommu/second_stage.h"
 
@@ -35,7 +36,7 @@ struct access {
 static struct page_table pt;
 static struct access model[PAGES], remembered[PAGES];
 static struct frame *spacer[FRAMES]; /* between those, so that they do not stand in a row */
-static struct flush_space device;
+static struct tlb_space device;
 static struct tlb_batch gone;
 
 /* ---- memory, as a walker that does not look into caches sees it ---- */
@@ -107,10 +108,10 @@ static bool equal(struct access a, struct access b)
 }
 
 /* An address stands for the page that was translated there, whatever its size. */
-static void forget(const struct flush *f)
+static void invalidate(const struct shootdown *f)
 {
 	for (unsigned page = 0; page < PAGES; page++) {
-		bool is_named = f->pages > FLUSH_PAGES_MOST;
+		bool is_named = f->pages > SHOOTDOWN_PAGES_MOST;
 
 		for (unsigned i = 0; !is_named && i < f->pages; i++)
 			is_named = page_va(page) >> remembered[page].shift ==
@@ -136,7 +137,7 @@ void second_stage_finish(struct tlb_batch *b)
 {
 	pfn_t dead = b->dead;
 
-	forget(&b->flush);
+	invalidate(&b->shootdown);
 	for (unsigned i = 0; i < b->runs; i++) {
 		check_unreachable(frame_paddr(b->run[i].first).raw,
 				  (uint64_t)b->run[i].n * PAGE_SIZE);
@@ -302,7 +303,7 @@ static void begin(void)
 	machine_start_simple(256, 0, 1);
 #endif
 	pt_node_inject_failure(0);
-	flush_space_init(&device);
+	tlb_space_init(&device);
 	memset(model, 0, sizeof(model));
 	memset(remembered, 0, sizeof(remembered));
 	memset(seen, 0, sizeof(seen));

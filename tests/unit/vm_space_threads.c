@@ -34,7 +34,7 @@ static uint64_t next_random(struct storm_member *me)
 }
 
 /* The word that va leads to through this CPU's TLB, with the faults that it takes; interrupts are
- * off then, as between two instructions no flush is served: whoever takes the page away waits.
+ * off then, as between two instructions no shootdown is served: whoever takes the page away waits.
  * NULL: refused, and they are on. */
 static _Atomic uint64_t *reach(vaddr_t va, enum fault_access access, uintptr_t *irq)
 {
@@ -82,8 +82,8 @@ static bool load(vaddr_t va, uint64_t *value)
 /* As the kernel does: a CPU that waits for a lock, or for a node, answers meanwhile. */
 static void serve(void)
 {
-	if (flush_pending())
-		flush_serve();
+	if (shootdown_pending())
+		shootdown_serve();
 }
 
 static void *take_part(void *arg)

@@ -91,7 +91,7 @@ EXPLORE(cursor_large_is_joined_beside_a_look, .setup = setup_small, .check = tab
 /* ---- what the CPU notes meanwhile ---- */
 
 /* As a CPU does that writes to the page: the walk, and the bits by compare-and-swap, are one
- * instruction, so no flush is served in between. */
+ * instruction, so no shootdown is served in between. */
 static void write_kept(void *arg)
 {
 	const vaddr_t va = (vaddr_t)PAGE_KEPT * PAGE_SIZE;

@@ -16,8 +16,8 @@ enum {
 #define FIRST_PA GIB(1) /* no memory of the machine: these pages are not tracked */
 
 struct page_table table;
-static struct flush_space nobodys;
-static struct flush_space *space;
+static struct tlb_space nobodys;
+static struct tlb_space *space;
 static struct tlb_batch gone[EXPLORE_CPUS];
 
 /* The model: what each CPU holds. */
@@ -70,8 +70,8 @@ void table_setup(unsigned cpus)
 	explore_machine(MACHINE_KIB, cpus);
 	explore_machine_mark();
 	cpu_set_count(cpus);
-	lock_set_waiter(flush_serve);
-	flush_space_init(&nobodys);
+	lock_set_waiter(shootdown_serve);
+	tlb_space_init(&nobodys);
 	space = &nobodys;
 	err = page_table_init(&table, TABLE_LEVELS);
 	if (err != OK)
@@ -82,7 +82,7 @@ void table_setup(unsigned cpus)
 
 void table_load_everywhere(void)
 {
-	space = &flush_kernel_space;
+	space = &tlb_kernel_space;
 }
 
 /* ---- memory as it is ----

@@ -18,11 +18,11 @@ enum {
 
 extern struct page_table table;
 
-/* An empty table on a machine of `cpus` CPUs; what is taken out of it is flushed for nobody. */
+/* An empty table on a machine of `cpus` CPUs; what is taken out of it is invalidated for nobody. */
 void table_setup(unsigned cpus);
 /* In a setup: n pages from `page` on, of `level` at most. */
 void table_fill(unsigned page, unsigned n, unsigned level);
-/* Flushes reach every CPU from now on. */
+/* Shootdowns reach every CPU from now on. */
 void table_load_everywhere(void);
 
 /* Where page n is mapped to. */

@@ -2,10 +2,11 @@
 /*
  * tlb.c - a TLB of one page for each CPU, for scenarios.
  *
- * It is one atomic word, so that the explorer sees who fills and forgets it when: the page, 0 for
- * none, and how often it was forgotten.  A walk fills it only when nothing was forgotten since the
- * walk began: an instruction that forgets waits for walks under way.  Such instructions, and those
- * that load a table, are serialising (SDM 3A 8.3), as the exchanges here are.
+ * It is one atomic word, so that the explorer sees who fills and invalidates it when: the page, 0
+ * for none, and how often it was invalidated.  A walk fills it only when nothing was invalidated
+ * since the walk began: an instruction that invalidates waits for walks under way.  Such
+ * instructions, and those that load a table, are serialising (SDM 3A 8.3), as the exchanges here
+ * are.
  */
 #include "tests/explore/scenario/tlb.h"
 
@@ -43,7 +44,7 @@ EXPLORE_UNSEEN uint64_t tlb_peek(unsigned cpu)
 	return held[cpu] & PAGE_MASK;
 }
 
-static void forget(void)
+static void invalidate(void)
 {
 	_Atomic uint64_t *h = &held[arch_cpu_id()];
 	uint64_t before = atomic_load_explicit(h, memory_order_relaxed);
@@ -54,20 +55,20 @@ static void forget(void)
 		;
 }
 
-void explore_tlb_flush_page(vaddr_t va)
+void explore_tlb_invalidate_page(vaddr_t va)
 {
 	(void)va;
-	forget();
+	invalidate();
 }
 
-void arch_tlb_flush_context(void)
+void arch_tlb_invalidate_context(void)
 {
-	forget();
+	invalidate();
 }
 
-void arch_tlb_flush_all(void)
+void arch_tlb_invalidate_all(void)
 {
-	forget();
+	invalidate();
 }
 
 void arch_pt_switch(paddr_t table, unsigned context, enum arch_tlb_past past)
@@ -75,10 +76,10 @@ void arch_pt_switch(paddr_t table, unsigned context, enum arch_tlb_past past)
 	(void)context;
 	(void)past;
 	atomic_exchange_explicit(&root[arch_cpu_id()], table.raw, memory_order_seq_cst);
-	forget();
+	invalidate();
 }
 
 void arch_pt_activate(paddr_t table)
 {
-	arch_pt_switch(table, 0, ARCH_TLB_FORGET);
+	arch_pt_switch(table, 0, ARCH_TLB_INVALIDATE);
 }

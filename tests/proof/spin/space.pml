@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * space.pml - kern/shootdown.c: a CPU that loads and leaves a space against one that flushes it.
+ * space.pml - kern/shootdown.c: a CPU that loads and leaves a space against one that shootdowns it.
  *
  * The CPU has two contexts, so it keeps what it remembers of the space while another is loaded.
  * Two initiators unmap a page each and give its frame back; their requests may come in another
  * order than their generations.
  *
  * Safety: the CPU never reads a page through a translation of a frame that was given back, and never
- * walks the space's table when nobody would ask it to forget.
- * Liveness, when each process that can always go on does: both flushes end.
+ * walks the space's table when nobody would ask it to invalidate.
+ * Liveness, when each process that can always go on does: both shootdowns end.
  *
  * Wrong: NO_GENERATION GENERATION_FIRST CLEAR_FIRST SET_FIRST ANY_NEXT
  * Stuck: SERVES_PAIRS
@@ -18,35 +18,35 @@
 #else
 #define NO_KICK true
 #endif
-#define FLUSHES 2
+#define SHOOTDOWNS 2
 
-bool present[FLUSHES] = true;
-bool given_back[FLUSHES];
-bool tlb[FLUSHES];            /* under the context of the space */
+bool present[SHOOTDOWNS] = true;
+bool given_back[SHOOTDOWNS];
+bool tlb[SHOOTDOWNS];            /* under the context of the space */
 byte generation;              /* of the space */
-byte forgotten;               /* up to which generation the context has */
+byte invalidated;               /* up to which generation the context has */
 bool loaded;                  /* the CPU's bit in the space's set */
 bool walks_it;                /* CR3 */
 bool resides;                 /* the owner's note of what is loaded */
 bool known;                   /* the context is known at all */
-bool asked[FLUSHES];          /* a request waits */
-byte asked_generation[FLUSHES];
-bool ended[FLUSHES];
+bool asked[SHOOTDOWNS];          /* a request waits */
+byte asked_generation[SHOOTDOWNS];
+bool ended[SHOOTDOWNS];
 
-/* forget_loaded() and what comes before it */
+/* invalidate_loaded() and what comes before it */
 inline serve(i) {
 	if
-	:: !resides || asked_generation[i] <= forgotten -> skip
+	:: !resides || asked_generation[i] <= invalidated -> skip
 #ifdef BUG_ANY_NEXT
-	:: resides && asked_generation[i] > forgotten ->
+	:: resides && asked_generation[i] > invalidated ->
 #else
-	:: resides && asked_generation[i] == forgotten + 1 ->
+	:: resides && asked_generation[i] == invalidated + 1 ->
 #endif
 		tlb[i] = false;
-		forgotten = asked_generation[i]
+		invalidated = asked_generation[i]
 #ifndef BUG_ANY_NEXT
-	:: resides && asked_generation[i] > forgotten + 1 ->
-		forgotten = generation;
+	:: resides && asked_generation[i] > invalidated + 1 ->
+		invalidated = generation;
 		d_step { tlb[0] = false; tlb[1] = false }
 #endif
 	fi;
@@ -63,7 +63,7 @@ end:	do
 	:: asked[0] -> serve(0)
 	:: asked[1] -> serve(1)
 #endif
-	/* flush_switch_to(the space); interrupts are off */
+	/* tlb_switch_to(the space); interrupts are off */
 	:: NO_KICK && !resides ->
 #ifdef BUG_GENERATION_FIRST
 		seen = generation;
@@ -77,16 +77,16 @@ end:	do
 		:: known -> skip
 		:: !known ->
 #else
-		:: known && forgotten == seen -> skip
-		:: !known || forgotten != seen ->
+		:: known && invalidated == seen -> skip
+		:: !known || invalidated != seen ->
 #endif
 			d_step { tlb[0] = false; tlb[1] = false }
 		fi;
-		forgotten = seen;
+		invalidated = seen;
 		known = true;
 		resides = true;
 		walks_it = true
-	/* flush_switch_to(another one) */
+	/* tlb_switch_to(another one) */
 	:: NO_KICK && resides ->
 		resides = false;
 #ifdef BUG_CLEAR_FIRST
@@ -138,4 +138,4 @@ init {
 	}
 }
 
-ltl flushes_end { <> (ended[0] && ended[1]) }
+ltl shootdowns_end { <> (ended[0] && ended[1]) }

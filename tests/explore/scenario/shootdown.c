@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flush.c - kern/shootdown.c: when flush_run() returns, no CPU can use the old translation any
- * more; and it returns.
+ * shootdown.c - kern/shootdown.c: when shootdown_run() returns, no CPU can use the old translation
+ * any more; and it returns.
  *
  * One page-table entry, one page.  Whoever unmaps it stores 0 into the entry by the weakest store
- * there is, flushes, and says that the page is gone; whoever accesses the page checks that it is
+ * there is, shootdowns, and says that the page is gone; whoever accesses the page checks that it is
  * not.  The hardware walks of the accessing CPU are a task of their own.
  */
 #include "kern/shootdown.h"
@@ -22,26 +22,26 @@ enum {
 LOCK_CLASS(class, "explored", RANK_ZONE);
 static struct spinlock lock;
 static _Atomic uint64_t entry;
-static struct flush_space space;
+static struct tlb_space space;
 EXPLORE_MODEL static bool gone;
 
 static void setup(void)
 {
 	cpu_set_count(2);
 	spin_init(&lock, &class);
-	lock_set_waiter(flush_serve);
+	lock_set_waiter(shootdown_serve);
 	atomic_store_explicit(&entry, PAGE_A, memory_order_relaxed);
-	flush_space_init(&space);
+	tlb_space_init(&space);
 }
 
-static void unmap_from(struct flush_space *of)
+static void unmap_from(struct tlb_space *of)
 {
-	struct flush f;
+	struct shootdown f;
 
 	atomic_store_explicit(&entry, 0, memory_order_relaxed);
-	flush_init(&f, of);
-	flush_add_page(&f, 0);
-	flush_run(&f);
+	shootdown_init(&f, of);
+	shootdown_add_page(&f, 0);
+	shootdown_run(&f);
 	gone = true;
 }
 
@@ -68,10 +68,10 @@ static void walk(void *arg)
 static void unmap(void *arg)
 {
 	(void)arg;
-	unmap_from(&flush_kernel_space);
+	unmap_from(&tlb_kernel_space);
 }
 
-/* Where nobody is idle, all have forgotten, whether they would use it or not. */
+/* Where nobody is idle, all have invalidated, whether they would use it or not. */
 static void unmap_and_look(void *arg)
 {
 	unmap(arg);
@@ -79,7 +79,7 @@ static void unmap_and_look(void *arg)
 		EXPLORE_CHECK(tlb_peek(cpu) == 0);
 }
 
-EXPLORE(flush_reaches_every_cpu, .setup = setup,
+EXPLORE(shootdown_reaches_every_cpu, .setup = setup,
 	.task = { { "unmap", unmap_and_look, NULL, 0 },
 		  { "use", use_often, NULL, WALKED },
 		  { "walk", walk, NULL, 2 } });
@@ -90,7 +90,7 @@ static void unmap_twice(void *arg)
 	unmap(arg);
 }
 
-EXPLORE(flush_twice_by_one, .setup = setup,
+EXPLORE(shootdown_twice_by_one, .setup = setup,
 	.task = { { "unmap", unmap_twice, NULL, 0 }, { "use", use_often, NULL, 1 } });
 
 static void setup_three(void)
@@ -104,7 +104,7 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
-EXPLORE(flush_two_ask_a_third, .setup = setup_three, .bound = 1,
+EXPLORE(shootdown_two_ask_a_third, .setup = setup_three, .bound = 1,
 	.task = { { "a", unmap, NULL, 0 }, { "b", unmap, NULL, 1 }, { "c", nothing, NULL, 2 } });
 
 /* ---- a space that is loaded meanwhile: the race of the header ---- */
@@ -120,16 +120,16 @@ static void load_and_use(void *arg)
 	uintptr_t irq = arch_irq_save();
 
 	(void)arg;
-	flush_switch_to(&space, paddr(TABLE));
+	tlb_switch_to(&space, paddr(TABLE));
 	arch_irq_restore(irq);
 	use();
 	use();
 	irq = arch_irq_save();
-	flush_switch_to(&flush_kernel_space, paddr(0));
+	tlb_switch_to(&tlb_kernel_space, paddr(0));
 	arch_irq_restore(irq);
 }
 
-EXPLORE(flush_meets_a_cpu_that_loads_the_space, .setup = setup,
+EXPLORE(shootdown_meets_a_cpu_that_loads_the_space, .setup = setup,
 	.task = { { "unmap", unmap_in_space, NULL, 0 },
 		  { "use", load_and_use, NULL, WALKED },
 		  { "walk", walk, (void *)TABLE, 2 } });
@@ -141,15 +141,15 @@ static void idle_and_use(void *arg)
 	uintptr_t irq = arch_irq_save();
 
 	(void)arg;
-	flush_idle_enter();
+	tlb_idle_enter();
 	arch_irq_restore(irq);
 	irq = arch_irq_save();
-	flush_idle_leave();
+	tlb_idle_leave();
 	use();
 	arch_irq_restore(irq);
 }
 
-EXPLORE(flush_meets_a_cpu_that_leaves_idle, .setup = setup,
+EXPLORE(shootdown_meets_a_cpu_that_leaves_idle, .setup = setup,
 	.task = { { "unmap", unmap, NULL, 0 },
 		  { "use", idle_and_use, NULL, WALKED },
 		  { "walk", walk, NULL, 2 } });
@@ -173,9 +173,9 @@ static void use_with_lock(void *arg)
 	spin_unlock_irq(&lock, irq);
 }
 
-EXPLORE(flush_under_a_lock_that_another_wants, .setup = setup,
+EXPLORE(shootdown_under_a_lock_that_another_wants, .setup = setup,
 	.task = { { "unmap", unmap_with_lock, NULL, 0 }, { "use", use_with_lock, NULL, WALKED } });
-EXPLORE(flush_by_two_at_once, .setup = setup,
+EXPLORE(shootdown_by_two_at_once, .setup = setup,
 	.task = { { "a", unmap, NULL, 0 }, { "b", unmap, NULL, 1 } });
-EXPLORE(flush_by_one_with_the_lock_and_one_without, .setup = setup, .bound = 2,
+EXPLORE(shootdown_by_one_with_the_lock_and_one_without, .setup = setup, .bound = 2,
 	.task = { { "a", unmap_with_lock, NULL, 0 }, { "b", unmap_with_lock, NULL, 1 } });

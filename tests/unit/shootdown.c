@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of kern/shootdown.c and mm/pt/batch.c: one thread that acts for every CPU of a simulated
- * machine, so that each step is where the test puts it.  flush_threads.c has CPUs that run. */
+ * machine, so that each step is where the test puts it.  shootdown_threads.c has CPUs that run. */
 #include "kern/shootdown.h"
 
 #include "tests/test.h"
@@ -12,23 +12,23 @@ static uint64_t served_by_others(void)
 
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
 		if (cpu != arch_cpu_id())
-			n += atomic_load(&per_cpu_ptr(flush_totals, cpu)->served);
-	return n + atomic_load(&this_cpu_ptr(flush_totals)->marks);
+			n += atomic_load(&per_cpu_ptr(shootdown_stats, cpu)->served);
+	return n + atomic_load(&this_cpu_ptr(shootdown_stats)->marks);
 }
 
 static void check_reaches_everybody(void)
 {
 	uint64_t before = served_by_others();
-	struct flush f;
+	struct shootdown f;
 
-	flush_init(&f, &flush_kernel_space);
-	flush_add_page(&f, (vaddr_t)&f & -(vaddr_t)PT_PAGE_BYTES);
-	flush_run(&f);
+	shootdown_init(&f, &tlb_kernel_space);
+	shootdown_add_page(&f, (vaddr_t)&f & -(vaddr_t)PT_PAGE_BYTES);
+	shootdown_run(&f);
 	CHECK(served_by_others() - before >= cpu_count() - 1);
 }
 
 #ifdef KEEL_TESTS
-TEST(flush_reaches_every_cpu)
+TEST(shootdown_reaches_every_cpu)
 {
 	if (cpu_count() == 1)
 		test_skip("there is one CPU");
@@ -111,24 +111,24 @@ static bool can_access(unsigned cpu, vaddr_t va)
 	return reach(cpu, va, &pa);
 }
 
-static void switch_to(unsigned cpu, struct flush_space *space)
+static void switch_to(unsigned cpu, struct tlb_space *space)
 {
 	unsigned self = host_cpu;
 
 	host_cpu = cpu;
-	flush_switch_to(space, frame_paddr(pt.root));
+	tlb_switch_to(space, frame_paddr(pt.root));
 	host_cpu = self;
 }
 
 static uint64_t total(unsigned cpu, size_t offset)
 {
-	const uint8_t *totals = (const uint8_t *)per_cpu_ptr(flush_totals, cpu);
+	const uint8_t *totals = (const uint8_t *)per_cpu_ptr(shootdown_stats, cpu);
 
 	return atomic_load((const _Atomic uint64_t *)(const void *)(totals + offset));
 }
-#define TOTAL(cpu, member) total(cpu, offsetof(struct flush_totals, member))
+#define TOTAL(cpu, member) total(cpu, offsetof(struct shootdown_stats, member))
 
-TEST(host_tlb_keeps_what_nobody_flushed)
+TEST(host_tlb_keeps_what_nobody_invalidated)
 {
 	_Atomic pte_t *top;
 	uint64_t pa, old;
@@ -147,7 +147,7 @@ TEST(host_tlb_keeps_what_nobody_flushed)
 	end();
 }
 
-TEST(flush_reaches_every_cpu)
+TEST(shootdown_reaches_every_cpu)
 {
 	begin();
 	check_reaches_everybody();
@@ -176,7 +176,7 @@ TEST(tlb_batch_frees_after_every_cpu_forgot)
 	pa = map(KERNEL_VA, kernel_rw);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK(can_access(cpu, KERNEL_VA));
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	unmap(KERNEL_VA, 1, &gone);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK(can_access(cpu, KERNEL_VA)); /* stale, and the frame is not free */
@@ -193,54 +193,54 @@ TEST(tlb_batch_frees_after_every_cpu_forgot)
 	end();
 }
 
-TEST(flush_of_many_pages_is_one_of_everything)
+TEST(shootdown_of_many_pages_is_one_of_everything)
 {
-	struct flush f;
+	struct shootdown f;
 
 	begin();
-	flush_init(&f, &flush_kernel_space);
-	for (unsigned i = 0; i < FLUSH_PAGES_MOST; i++)
-		flush_add_page(&f, KERNEL_VA + i * PAGE_SIZE);
-	flush_run(&f);
-	CHECK_EQ(TOTAL(1, pages), FLUSH_PAGES_MOST);
+	shootdown_init(&f, &tlb_kernel_space);
+	for (unsigned i = 0; i < SHOOTDOWN_PAGES_MOST; i++)
+		shootdown_add_page(&f, KERNEL_VA + i * PAGE_SIZE);
+	shootdown_run(&f);
+	CHECK_EQ(TOTAL(1, pages), SHOOTDOWN_PAGES_MOST);
 	CHECK_EQ(TOTAL(1, everything), 0);
-	flush_add_page(&f, KERNEL_VA);
-	flush_run(&f);
-	CHECK_EQ(TOTAL(1, pages), FLUSH_PAGES_MOST);
+	shootdown_add_page(&f, KERNEL_VA);
+	shootdown_run(&f);
+	CHECK_EQ(TOTAL(1, pages), SHOOTDOWN_PAGES_MOST);
 	CHECK_EQ(TOTAL(1, everything), 1);
 	end();
 }
 
-TEST(flush_without_pages_asks_nobody)
+TEST(shootdown_without_pages_asks_nobody)
 {
-	struct flush f;
+	struct shootdown f;
 
 	begin();
-	flush_init(&f, &flush_kernel_space);
-	flush_run(&f);
+	shootdown_init(&f, &tlb_kernel_space);
+	shootdown_run(&f);
 	CHECK_EQ(TOTAL(0, requests), 0);
 	CHECK_EQ(TOTAL(1, served), 0);
 	end();
 }
 
-TEST(flush_of_a_space_asks_those_who_have_it_loaded)
+TEST(shootdown_of_a_space_asks_those_who_have_it_loaded)
 {
-	struct flush_space space;
-	struct flush f;
+	struct tlb_space space;
+	struct shootdown f;
 	uint64_t pa;
 
 	begin();
-	flush_space_init(&space);
-	CHECK(space.id > flush_kernel_space.id);
+	tlb_space_init(&space);
+	CHECK(space.id > tlb_kernel_space.id);
 	pa = map(USER_VA, user_rw);
 	switch_to(1, &space);
 	switch_to(2, &space);
 	CHECK(can_access(1, USER_VA) && can_access(2, USER_VA));
-	switch_to(2, &flush_kernel_space);
+	switch_to(2, &tlb_kernel_space);
 	CHECK(!host_tlb_has_page(2, pa, PAGE_SIZE));
-	flush_init(&f, &space);
-	flush_add_page(&f, USER_VA);
-	flush_run(&f);
+	shootdown_init(&f, &space);
+	shootdown_add_page(&f, USER_VA);
+	shootdown_run(&f);
 	CHECK_EQ(TOTAL(0, kicks), 1);
 	CHECK_EQ(TOTAL(1, served), 1);
 	CHECK_EQ(TOTAL(2, served), 0);
@@ -248,7 +248,7 @@ TEST(flush_of_a_space_asks_those_who_have_it_loaded)
 	end();
 }
 
-TEST(flush_marks_an_idle_cpu_which_forgets_before_it_goes_on)
+TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
 {
 	struct tlb_batch gone;
 	uint64_t pa;
@@ -258,9 +258,9 @@ TEST(flush_marks_an_idle_cpu_which_forgets_before_it_goes_on)
 	(void)map(KERNEL_VA + PAGE_SIZE, kernel_rw); /* the node stays */
 	host_cpu = 1;
 	CHECK(can_access(1, KERNEL_VA));
-	flush_idle_enter();
+	tlb_idle_enter();
 	host_cpu = 0;
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	unmap(KERNEL_VA, 1, &gone);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(TOTAL(0, marks), 1);
@@ -270,20 +270,20 @@ TEST(flush_marks_an_idle_cpu_which_forgets_before_it_goes_on)
 	check_reaches_everybody(); /* a mark that is there is enough */
 	CHECK_EQ(TOTAL(0, marks), 2);
 	host_cpu = 1;
-	flush_idle_leave();
+	tlb_idle_leave();
 	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
 	CHECK_EQ(TOTAL(1, everything), 1);
-	flush_idle_leave();
-	flush_idle_enter();
-	flush_idle_leave();
-	CHECK_EQ(TOTAL(1, everything), 1); /* no mark, nothing to forget */
+	tlb_idle_leave();
+	tlb_idle_enter();
+	tlb_idle_leave();
+	CHECK_EQ(TOTAL(1, everything), 1); /* no mark, nothing to invalidate */
 	host_cpu = 0;
 	check_reaches_everybody();
 	CHECK_EQ(TOTAL(1, served), 1);
 	end();
 }
 
-TEST(flush_asks_idle_cpus_too_when_tables_go)
+TEST(shootdown_asks_idle_cpus_too_when_tables_go)
 {
 	struct tlb_batch gone;
 	uint64_t node;
@@ -299,9 +299,9 @@ TEST(flush_asks_idle_cpus_too_when_tables_go)
 	}
 	CHECK(host_tlb_has_table(1, node));
 	host_cpu = 1;
-	flush_idle_enter();
+	tlb_idle_enter();
 	host_cpu = 0;
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	unmap(KERNEL_VA, 1, &gone);
 	tlb_batch_finish(&gone);
 	CHECK(!host_tlb_has_table(1, node));
@@ -310,18 +310,18 @@ TEST(flush_asks_idle_cpus_too_when_tables_go)
 	end();
 }
 
-TEST(flush_does_not_wait_for_a_cpu_that_a_panic_stopped)
+TEST(shootdown_does_not_wait_for_a_cpu_that_a_panic_stopped)
 {
-	struct flush f;
+	struct shootdown f;
 
 	begin();
 	host_cpu_stop(2);
-	flush_init(&f, &flush_kernel_space);
-	flush_add_page(&f, KERNEL_VA);
+	shootdown_init(&f, &tlb_kernel_space);
+	shootdown_add_page(&f, KERNEL_VA);
 	for (unsigned i = 0; i < 2; i++) {
-		flush_run(&f);
-		CHECK(!cpu_set_has(&per_cpu_ptr(flush_mail, 2)->from, 0));
-		CHECK(!atomic_load(&per_cpu_ptr(flush_mail, 2)->pending));
+		shootdown_run(&f);
+		CHECK(!cpu_set_has(&per_cpu_ptr(shootdown_mail, 2)->from, 0));
+		CHECK(!atomic_load(&per_cpu_ptr(shootdown_mail, 2)->pending));
 	}
 	CHECK_EQ(TOTAL(1, served), 2);
 	end();
@@ -329,15 +329,15 @@ TEST(flush_does_not_wait_for_a_cpu_that_a_panic_stopped)
 
 /* ---- contexts ---- */
 
-TEST(flush_context_is_kept_over_a_switch)
+TEST(shootdown_context_is_kept_over_a_switch)
 {
-	struct flush_space a, b;
+	struct tlb_space a, b;
 	uint64_t pa;
 
 	begin();
 	host_tlb_contexts = CPUS;
-	flush_space_init(&a);
-	flush_space_init(&b);
+	tlb_space_init(&a);
+	tlb_space_init(&b);
 	pa = map(USER_VA, user_rw);
 	switch_to(1, &a);
 	CHECK(can_access(1, USER_VA));
@@ -350,23 +350,23 @@ TEST(flush_context_is_kept_over_a_switch)
 	end();
 }
 
-TEST(flush_context_that_is_behind_is_forgotten_when_it_comes_back)
+TEST(shootdown_context_that_is_behind_is_invalidated_when_it_comes_back)
 {
-	struct flush_space a, b;
-	struct flush f;
+	struct tlb_space a, b;
+	struct shootdown f;
 	uint64_t pa;
 
 	begin();
 	host_tlb_contexts = CPUS;
-	flush_space_init(&a);
-	flush_space_init(&b);
+	tlb_space_init(&a);
+	tlb_space_init(&b);
 	pa = map(USER_VA, user_rw);
 	switch_to(1, &a);
 	CHECK(can_access(1, USER_VA));
 	switch_to(1, &b);
-	flush_init(&f, &a);
-	flush_add_page(&f, USER_VA);
-	flush_run(&f);
+	shootdown_init(&f, &a);
+	shootdown_add_page(&f, USER_VA);
+	shootdown_run(&f);
 	CHECK_EQ(TOTAL(0, kicks), 0); /* nobody has it loaded */
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
 	switch_to(1, &a);
@@ -375,40 +375,40 @@ TEST(flush_context_that_is_behind_is_forgotten_when_it_comes_back)
 	end();
 }
 
-TEST(flush_context_goes_to_another_space_when_all_are_used)
+TEST(shootdown_context_goes_to_another_space_when_all_are_used)
 {
-	struct flush_space space[FLUSH_CONTEXTS + 2];
+	struct tlb_space space[TLB_CONTEXTS + 2];
 	uint64_t pa;
 
 	begin();
-	host_tlb_contexts = 2 * FLUSH_CONTEXTS;
+	host_tlb_contexts = 2 * TLB_CONTEXTS;
 	pa = map(USER_VA, user_rw);
 	for (unsigned i = 0; i < ARRAY_SIZE(space); i++) {
-		flush_space_init(&space[i]);
+		tlb_space_init(&space[i]);
 		switch_to(1, &space[i]);
 		if (i == 0)
 			CHECK(can_access(1, USER_VA));
-		CHECK_EQ(host_tlb_has_page(1, pa, PAGE_SIZE), i < FLUSH_CONTEXTS);
+		CHECK_EQ(host_tlb_has_page(1, pa, PAGE_SIZE), i < TLB_CONTEXTS);
 	}
 	switch_to(1, &space[0]);
 	CHECK_EQ(TOTAL(1, kept), 0);
 	end();
 }
 
-TEST(flush_contexts_end_when_a_kernel_table_goes)
+TEST(shootdown_contexts_end_when_a_kernel_table_goes)
 {
-	struct flush_space a, b;
+	struct tlb_space a, b;
 	struct tlb_batch gone;
 
 	begin();
 	host_tlb_contexts = CPUS;
-	flush_space_init(&a);
-	flush_space_init(&b);
+	tlb_space_init(&a);
+	tlb_space_init(&b);
 	(void)map(KERNEL_VA, kernel_rw);
 	switch_to(1, &a);
 	CHECK(can_access(1, KERNEL_VA));
 	switch_to(1, &b);
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	unmap(KERNEL_VA, 1, &gone);
 	tlb_batch_finish(&gone);
 	switch_to(1, &a);
@@ -419,17 +419,17 @@ TEST(flush_contexts_end_when_a_kernel_table_goes)
 
 /* ---- broadcast ---- */
 
-TEST(flush_by_broadcast_asks_nobody)
+TEST(shootdown_by_broadcast_asks_nobody)
 {
 	struct tlb_batch gone;
-	struct flush_space a, b;
+	struct tlb_space a, b;
 	uint64_t pa;
 
 	begin();
 	host_tlb_contexts = CPUS;
 	host_tlb_broadcasts = true;
-	flush_space_init(&a);
-	flush_space_init(&b);
+	tlb_space_init(&a);
+	tlb_space_init(&b);
 	pa = map(USER_VA, user_rw);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 		switch_to(cpu, &a);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flush.pml - kern/shootdown.c: two initiators, a CPU that runs and idles, and the walks of each.
+ * shootdown.pml - kern/shootdown.c: two initiators, a CPU that runs and idles, and the walks of each.
  *
  * CPU 0 unmaps page 0; CPU 1 unmaps page 1 and gives back the table that led to it.  Each takes a
- * lock with its interrupts off, around its flush, after it or not at all.  CPU 2 reads both pages
+ * lock with its interrupts off, around its shootdown, after it or not at all.  CPU 2 reads both pages
  * and idles.  Each CPU's TLB fills at any time, and its walks go on from the upper-level entry that
  * it remembers, idle or not.
  *
  * Safety: no CPU that runs reads a page through a translation of a frame that was given back; no
  * CPU walks a table that was; nobody is left waiting.
- * Liveness, when each process that can always go on does: both flushes end (without the walks, for
+ * Liveness, when each process that can always go on does: both shootdowns end (without the walks, for
  * which nobody waits).
  *
  * Sequentially consistent: the store buffers are explored elsewhere.
@@ -45,19 +45,19 @@ bool ended[2];
 #define TLB(c, p)  tlb[(c) * PAGES + (p)]
 #define MAIL(t, i) mail[(t) * CPUS + (i)]
 
-inline forget_everything(c) {
+inline invalidate_all(c) {
 	d_step { TLB(c, 0) = false; TLB(c, 1) = false; remembers[c] = false }
 }
 
-/* arch_tlb_flush_page(): upper-level entries go with any page. */
-inline forget(c, p) {
+/* arch_tlb_invalidate_page(): upper-level entries go with any page. */
+inline invalidate(c, p) {
 	d_step { TLB(c, p) = false; remembers[c] = false }
 }
 
 inline idle_leave(c) {
 #ifdef BUG_MARK_NOT_ATOMIC
 	if
-	:: state[c] == MARKED -> forget_everything(c)
+	:: state[c] == MARKED -> invalidate_all(c)
 	:: else
 	fi;
 	state[c] = RUNNING
@@ -65,7 +65,7 @@ inline idle_leave(c) {
 	atomic { was = state[c]; state[c] = RUNNING };
 #ifndef BUG_MARK_LOST
 	if
-	:: was == MARKED -> forget_everything(c)
+	:: was == MARKED -> invalidate_all(c)
 	:: else
 	fi
 #endif
@@ -78,16 +78,16 @@ inline answer(c, i) {
 		took[i] = false;
 #ifdef BUG_ACK_FIRST
 		outstanding[i]--;
-		forget(c, i)
+		invalidate(c, i)
 #else
-		forget(c, i);
+		invalidate(c, i);
 		outstanding[i]--
 #endif
 	:: else
 	fi
 }
 
-/* flush_serve() */
+/* shootdown_serve() */
 inline serve(c) {
 	if
 	:: state[c] != RUNNING -> idle_leave(c)
@@ -190,7 +190,7 @@ proctype initiator(byte me) {
 #endif
 	ask(2, me, me == 1);
 	ask(1 - me, me, me == 1);
-	forget(me, me);
+	invalidate(me, me);
 	do
 	:: outstanding[me] == 0 -> break
 #ifndef BUG_WAIT_DEAF
@@ -252,4 +252,4 @@ init {
 	}
 }
 
-ltl flushes_end { <> (ended[0] && ended[1]) }
+ltl shootdowns_end { <> (ended[0] && ended[1]) }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of TLB flushes by real CPUs: they serve while they wait for locks with
+/* Tests of TLB shootdowns by real CPUs: they serve while they wait for locks with
  * interrupts off, and what was unmapped is never read once its frame has a new owner. */
 #include "kern/lock.h"
 #include "kern/percpu.h"
@@ -11,7 +11,7 @@
 #include "tests/machine.h"
 #include "tests/test.h"
 
-LOCK_CLASS(storm_class, "flush storm", RANK_WAIT_QUEUE);
+LOCK_CLASS(storm_class, "invalidate storm", RANK_WAIT_QUEUE);
 
 static struct spinlock storm_locks[] = { SPINLOCK_INIT(&storm_class), SPINLOCK_INIT(&storm_class) };
 static _Atomic unsigned wrong, refused;
@@ -24,7 +24,7 @@ static bool alone(void)
 	return true;
 }
 
-/* ---- a storm of flushes by holders of locks ---- */
+/* ---- a storm of shootdowns by holders of locks ---- */
 
 enum {
 	STORM_TURNS = 400, /* of all CPUs */
@@ -35,19 +35,19 @@ enum {
 };
 #define DEVICE_PA UINT64_C(0xfed40000) /* no memory is there; nothing reads it */
 
-static void hold_and_flush(struct crew_member *me)
+static void lock_and_shoot(struct crew_member *me)
 {
 	struct spinlock *l = &storm_locks[crew_random_below(me, ARRAY_SIZE(storm_locks))];
 	vaddr_t page = (vaddr_t)&storm_locks;
 	uintptr_t irq = spin_lock_irq(l);
-	struct flush f;
+	struct shootdown f;
 
-	flush_init(&f, &flush_kernel_space);
-	for (uint64_t n = crew_random_below(me, FLUSH_PAGES_MOST + 4) + 1; n > 0; n--)
-		flush_add_page(&f, page);
+	shootdown_init(&f, &tlb_kernel_space);
+	for (uint64_t n = crew_random_below(me, SHOOTDOWN_PAGES_MOST + 4) + 1; n > 0; n--)
+		shootdown_add_page(&f, page);
 	if (crew_random_below(me, 2) == 0)
 		crew_spend_us(crew_random_below(me, HOLD_US));
-	flush_run(&f);
+	shootdown_run(&f);
 	spin_unlock_irq(l, irq);
 }
 
@@ -64,7 +64,7 @@ static void use_area(struct crew_member *me)
 	for (uint64_t i = 0; i < pages; i++)
 		area[i * words] = mine + i;
 	if (crew_random_below(me, 2) == 0)
-		hold_and_flush(me);
+		lock_and_shoot(me);
 	for (uint64_t i = 0; i < pages; i++)
 		wrong += area[i * words] != mine + i;
 	vfree(area);
@@ -87,7 +87,7 @@ static void storm(struct crew_member *me)
 	crew_meet();
 	for (unsigned i = 0; i < STORM_TURNS / cpu_count(); i++) {
 		if (crew_random_below(me, EVERY_HOLD) == 0)
-			hold_and_flush(me);
+			lock_and_shoot(me);
 		else if (crew_random_below(me, 2) == 0)
 			use_area(me);
 		else
@@ -100,12 +100,12 @@ static uint64_t requests_so_far(void)
 	uint64_t sum = 0;
 
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
-		sum += per_cpu_ptr(flush_totals, cpu)->requests;
+		sum += per_cpu_ptr(shootdown_stats, cpu)->requests;
 	return sum;
 }
 
 /* MOI-04: each waits for the others with interrupts off, some of whom wait for the lock it has. */
-TEST(audit_moi_04_flushes_of_lock_holders_on_all_cpus_end)
+TEST(audit_moi_04_shootdowns_of_lock_holders_on_all_cpus_end)
 {
 	struct ledger before;
 	struct kspace_totals areas = kspace_totals();
@@ -122,7 +122,7 @@ TEST(audit_moi_04_flushes_of_lock_holders_on_all_cpus_end)
 	CHECK_EQ(refused, 0);
 	CHECK_EQ(kspace_totals().areas, areas.areas);
 	CHECK_EQ(kspace_totals().windows, areas.windows);
-	test_note("%lu flushes", requests_so_far() - requests);
+	test_note("%lu shootdowns", requests_so_far() - requests);
 	CHECK_LEDGER(&before);
 	why = kspace_check();
 	CHECK_STR(why == NULL ? "" : why, "");
@@ -135,7 +135,7 @@ enum {
 };
 static _Atomic unsigned holds;
 
-/* The first CPU holds the lock and flushes, when all others wait for it with interrupts off. */
+/* The first CPU holds the lock and shootdowns, when all others wait for it with interrupts off. */
 static void hold_or_wait(struct crew_member *me)
 {
 	for (unsigned i = 0; i < WAIT_ROUNDS; i++) {
@@ -145,26 +145,26 @@ static void hold_or_wait(struct crew_member *me)
 		irq = arch_irq_save();
 		if (me->cpu != 0) {
 			while (holds <= i)
-				if (flush_pending())
-					flush_serve();
+				if (shootdown_pending())
+					shootdown_serve();
 			spin_lock(&storm_locks[0]);
 			spin_unlock(&storm_locks[0]);
 		} else {
-			struct flush f;
+			struct shootdown f;
 
 			spin_lock(&storm_locks[0]);
 			holds = i + 1;
 			crew_spend_us(HOLD_US);
-			flush_init(&f, &flush_kernel_space);
-			flush_add_page(&f, (vaddr_t)&storm_locks);
-			flush_run(&f);
+			shootdown_init(&f, &tlb_kernel_space);
+			shootdown_add_page(&f, (vaddr_t)&storm_locks);
+			shootdown_run(&f);
 			spin_unlock(&storm_locks[0]);
 		}
 		arch_irq_restore(irq);
 	}
 }
 
-TEST(audit_moi_04_who_waits_for_a_lock_serves_flushes)
+TEST(audit_moi_04_who_waits_for_a_lock_serves_shootdowns)
 {
 	if (alone())
 		return;
@@ -177,11 +177,11 @@ TEST(audit_moi_04_who_waits_for_a_lock_serves_flushes)
 
 static uint64_t large_pages, large_all; /* what the last CPU forgot */
 
-/* No CPU idles meanwhile: one that does forgets everything when it wakes, for a flush of long ago
- * as well. */
+/* No CPU idles meanwhile: one that does invalidates everything when it wakes, for a shootdown of
+ * long ago as well. */
 static void unmap_large(struct crew_member *me)
 {
-	const struct flush_totals *totals = per_cpu_ptr(flush_totals, cpu_count() - 1);
+	const struct shootdown_stats *totals = per_cpu_ptr(shootdown_stats, cpu_count() - 1);
 	paddr_t device = paddr(UINT64_C(0xfd000000)); /* no memory is there */
 	void *window;
 
@@ -198,7 +198,7 @@ static void unmap_large(struct crew_member *me)
 	crew_meet();
 }
 
-TEST(audit_mom_02_a_large_window_is_few_flushes_on_every_cpu)
+TEST(audit_mom_02_a_large_window_is_few_invalidations_on_every_cpu)
 {
 	refused = 0;
 	NEED(crew_run(unmap_large));
@@ -300,7 +300,7 @@ static void probe(struct crew_member *me)
 	over = true;
 }
 
-TEST(flush_probe_of_real_cpus_never_reads_a_frame_that_was_reused)
+TEST(shootdown_probe_of_real_cpus_never_reads_a_frame_that_was_reused)
 {
 	struct ledger before = machine_ledger();
 

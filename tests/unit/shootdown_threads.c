@@ -16,7 +16,7 @@ enum {
 	CPUS = 4,
 	LEVELS = 4,
 	ROUNDS = 1500,
-	STORM_FLUSHES = 1500,
+	STORM_SHOOTDOWNS = 1500,
 	STORM_LOCKS = 2,
 	IDLE_ONE_IN = 4,
 };
@@ -28,11 +28,11 @@ static void idle_once(void)
 {
 	uintptr_t irq = arch_irq_save();
 
-	flush_idle_enter();
+	tlb_idle_enter();
 	arch_irq_restore(irq); /* in place of arch_idle(), which would wait for an interrupt */
 	arch_relax();
 	irq = arch_irq_save();
-	flush_idle_leave();
+	tlb_idle_leave();
 	arch_irq_restore(irq);
 }
 
@@ -41,15 +41,15 @@ static uint64_t sum_of(size_t offset)
 	uint64_t sum = 0;
 
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
-		const uint8_t *totals = (const uint8_t *)per_cpu_ptr(flush_totals, cpu);
+		const uint8_t *totals = (const uint8_t *)per_cpu_ptr(shootdown_stats, cpu);
 
 		sum += atomic_load((const _Atomic uint64_t *)(const void *)(totals + offset));
 	}
 	return sum;
 }
-#define SUM(member) sum_of(offsetof(struct flush_totals, member))
+#define SUM(member) sum_of(offsetof(struct shootdown_stats, member))
 
-/* ---- a storm of flushes by holders of locks ---- */
+/* ---- a storm of shootdowns by holders of locks ---- */
 
 static _Atomic bool storm_lock[STORM_LOCKS];
 static _Atomic unsigned storm_ready;
@@ -58,8 +58,8 @@ static _Atomic unsigned storm_ready;
 static void storm_wait(unsigned lock)
 {
 	while (atomic_exchange(&storm_lock[lock], true)) {
-		if (flush_pending())
-			flush_serve();
+		if (shootdown_pending())
+			shootdown_serve();
 		arch_relax();
 	}
 }
@@ -72,16 +72,16 @@ static void *storm(void *arg)
 	atomic_fetch_add(&storm_ready, 1);
 	while (atomic_load(&storm_ready) < CPUS)
 		arch_relax();
-	for (unsigned i = 0; i < STORM_FLUSHES; i++) {
+	for (unsigned i = 0; i < STORM_SHOOTDOWNS; i++) {
 		unsigned lock = (unsigned)(worker_random(w) % STORM_LOCKS);
 		uintptr_t irq = arch_irq_save();
-		struct flush f;
+		struct shootdown f;
 
-		flush_init(&f, &flush_kernel_space);
-		for (uint64_t n = worker_random(w) % (FLUSH_PAGES_MOST + 4) + 1; n > 0; n--)
-			flush_add_page(&f, KERNEL_VA + n * PAGE_SIZE);
+		shootdown_init(&f, &tlb_kernel_space);
+		for (uint64_t n = worker_random(w) % (SHOOTDOWN_PAGES_MOST + 4) + 1; n > 0; n--)
+			shootdown_add_page(&f, KERNEL_VA + n * PAGE_SIZE);
 		storm_wait(lock);
-		flush_run(&f);
+		shootdown_run(&f);
 		atomic_store(&storm_lock[lock], false);
 		arch_irq_restore(irq);
 		if (worker_random(w) % IDLE_ONE_IN == 0)
@@ -91,7 +91,7 @@ static void *storm(void *arg)
 	return NULL;
 }
 
-TEST(flush_storm_of_lock_holders_ends)
+TEST(shootdown_storm_of_lock_holders_ends)
 {
 	struct worker w[CPUS];
 
@@ -99,11 +99,11 @@ TEST(flush_storm_of_lock_holders_ends)
 	atomic_store(&storm_ready, 0);
 	workers_start(w, 0, CPUS, storm);
 	workers_join(w, CPUS);
-	CHECK_EQ(SUM(requests), CPUS * STORM_FLUSHES);
-	CHECK_EQ(SUM(served) + SUM(marks), CPUS * STORM_FLUSHES * (CPUS - 1));
+	CHECK_EQ(SUM(requests), CPUS * STORM_SHOOTDOWNS);
+	CHECK_EQ(SUM(served) + SUM(marks), CPUS * STORM_SHOOTDOWNS * (CPUS - 1));
 	CHECK(SUM(kicks) <= SUM(served)); /* merged where one is on its way */
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
-		CHECK(!atomic_load(&per_cpu_ptr(flush_mail, cpu)->pending));
+		CHECK(!atomic_load(&per_cpu_ptr(shootdown_mail, cpu)->pending));
 }
 
 /* ---- the stale-translation probe ---- */
@@ -197,13 +197,13 @@ static err_t round_of(vaddr_t va)
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
-	(void)frame_get(f); /* the test's own, for after the flush */
+	(void)frame_get(f); /* the test's own, for after the shootdown */
 	err = map(va, f);
 	/* for once until one has read, and then mostly */
 	for (unsigned i = 0; err == OK && (i < 100 || seen == 0) && atomic_load(&reads) == seen;
 	     i++)
 		sched_yield();
-	tlb_batch_init(&gone, &flush_kernel_space);
+	tlb_batch_init(&gone, &tlb_kernel_space);
 	if (err == OK)
 		err = unmap(va, &gone);
 	for (pfn_t dead = gone.dead; dead != PT_NODE_LAST; dead = pt_node_next_dead(nodes[n++]))
@@ -243,13 +243,13 @@ static void run_probe(unsigned rounds)
 	CHECK_LEDGER(&before);
 }
 
-TEST(flush_probe_never_reads_a_frame_that_was_reused)
+TEST(shootdown_probe_never_reads_a_frame_that_was_reused)
 {
 	idle_one_in = 0;
 	run_probe(ROUNDS);
 }
 
-TEST(flush_probe_of_cpus_that_idle_never_reads_a_frame_that_was_reused)
+TEST(shootdown_probe_of_cpus_that_idle_never_reads_a_frame_that_was_reused)
 {
 	idle_one_in = IDLE_ONE_IN;
 	run_probe(ROUNDS);
@@ -281,42 +281,42 @@ static void *deaf_until_it_was_named(void *arg)
 	return NULL;
 }
 
-/* Flush while CPU 2 is deaf. */
-static void flush_beside_a_deaf_cpu(void)
+/* Invalidate while CPU 2 is deaf. */
+static void shootdown_beside_a_deaf_cpu(void)
 {
 	struct worker w;
-	struct flush f;
+	struct shootdown f;
 
 	machine_start_simple(64, 0, CPUS);
-	flush_set_patience(1);
+	shootdown_set_patience(1);
 	atomic_store(&is_deaf, false);
 	atomic_store(&over, false);
 	workers_start(&w, 2, 1, deaf_until_it_was_named);
 	while (!atomic_load(&is_deaf))
 		arch_relax();
-	flush_init(&f, &flush_kernel_space);
-	flush_add_page(&f, KERNEL_VA);
+	shootdown_init(&f, &tlb_kernel_space);
+	shootdown_add_page(&f, KERNEL_VA);
 	capture_begin();
-	flush_run(&f);
+	shootdown_run(&f);
 	(void)capture_end();
 	atomic_store(&over, true);
 	workers_join(&w, 1);
-	flush_set_patience(0);
-	CHECK(strstr(capture_text(), "CPU 2 does not answer a TLB flush of CPU 0") != NULL);
+	shootdown_set_patience(0);
+	CHECK(strstr(capture_text(), "CPU 2 does not answer a TLB shootdown of CPU 0") != NULL);
 }
 
-TEST(flush_names_a_cpu_that_does_not_answer_and_waits_on)
+TEST(shootdown_names_a_cpu_that_does_not_answer_and_waits_on)
 {
 	stops_then = false;
-	flush_beside_a_deaf_cpu();
-	CHECK_EQ(atomic_load(&per_cpu_ptr(flush_totals, 2)->served), 1);
+	shootdown_beside_a_deaf_cpu();
+	CHECK_EQ(atomic_load(&per_cpu_ptr(shootdown_stats, 2)->served), 1);
 }
 
-TEST(flush_waits_no_longer_for_a_cpu_that_is_stopped_meanwhile)
+TEST(shootdown_waits_no_longer_for_a_cpu_that_is_stopped_meanwhile)
 {
 	stops_then = true;
-	flush_beside_a_deaf_cpu();
-	CHECK_EQ(atomic_load(&per_cpu_ptr(flush_totals, 2)->served), 0);
-	CHECK(!cpu_set_has(&per_cpu_ptr(flush_mail, 2)->from, 0));
+	shootdown_beside_a_deaf_cpu();
+	CHECK_EQ(atomic_load(&per_cpu_ptr(shootdown_stats, 2)->served), 0);
+	CHECK(!cpu_set_has(&per_cpu_ptr(shootdown_mail, 2)->from, 0));
 }
 #endif
