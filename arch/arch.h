@@ -45,7 +45,7 @@ void arch_idle(void);
 /* Ask `cpu` to run fn(arg) with interrupts off, soon; returns at once.  The calling CPU runs
  * it before returning.  ERR_NOT_FOUND: that CPU is not running.  `fn` must be quick.  A request
  * with the fn and arg of one that still waits is merged into it; no other is ever dropped. */
-err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg);
+err_t call_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg);
 
 /* ---- threads: kern/thread.h ---- */
 

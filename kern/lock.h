@@ -50,7 +50,7 @@ enum lock_rank {
 	RANK_THREADS = 65,    /* kern/thread.c: the list of threads and their ends */
 	RANK_TIMERS = 70,
 	RANK_RUN_QUEUE = 80,
-	RANK_REQUESTS = 90, /* arch/x86_64/kick.c: a CPU can be asked whatever is held */
+	RANK_REQUESTS = 90, /* arch/x86_64/call.c: a CPU can be asked whatever is held */
 	RANK_IOAPIC = 95,   /* arch/x86_64/ioapic.c */
 	RANK_CONSOLE = 100, /* drivers/tty/console.c: whatever is held, a line can be printed */
 };

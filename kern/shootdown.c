@@ -173,7 +173,7 @@ void shootdown_serve(void)
 	arch_irq_restore(irq);
 }
 
-static void serve_kick(void *arg)
+static void serve_call(void *arg)
 {
 	(void)arg;
 	shootdown_serve();
@@ -215,10 +215,10 @@ static unsigned ask(unsigned cpu, enum shootdown_reach reach)
 		return 0;
 	}
 	cpu_set_add(&mail->from, arch_cpu_id());
-	/* seq_cst: after the bit; whoever found 0 kicks (T4) */
+	/* seq_cst: after the bit; whoever found 0 ipis (T4) */
 	if (atomic_exchange_explicit(&mail->pending, 1, memory_order_seq_cst) == 0) {
-		percpu_add(&totals->kicks, 1);
-		if (arch_cpu_kick(cpu, serve_kick, NULL) != OK) {
+		percpu_add(&totals->ipis, 1);
+		if (call_on_cpu(cpu, serve_call, NULL) != OK) {
 			/* whoever comes next is to see the same */
 			atomic_store_explicit(&mail->pending, 0, memory_order_relaxed);
 			return take_back(cpu);
@@ -258,8 +258,8 @@ static void ask_all(struct request *r)
 	atomic_fetch_add_explicit(&r->outstanding, asked, memory_order_relaxed);
 }
 
-/* Those that have not taken this CPU's bit, who are kicked again; one that has is at it.  A CPU
- * that was stopped after its kick is waited for no longer. */
+/* Those that have not taken this CPU's bit, which get another IPI; one that has is at it.  A CPU
+ * that was stopped after its IPI is waited for no longer. */
 static __cold void name_the_silent(struct request *r)
 {
 	bool named = false;
@@ -267,7 +267,7 @@ static __cold void name_the_silent(struct request *r)
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
 		if (!cpu_set_has(&per_cpu_ptr(shootdown_mail, cpu)->from, arch_cpu_id()))
 			continue;
-		if (arch_cpu_kick(cpu, serve_kick, NULL) == OK)
+		if (call_on_cpu(cpu, serve_call, NULL) == OK)
 			warn("CPU %u does not answer a TLB shootdown of CPU %u", cpu,
 			     arch_cpu_id());
 		else if (take_back(cpu) == 0)

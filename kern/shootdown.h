@@ -11,8 +11,8 @@
  *    write its own request, one per CPU
  *    (B) full barrier: the generation is counted up
  *    read who has the space loaded
- *    put its own bit into the mailbox of each ------>  shootdown_serve(), from the kick, a lock's
- *    kick those that are not kicked already            waiting loop or its own waiting loop:
+ *    put its own bit into the mailbox of each ------>  shootdown_serve(), from the IPI, a lock's
+ *    send an IPI to those without one                waiting loop or its own waiting loop:
  *    invalidate by itself                                    take all bits of the mailbox
  *    wait, and serve its own mailbox meanwhile           invalidate what each asks for
  *    <---------------------------------------------      acknowledge each: one less outstanding
@@ -25,8 +25,8 @@
  *       a lock, serves its mailbox in each turn.  So two initiators never wait for each other,
  *       nor an initiator that holds a lock for one that waits for it.  The rest of the kernel
  *       keeps its interrupts off for a bounded time
- *   T4  a bit in a mailbox is followed by `pending`, and whoever found `pending` clear kicks; so a
- *       bit is never left without a kick that comes after it
+ *   T4  a bit in a mailbox is followed by `pending`, and whoever found `pending` clear ipis; so a
+ *       bit is never left without an IPI that comes after it
  *   T5  a CPU that is in idle state invalidates everything before it touches memory that may be
  *       unmapped, if one mark was left
  *   T6  no table of the kernel's space is given back while a CPU starts, from its first walk of
@@ -132,7 +132,7 @@ static inline void shootdown_add_page(struct shootdown *f, vaddr_t va)
 
 /* All CPUs invalidate it; returns when they have.  Nothing happens without a page.  Interrupts are
  * off meanwhile; locks may be held.  A CPU that does not answer for SHOOTDOWN_PATIENCE_MS is named,
- * kicked again and waited for; one that a panic stopped is not. */
+ * sent another IPI and waited for; one that a panic stopped is not. */
 void shootdown_run(const struct shootdown *f);
 enum {
 	SHOOTDOWN_PATIENCE_MS = 1000,
@@ -143,7 +143,7 @@ enum {
 /* Other CPUs write here. */
 struct shootdown_mail {
 	struct cpu_set from;      /* (a) CPUs whose requests wait for this one */
-	_Atomic uint32_t pending; /* (a) not 0: some wait, and a kick is on its way */
+	_Atomic uint32_t pending; /* (a) not 0: some wait, and an IPI is on its way */
 } __aligned(64);
 extern struct shootdown_mail shootdown_mail; /* PER_CPU */
 
@@ -199,11 +199,11 @@ static inline void tlb_idle_leave(void)
 
 /* (a): relaxed, each CPU writes its own. */
 struct shootdown_stats {
-	_Atomic uint64_t requests, kicks, marks; /* of this CPU to others */
-	_Atomic uint64_t served;                 /* of others */
-	_Atomic uint64_t pages, everything;      /* invalidated here: one by one, all at once */
-	_Atomic uint64_t switches, kept;         /* of spaces; those that found their context */
-	_Atomic uint64_t longest;                /* wait, in ticks */
+	_Atomic uint64_t requests, ipis, marks; /* of this CPU to others */
+	_Atomic uint64_t served;                /* of others */
+	_Atomic uint64_t pages, everything;     /* invalidated here: one by one, all at once */
+	_Atomic uint64_t switches, kept;        /* of spaces; those that found their context */
+	_Atomic uint64_t longest;               /* wait, in ticks */
 };
 extern struct shootdown_stats shootdown_stats; /* PER_CPU */
 

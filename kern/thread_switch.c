@@ -110,9 +110,9 @@ static unsigned claim_idle_for(const struct thread *t, unsigned home)
 }
 
 /* One that a panic has stopped takes nothing any more. */
-static void kick(unsigned cpu)
+static void resched_cpu(unsigned cpu)
 {
-	err_t err = arch_cpu_kick(cpu, look_at_queue, NULL);
+	err_t err = call_on_cpu(cpu, look_at_queue, NULL);
 
 	(void)err;
 }
@@ -143,9 +143,9 @@ void thread_enqueue(struct thread *t)
 	target = claim_idle_for(t, home);
 	spin_unlock(&q->lock);
 	if (target != CPU_NONE)
-		kick(target); /* it takes t, or another that waits */
+		resched_cpu(target); /* it takes t, or another that waits */
 	if (first && target != home)
-		kick(home); /* whoever runs there has company, and needs a slice */
+		resched_cpu(home); /* whoever runs there has company, and needs a slice */
 }
 
 /* ---- slices ---- */
@@ -261,7 +261,7 @@ void thread_requeue(void)
 	ASSERT(next != NULL);
 	target = next == self ? CPU_NONE : claim_idle_for(self, arch_cpu_id());
 	if (target != CPU_NONE)
-		kick(target);
+		resched_cpu(target);
 	switch_to(next);
 }
 

@@ -16,13 +16,13 @@ static void print_cpu(unsigned cpu)
 	uint64_t us = ticks_to_us(figure(&t->longest));
 
 	print("%3u %9lu %9lu %9lu %9lu %9lu %9lu %9lu %9lu %8lu\n", cpu, figure(&t->requests),
-	      figure(&t->kicks), figure(&t->marks), figure(&t->served), figure(&t->pages),
+	      figure(&t->ipis), figure(&t->marks), figure(&t->served), figure(&t->pages),
 	      figure(&t->everything), figure(&t->switches), figure(&t->kept), us);
 }
 
 COMMAND(tlb, "", "shootdowns that each CPU asked for and did, and its longest wait")
 {
-	print("cpu  requests     kicks     marks    served     pages       all  switches"
+	print("cpu  requests     ipis     marks    served     pages       all  switches"
 	      "      kept  wait us\n");
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
 		print_cpu(cpu);

@@ -54,7 +54,7 @@ void cpus_stop(void)
 	CHECK_EQ(thread_count(), n + 1); /* main and the idle ones */
 	atomic_store(&stop, true);
 	for (unsigned i = 1; i < n; i++)
-		CHECK_EQ(arch_cpu_kick(i, nothing, NULL), OK);
+		CHECK_EQ(call_on_cpu(i, nothing, NULL), OK);
 	for (unsigned i = 1; i < n; i++)
 		pthread_join(others[i], NULL);
 	cpu_set_count(1);

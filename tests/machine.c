@@ -81,7 +81,7 @@ static void ask_all(void (*fn)(void *left))
 
 	ASSERT(!arch_irq_is_off()); /* another may do the same, and wait for this one's answer */
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		if (arch_cpu_kick(cpu, fn, &left) != OK) /* a panic stopped it */
+		if (call_on_cpu(cpu, fn, &left) != OK) /* a panic stopped it */
 			atomic_fetch_sub_explicit(&left, 1, memory_order_relaxed);
 	while (atomic_load_explicit(&left, memory_order_acquire) != 0)
 		arch_relax();

@@ -542,7 +542,7 @@ def shootdown_rows(cpus):
         for others in ["idle", "busy"] if cpus > 1 else ["idle"]:
             text = running.command(f"benchshootdown {others}", LOAD_SECONDS)
             ticks = figures_of(text, "BENCH").get("unmap_kib4")
-            match = re.search(r"operations=(\d+) requests=(\d+) kicks=(\d+) marks=(\d+)", text)
+            match = re.search(r"operations=(\d+) requests=(\d+) ipis=(\d+) marks=(\d+)", text)
             if not ticks or not match:
                 raise CannotRun(f"benchshootdown {others}: {text[-200:]}")
             operations, *counts = map(int, match.groups())

@@ -19,7 +19,7 @@
 #include "kern/timer.h"
 
 enum {
-	PENDING_KICK = 1,
+	PENDING_CALL = 1,
 	PENDING_TIMER = 2,
 	RELAX_TURNS = 64,       /* of a spin loop before the processor is given away */
 	REQUESTS_MOST = 8,      /* of different kinds */
@@ -101,7 +101,7 @@ static __noinline HOST_THREAD_LOCAL void deliver_pending(void)
 
 	host_irq_off = 1;
 	pending = atomic_exchange(&host_irq_pending, 0);
-	if ((pending & PENDING_KICK) != 0)
+	if ((pending & PENDING_CALL) != 0)
 		run_requests(&cpus[host_cpu]);
 	if ((pending & PENDING_TIMER) != 0) {
 		if (timer_handler != NULL)
@@ -139,17 +139,17 @@ static void deliver_in_signal(void)
 
 void host_irq_suspect(void)
 {
-	atomic_fetch_or(&host_irq_pending, PENDING_KICK | PENDING_TIMER);
+	atomic_fetch_or(&host_irq_pending, PENDING_CALL | PENDING_TIMER);
 }
 
 static HOST_THREAD_LOCAL void on_signal(int number)
 {
-	atomic_fetch_or(&host_irq_pending, number == SIGUSR1 ? PENDING_KICK : PENDING_TIMER);
+	atomic_fetch_or(&host_irq_pending, number == SIGUSR1 ? PENDING_CALL : PENDING_TIMER);
 	if (host_irq_off == 0)
 		deliver_in_signal();
 }
 
-err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
+err_t call_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg)
 {
 	struct cpu *c = &cpus[cpu];
 	uintptr_t irq = arch_irq_save();

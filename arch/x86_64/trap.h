@@ -34,7 +34,7 @@ enum {
 	VECTOR_DEVICE_LAST = 0xdf,
 	VECTOR_PIC_FIRST = 0xe0, /* 16 vectors where a stray PIC interrupt would land */
 	VECTOR_TIMER = 0xf0,     /* the highest class: SDM 3A 10.8.3 */
-	VECTOR_KICK = 0xf1,
+	VECTOR_CALL = 0xf1,
 	VECTOR_APIC_ERROR = 0xfe,
 	VECTOR_SPURIOUS = 0xff, /* SDM 3A 10.9: low four bits set */
 };

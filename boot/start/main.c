@@ -20,7 +20,7 @@
 #include "arch/x86_64/input.h"
 #include "arch/x86_64/ioapic.h"
 #include "arch/x86_64/keyboard.h"
-#include "arch/x86_64/kick.h"
+#include "arch/x86_64/call.h"
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/serial.h"
 #include "arch/x86_64/smp.h"
@@ -657,7 +657,7 @@ static void start_on_kernel_stack(void *arg)
 	start_clock();
 	start_timer();
 	start_ioapics();
-	kick_init();
+	call_init();
 	start_threads();
 	start_cpus();
 	start_input();

@@ -9,7 +9,7 @@ enum {
 	NEST_BITS = 8,
 	NEST_MASK = (1 << NEST_BITS) - 1,
 	ADVANCES_TO_FREE = 2,
-	ASK_AGAIN = 1024, /* turns of a wait before other CPUs are kicked again */
+	ASK_AGAIN = 1024, /* turns of a wait before other CPUs get another IPI */
 };
 
 /* What waits, oldest first.  The ends mean something when the count is not 0. */
@@ -332,7 +332,7 @@ bool epoch_poll(void)
 	return left;
 }
 
-static void poll_kick(void *arg)
+static void poll_call(void *arg)
 {
 	(void)arg;
 	(void)epoch_poll();
@@ -348,7 +348,7 @@ void epoch_barrier(void)
 		/* acquire pairs with free_some() */
 		for (unsigned turn = 0;
 		     atomic_load_explicit(&t->freed, memory_order_acquire) < wanted; turn++) {
-			if (turn % ASK_AGAIN == 0 && arch_cpu_kick(cpu, poll_kick, NULL) != OK)
+			if (turn % ASK_AGAIN == 0 && call_on_cpu(cpu, poll_call, NULL) != OK)
 				break;
 			arch_relax();
 		}

@@ -165,7 +165,7 @@ static void drain_others(enum drain_how how)
 
 		if (how == DRAIN_ASK && cpu == arch_cpu_id())
 			continue;
-		if (arch_cpu_kick(cpu, drain_hot, c) == OK && how == DRAIN_WAIT)
+		if (call_on_cpu(cpu, drain_hot, c) == OK && how == DRAIN_WAIT)
 			wait_for_drain(c, before);
 	}
 }

@@ -273,7 +273,7 @@ static void wait_for(unsigned i, uint32_t before)
 	     turn++) {
 		if (is_late(start))
 			return;
-		if (turn % ASK_AGAIN == 0 && arch_cpu_kick(i, empty_magazines, cpu) != OK)
+		if (turn % ASK_AGAIN == 0 && call_on_cpu(i, empty_magazines, cpu) != OK)
 			return;
 		arch_relax();
 	}
@@ -295,7 +295,7 @@ static void empty_all(void)
 		uint32_t before;
 
 		before = atomic_load_explicit(&heap.cpu[i]->drains, memory_order_acquire);
-		if (arch_cpu_kick(i, empty_magazines, heap.cpu[i]) == OK)
+		if (call_on_cpu(i, empty_magazines, heap.cpu[i]) == OK)
 			wait_for(i, before);
 	}
 }

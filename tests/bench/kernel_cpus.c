@@ -247,17 +247,17 @@ static uint64_t figure(const _Atomic uint64_t *total)
 static void run_shootdowns(void *unused)
 {
 	const struct shootdown_stats *t = per_cpu_ptr(shootdown_stats, 0);
-	uint64_t requests, kicks, marks;
+	uint64_t requests, ipis, marks;
 
 	(void)unused;
 	measure_overhead();
 	measure("map_kib", AREA_KIB, SHOOTDOWN_SAMPLES, 1, nothing, area_take, area_give);
 	requests = figure(&t->requests);
-	kicks = figure(&t->kicks);
+	ipis = figure(&t->ipis);
 	marks = figure(&t->marks);
 	measure("unmap_kib", AREA_KIB, SHOOTDOWN_SAMPLES, 1, area_take, area_give, nothing);
-	print("SHOOTDOWN cpus=%u operations=%u requests=%lu kicks=%lu marks=%lu\n", cpu_count(),
-	      SHOOTDOWN_SAMPLES, figure(&t->requests) - requests, figure(&t->kicks) - kicks,
+	print("SHOOTDOWN cpus=%u operations=%u requests=%lu ipis=%lu marks=%lu\n", cpu_count(),
+	      SHOOTDOWN_SAMPLES, figure(&t->requests) - requests, figure(&t->ipis) - ipis,
 	      figure(&t->marks) - marks);
 }
 

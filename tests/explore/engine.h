@@ -5,7 +5,7 @@
  *   memory.c    what an access does: store buffers, order, taking writes back
  *   race.c      who accessed which bytes, and whether in order
  *   search.c    whose turn it is: choices, depth first; what was seen before
- *   task.c      tasks as fibers, interrupts, kicks, spinning, halting
+ *   task.c      tasks as fibers, interrupts, ipis, spinning, halting
  *   thread.c    threads of keel's, which go from task to task
  *   trace.c     names of addresses, what happened in words, schedules as text
  *   calls.c     what compiled code calls for its accesses
@@ -13,7 +13,7 @@
  *   main.c      scenarios by name, bounds, limits, results
  *
  * Machine.  A CPU has a FIFO store buffer (Sewell et al.: x86-TSO, 2010).  An atomic store that is
- * not seq_cst enters it; an exchange, a seq_cst store or fence, a kick and a full buffer empty it,
+ * not seq_cst enters it; an exchange, a seq_cst store or fence, an IPI and a full buffer empty it,
  * one entry at a time; a load sees its own CPU's newest entry.  When an entry leaves is a choice.
  * Plain stores do not enter: whoever could tell would have raced with them.
  *
@@ -54,7 +54,7 @@
 #include "tests/explore/explore.h"
 
 enum {
-	TASKS_MOST = 24, /* with handlers of kicks */
+	TASKS_MOST = 24, /* with handlers of ipis */
 	BUFFER_MOST = 8,
 	WATCH_MOST = 64,
 	STACK_BYTES = 65536,
@@ -116,7 +116,7 @@ enum task_state {
 
 struct task {
 	struct explore_task what;
-	char kick_name[32];
+	char call_name[32];
 	enum task_state state;
 	uint64_t history;
 	struct clock clock;    /* what happened before its next step */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* task.c - tasks are fibers; who may run, interrupts, kicks, spinning. */
+/* task.c - tasks are fibers; who may run, interrupts, ipis, spinning. */
 #include "tests/explore/engine.h"
 
 #include <stdarg.h>
@@ -24,8 +24,8 @@ enum {
 	PATIENCE = 3000, /* turns of a loop: some try again after many */
 };
 
-/* Kicks are exchanges of their CPU's word. */
-static uint64_t kick_box[EXPLORE_CPUS];
+/* IPIs are exchanges of their CPU's word. */
+static uint64_t call_box[EXPLORE_CPUS];
 
 static jmp_buf prepared;
 
@@ -316,10 +316,10 @@ static void count_step(void)
 
 void task_point(const struct access *a)
 {
-	bool is_kick = a->at - (uintptr_t)kick_box < sizeof(kick_box);
+	bool is_call = a->at - (uintptr_t)call_box < sizeof(call_box);
 
 	count_step();
-	if (memory_is_shared(a) || is_kick)
+	if (memory_is_shared(a) || is_call)
 		take_turns(ANYBODY);
 	let_stores_leave(a);
 }
@@ -553,7 +553,7 @@ bool explore_spins(unsigned task)
 	return engine.task[task].state == TASK_SPINNING;
 }
 
-/* ---- kicks ---- */
+/* ---- ipis ---- */
 
 static uint64_t add(uint64_t old, uint64_t operand)
 {
@@ -576,23 +576,23 @@ static bool merge(unsigned cpu, void (*fn)(void *arg), void *arg)
 	return false;
 }
 
-/* The stores of the sender are visible to the handler: a kick is a locked operation. */
+/* The stores of the sender are visible to the handler: an IPI is a locked operation. */
 static void post(unsigned cpu, void (*fn)(void *arg), void *arg, const void *pc)
 {
-	struct access a = { ACCESS_EXCHANGE, (uintptr_t)&kick_box[cpu], 8, __ATOMIC_ACQ_REL, pc };
+	struct access a = { ACCESS_EXCHANGE, (uintptr_t)&call_box[cpu], 8, __ATOMIC_ACQ_REL, pc };
 	struct task *t;
 
 	memory_exchange(&a, add, 1);
 	if (merge(cpu, fn, arg))
 		return;
 	t = &engine.task[engine.tasks];
-	snprintf(t->kick_name, sizeof(t->kick_name), "%s", trace_address((uintptr_t)fn));
-	add_task((struct explore_task){ t->kick_name, fn, arg, cpu, EXPLORE_INTERRUPT });
+	snprintf(t->call_name, sizeof(t->call_name), "%s", trace_address((uintptr_t)fn));
+	add_task((struct explore_task){ t->call_name, fn, arg, cpu, EXPLORE_INTERRUPT });
 	t->history = mix(t->history, task_now()->history);
 	memory_release_to(&t->clock);
 }
 
-err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
+err_t call_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg)
 {
 	unsigned self;
 	uintptr_t irq;

@@ -11,7 +11,7 @@
 #include "tests/test.h"
 
 enum {
-	KICKS = 2000,
+	CALLS = 2000,
 };
 
 static _Atomic unsigned asked[ARCH_MAX_CPUS];
@@ -41,7 +41,7 @@ TEST(smp_every_cpu_answers_as_itself)
 	memset(asked, 0, sizeof(asked));
 	wrong = 0;
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		CHECK_EQ(arch_cpu_kick(cpu, answer, (void *)(uintptr_t)cpu), OK);
+		CHECK_EQ(call_on_cpu(cpu, answer, (void *)(uintptr_t)cpu), OK);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		wait_until_at_least(&asked[cpu], 1);
 	CHECK_EQ(wrong, 0);
@@ -54,8 +54,8 @@ TEST(smp_every_cpu_answers_as_itself)
 TEST(smp_nobody_answers_for_a_cpu_that_is_not_there)
 {
 	if (cpu_count() < ARCH_MAX_CPUS)
-		CHECK_EQ(arch_cpu_kick(cpu_count(), answer, NULL), ERR_NOT_FOUND);
-	CHECK_EQ(arch_cpu_kick(ARCH_MAX_CPUS, answer, NULL), ERR_NOT_FOUND);
+		CHECK_EQ(call_on_cpu(cpu_count(), answer, NULL), ERR_NOT_FOUND);
+	CHECK_EQ(call_on_cpu(ARCH_MAX_CPUS, answer, NULL), ERR_NOT_FOUND);
 }
 
 /* One after the other, so that none is merged with the one before. */
@@ -65,10 +65,10 @@ TEST(smp_no_request_is_lost)
 
 	memset(asked, 0, sizeof(asked));
 	wrong = 0;
-	for (unsigned i = 1; i <= KICKS; i++) {
+	for (unsigned i = 1; i <= CALLS; i++) {
 		unsigned cpu = (unsigned)test_random_below(cpus), before = asked[cpu];
 
-		CHECK_EQ(arch_cpu_kick(cpu, answer, (void *)(uintptr_t)cpu), OK);
+		CHECK_EQ(call_on_cpu(cpu, answer, (void *)(uintptr_t)cpu), OK);
 		wait_until_at_least(&asked[cpu], before + 1);
 	}
 	CHECK_EQ(wrong, 0);
@@ -87,11 +87,11 @@ TEST(smp_requests_that_wait_are_merged_and_each_is_done)
 	}
 	memset(asked, 0, sizeof(asked));
 	irq = arch_irq_save();
-	for (unsigned i = 0; i < KICKS; i++)
-		CHECK_EQ(arch_cpu_kick(other, answer, (void *)(uintptr_t)other), OK);
+	for (unsigned i = 0; i < CALLS; i++)
+		CHECK_EQ(call_on_cpu(other, answer, (void *)(uintptr_t)other), OK);
 	arch_irq_restore(irq);
 	wait_until_at_least(&asked[other], 1);
-	CHECK(asked[other] <= KICKS);
+	CHECK(asked[other] <= CALLS);
 }
 
 /* ---- document 001 ---- */

@@ -358,7 +358,7 @@ TEST(uaccess_protections_are_on_where_the_cpu_has_them_on_every_cpu)
 	}
 	looked = 0;
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		CHECK_EQ(arch_cpu_kick(cpu, look_at_features, NULL), OK);
+		CHECK_EQ(call_on_cpu(cpu, look_at_features, NULL), OK);
 	while (looked < cpus)
 		arch_relax();
 	for (unsigned cpu = 0; cpu < cpus; cpu++)

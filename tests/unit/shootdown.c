@@ -152,7 +152,7 @@ TEST(shootdown_reaches_every_cpu)
 	begin();
 	check_reaches_everybody();
 	CHECK_EQ(TOTAL(0, requests), 1);
-	CHECK_EQ(TOTAL(0, kicks), CPUS - 1);
+	CHECK_EQ(TOTAL(0, ipis), CPUS - 1);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK_EQ(TOTAL(cpu, pages), 1);
 	end();
@@ -241,7 +241,7 @@ TEST(shootdown_of_a_space_asks_those_who_have_it_loaded)
 	shootdown_init(&f, &space);
 	shootdown_add_page(&f, USER_VA);
 	shootdown_run(&f);
-	CHECK_EQ(TOTAL(0, kicks), 1);
+	CHECK_EQ(TOTAL(0, ipis), 1);
 	CHECK_EQ(TOTAL(1, served), 1);
 	CHECK_EQ(TOTAL(2, served), 0);
 	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
@@ -264,7 +264,7 @@ TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
 	unmap(KERNEL_VA, 1, &gone);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(TOTAL(0, marks), 1);
-	CHECK_EQ(TOTAL(0, kicks), CPUS - 2);
+	CHECK_EQ(TOTAL(0, ipis), CPUS - 2);
 	CHECK_EQ(TOTAL(1, served), 0);
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
 	check_reaches_everybody(); /* a mark that is there is enough */
@@ -367,7 +367,7 @@ TEST(shootdown_context_that_is_behind_is_invalidated_when_it_comes_back)
 	shootdown_init(&f, &a);
 	shootdown_add_page(&f, USER_VA);
 	shootdown_run(&f);
-	CHECK_EQ(TOTAL(0, kicks), 0); /* nobody has it loaded */
+	CHECK_EQ(TOTAL(0, ipis), 0); /* nobody has it loaded */
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
 	switch_to(1, &a);
 	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
@@ -441,7 +441,7 @@ TEST(shootdown_by_broadcast_asks_nobody)
 	unmap(USER_VA, 1, &gone);
 	tlb_batch_finish(&gone);
 	CHECK(host_tlb_log.broadcasts > 0);
-	CHECK_EQ(TOTAL(0, kicks), 0);
+	CHECK_EQ(TOTAL(0, ipis), 0);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK(!host_tlb_has_page(cpu, pa, PAGE_SIZE));
 	switch_to(1, &a);

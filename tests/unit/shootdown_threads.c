@@ -101,7 +101,7 @@ TEST(shootdown_storm_of_lock_holders_ends)
 	workers_join(w, CPUS);
 	CHECK_EQ(SUM(requests), CPUS * STORM_SHOOTDOWNS);
 	CHECK_EQ(SUM(served) + SUM(marks), CPUS * STORM_SHOOTDOWNS * (CPUS - 1));
-	CHECK(SUM(kicks) <= SUM(served)); /* merged where one is on its way */
+	CHECK(SUM(ipis) <= SUM(served)); /* merged where one is on its way */
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK(!atomic_load(&per_cpu_ptr(shootdown_mail, cpu)->pending));
 }
@@ -276,7 +276,7 @@ static void *deaf_until_it_was_named(void *arg)
 		while (!atomic_load(&over))
 			arch_relax();
 	}
-	arch_irq_restore(irq); /* the kick comes through */
+	arch_irq_restore(irq); /* the IPI comes through */
 	host_cpu_unbind();
 	return NULL;
 }

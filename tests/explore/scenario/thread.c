@@ -61,7 +61,7 @@ static void end(unsigned workers)
 		*worker[i] = (struct thread){ .fn = NULL };
 	}
 	atomic_store_explicit(&stop, true, memory_order_release);
-	EXPLORE_CHECK(arch_cpu_kick(1, nothing, NULL) == OK);
+	EXPLORE_CHECK(call_on_cpu(1, nothing, NULL) == OK);
 }
 
 static void check(void)

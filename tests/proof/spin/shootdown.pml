@@ -18,9 +18,9 @@
  * Stuck: WAIT_DEAF LOCK_DEAF PENDING_FIRST
  */
 #ifdef LIVENESS
-#define NO_KICK !kick[2] /* an interrupt comes before the next instruction */
+#define NO_IPI !ipi[2] /* an interrupt comes before the next instruction */
 #else
-#define NO_KICK true
+#define NO_IPI true
 #endif
 
 #define CPUS   3
@@ -36,7 +36,7 @@ bool tlb[CPUS * PAGES];
 bool remembers[CPUS];          /* the upper-level entry */
 
 bool mail[CPUS * CPUS];        /* [target * CPUS + initiator] */
-bool pending[CPUS], kick[CPUS];
+bool pending[CPUS], ipi[CPUS];
 mtype state[CPUS] = RUNNING;
 byte outstanding[2];
 bool lock;
@@ -112,11 +112,11 @@ inline post(t, i) {
 	MAIL(t, i) = true
 }
 
-/* Whoever finds it clear kicks. */
+/* Whoever finds it clear ipis. */
 inline ring(t) {
 	atomic {
 		if
-		:: !pending[t] -> pending[t] = true; kick[t] = true
+		:: !pending[t] -> pending[t] = true; ipi[t] = true
 		:: else
 		fi
 	}
@@ -159,7 +159,7 @@ inline ask(t, i, tables) {
 	fi
 }
 
-/* Interrupts are off until the end, so no kick is served, only the mailbox. */
+/* Interrupts are off until the end, so no IPI is served, only the mailbox. */
 inline take_lock(c) {
 	do
 	:: atomic { !lock -> lock = true }; break
@@ -208,7 +208,7 @@ proctype initiator(byte me) {
 	ended[me] = true;
 	/* interrupts are on from here */
 end:	do
-	:: atomic { kick[me] -> kick[me] = false }; serve(me)
+	:: atomic { ipi[me] -> ipi[me] = false }; serve(me)
 	od
 }
 
@@ -218,14 +218,14 @@ proctype reader() {
 	mtype was;
 
 end:	do
-	:: atomic { kick[2] -> kick[2] = false }; serve(2)
-	:: atomic { NO_KICK && TLB(2, 0) -> assert(!given_back[0]) }
-	:: atomic { NO_KICK && TLB(2, 1) -> assert(!given_back[1]) }
-	:: atomic { NO_KICK -> state[2] = IDLE };
-		/* halted; a kick wakes it, or anything else */
+	:: atomic { ipi[2] -> ipi[2] = false }; serve(2)
+	:: atomic { NO_IPI && TLB(2, 0) -> assert(!given_back[0]) }
+	:: atomic { NO_IPI && TLB(2, 1) -> assert(!given_back[1]) }
+	:: atomic { NO_IPI -> state[2] = IDLE };
+		/* halted; an IPI wakes it, or anything else */
 		if
-		:: atomic { kick[2] -> kick[2] = false }; serve(2)
-		:: NO_KICK -> idle_leave(2)
+		:: atomic { ipi[2] -> ipi[2] = false }; serve(2)
+		:: NO_IPI -> idle_leave(2)
 		fi
 	od
 }

@@ -14,9 +14,9 @@
  * Stuck: SERVES_PAIRS
  */
 #ifdef LIVENESS
-#define NO_KICK (!asked[0] && !asked[1]) /* an interrupt comes before the next instruction */
+#define NO_IPI (!asked[0] && !asked[1]) /* an interrupt comes before the next instruction */
 #else
-#define NO_KICK true
+#define NO_IPI true
 #endif
 #define SHOOTDOWNS 2
 
@@ -64,7 +64,7 @@ end:	do
 	:: asked[1] -> serve(1)
 #endif
 	/* tlb_switch_to(the space); interrupts are off */
-	:: NO_KICK && !resides ->
+	:: NO_IPI && !resides ->
 #ifdef BUG_GENERATION_FIRST
 		seen = generation;
 		loaded = true;
@@ -87,7 +87,7 @@ end:	do
 		resides = true;
 		walks_it = true
 	/* tlb_switch_to(another one) */
-	:: NO_KICK && resides ->
+	:: NO_IPI && resides ->
 		resides = false;
 #ifdef BUG_CLEAR_FIRST
 		loaded = false;
@@ -96,8 +96,8 @@ end:	do
 		walks_it = false;
 		loaded = false
 #endif
-	:: atomic { NO_KICK && walks_it && tlb[0] -> assert(!given_back[0]) }
-	:: atomic { NO_KICK && walks_it && tlb[1] -> assert(!given_back[1]) }
+	:: atomic { NO_IPI && walks_it && tlb[0] -> assert(!given_back[0]) }
+	:: atomic { NO_IPI && walks_it && tlb[1] -> assert(!given_back[1]) }
 	od
 }
 

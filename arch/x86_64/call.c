@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "arch/x86_64/kick.h"
+#include "arch/x86_64/call.h"
 
 #include "kern/cpu.h"
 #include "kern/lock.h"
@@ -28,7 +28,7 @@ struct requests {
 LOCK_CLASS(requests_class, "requests of a CPU", RANK_REQUESTS);
 static PER_CPU(struct requests, requests) = { .lock = SPINLOCK_INIT(&requests_class) };
 
-static void kick_trap(struct trap_frame *frame)
+static void call_trap(struct trap_frame *frame)
 {
 	struct requests *r = this_cpu_ptr(requests);
 	struct request todo[REQUESTS_MOST] __uninitialized;
@@ -45,9 +45,9 @@ static void kick_trap(struct trap_frame *frame)
 		todo[i].fn(todo[i].arg);
 }
 
-void kick_init(void)
+void call_init(void)
 {
-	trap_set_handler(VECTOR_KICK, "kick", kick_trap);
+	trap_set_handler(VECTOR_CALL, "call", call_trap);
 }
 
 static bool is_waiting(const struct requests *r, void (*fn)(void *arg), const void *arg)
@@ -79,7 +79,7 @@ static void send(unsigned cpu)
 {
 	unsigned tries = SEND_TRIES;
 
-	while (apic_send(smp_apic_id(cpu), VECTOR_KICK) != OK) {
+	while (apic_send(smp_apic_id(cpu), VECTOR_CALL) != OK) {
 		if (--tries == 0) {
 			warn("CPU %u cannot be interrupted", cpu);
 			return;
@@ -87,7 +87,7 @@ static void send(unsigned cpu)
 	}
 }
 
-err_t arch_cpu_kick(unsigned cpu, void (*fn)(void *arg), void *arg)
+err_t call_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg)
 {
 	uintptr_t irq = arch_irq_save();
 	err_t err = OK;

@@ -45,12 +45,12 @@ static void ask_deaf(struct crew_member *me)
 	while (me->cpu == 0 && !deaf)
 		arch_relax();
 	for (unsigned i = 0; me->cpu == 0 && i < requests; i++) {
-		refused += arch_cpu_kick(other, note, (void *)(uintptr_t)(i % kinds)) != OK;
+		refused += call_on_cpu(other, note, (void *)(uintptr_t)(i % kinds)) != OK;
 		sent = i + 1;
 	}
 	/* requests are done in turn: all others were, when this one is */
 	while (me->cpu == 0 && !heard) {
-		refused += arch_cpu_kick(other, note_last, NULL) != OK;
+		refused += call_on_cpu(other, note_last, NULL) != OK;
 		arch_relax();
 	}
 	crew_meet();
