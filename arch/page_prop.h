@@ -42,12 +42,12 @@ static inline bool page_prop_equal(struct page_prop a, struct page_prop b)
 	return a.flags == b.flags && a.type == b.type;
 }
 
-/* Two mappings that differ only in what the CPU noted. */
+/* Two mappings that differ only in the accessed and dirty bits. */
 static inline bool page_prop_same_rights(struct page_prop a, struct page_prop b)
 {
-	uint16_t noted = PROP_ACCESSED | PROP_DIRTY;
+	uint16_t cpu_bits = PROP_ACCESSED | PROP_DIRTY;
 
-	return (a.flags & ~noted) == (b.flags & ~noted) && a.type == b.type;
+	return (a.flags & ~cpu_bits) == (b.flags & ~cpu_bits) && a.type == b.type;
 }
 
 static inline const char *mem_type_name(enum mem_type type)

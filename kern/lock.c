@@ -201,28 +201,28 @@ static void write_record(struct lock_record *r, uint64_t ticks, uintptr_t where)
 	atomic_store_explicit(&r->ticks, ticks, memory_order_relaxed);
 }
 
-/* Interrupts are off.  CPUs may hold different locks of a class: `noting` makes the two words of a
- * record belong together.  An NMI that finds its own CPU noting leaves its figure out. */
-static void note_longest(struct lock_class *c, struct lock_record *r, uint64_t ticks,
-			 uintptr_t where)
+/* Interrupts are off.  CPUs may hold different locks of a class: `recording` makes the two words of
+ * a record belong together.  An NMI that finds its own CPU recording leaves its figure out. */
+static void record_longest(struct lock_class *c, struct lock_record *r, uint64_t ticks,
+			   uintptr_t where)
 {
-	unsigned noting = 0;
+	unsigned recording = 0;
 
 	if (ticks <= atomic_load_explicit(&r->ticks, memory_order_relaxed))
 		return;
 	/* acquire pairs with the release below */
-	while (!atomic_compare_exchange_weak_explicit(&c->noting, &noting, own_mark(),
+	while (!atomic_compare_exchange_weak_explicit(&c->recording, &recording, own_mark(),
 						      memory_order_acquire, memory_order_relaxed)) {
-		if (noting == own_mark())
+		if (recording == own_mark())
 			return;
-		noting = 0;
+		recording = 0;
 		arch_relax();
 	}
 	write_record(r, ticks, where);
-	atomic_store_explicit(&c->noting, 0, memory_order_release);
+	atomic_store_explicit(&c->recording, 0, memory_order_release);
 }
 
-void lock_note_off(uint64_t ticks, uintptr_t where)
+void lock_record_off(uint64_t ticks, uintptr_t where)
 {
 	write_record(&this_cpu_ptr(lock_cpu)->off, ticks, where);
 }
@@ -292,7 +292,7 @@ void lock_take_checked(struct spinlock *l)
 		start = arch_ticks();
 		lock_wait(l, ticket);
 		atomic_fetch_add_explicit(&l->class->contended, 1, memory_order_relaxed);
-		note_longest(l->class, &l->class->wait, arch_ticks() - start, where);
+		record_longest(l->class, &l->class->wait, arch_ticks() - start, where);
 	}
 	enter(l, where);
 }
@@ -324,10 +324,10 @@ void lock_release_checked(struct spinlock *l)
 	lock_pass_on(l); /* the lock's memory may be gone from here on */
 	if (h.class == NULL)
 		return;
-	note_longest(h.class, &h.class->hold, now - h.since, h.where);
+	record_longest(h.class, &h.class->hold, now - h.since, h.where);
 	me = this_cpu_ptr(lock_cpu);
 	if (depth_of(me) == 0)
-		lock_note_off(now - me->off_since, me->off_where);
+		lock_record_off(now - me->off_since, me->off_where);
 }
 
 #endif

@@ -76,7 +76,7 @@ struct lock_class {
 	/* (a), statistics: relaxed, as nothing is read by them */
 	_Atomic uint64_t acquisitions, contended;
 	struct lock_record hold, wait; /* (n) to change */
-	_Atomic unsigned noting;       /* n: the CPU that writes a record, and 1; 0: none */
+	_Atomic unsigned recording;    /* n: the CPU that writes a record, and 1; 0: none */
 	_Atomic bool listed;
 	struct lock_class *next; /* (c) once it is listed */
 #endif
@@ -192,10 +192,12 @@ void lock_check_none_held(const char *where);
 void lock_abandon_held(void);
 
 /* Interrupts of this CPU, off now, were off for so long by the code at `where`. */
-void lock_note_off(uint64_t ticks, uintptr_t where);
+void lock_record_off(uint64_t ticks, uintptr_t where);
 
-/* The longest stretch noted on `cpu`, whose per-CPU area was prepared, and who turned them off: an
- * outermost lock, or lock_note_off()'s caller.  {0, 0}: none yet.  The two are not read at once. */
+/* The longest stretch recorded on `cpu`, whose per-CPU area was prepared, and who turned them off:
+ * an outermost lock, or lock_record_off()'s caller.  {0, 0}: none yet.  The two are not read at
+ * once.
+ */
 void lock_longest_off(unsigned cpu, uint64_t *ticks, uintptr_t *where);
 /* From now on anew. */
 void lock_longest_off_reset(unsigned cpu);

@@ -163,8 +163,8 @@ static struct vm_meaning meaning_of(const struct pt_walk *w)
 	pte_t pte = w->readable && w->last <= w->levels ? w->entry[w->last] : 0;
 	struct pt_item item = { .kind = PT_ITEM_ABSENT };
 
-	if (pte_is_note(pte))
-		item = (struct pt_item){ .kind = PT_ITEM_NOTE, .note = pte_note(pte) };
+	if (pte_is_marker(pte))
+		item = (struct pt_item){ .kind = PT_ITEM_MARKER, .marker = pte_marker(pte) };
 	else if (w->readable && pt_walk_leaf(w) != 0)
 		item = (struct pt_item){ .kind = PT_ITEM_LEAF, .prop = pte_prop(pte) };
 	return vm_meaning_of(&item);

@@ -134,11 +134,11 @@ struct frame_audit frame_audit(void)
 
 /* ---- commands ---- */
 
-static void line(const char *name, uint64_t frames, const char *note)
+static void line(const char *name, uint64_t frames, const char *remark)
 {
 	if (frames != 0)
 		print("  %-12s %10lu frames %10lu KiB  %s\n", name, frames,
-		      frames * (PAGE_SIZE / 1024), note);
+		      frames * (PAGE_SIZE / 1024), remark);
 }
 
 COMMAND(regions, "", "the map of physical memory, as it was made from all sources")

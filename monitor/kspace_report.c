@@ -80,12 +80,12 @@ COMMAND(kspace, "", "the kernel's address space: ranges, rights, types, page siz
 
 /* ---- vmalloc, mmio ---- */
 
-static void print_note(void *ctx, const struct pt_item *item)
+static void print_area(void *ctx, const struct pt_item *item)
 {
 	char text[TEXT_BYTES];
 
 	(void)ctx;
-	if (item->kind != PT_ITEM_NOTE)
+	if (item->kind != PT_ITEM_MARKER)
 		return;
 	kspace_describe(item->start + item->len, text, sizeof(text));
 	print("%016lx  %s\n", item->start + item->len, text);
@@ -93,7 +93,7 @@ static void print_note(void *ctx, const struct pt_item *item)
 
 COMMAND(vmalloc, "", "areas: memory, stacks and windows, each above its guard page")
 {
-	(void)kspace_each(print_note, NULL); /* violations are for `kspace` */
+	(void)kspace_each(print_area, NULL); /* violations are for `kspace` */
 }
 
 COMMAND(mmio, "", "device windows: physical, virtual, type, users")

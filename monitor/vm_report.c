@@ -15,17 +15,18 @@ enum {
 
 /* ---- meaning ---- */
 
-static struct vm_meaning meaning_of_note(uint32_t note)
+static struct vm_meaning meaning_of_marker(uint32_t marker)
 {
 	struct vm_meaning m = { VM_WHAT_GUARD, 0, 0 };
 
-	switch (vm_note_kind(note)) {
+	switch (vm_marker_kind(marker)) {
 	case VM_ANON:
-		m = (struct vm_meaning){ VM_WHAT_ZEROS, vm_note_prop(note), vm_note_largest(note) };
+		m = (struct vm_meaning){ VM_WHAT_ZEROS, vm_marker_prop(marker),
+					 vm_marker_largest(marker) };
 		break;
 	case VM_OBJECT:
-		m = (struct vm_meaning){ VM_WHAT_OBJECT, vm_note_prop(note),
-					 vm_note_object_number(note) };
+		m = (struct vm_meaning){ VM_WHAT_OBJECT, vm_marker_prop(marker),
+					 vm_marker_object_number(marker) };
 		break;
 	case VM_GUARD:
 	case VM_ABSENT: break;
@@ -48,8 +49,8 @@ struct vm_meaning vm_meaning_of(const struct pt_item *item)
 {
 	struct vm_meaning m = { VM_WHAT_NOTHING, 0, 0 };
 
-	if (item->kind == PT_ITEM_NOTE)
-		return meaning_of_note(item->note);
+	if (item->kind == PT_ITEM_MARKER)
+		return meaning_of_marker(item->marker);
 	if (item->kind == PT_ITEM_LEAF) {
 		m.what = what_of_leaf(item);
 		m.rights = item->prop.flags & (PROP_READ | PROP_WRITE | PROP_EXECUTE);

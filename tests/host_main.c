@@ -43,7 +43,7 @@ static void catch_panic(const char *message)
 /* A panic that no test asked for: whatever it holds stays locked, so the run ends here. */
 static void die(const char *message)
 {
-	test_note("no test expected the panic: %s", message);
+	test_diag("no test expected the panic: %s", message);
 	exit(1);
 }
 
@@ -148,7 +148,7 @@ int main(int argc, char **argv)
 		v = 1;
 	test_reseed(v);
 	panic_set_handler(die);
-	test_note("SEED=%lu", v);
+	test_diag("SEED=%lu", v);
 	host_machine_init();
 	totals = test_run_all(argc > 1 ? argv[1] : "*");
 	return totals.failed == 0 && totals.passed + totals.skipped > 0 ? 0 : 1;

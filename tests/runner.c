@@ -33,7 +33,7 @@ void test_skip(const char *format, ...)
 	va_end(args);
 }
 
-void test_note(const char *format, ...)
+void test_diag(const char *format, ...)
 {
 	va_list args;
 

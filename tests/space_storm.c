@@ -609,7 +609,7 @@ void storm_end(const char *file, int line)
 			  atomic_load(&wrong), first_wrong.what, first_wrong.page, first_wrong.cpu,
 			  first_wrong.member, first_wrong.value);
 	owners_check(&h, file, line);
-	test_note("%u spaces, %lu values in the object", atomic_load(&family_size) - 1,
+	test_diag("%u spaces, %lu values in the object", atomic_load(&family_size) - 1,
 		  atomic_load(&object_count));
 	for (unsigned i = 0; i < PLACES; i++)
 		if (places[i].space != NULL)

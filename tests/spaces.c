@@ -102,14 +102,14 @@ bool space_is_bare(const struct vm_space *s)
 
 /* ---- pictures ---- */
 
-/* What of an entry's rights and notes its user can tell. */
+/* What of an entry's rights and markers its user can tell. */
 static uint64_t what_of(const struct pt_item *item)
 {
 	unsigned flags = item->prop.flags;
-	uint64_t what = (uint64_t)item->kind << PT_NOTE_BITS;
+	uint64_t what = (uint64_t)item->kind << PT_MARKER_BITS;
 
-	if (item->kind == PT_ITEM_NOTE)
-		return what | item->note;
+	if (item->kind == PT_ITEM_MARKER)
+		return what | item->marker;
 	if ((flags & PROP_COPY) != 0)
 		flags |= PROP_WRITE;
 	return what | (flags & (PROP_READ | PROP_WRITE | PROP_EXECUTE | PROP_USER | PROP_SHARED));
@@ -131,7 +131,7 @@ static void add_run(struct picture *p, struct picture_run run)
 {
 	struct picture_run *last = p->runs == 0 ? NULL : &p->run[p->runs - 1];
 
-	if (run.what >> PT_NOTE_BITS != PT_ITEM_LEAF && last != NULL && last->what == run.what &&
+	if (run.what >> PT_MARKER_BITS != PT_ITEM_LEAF && last != NULL && last->what == run.what &&
 	    last->start + last->len == run.start) {
 		last->len += run.len;
 		return;

@@ -41,7 +41,7 @@ err_t page_load(struct vm_space *s, vaddr_t va, uint64_t *value);
 /* Whether reading the page at va gives that value. */
 bool page_shows(struct vm_space *s, vaddr_t va, uint64_t value);
 
-/* Whether there is nothing in it: no page, no note, and no node but the root and one branch. */
+/* Whether there is nothing in it: no page, no marker, and no node but the root and one branch. */
 bool space_is_bare(const struct vm_space *s);
 
 /* ---- pictures ---- */
@@ -56,7 +56,7 @@ struct picture {
 	struct picture_run {
 		vaddr_t start;
 		uint64_t len;
-		uint64_t what;    /* kind of item and note, or rights */
+		uint64_t what;    /* kind of item and marker, or rights */
 		uint64_t content; /* of a page */
 	} run[PICTURE_RUNS];
 };

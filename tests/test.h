@@ -40,7 +40,7 @@ void test_fail(const char *file, int line, const char *format, ...) __printf(3, 
 void test_skip(const char *format, ...) __printf(1, 2);
 
 /* A line of diagnosis in the log ("# ..."). */
-void test_note(const char *format, ...) __printf(1, 2);
+void test_diag(const char *format, ...) __printf(1, 2);
 
 /* Deterministic random numbers; the seed is printed by the runner and set with SEED=. */
 uint64_t test_random(void);
@@ -105,5 +105,5 @@ struct test_totals {
 };
 struct test_totals test_run_all(const char *globs);
 
-/* Supplied by each machine: notes about all tests together, before their sum. */
+/* Supplied by each machine: markers about all tests together, before their sum. */
 void test_at_end(void);

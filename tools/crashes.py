@@ -59,7 +59,7 @@ KINDS = {
                 WALK + r".* present, read, write$",
                 CAUSE + "a jump into data", r"^keel:   \S+ call\+"],
     "user": [r"write to 0000000010000018 \(space \d+: zeros on demand, pages of 4K, "
-             r"no right to write, not mapped\) " + WRITE, WALK + r".* not present, note 0x",
+             r"no right to write, not mapped\) " + WRITE, WALK + r".* not present, marker 0x",
              CAUSE + r"the kernel used a user's address, and not by arch_copy_\*_user\(\)$",
              CALLER.format("crash_user")],
     "ud2": [r"invalid opcode at \S+ crash_ud2\+",

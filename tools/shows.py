@@ -100,13 +100,13 @@ def main():
         log = options.logs and os.path.join(options.logs, name + ".log")
         start = time.monotonic()
         try:
-            note = show(kind, config, options.timeout, log)
+            marker = show(kind, config, options.timeout, log)
             result, line = "passed", f"ok {number} {name}"
         except machine.Missing as missing:
-            note, result = "", "skipped"
+            marker, result = "", "skipped"
             line = f"ok {number} {name} # SKIP not installed: {missing}"
         except (machine.ConfigError, machine.MachineError) as error:
-            note, result, line = str(error), "failed", f"not ok {number} {name}"
+            marker, result, line = str(error), "failed", f"not ok {number} {name}"
         counts[result] += 1
         for text in note.split("\n") if note else ():
             print(f"# {text}")

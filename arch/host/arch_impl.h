@@ -3,7 +3,7 @@
  * arch_impl.h - the inline half of arch/arch.h for a Linux process.
  *
  * A thread that called host_cpu_bind() is a CPU.  Its interrupt flag is a thread-local; its
- * interrupts are signals, whose handler only notes that something is pending while the flag is
+ * interrupts are signals, whose handler only records that something is pending while the flag is
  * off.  The linear map and the MetaSlot array are reserved address ranges.
  */
 #pragma once

@@ -124,17 +124,17 @@ static bool allows(pte_t pte, unsigned level, enum host_tlb_use use)
  * is when that is not allowed. */
 static pte_t visit(_Atomic pte_t *at, unsigned level, enum host_tlb_use use)
 {
-	pte_t pte = atomic_load_explicit(at, memory_order_acquire), noted;
+	pte_t pte = atomic_load_explicit(at, memory_order_acquire), marked;
 
 	do {
 		if (!allows(pte, level, use))
 			return pte;
-		noted = pte | PTE_ACCESSED;
+		marked = pte | PTE_ACCESSED;
 		if (use == HOST_TLB_WRITE && pte_is_leaf(pte, level))
-			noted |= PTE_DIRTY;
-	} while (!atomic_compare_exchange_weak_explicit(at, &pte, noted, memory_order_acq_rel,
+			marked |= PTE_DIRTY;
+	} while (!atomic_compare_exchange_weak_explicit(at, &pte, marked, memory_order_acq_rel,
 							memory_order_acquire));
-	return noted;
+	return marked;
 }
 
 static bool walk(struct tlb *t, vaddr_t va, unsigned level, enum host_tlb_use use, uint64_t *pa)

@@ -11,9 +11,9 @@
  * Software: bit 9 says that the entry owns a count of its frame, bit 10 that a write is allowed
  * once the frame was copied, bit 11 that a fork shares the frame, bit 52 that the frame may have
  * other owners since a fork (PROP_* of arch/page_prop.h).  A non-present entry may carry a
- * note of 31 bits; its address bits 51:43 are then ones, so that no processor that speculates past
- * the present bit finds memory there (L1TF), nor one whose cache looks at 44 bits of an address,
- * while there is no memory above 8 TiB.
+ * marker of 31 bits; its address bits 51:43 are then ones, so that no processor that speculates
+ * past the present bit finds memory there (L1TF), nor one whose cache looks at 44 bits of an
+ * address, while there is no memory above 8 TiB.
  *
  * The PAT is set to: 0 write-back, 1 write-combining, 2 and 3 uncached (SDM 3A 11.12.4).
  */
@@ -55,7 +55,7 @@ enum {
 	PT_PAGE_SHIFT = 12,
 	PT_LEVEL_MOST = 5,
 	PT_LEAF_LEVEL_MOST = 3, /* 1 GiB */
-	PT_NOTE_BITS = 31,
+	PT_MARKER_BITS = 31,
 };
 #define PT_LARGE_BYTES MIB(2)
 #define PT_HUGE_BYTES  GIB(1)
@@ -158,21 +158,21 @@ static inline pte_t pte_make_table(uint64_t pa)
 	return (pa & PTE_ADDRESS) | PTE_PRESENT | PTE_WRITE | PTE_USER;
 }
 
-/* A non-present entry with a number below 2^PT_NOTE_BITS in it; 0 is told apart from an empty
+/* A non-present entry with a number below 2^PT_MARKER_BITS in it; 0 is told apart from an empty
  * entry. */
-static inline pte_t pte_make_note(uint32_t note)
+static inline pte_t pte_make_marker(uint32_t marker)
 {
-	return PTE_NOT_MEMORY | (uint64_t)note << PT_PAGE_SHIFT;
+	return PTE_NOT_MEMORY | (uint64_t)marker << PT_PAGE_SHIFT;
 }
 
-static inline bool pte_is_note(pte_t pte)
+static inline bool pte_is_marker(pte_t pte)
 {
 	return !pte_is_present(pte) && pte != 0;
 }
 
-static inline uint32_t pte_note(pte_t pte)
+static inline uint32_t pte_marker(pte_t pte)
 {
-	return (uint32_t)(pte >> PT_PAGE_SHIFT) & ((UINT32_C(1) << PT_NOTE_BITS) - 1);
+	return (uint32_t)(pte >> PT_PAGE_SHIFT) & ((UINT32_C(1) << PT_MARKER_BITS) - 1);
 }
 
 /* Whether va is canonical with `levels` of paging: bits above the top one equal it (SDM 1,

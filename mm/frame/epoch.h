@@ -10,9 +10,9 @@
  *   p = load(&head); ... look at *p ...         epoch_retire(&p->retired, free_p);
  *   epoch_exit();
  *
- * A global epoch counts up.  A reader notes the epoch in its CPU's word; who wants to advance the
- * epoch looks at the words of all CPUs, and may if each is outside or inside in the current epoch.
- * A CPU keeps what it retired on a limbo list for each epoch.
+ * A global epoch counts up.  A reader publishes the epoch in its CPU's word; who wants to advance
+ * the epoch looks at the words of all CPUs, and may if each is outside or inside in the current
+ * epoch. A CPU keeps what it retired on a limbo list for each epoch.
  *
  * Invariants:
  *   D1  the epoch advances only when no reader is inside in an older one
@@ -22,13 +22,14 @@
  *       once at most, and looks at the words once at most; whoever
  *       retires frees more than it adds, so that the rest does not grow
  *
- * Why two advances are enough.  A reader R that can find the object has noted its epoch, with the
- * full barrier of epoch_enter() behind it, before the object was taken out, or it would have seen
- * that it is out: the retirer has a full barrier between taking out and reading the epoch.  Let e
- * be the epoch at R's barrier.  The tag r was read later, so r >= e.  One advance, to e + 1, can
- * still happen: by somebody who looked before the barrier, or because R noted e itself.  The next
- * would be by somebody who began to look at epoch e + 1, after the barrier, and finds R in an older
- * one (R may even have noted one older than e, which only blocks earlier).  So the epoch is below r
+ * Why two advances are enough.  A reader R that can find the object has published its epoch, with
+ * the full barrier of epoch_enter() behind it, before the object was taken out, or it would have
+ * seen that it is out: the retirer has a full barrier between taking out and reading the epoch. Let
+ * e be the epoch at R's barrier.  The tag r was read later, so r >= e.  One advance, to e + 1, can
+ * still happen: by somebody who looked before the barrier, or because R published e itself.  The
+ * next would be by somebody who began to look at epoch e + 1, after the barrier, and finds R in an
+ * older one (R may even have published one older than e, which only blocks earlier).  So the epoch
+ * is below r
  * + 2 while R is inside.
  *
  * Progress: a CPU that is idle, halted or in an endless loop is outside and blocks nothing.  A

@@ -253,7 +253,7 @@ struct kspace_totals kspace_totals(void)
 
 static const char *const purpose_names[] = { "?", "vmalloc area", "stack", "MMIO window" };
 
-/* The nearest note at or below va, within the largest area. */
+/* The nearest marker at or below va, within the largest area. */
 static bool describe_area(vaddr_t va, char *text, size_t size)
 {
 	vaddr_t page = align_down(va, PAGE_SIZE), at = page;
@@ -261,7 +261,7 @@ static bool describe_area(vaddr_t va, char *text, size_t size)
 
 	for (uint32_t back = 0; back <= SECTION_FRAMES && kspace_in_area(at);
 	     back++, at -= PAGE_SIZE) {
-		if (!kspace_read_note(at, &a))
+		if (!kspace_read_marker(at, &a))
 			continue;
 		if (at == page)
 			print_to(text, size, "guard page below a %s of %u pages",

@@ -13,8 +13,8 @@
  *   K1  W^X: no page is writable and executable, and no frame is writable through one mapping
  *       and executable through another
  *   K2  every page that is no user's is global
- *   K3  an area's first page below it holds a note with its length and purpose (the page table is
- *       the only record of areas), the page after its last one is absent or the next area's note
+ *   K3  an area's first page below it holds a marker with its length and purpose (the page table is
+ *       the only record of areas), the page after its last one is absent or the next area's marker
  *   K4  a virtual range is invalidated before it is handed out again
  *   K5  memory has one cache type: an MMIO window never lies in memory, and two windows that
  *       share a page have the same type

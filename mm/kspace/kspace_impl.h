@@ -8,7 +8,7 @@
 #include "kern/lock.h"
 #include "mm/kspace/kspace.h"
 
-/* The note below an area: purpose, order of its virtual range, pages. */
+/* The marker below an area: purpose, order of its virtual range, pages. */
 enum area_purpose {
 	AREA_MEMORY = 1,
 	AREA_STACK = 2,
@@ -56,6 +56,6 @@ __must_check pfn_t kspace_range_alloc(unsigned order) __requires(kspace.lock);
 void kspace_clear_range(vaddr_t va, uint64_t pages, pfn_t range, unsigned order)
 	__requires(kspace.lock);
 
-/* An area as the number in its note, and back; false: there is no note at the page. */
-uint32_t kspace_area_note(struct area a);
-bool kspace_read_note(vaddr_t page, struct area *a);
+/* An area as the number in its marker, and back; false: there is no marker at the page. */
+uint32_t kspace_area_marker(struct area a);
+bool kspace_read_marker(vaddr_t page, struct area *a);

@@ -81,7 +81,7 @@ static err_t window_make(struct window *w, uint64_t pa, uint64_t len, enum mem_t
 	err = cursor_open(&c, &kspace.table, (struct vrange){ w->va - PAGE_SIZE, len + PAGE_SIZE },
 			  NULL);
 	ASSERT(err == OK);
-	err = cursor_note(&c, PAGE_SIZE, kspace_area_note(a));
+	err = cursor_set_marker(&c, PAGE_SIZE, kspace_area_marker(a));
 	if (err == OK)
 		err = cursor_map_pa(&c, paddr(pa), len, prop, arch_pt_leaf_level_most());
 	cursor_close(&c);

@@ -11,9 +11,9 @@ enum {
 	RUN_ORDER_MOST = CHUNK_ORDER, /* memory comes in runs of at most 2 MiB */
 	RECENT_ORDERS = 10,
 	RECENT_MOST = 8,
-	NOTE_PAGES_BITS = 20,
-	NOTE_ORDER_BITS = 5,
-	NOTE_PURPOSE_SHIFT = NOTE_PAGES_BITS + NOTE_ORDER_BITS,
+	MARKER_PAGES_BITS = 20,
+	MARKER_ORDER_BITS = 5,
+	MARKER_PURPOSE_SHIFT = MARKER_PAGES_BITS + MARKER_ORDER_BITS,
 };
 
 static struct zone ranges; /* virtual pages of the vmalloc area */
@@ -86,23 +86,23 @@ static void range_free(pfn_t first, unsigned order) __requires(kspace.lock)
 
 /* ---- areas ---- */
 
-uint32_t kspace_area_note(struct area a)
+uint32_t kspace_area_marker(struct area a)
 {
-	return (uint32_t)a.purpose << NOTE_PURPOSE_SHIFT | a.order << NOTE_PAGES_BITS | a.pages;
+	return (uint32_t)a.purpose << MARKER_PURPOSE_SHIFT | a.order << MARKER_PAGES_BITS | a.pages;
 }
 
-bool kspace_read_note(vaddr_t page, struct area *a)
+bool kspace_read_marker(vaddr_t page, struct area *a)
 {
 	struct pt_item item;
 
 	if (!kspace_in_area(page))
 		return false;
 	item = page_table_query(&kspace.table, page);
-	if (item.kind != PT_ITEM_NOTE)
+	if (item.kind != PT_ITEM_MARKER)
 		return false;
-	a->pages = item.note & ((1u << NOTE_PAGES_BITS) - 1);
-	a->order = item.note >> NOTE_PAGES_BITS & ((1u << NOTE_ORDER_BITS) - 1);
-	a->purpose = (enum area_purpose)(item.note >> NOTE_PURPOSE_SHIFT);
+	a->pages = item.marker & ((1u << MARKER_PAGES_BITS) - 1);
+	a->order = item.marker >> MARKER_PAGES_BITS & ((1u << MARKER_ORDER_BITS) - 1);
+	a->purpose = (enum area_purpose)(item.marker >> MARKER_PURPOSE_SHIFT);
 	return true;
 }
 
@@ -194,7 +194,7 @@ static err_t area_map(struct run_chain *chain, struct area a, vaddr_t guard) __r
 
 	if (err != OK)
 		return err;
-	err = cursor_note(&c, PAGE_SIZE, kspace_area_note(a));
+	err = cursor_set_marker(&c, PAGE_SIZE, kspace_area_marker(a));
 	if (err == OK)
 		err = chain_map(chain, &c);
 	cursor_close(&c);
@@ -239,7 +239,8 @@ static void area_free(const void *p, enum area_purpose purpose, const char *who)
 	uintptr_t irq;
 
 	irq = spin_lock_irq(&kspace.lock);
-	if (va % PAGE_SIZE != 0 || !kspace_read_note(va - PAGE_SIZE, &a) || a.purpose != purpose) {
+	if (va % PAGE_SIZE != 0 || !kspace_read_marker(va - PAGE_SIZE, &a) ||
+	    a.purpose != purpose) {
 		spin_unlock_irq(&kspace.lock, irq);
 		panic("%s of %p, which is not the start of an area", who, p);
 	}
@@ -274,7 +275,7 @@ size_t vmalloc_size(const void *p)
 {
 	struct area a;
 
-	if ((vaddr_t)p % PAGE_SIZE != 0 || !kspace_read_note((vaddr_t)p - PAGE_SIZE, &a) ||
+	if ((vaddr_t)p % PAGE_SIZE != 0 || !kspace_read_marker((vaddr_t)p - PAGE_SIZE, &a) ||
 	    a.purpose != AREA_MEMORY)
 		return 0;
 	return (size_t)a.pages * PAGE_SIZE;

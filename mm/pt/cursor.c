@@ -79,9 +79,9 @@ err_t cursor_replace(struct cursor *c, paddr_t pa, struct page_prop prop, unsign
 	return engine_replace(&cpu_format, c, pa, prop, level);
 }
 
-err_t cursor_note(struct cursor *c, uint64_t len, uint32_t note)
+err_t cursor_set_marker(struct cursor *c, uint64_t len, uint32_t marker)
 {
-	return engine_note(&cpu_format, c, len, note);
+	return engine_set_marker(&cpu_format, c, len, marker);
 }
 
 err_t cursor_deepen(struct cursor *c, unsigned level)

@@ -104,7 +104,7 @@ bool cursor_find(struct cursor *c, struct pt_item *item);
 /* ---- mapping ---- */
 
 /* Map [pa, pa + len) from va on with the largest pages that fit, up to level `level_most`;
- * untracked. ERR_IN_USE: something is mapped or noted there.  ERR_BAD_RANGE: alignment, or beyond
+ * untracked. ERR_IN_USE: something is mapped or marked there.  ERR_BAD_RANGE: alignment, or beyond
  * the range. ERR_NO_MEMORY.  C3 on errors. */
 err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop prop,
 		    unsigned level_most);
@@ -117,37 +117,38 @@ err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop);
  * that the cursor did not come to (C3).  Errors as above. */
 err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop prop);
 
-/* One page of `level` at va, whatever stands there: nothing, a note (split when it is larger) or a
- * leaf of that level, whose frame goes.  With PROP_TRACKED in prop the entry owns one count of
+/* One page of `level` at va, whatever stands there: nothing, a marker (split when it is larger) or
+ * a leaf of that level, whose frame goes.  With PROP_TRACKED in prop the entry owns one count of
  * what is at pa; the caller keeps it on an error.  ERR_BAD_RANGE as above; ERR_IN_USE: there are
  * smaller pages, or a larger one; ERR_NO_MEMORY. */
 err_t cursor_replace(struct cursor *c, paddr_t pa, struct page_prop prop, unsigned level);
 
-/* Leave a note, below 2^PT_NOTE_BITS, in the highest entries that [va, va + len) fills.
+/* Leave a marker, below 2^PT_MARKER_BITS, in the highest entries that [va, va + len) fills.
  * ERR_IN_USE, ERR_BAD_RANGE, ERR_NO_MEMORY; C3 on errors. */
-err_t cursor_note(struct cursor *c, uint64_t len, uint32_t note);
+err_t cursor_set_marker(struct cursor *c, uint64_t len, uint32_t marker);
 
-/* There is a node of `level` for va: notes above are split, where nothing stands nodes are made.
+/* There is a node of `level` for va: markers above are split, where nothing stands nodes are made.
  * ERR_IN_USE: there is a larger page; ERR_NO_MEMORY. */
 err_t cursor_deepen(struct cursor *c, unsigned level);
 
 /* ---- taking out ---- */
 
-/* Empty [va, va + len): leaves and notes, whole trees of nodes where they lie in it.  Large pages
- * and notes that lie in it in part are split first: ERR_NO_MEMORY; ERR_IN_USE: such a page has
+/* Empty [va, va + len): leaves and markers, whole trees of nodes where they lie in it.  Large pages
+ * and markers that lie in it in part are split first: ERR_NO_MEMORY; ERR_IN_USE: such a page has
  * other owners, or is of 1 GiB and tracked.  C3. */
 err_t cursor_unmap(struct cursor *c, uint64_t len);
 
 /* ---- changing ---- */
 
-/* What becomes of leaves and notes. */
+/* What becomes of leaves and markers. */
 struct pt_change {
-	struct page_prop prop; /* of leaves; what the CPU noted, tracked, shared, forked stay */
-	uint32_t note_keep;    /* a note becomes (note & note_keep) | note_set */
-	uint32_t note_set;
+	struct page_prop
+		prop; /* of leaves; the accessed and dirty bits, tracked, shared, forked stay */
+	uint32_t marker_keep; /* a marker becomes (marker & marker_keep) | marker_set */
+	uint32_t marker_set;
 };
 
-/* Change every leaf and note in [va, va + len); absent pages stay absent.  With PROP_WRITE and
+/* Change every leaf and marker in [va, va + len); absent pages stay absent.  With PROP_WRITE and
  * PROP_COPY a leaf gets the one or the other: it becomes writable at once unless it is PROP_FORKED
  * and its frame has other owners still.  PROP_WRITE alone is for tables that are never forked.
  * Errors as those of cursor_unmap(). */
@@ -158,7 +159,7 @@ err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *cha
  * no such leaf. */
 err_t cursor_take_over(struct cursor *c);
 
-/* Put into `to`, a table that nobody else uses yet, what is in the cursor's range: notes as they
+/* Put into `to`, a table that nobody else uses yet, what is in the cursor's range: markers as they
  * are, private pages to be copied on the first write by either side, shared ones as they are.
  * Entries of `to` that are not empty stay.  The caller finishes the batch before he closes the
  * cursor.  ERR_NO_MEMORY: `to` has a part of it. */
@@ -169,9 +170,10 @@ err_t cursor_fork(struct cursor *c, struct page_table *to);
 err_t cursor_split(struct cursor *c);
 
 /* The pages below the entry of `level` at va, of level - 1, become one page: they are all there,
- * in a row and aligned, alike but for what the CPU noted, and the only owners of their frames; else
- * ERR_IN_USE, and nothing is changed.  ERR_BAD_RANGE: va or the range's end is inside.  A table in
- * which the CPU may not take the two for each other's: not the kernel's.  Moves over it. */
+ * in a row and aligned, alike but for the accessed and dirty bits, and the only owners of their
+ * frames; else ERR_IN_USE, and nothing is changed.  ERR_BAD_RANGE: va or the range's end is inside.
+ * A table in which the CPU may not take the two for each other's: not the kernel's.  Moves over it.
+ */
 err_t cursor_collapse(struct cursor *c, unsigned level);
 
 /* How often large entries were taken apart and put together, of every table; each CPU writes its

@@ -8,7 +8,7 @@
 #include "mm/pt/engine_split.h"
 
 /* Down to the entry for va, or to one that lies in [va, va + len) whole, whatever it leads to.  A
- * leaf or note that reaches beyond, or begins before, is split until it does not. */
+ * leaf or marker that reaches beyond, or begins before, is split until it does not. */
 static err_t descend_splitting(const struct pt_format *fmt, const struct cursor *c, uint64_t len,
 			       struct pt_path *p)
 {
@@ -203,12 +203,12 @@ static inline bool change_leaf(const struct pt_format *fmt, _Atomic pte_t *entry
 	return true;
 }
 
-static void change_note(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
-			const struct pt_change *change)
+static void change_marker(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
+			  const struct pt_change *change)
 {
-	uint32_t note = (fmt->note(pte) & change->note_keep) | change->note_set;
+	uint32_t marker = (fmt->marker(pte) & change->marker_keep) | change->marker_set;
 
-	atomic_store_explicit(entry, fmt->make_note(note), memory_order_relaxed);
+	atomic_store_explicit(entry, fmt->make_marker(marker), memory_order_relaxed);
 }
 
 /* n entries of a node of `level`, for va on, as far as the next table; how many.  `gone` is NULL
@@ -225,8 +225,8 @@ static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atom
 		pte_t pte = atomic_load_explicit(entry, memory_order_relaxed);
 
 		if (unlikely(!pt_is_present(fmt, pte))) {
-			if (pt_is_note(fmt, pte))
-				change_note(fmt, entry, pte, change);
+			if (pt_is_marker(fmt, pte))
+				change_marker(fmt, entry, pte, change);
 			continue;
 		}
 		if (level > 1 && pt_is_table(fmt, pte))
@@ -330,28 +330,28 @@ static __forceinline err_t engine_take_over(const struct pt_format *fmt, struct 
 static bool is_one_page(const struct pt_format *fmt, const struct frame *node, unsigned level,
 			pte_t *first)
 {
-	pte_t expected = pt_node_get(node, 0) & ~fmt->noted;
+	pte_t expected = pt_node_get(node, 0) & ~fmt->cpu_bits;
 
 	*first = expected;
 	if (pt_node_children(node) != PT_NODE_ENTRIES || !pt_is_present(fmt, expected) ||
 	    !pt_is_leaf(fmt, expected, level) || pt_paddr(fmt, expected) % pte_span(level + 1) != 0)
 		return false;
 	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, expected += pte_span(level))
-		if ((pt_node_get(node, i) & ~fmt->noted) != expected)
+		if ((pt_node_get(node, i) & ~fmt->cpu_bits) != expected)
 			return false;
 	return true;
 }
 
-/* Entries of a dead node go; what the CPU noted in them until the shootdown. */
+/* Entries of a dead node go; the accessed and dirty bits in them until the shootdown. */
 static pte_t clear_parts(const struct pt_format *fmt, struct frame *node)
 {
-	pte_t noted = 0;
+	pte_t cpu_bits = 0;
 
 	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++)
-		noted |= atomic_exchange_explicit(&pt_node_entries(node)[i], 0,
-						  memory_order_acq_rel);
+		cpu_bits |= atomic_exchange_explicit(&pt_node_entries(node)[i], 0,
+						     memory_order_acq_rel);
 	pt_node_count(node, -PT_NODE_ENTRIES);
-	return noted & fmt->noted;
+	return cpu_bits & fmt->cpu_bits;
 }
 
 static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct cursor *c,

@@ -34,9 +34,9 @@ static struct pt_item pt_item_of(const struct pt_format *fmt, pte_t pte, unsigne
 				.len = pte_span(level),
 				.level = level };
 
-	if (pt_is_note(fmt, pte)) {
-		item.kind = PT_ITEM_NOTE;
-		item.note = fmt->note(pte);
+	if (pt_is_marker(fmt, pte)) {
+		item.kind = PT_ITEM_MARKER;
+		item.marker = fmt->marker(pte);
 	} else if (pt_is_present(fmt, pte)) {
 		item.kind = PT_ITEM_LEAF;
 		item.pa = paddr(pt_paddr(fmt, pte));

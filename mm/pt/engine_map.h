@@ -9,7 +9,7 @@
 /* ---- nodes on the way ---- */
 
 /* From where a descent ended down to level `stop`, making the nodes that are missing, held.
- * ERR_IN_USE: a leaf or note is in the way.  On ERR_NO_MEMORY no empty node stays behind. */
+ * ERR_IN_USE: a leaf or marker is in the way.  On ERR_NO_MEMORY no empty node stays behind. */
 static err_t pt_path_extend(const struct pt_format *fmt, vaddr_t va, unsigned stop,
 			    struct pt_path *p)
 {
@@ -133,10 +133,10 @@ static __forceinline err_t engine_map_run(const struct pt_format *fmt, struct cu
 	return OK;
 }
 
-static __forceinline err_t engine_note(const struct pt_format *fmt, struct cursor *c, uint64_t len,
-				       uint32_t note)
+static __forceinline err_t engine_set_marker(const struct pt_format *fmt, struct cursor *c,
+					     uint64_t len, uint32_t marker)
 {
-	if (len % PAGE_SIZE != 0 || len > cursor_left(c) || note >> PT_NOTE_BITS != 0)
+	if (len % PAGE_SIZE != 0 || len > cursor_left(c) || marker >> PT_MARKER_BITS != 0)
 		return ERR_BAD_RANGE;
 	while (len > 0) {
 		unsigned level = level_that_fits(c->va, 0, len, c->pt->levels);
@@ -144,11 +144,11 @@ static __forceinline err_t engine_note(const struct pt_format *fmt, struct curso
 		err_t err;
 
 		make_way(fmt, c, level);
-		/* a node that is there already takes the note in its entries */
+		/* a node that is there already takes the marker in its entries */
 		pt_path_descend(fmt, c, 1, &p);
 		err = p.level <= level ? OK : pt_path_extend(fmt, c->va, level, &p);
 		if (err == OK)
-			err = fill_node(fmt, c, &p, fmt->make_note(note), 0, &len);
+			err = fill_node(fmt, c, &p, fmt->make_marker(marker), 0, &len);
 		if (err != OK)
 			return err;
 	}
@@ -193,9 +193,9 @@ static __forceinline err_t engine_map(const struct pt_format *fmt, struct cursor
 	return OK;
 }
 
-/* Down to `level`, making nodes where nothing stands and splitting notes. */
-static err_t descend_through_notes(const struct pt_format *fmt, const struct cursor *c,
-				   unsigned level, struct pt_path *p)
+/* Down to `level`, making nodes where nothing stands and splitting markers. */
+static err_t descend_through_markers(const struct pt_format *fmt, const struct cursor *c,
+				     unsigned level, struct pt_path *p)
 {
 	pt_path_descend(fmt, c, level, p);
 	while (p->level > level) {
@@ -216,7 +216,7 @@ static __forceinline err_t engine_deepen(const struct pt_format *fmt, struct cur
 {
 	struct pt_path p __uninitialized;
 
-	return descend_through_notes(fmt, c, level, &p);
+	return descend_through_markers(fmt, c, level, &p);
 }
 
 static __forceinline err_t engine_replace(const struct pt_format *fmt, struct cursor *c, paddr_t pa,
@@ -229,7 +229,7 @@ static __forceinline err_t engine_replace(const struct pt_format *fmt, struct cu
 
 	if (!page_fits(fmt, c, level) || pa.raw % pte_span(level) != 0)
 		return ERR_BAD_RANGE;
-	err = descend_through_notes(fmt, c, level, &p);
+	err = descend_through_markers(fmt, c, level, &p);
 	if (err != OK)
 		return err;
 	if (pt_child(fmt, pt_node_get(pt_path_node(&p), index), level) != NULL)

@@ -17,7 +17,7 @@ static err_t check_split(const struct pt_format *fmt, pte_t pte, unsigned level)
 	return frame_count(pt_leaf_frame(fmt, pte)) == 1 ? OK : ERR_IN_USE;
 }
 
-/* The entry at va, a leaf or note of a level above 1, becomes a node of the next level that says
+/* The entry at va, a leaf or marker of a level above 1, becomes a node of the next level that says
  * the same.  ERR_NO_MEMORY, ERR_IN_USE: see cursor_unmap(). */
 static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, struct pt_path *p)
 {
@@ -45,7 +45,7 @@ static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, 
 	pt_node_count(node, PT_NODE_ENTRIES);
 	pt_node_lock_new(node);
 	late = pt_set(fmt, pt_path_node(p), index, fmt->make_table(frame_into_raw(node).raw));
-	late &= ~old & fmt->noted; /* the CPU walked to the large page until now */
+	late &= ~old & fmt->cpu_bits; /* the CPU walked to the large page until now */
 	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
 		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,
 					       memory_order_relaxed);

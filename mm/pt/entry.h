@@ -15,7 +15,7 @@
 #include "mm/pt/format.h"
 #include "mm/pt/node.h"
 
-/* The node that a present entry of `level` leads to, or NULL for leaves, notes and empty entries.
+/* The node that a present entry of `level` leads to, or NULL for leaves, markers and empty entries.
  */
 static __forceinline struct frame *pt_child(const struct pt_format *fmt, pte_t pte, unsigned level)
 {

@@ -13,7 +13,7 @@
  * a pointer (`make check` looks).
  *
  * Invariants:
- *   F1  no bit of `present` is set in an empty entry or a note
+ *   F1  no bit of `present` is set in an empty entry or a marker
  *   F2  `tracked`, `copy` and `forked` are bits that the walker ignores
  *   F3  make_leaf(pa, prop, level) is present, a leaf of that level, and leads to pa; prop() of it
  *       is prop, for what the format can say
@@ -26,11 +26,11 @@
 struct tlb_batch;
 
 struct pt_format {
-	pte_t present; /* an entry with any of these is present */
-	pte_t large;   /* with it a present entry of level 2 or 3 is a leaf */
-	pte_t address; /* where the address of a table or page stands */
-	pte_t noted;   /* what the walker sets by itself in a leaf */
-	pte_t kept;    /* what a change of rights leaves as it is */
+	pte_t present;  /* an entry with any of these is present */
+	pte_t large;    /* with it a present entry of level 2 or 3 is a leaf */
+	pte_t address;  /* where the address of a table or page stands */
+	pte_t cpu_bits; /* what the walker sets by itself in a leaf */
+	pte_t kept;     /* what a change of rights leaves as it is */
 	pte_t write;
 	/* software's, see PROP_*; 0: tables of this format are not forked */
 	pte_t tracked, copy, forked;
@@ -40,10 +40,10 @@ struct pt_format {
 	/* A present leaf; `pa` is a multiple of the level's size. */
 	pte_t (*make_leaf)(uint64_t pa, struct page_prop prop, unsigned level);
 	struct page_prop (*prop)(pte_t leaf);
-	/* A non-present entry with a number below 2^PT_NOTE_BITS in it, also of 0 none that is
-	 * empty; it leads to no memory.  NULL: tables of this format have no notes. */
-	pte_t (*make_note)(uint32_t note);
-	uint32_t (*note)(pte_t pte);
+	/* A non-present entry with a number below 2^PT_MARKER_BITS in it, also of 0 none that is
+	 * empty; it leads to no memory.  NULL: tables of this format have no markers. */
+	pte_t (*make_marker)(uint32_t marker);
+	uint32_t (*marker)(pte_t pte);
 	/* Whether a table of that many levels has this address. */
 	bool (*is_canonical)(vaddr_t va, unsigned levels);
 	/* The highest level that can have leaves. */
@@ -78,9 +78,9 @@ static __forceinline uint64_t pt_paddr(const struct pt_format *fmt, pte_t pte)
 	return pte & fmt->address;
 }
 
-static __forceinline bool pt_is_note(const struct pt_format *fmt, pte_t pte)
+static __forceinline bool pt_is_marker(const struct pt_format *fmt, pte_t pte)
 {
-	return fmt->note != NULL && !pt_is_present(fmt, pte) && pte != 0;
+	return fmt->marker != NULL && !pt_is_present(fmt, pte) && pte != 0;
 }
 
 /* A private leaf that may be written has `write`, or, since a fork, both others: these flip when it

@@ -8,7 +8,7 @@
  * own: tables below it, and frames of tracked leaves.
  *
  * Invariants, looked at by pt_node_check():
- *   N1  children = number of entries that are not 0 (present or note)
+ *   N1  children = number of entries that are not 0 (present or marker)
  *   N2  a present entry that is no leaf leads to a node of level - 1 and owns one count of it
  *   N3  a tracked leaf owns one count of the frame or block behind it, of exactly its size
  *   N4  no entry leads to a dead node

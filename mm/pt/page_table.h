@@ -4,8 +4,8 @@
  *
  * The table is the only truth about its address space.  An entry says everything about a page: its
  * frame, its rights, its cache type, whether it owns a count of the frame; an absent page may carry
- * a note, a number that means something to the owner of the range.  A note stands at any level, for
- * all that the entry covers.
+ * a marker, a number that means something to the owner of the range.  A marker stands at any level,
+ * for all that the entry covers.
  *
  * Tables are changed through cursors (mm/pt/cursor.h), many at once.  Looking one address up needs
  * no hold: it happens inside epoch_enter(), finds nodes that are retired no earlier than it leaves,
@@ -42,7 +42,7 @@ struct page_table {
 /* What stands at an address: all pages of [start, start + len) alike. */
 enum pt_item_kind {
 	PT_ITEM_ABSENT,
-	PT_ITEM_NOTE,
+	PT_ITEM_MARKER,
 	PT_ITEM_LEAF,
 };
 struct pt_item {
@@ -52,7 +52,7 @@ struct pt_item {
 	unsigned level;        /* of the entry */
 	paddr_t pa;            /* of `start`, LEAF */
 	struct page_prop prop; /* LEAF */
-	uint32_t note;         /* NOTE */
+	uint32_t marker;       /* MARKER */
 };
 
 /* An empty table.  ERR_NO_MEMORY. */

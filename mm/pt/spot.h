@@ -38,7 +38,7 @@ static inline void pt_spot_hold(struct pt_spot *s, const struct page_table *pt, 
 	s->pte = atomic_load_explicit(s->entry, memory_order_relaxed);
 }
 
-/* A leaf of this level where a note stood. */
+/* A leaf of this level where a marker stood. */
 static inline void pt_spot_fill(struct pt_spot *s, pte_t leaf)
 {
 	/* release: what the page holds is visible before the page; the count of entries stays */

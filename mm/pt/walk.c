@@ -75,8 +75,8 @@ static void end_words(const struct pt_walk *w, char *text, size_t size)
 
 	if (!w->readable)
 		print_to(text, size, "leads to what cannot be read: the table is damaged");
-	else if (pte_is_note(pte))
-		print_to(text, size, "not present, note %#x", pte_note(pte));
+	else if (pte_is_marker(pte))
+		print_to(text, size, "not present, marker %#x", pte_marker(pte));
 	else if (!pte_is_present(pte))
 		print_to(text, size, "not present");
 	else
@@ -116,8 +116,8 @@ void pt_walk_print(const struct pt_walk *w)
 
 		print("  %s[%u] at %#lx = %016lx: ", table_names[level], pte_index(w->va, level),
 		      w->at[level], pte);
-		if (pte_is_note(pte))
-			print("not present, note %#x\n", pte_note(pte));
+		if (pte_is_marker(pte))
+			print("not present, marker %#x\n", pte_marker(pte));
 		else if (!pte_is_present(pte))
 			print("not present\n");
 		else if (pte_is_leaf(pte, level))

@@ -39,9 +39,9 @@ const char *vm_space_check(const struct vm_space *s)
 
 		if (item.kind == PT_ITEM_LEAF)
 			wrong = check_leaf(&item);
-		if (item.kind == PT_ITEM_NOTE && vm_note_kind(item.note) == VM_OBJECT &&
-		    !vm_object_set_has(&s->objects, vm_note_object_number(item.note)))
-			wrong = "A4: a note names an object that the space does not count";
+		if (item.kind == PT_ITEM_MARKER && vm_marker_kind(item.marker) == VM_OBJECT &&
+		    !vm_object_set_has(&s->objects, vm_marker_object_number(item.marker)))
+			wrong = "A4: a marker names an object that the space does not count";
 		va = item.start + item.len;
 	}
 	return wrong;

@@ -35,12 +35,12 @@ static bool allows(unsigned flags, enum fault_access access)
 	return false;
 }
 
-/* Why an absent page with this note may not be used so, or OK. */
-static err_t refusal(uint32_t note, enum fault_access access)
+/* Why an absent page with this marker may not be used so, or OK. */
+static err_t refusal(uint32_t marker, enum fault_access access)
 {
-	if (vm_note_kind(note) == VM_GUARD)
+	if (vm_marker_kind(marker) == VM_GUARD)
 		return ERR_NOT_FOUND;
-	return allows(vm_note_prop(note), access) ? OK : ERR_DENIED;
+	return allows(vm_marker_prop(marker), access) ? OK : ERR_DENIED;
 }
 
 /* ---- a page of 4 KiB, whose entry is held ---- */
@@ -133,29 +133,29 @@ static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flag
 }
 
 /* A page of an object; the object keeps its own count. */
-static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t note)
+static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t marker)
 {
 	struct frame *f;
-	err_t err = vm_object_page(vm_object_of(vm_note_object_number(note)), j->va, &f);
+	err_t err = vm_object_page(vm_object_of(vm_marker_object_number(marker)), j->va, &f);
 
 	if (err != OK)
 		return err;
 	vm_total_add(&this_cpu_ptr(vm_totals)->object);
-	pt_spot_fill(spot, own_leaf(f, vm_note_prop(note) | PROP_SHARED | PROP_ACCESSED));
+	pt_spot_fill(spot, own_leaf(f, vm_marker_prop(marker) | PROP_SHARED | PROP_ACCESSED));
 	return OK;
 }
 
 static err_t meet_note(const struct job *j, struct pt_spot *spot)
 {
-	uint32_t note = pte_note(spot->pte);
-	err_t err = refusal(note, j->access);
+	uint32_t marker = pte_marker(spot->pte);
+	err_t err = refusal(marker, j->access);
 
 	if (err != OK)
 		return err;
-	if (vm_note_kind(note) == VM_OBJECT)
-		return map_object_page(j, spot, note);
-	return j->access == FAULT_WRITE ? map_zeroed(j, spot, vm_note_prop(note))
-					: map_zero_page(spot, vm_note_prop(note));
+	if (vm_marker_kind(marker) == VM_OBJECT)
+		return map_object_page(j, spot, marker);
+	return j->access == FAULT_WRITE ? map_zeroed(j, spot, vm_marker_prop(marker))
+					: map_zero_page(spot, vm_marker_prop(marker));
 }
 
 /* Every CPU uses the new page, before anybody else may have the old one. */
@@ -206,7 +206,7 @@ static err_t meet_spot(const struct job *j, struct pt_spot *spot)
 	return spot->pte == 0 ? ERR_NOT_FOUND : meet_note(j, spot);
 }
 
-/* ---- a larger page, or none below its note yet ---- */
+/* ---- a larger page, or none below its marker yet ---- */
 
 /* What is held of it. */
 struct hold {
@@ -304,12 +304,12 @@ static err_t meet_large_leaf(const struct job *j, struct hold *h, const struct p
 	return OK;
 }
 
-/* A note of at least the level that is held; of more than a page, if that is only 1. */
+/* A marker of at least the level that is held; of more than a page, if that is only 1. */
 static err_t meet_large_note(const struct job *j, struct hold *h, const struct pt_item *item,
 			     unsigned held)
 {
-	struct page_prop prop = { (uint16_t)vm_note_prop(item->note), MEM_WRITE_BACK };
-	err_t err = refusal(item->note, j->access);
+	struct page_prop prop = { (uint16_t)vm_marker_prop(item->marker), MEM_WRITE_BACK };
+	err_t err = refusal(item->marker, j->access);
 
 	if (err != OK)
 		return err;
@@ -333,9 +333,9 @@ static unsigned level_to_hold(const struct job *j, const struct pt_item *item, u
 		return 1;
 	if (item->kind == PT_ITEM_LEAF)
 		return (item->prop.flags & PROP_COPY) != 0 ? item->level : 1;
-	if (vm_note_kind(item->note) != VM_ANON || refusal(item->note, j->access) != OK)
+	if (vm_marker_kind(item->marker) != VM_ANON || refusal(item->marker, j->access) != OK)
 		return 1;
-	largest = vm_note_largest(item->note);
+	largest = vm_marker_largest(item->marker);
 	largest = largest < most ? largest : most;
 	return item->level < largest ? item->level : largest;
 }
@@ -410,8 +410,8 @@ static err_t meet_held(const struct job *j, struct hold *h, unsigned held)
 		return ERR_NOT_FOUND;
 	if (item.level == 1)
 		return ERR_BUSY; /* there is a node for it by now */
-	return item.kind == PT_ITEM_NOTE ? meet_large_note(j, h, &item, held)
-					 : meet_large_leaf(j, h, &item);
+	return item.kind == PT_ITEM_MARKER ? meet_large_note(j, h, &item, held)
+					   : meet_large_leaf(j, h, &item);
 }
 
 /* ERR_BUSY: it is to be looked at anew. */
@@ -434,7 +434,7 @@ static err_t meet_large(const struct job *j)
 		let_go(&h);
 		if (get_large(&h, &item, want)) {
 			held = want;
-		} else if (item.kind == PT_ITEM_NOTE) {
+		} else if (item.kind == PT_ITEM_MARKER) {
 			most = want - 1;
 		} else {
 			err = ERR_NO_MEMORY;
@@ -447,7 +447,7 @@ static err_t meet_large(const struct job *j)
 
 /* ---- faults ---- */
 
-static __cold err_t note_failure(err_t err)
+static __cold err_t count_failure(err_t err)
 {
 	if (err == ERR_NO_MEMORY)
 		vm_total_add(&this_cpu_ptr(vm_totals)->no_memory);
@@ -463,7 +463,7 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 	err_t err;
 
 	if (va < PAGE_SIZE || va >= pt_half_bytes(s->table.levels))
-		return note_failure(ERR_NOT_FOUND);
+		return count_failure(ERR_NOT_FOUND);
 	do {
 		uintptr_t irq = arch_irq_save();
 
@@ -474,7 +474,7 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 		if (unlikely(err == ERR_BUSY))
 			err = meet_large(&j);
 	} while (unlikely(err == ERR_BUSY));
-	return likely(err == OK) ? OK : note_failure(err);
+	return likely(err == OK) ? OK : count_failure(err);
 }
 
 /* ---- a large page of one's own ---- */

@@ -5,13 +5,13 @@
  *
  * Its pages are the tracked leaves of a page table that no CPU ever loads, from address 0 on, so
  * that looking one up, adding one and all their locking are those of mm/pt/cursor.h.  An object is
- * named in notes by its number.  The place of a page in its object is told by its address alone:
+ * named in markers by its number.  The place of a page in its object is told by its address alone:
  * the object is mapped at addresses whose low bits are the offset, vm_object_span() of them.
  *
  * Invariants:
  *   O1  a number names one object from vm_object_new() until its last count goes
  *   O2  a space counts, once, each object that it was ever given; it keeps the count until it ends,
- *       so that no note can outlive the number that it holds
+ *       so that no marker can outlive the number that it holds
  *   O3  a page of an object owns one count in the object's table, and one for each leaf of a space
  *
  * Locking: one lock over the numbers.  A cursor of an object may be opened while one of a space is
@@ -27,7 +27,7 @@ enum {
 	VM_OBJECT_WORDS = VM_OBJECTS_MOST / 64,
 };
 #define VM_OBJECT_BYTES_MOST GIB(512)
-_Static_assert(VM_OBJECTS_MOST <= 1 << VM_NOTE_OBJECT_BITS, "a note holds every number");
+_Static_assert(VM_OBJECTS_MOST <= 1 << VM_MARKER_OBJECT_BITS, "a marker holds every number");
 
 struct vm_object {
 	struct page_table pages;

@@ -189,7 +189,7 @@ static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
 
 /* ---- map ---- */
 
-/* Nothing is left of what a failed call did: notes of its own, which go without a split. */
+/* Nothing is left of what a failed call did: markers of its own, which go without a split. */
 static void take_back(struct cursor *c, struct vrange range)
 {
 	uint64_t done = c->done ? range.len : c->va - range.start;
@@ -200,7 +200,7 @@ static void take_back(struct cursor *c, struct vrange range)
 	ASSERT(err == OK);
 }
 
-static err_t map_note(struct vm_space *s, struct vrange range, uint32_t note)
+static err_t map_marker(struct vm_space *s, struct vrange range, uint32_t marker)
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
@@ -210,7 +210,7 @@ static err_t map_note(struct vm_space *s, struct vrange range, uint32_t note)
 	err = cursor_open(&c, &s->table, range, &gone);
 	if (err != OK)
 		return err;
-	err = cursor_note(&c, range.len, note);
+	err = cursor_set_marker(&c, range.len, marker);
 	if (err != OK)
 		take_back(&c, range);
 	cursor_close(&c);
@@ -223,12 +223,12 @@ err_t vm_space_map(struct vm_space *s, struct vrange range, unsigned rights, uns
 	if (!range_ok(s, range) || !rights_ok(rights) || largest < 1 ||
 	    largest > PT_LEAF_LEVEL_MOST)
 		return ERR_BAD_RANGE;
-	return map_note(s, range, vm_note_anon(rights, largest));
+	return map_marker(s, range, vm_marker_anon(rights, largest));
 }
 
 err_t vm_space_guard(struct vm_space *s, struct vrange range)
 {
-	return range_ok(s, range) ? map_note(s, range, VM_GUARD) : ERR_BAD_RANGE;
+	return range_ok(s, range) ? map_marker(s, range, VM_GUARD) : ERR_BAD_RANGE;
 }
 
 err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_object *object,
@@ -236,8 +236,8 @@ err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_obj
 {
 	if (!range_ok(s, range) || !rights_ok(rights) || !vm_object_fits(object, range, offset))
 		return ERR_BAD_RANGE;
-	vm_object_set_add(&s->objects, object); /* A4: before a note names it */
-	return map_note(s, range, vm_note_object(rights, object->number));
+	vm_object_set_add(&s->objects, object); /* A4: before a marker names it */
+	return map_marker(s, range, vm_marker_object(rights, object->number));
 }
 
 err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsigned rights)
@@ -353,8 +353,8 @@ err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights,
 		.prop = { (uint16_t)(rights | PROP_USER |
 				     ((rights & PROP_WRITE) != 0 ? PROP_COPY : 0u)),
 			  MEM_WRITE_BACK },
-		.note_keep = ~(uint32_t)VM_NOTE_RIGHTS,
-		.note_set = vm_note_rights(rights),
+		.marker_keep = ~(uint32_t)VM_MARKER_RIGHTS,
+		.marker_set = vm_marker_rights(rights),
 	};
 
 	*done = 0;
@@ -418,7 +418,7 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 	vm_total_add(&this_cpu_ptr(vm_totals)->forks);
 	vm_object_set_copy(&child->objects, &s->objects);
 	err = fork_pieces(s, child);
-	/* whoever maps an object while this runs may leave notes of it in the child, too */
+	/* whoever maps an object while this runs may leave markers of it in the child, too */
 	vm_object_set_copy(&child->objects, &s->objects);
 	if (err != OK)
 		vm_space_put(child);

@@ -7,9 +7,9 @@
  *
  *   entry                        a read                     a write, where it is allowed
  *   nothing                      ERR_NOT_FOUND              ERR_NOT_FOUND
- *   note: guard                  ERR_NOT_FOUND              ERR_NOT_FOUND
- *   note: zeros on demand        the zero page is mapped    a zeroed page is mapped
- *   note: page of an object      that page is mapped        that page is mapped
+ *   marker: guard                  ERR_NOT_FOUND              ERR_NOT_FOUND
+ *   marker: zeros on demand        the zero page is mapped    a zeroed page is mapped
+ *   marker: page of an object      that page is mapped        that page is mapped
  *   leaf, PROP_WRITE             -                          -
  *   leaf, PROP_COPY              -                          a copy, or the frame itself when nobody
  *                                                           else owns it, is mapped for writing
@@ -18,14 +18,14 @@
  * Pages of zeros are mapped ahead of whoever writes to one after the other: as many as are there
  * already before the one that faults, written to or not, 16 at most.
  *
- * Zeros on demand come in large pages where the note fills an entry of that size, was made with
+ * Zeros on demand come in large pages where the marker fills an entry of that size, was made with
  * leave to use them, and memory is at hand; else in pages of 4 KiB.
  *
  * Invariants, looked at by vm_space_check() while nobody changes the space:
  *   A1  a tracked leaf is the only owner of its frame, or PROP_FORKED, or PROP_SHARED
  *   A2  an untracked leaf that is not PROP_SHARED maps the zero page, and is PROP_FORKED
  *   A3  every leaf is PROP_USER and not PROP_GLOBAL; none is in the null page
- *   A4  an object that a note names has been counted by the space (mm/vm/object.h)
+ *   A4  an object that a marker names has been counted by the space (mm/vm/object.h)
  *   A5  PROP_COPY goes with PROP_FORKED, and neither with PROP_WRITE or PROP_SHARED
  *
  * The order of a copy.  A fork takes PROP_WRITE from the parent's entries, and shootdowns, before

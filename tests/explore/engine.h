@@ -235,7 +235,7 @@ unsigned memory_wakers(void);
 unsigned memory_leftovers(void);
 /* Whether a watched location has another value. */
 bool memory_changed(const struct task *t);
-/* Whether more than one task uses the location, one of them writing; notes that this one does. */
+/* Whether more than one task uses the location, one of them writing; records that this one does. */
 bool memory_is_shared(const struct access *a);
 
 /* The second task goes on on the CPU that ran the first. */
@@ -317,7 +317,7 @@ void machine_reset(void); /* memory as at power-on */
 /* ---- trace.c ---- */
 
 void trace_init(void);
-void trace_note(const void *pc, const char *format, ...) __printf(2, 3);
+void trace_event(const void *pc, const char *format, ...) __printf(2, 3);
 /* "zones+0x10" */
 const char *trace_address(uintptr_t at);
 void trace_drop_names(void);

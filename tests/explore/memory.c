@@ -49,7 +49,7 @@ struct undo {
 static struct undo undo[UNDO_MOST];
 static unsigned undos, setup_undos;
 
-static void undo_note(uintptr_t at, unsigned size)
+static void undo_record(uintptr_t at, unsigned size)
 {
 	if (undos == UNDO_MOST) {
 		fprintf(stderr, "explore: an execution writes too much\n");
@@ -58,12 +58,12 @@ static void undo_note(uintptr_t at, unsigned size)
 	undo[undos++] = (struct undo){ at, bytes_read(at, size), (uint8_t)size };
 }
 
-static void undo_note_range(uintptr_t at, size_t size)
+static void undo_record_range(uintptr_t at, size_t size)
 {
 	while (size > 0) {
 		unsigned n = size >= 8 ? 8 : size >= 4 ? 4 : size >= 2 ? 2 : 1;
 
-		undo_note(at, n);
+		undo_record(at, n);
 		at += n;
 		size -= n;
 	}
@@ -163,14 +163,14 @@ void memory_plain(uintptr_t at, size_t size, enum plain_kind kind, const void *p
 
 	if (engine.current < 0) {
 		if (kind == PLAIN_WRITE)
-			undo_note_range(at, size);
+			undo_record_range(at, size);
 		return;
 	}
 	t = task_now();
 	if (at - (uintptr_t)t->stack < STACK_BYTES)
 		return;
 	if (kind == PLAIN_WRITE) {
-		undo_note_range(at, size);
+		undo_record_range(at, size);
 		task_now()->wrote = true;
 	}
 	if (is_model(at))
@@ -267,7 +267,7 @@ static uint64_t location_term(const struct location *l)
 
 static void reach_memory(uintptr_t at, unsigned size, uint64_t value, uint64_t history)
 {
-	undo_note(at, size);
+	undo_record(at, size);
 	engine.changes += bytes_read(at, size) != value;
 	bytes_write(at, size, value);
 	for (unsigned i = 0; i < grains_of(at, size); i++) {
@@ -293,8 +293,8 @@ void memory_commit_one(unsigned cpu)
 		location_of(b.at + i * GRAIN)->release = b.release;
 		location_of(b.at + i * GRAIN)->head = b.head;
 	}
-	trace_note(NULL, "      (cpu %u: the store of %#lx to %s reaches memory)", cpu, b.value,
-		   trace_address(b.at));
+	trace_event(NULL, "      (cpu %u: the store of %#lx to %s reaches memory)", cpu, b.value,
+		    trace_address(b.at));
 }
 
 static void drain_own(void)
@@ -483,7 +483,7 @@ bool memory_changed(const struct task *t)
 
 /* ---- accesses ---- */
 
-static void note_atomic(const struct access *a)
+static void record_atomic(const struct access *a)
 {
 	race_check(a->at, a->size, (struct race_access){ a->kind != ACCESS_LOAD, false, a->pc });
 }
@@ -524,7 +524,7 @@ uint64_t memory_load(const struct access *a)
 	uint64_t value;
 
 	task_point(a);
-	note_atomic(a);
+	record_atomic(a);
 	value = view(a);
 	if (is_forwarded(cpu_now(), a->at, a->size)) {
 		t->history = mix(t->history, ACCESS_LOAD + 1);
@@ -533,7 +533,7 @@ uint64_t memory_load(const struct access *a)
 		find_changes(a);
 		watch(a);
 	}
-	trace_note(a->pc, "reads %#lx from %s", value, trace_address(a->at));
+	trace_event(a->pc, "reads %#lx from %s", value, trace_address(a->at));
 	return value;
 }
 
@@ -544,7 +544,7 @@ void memory_store(const struct access *a, uint64_t value)
 	struct buffered b;
 
 	task_point(a);
-	note_atomic(a);
+	record_atomic(a);
 	if (c->buffered == BUFFER_MOST)
 		memory_commit_one(t->what.cpu);
 	t->history = mix(t->history, ACCESS_STORE + 1);
@@ -555,7 +555,7 @@ void memory_store(const struct access *a, uint64_t value)
 		continue_release(&b);
 	c->buffer[c->buffered++] = b;
 	engine.signature += mix(t->what.cpu + 1, t->history);
-	trace_note(a->pc, "stores %#lx to %s", value, trace_address(a->at));
+	trace_event(a->pc, "stores %#lx to %s", value, trace_address(a->at));
 }
 
 /* The write of an exchange continues what was released before it. */
@@ -579,7 +579,7 @@ uint64_t memory_exchange(const struct access *a, uint64_t (*fn)(uint64_t old, ui
 	uint64_t old, value;
 
 	task_point(a);
-	note_atomic(a);
+	record_atomic(a);
 	find_changes(a);
 	drain_own();
 	old = bytes_read(a->at, a->size);
@@ -587,7 +587,7 @@ uint64_t memory_exchange(const struct access *a, uint64_t (*fn)(uint64_t old, ui
 	read_history(a, a->order);
 	write_exchanged(a, value);
 	watch(a);
-	trace_note(a->pc, "exchanges %#lx for %#lx in %s", old, value, trace_address(a->at));
+	trace_event(a->pc, "exchanges %#lx for %#lx in %s", old, value, trace_address(a->at));
 	return old;
 }
 
@@ -598,7 +598,7 @@ bool memory_compare_exchange(const struct access *a, uint64_t *expected, uint64_
 	bool same;
 
 	task_point(a);
-	note_atomic(a);
+	record_atomic(a);
 	find_changes(a);
 	drain_own();
 	old = bytes_read(a->at, a->size);
@@ -607,8 +607,8 @@ bool memory_compare_exchange(const struct access *a, uint64_t *expected, uint64_
 	if (same)
 		write_exchanged(a, value);
 	watch(a);
-	trace_note(a->pc, same ? "exchanges %#lx for %#lx in %s" : "finds %#lx, not %#lx, in %s",
-		   old, same ? value : *expected & mask, trace_address(a->at));
+	trace_event(a->pc, same ? "exchanges %#lx for %#lx in %s" : "finds %#lx, not %#lx, in %s",
+		    old, same ? value : *expected & mask, trace_address(a->at));
 	*expected = old;
 	return same;
 }
@@ -620,7 +620,7 @@ void memory_fence(const struct access *a)
 	if (a->order == __ATOMIC_SEQ_CST) {
 		task_point(a);
 		drain_own();
-		trace_note(a->pc, "fence");
+		trace_event(a->pc, "fence");
 	}
 	if (acquires(a->order))
 		clock_join(&t->clock, &t->acquired);

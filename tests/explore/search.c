@@ -7,7 +7,7 @@
 
 enum {
 	DEPTH_MOST = 1 << 18, /* choices of an execution */
-	STEPS_NOTED = 256,    /* choices that are not the first option, of an execution */
+	STEPS_RECORDED = 256, /* choices that are not the first option, of an execution */
 	SEEN_FIRST = 1 << 16,
 };
 
@@ -33,11 +33,11 @@ static struct {
 	unsigned bound, used;   /* preemptions */
 	bool again, pruned;
 	unsigned step, nth; /* of the choice that is being made */
-	struct deviation taken[STEPS_NOTED];
+	struct deviation taken[STEPS_RECORDED];
 	unsigned takens;
 	/* a schedule to follow */
 	bool following;
-	struct deviation given[STEPS_NOTED];
+	struct deviation given[STEPS_RECORDED];
 	unsigned givens, next;
 	/* open addressing, key 0: free */
 	struct seen *seen;
@@ -117,9 +117,9 @@ static char option_letter(const struct option *o, unsigned phase)
 	return o->kind == OPTION_RUN ? 'w' : 'g'; /* stores wait, or go */
 }
 
-static void note_taken(const struct option *o, unsigned phase)
+static void record_taken(const struct option *o, unsigned phase)
 {
-	if (search.takens < STEPS_NOTED)
+	if (search.takens < STEPS_RECORDED)
 		search.taken[search.takens++] = (struct deviation){ search.step, search.nth,
 								    option_letter(o, phase),
 								    o->who };
@@ -163,7 +163,7 @@ static bool schedule_read(const char *text)
 	search.givens = search.next = 0;
 	if (text[0] == '-' && text[1] == '\0')
 		return true;
-	while (text != NULL && *text != '\0' && search.givens < STEPS_NOTED)
+	while (text != NULL && *text != '\0' && search.givens < STEPS_RECORDED)
 		text = deviation_read(text, &search.given[search.givens++]);
 	return text != NULL;
 }
@@ -231,7 +231,7 @@ unsigned search_choose(const struct option *options, unsigned n, unsigned phase)
 	search.depth++;
 	search.used += options[index[pick]].cost;
 	if (index[pick] != 0)
-		note_taken(&options[index[pick]], phase);
+		record_taken(&options[index[pick]], phase);
 	return index[pick];
 }
 

@@ -39,7 +39,7 @@ static void body(struct task *t)
 	if (_setjmp(t->base) == 0)
 		_longjmp(prepared, 1);
 	t = task_now();
-	trace_note(NULL, "      (%s begins on cpu %u)", t->what.name, t->what.cpu);
+	trace_event(NULL, "      (%s begins on cpu %u)", t->what.name, t->what.cpu);
 	engine.inside = false;
 	t->what.run(t->what.arg);
 	engine.inside = true;
@@ -330,7 +330,7 @@ static void end_task(void)
 
 	t->state = TASK_DONE;
 	t->history = mix(t->history, HISTORY_ENDED);
-	trace_note(NULL, "      (%s is done)", t->what.name);
+	trace_event(NULL, "      (%s is done)", t->what.name);
 	if (t->what.kind == EXPLORE_INTERRUPT)
 		end_interrupt(t);
 	count_step();
@@ -512,7 +512,7 @@ void explore_relax(void)
 		t->patience--;
 	} else if (turn_repeats(t, pc)) {
 		t->state = TASK_SPINNING;
-		trace_note(NULL, "      (%s spins)", t->what.name);
+		trace_event(NULL, "      (%s spins)", t->what.name);
 		take_turns(ANYBODY);
 		t->state = TASK_RUNNING;
 	}
@@ -537,7 +537,7 @@ void explore_halt(void)
 	t->woken = false;
 	t->state = TASK_HALTED;
 	t->history = mix(t->history, HISTORY_HALTED);
-	trace_note(NULL, "      (%s halts)", t->what.name);
+	trace_event(NULL, "      (%s halts)", t->what.name);
 	count_step();
 	take_turns(ANYBODY);
 	t->state = TASK_RUNNING;

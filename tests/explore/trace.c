@@ -108,7 +108,7 @@ const char *trace_address(uintptr_t at)
 	return text;
 }
 
-void trace_note(const void *pc, const char *format, ...)
+void trace_event(const void *pc, const char *format, ...)
 {
 	va_list args;
 

@@ -13,12 +13,12 @@ static _Atomic unsigned sent, done[REQUESTS];
 static _Atomic bool deaf, heard;
 static unsigned kinds, requests, until, refused;
 
-static void note(void *number)
+static void record(void *number)
 {
 	done[(uintptr_t)number]++;
 }
 
-static void note_last(void *unused)
+static void record_last(void *unused)
 {
 	(void)unused;
 	heard = true;
@@ -45,12 +45,12 @@ static void ask_deaf(struct crew_member *me)
 	while (me->cpu == 0 && !deaf)
 		arch_relax();
 	for (unsigned i = 0; me->cpu == 0 && i < requests; i++) {
-		refused += call_on_cpu(other, note, (void *)(uintptr_t)(i % kinds)) != OK;
+		refused += call_on_cpu(other, record, (void *)(uintptr_t)(i % kinds)) != OK;
 		sent = i + 1;
 	}
 	/* requests are done in turn: all others were, when this one is */
 	while (me->cpu == 0 && !heard) {
-		refused += call_on_cpu(other, note_last, NULL) != OK;
+		refused += call_on_cpu(other, record_last, NULL) != OK;
 		arch_relax();
 	}
 	crew_meet();

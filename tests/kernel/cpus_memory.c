@@ -210,7 +210,7 @@ static void run_on_all(enum what of)
 	NEED(crew_run(work));
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
 		in_interrupts += workers[cpu].irq_allocs;
-	test_note("%u CPUs, at least %u turns of each, %lu allocations in interrupts", cpu_count(),
+	test_diag("%u CPUs, at least %u turns of each, %lu allocations in interrupts", cpu_count(),
 		  STEPS, in_interrupts);
 	CHECK_EQ(damaged, 0);
 	CHECK_EQ(refused, 0);
@@ -280,7 +280,7 @@ TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
 
 	damaged = refused = 0;
 	if (cpu_count() == 1)
-		test_note("there is one CPU, and nobody to lose a claim to");
+		test_diag("there is one CPU, and nobody to lose a claim to");
 	before = machine_ledger();
 	NEED(crew_run(want_one));
 	CHECK(short_enough);
@@ -366,7 +366,7 @@ TEST(epoch_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
 	CHECK(short_enough);
 	CHECK_EQ(refused, 0);
 	CHECK_EQ(damaged, 0); /* all frames were back */
-	test_note("%d frames, %d times as many as could be had; %u CPUs halted",
+	test_diag("%d frames, %d times as many as could be had; %u CPUs halted",
 		  EPOCH_TIMES * EPOCH_FRAMES_FREE, EPOCH_TIMES, cpu_count() - 2);
 	CHECK_LEDGER(&before);
 }

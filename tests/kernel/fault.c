@@ -51,7 +51,7 @@ TEST(fault_probe_reads_and_writes_registers)
 
 static struct backtrace seen;
 
-static bool note_backtrace(struct trap_frame *frame, uint64_t cr2)
+static bool record_backtrace(struct trap_frame *frame, uint64_t cr2)
 {
 	(void)cr2;
 	if (frame->vector != VECTOR_BREAKPOINT)
@@ -78,7 +78,7 @@ static unsigned place_of(const struct backtrace *b, const char *function)
 
 TEST(fault_backtrace_goes_through_an_exception)
 {
-	trap_set_filter(note_backtrace);
+	trap_set_filter(record_backtrace);
 	break_here();
 	trap_set_filter(NULL);
 	CHECK(place_of(&seen, "trap_enter") < place_of(&seen, "break_here"));
@@ -150,7 +150,7 @@ enum {
 static uint64_t gs_seen;
 static unsigned nmis;
 
-static bool note_gs(struct trap_frame *frame, uint64_t cr2)
+static bool record_gs(struct trap_frame *frame, uint64_t cr2)
 {
 	(void)cr2;
 	if (frame->vector != VECTOR_NMI)
@@ -174,7 +174,7 @@ TEST(fault_nmi_in_a_swapgs_window_has_the_kernels_gs)
 	uint64_t gs = rdmsr(MSR_GS_BASE_), other = rdmsr(MSR_KERNEL_GS_BASE_);
 
 	nmis = 0;
-	trap_set_filter(note_gs);
+	trap_set_filter(record_gs);
 	/* user code entered the kernel, and swapgs did not run yet */
 	nmi_with_gs(USER_GS, KERNEL_GS);
 	CHECK_EQ(gs_seen, KERNEL_GS);
@@ -194,7 +194,7 @@ TEST(fault_nmi_in_a_swapgs_window_has_the_kernels_gs)
 
 static uintptr_t bias_seen;
 
-static bool note_bias(struct trap_frame *frame, uint64_t cr2)
+static bool record_bias(struct trap_frame *frame, uint64_t cr2)
 {
 	(void)cr2;
 	if (frame->vector != VECTOR_NMI)
@@ -206,7 +206,7 @@ static bool note_bias(struct trap_frame *frame, uint64_t cr2)
 TEST(fault_nmi_finds_the_variables_of_its_cpu)
 {
 	bias_seen = 0;
-	trap_set_filter(note_bias);
+	trap_set_filter(record_bias);
 	__asm__ volatile("int $2" : : : "memory");
 	trap_set_filter(NULL);
 	CHECK_EQ(bias_seen, arch_percpu_bias());
@@ -258,7 +258,7 @@ static bool explained(void (*fn)(void *arg), void *arg, const char *panics, cons
 	interrupts_on();
 	if (panicked && str_glob(words, capture_text()))
 		return true;
-	test_note("said: %s", capture_text());
+	test_diag("said: %s", capture_text());
 	return false;
 }
 

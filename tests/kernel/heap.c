@@ -119,13 +119,13 @@ TEST(heap_timer_interrupt_allocates_inside_a_rescue)
 	heap_inject_failure(REFUSE_EACH);
 	run_interrupted();
 	heap_inject_failure(0);
-	test_note("%lu allocations refused", refused);
+	test_diag("%lu allocations refused", refused);
 	check_end(&before);
 }
 
 static _Atomic bool went_off;
 
-static void note(void *unused)
+static void record(void *unused)
 {
 	(void)unused;
 	went_off = true;
@@ -138,7 +138,7 @@ static void wait_for_a_visit(void)
 	struct timer timer = { 0 };
 
 	went_off = false;
-	timer_start(&timer, arch_ticks() + HOUSEKEEPING_MS * arch_ticks_per_ms(), note, NULL);
+	timer_start(&timer, arch_ticks() + HOUSEKEEPING_MS * arch_ticks_per_ms(), record, NULL);
 	while (!went_off)
 		arch_relax();
 	(void)timer_cancel_wait(&timer);

@@ -62,7 +62,7 @@ void test_at_end(void)
 		char text[SMP_OFF_TEXT_BYTES];
 
 		smp_describe_longest_off(cpu, text, sizeof(text));
-		test_note("CPU %u: interrupts off for at most %s", cpu, text);
+		test_diag("CPU %u: interrupts off for at most %s", cpu, text);
 	}
 }
 

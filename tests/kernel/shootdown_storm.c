@@ -122,7 +122,7 @@ TEST(audit_moi_04_shootdowns_of_lock_holders_on_all_cpus_end)
 	CHECK_EQ(refused, 0);
 	CHECK_EQ(kspace_totals().areas, areas.areas);
 	CHECK_EQ(kspace_totals().windows, areas.windows);
-	test_note("%lu shootdowns", requests_so_far() - requests);
+	test_diag("%lu shootdowns", requests_so_far() - requests);
 	CHECK_LEDGER(&before);
 	why = kspace_check();
 	CHECK_STR(why == NULL ? "" : why, "");
@@ -203,7 +203,7 @@ TEST(audit_mom_02_a_large_window_is_few_invalidations_on_every_cpu)
 	refused = 0;
 	NEED(crew_run(unmap_large));
 	CHECK_EQ(refused, 0);
-	test_note("%lu pages", large_pages);
+	test_diag("%lu pages", large_pages);
 	CHECK(large_pages <= 2 + 4); /* with the nodes that became empty, at most */
 	CHECK_EQ(large_all, 0);
 }
@@ -311,7 +311,7 @@ TEST(shootdown_probe_of_real_cpus_never_reads_a_frame_that_was_reused)
 	wrong = refused = reused = 0;
 	looks = seen = faults = 0;
 	NEED(crew_run(probe));
-	test_note("%lu reads, %lu faults, frame reused in %u of %u rounds", seen, faults, reused,
+	test_diag("%lu reads, %lu faults, frame reused in %u of %u rounds", seen, faults, reused,
 		  PROBE_ROUNDS);
 	CHECK_EQ(wrong, 0);
 	CHECK_EQ(refused, 0);

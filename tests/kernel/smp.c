@@ -48,7 +48,7 @@ TEST(smp_every_cpu_answers_as_itself)
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		for (unsigned other = 0; other < cpu; other++)
 			CHECK(smp_apic_id(cpu) != smp_apic_id(other));
-	test_note("%u CPUs", cpus);
+	test_diag("%u CPUs", cpus);
 }
 
 TEST(smp_nobody_answers_for_a_cpu_that_is_not_there)
@@ -101,7 +101,7 @@ static struct {
 } seen;
 static void *resume[5];
 
-static bool note_and_leave(struct trap_frame *frame, uint64_t cr2)
+static bool record_and_leave(struct trap_frame *frame, uint64_t cr2)
 {
 	seen.vector = frame->vector;
 	seen.cr2 = cr2;
@@ -129,7 +129,7 @@ static __noinline void provoke(void (*fn)(void))
 	uintptr_t bias = arch_percpu_bias(), irq = arch_irq_save();
 
 	memset(&seen, 0, sizeof(seen));
-	trap_set_filter(note_and_leave);
+	trap_set_filter(record_and_leave);
 	if (__builtin_setjmp(resume) == 0)
 		fn();
 	percpu_use(bias);

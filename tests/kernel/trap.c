@@ -20,7 +20,7 @@ static struct {
 	unsigned count;
 } seen;
 
-static bool note_and_leave(struct trap_frame *frame, uint64_t cr2)
+static bool record_and_leave(struct trap_frame *frame, uint64_t cr2)
 {
 	seen.vector = frame->vector;
 	seen.error = frame->error;
@@ -34,7 +34,7 @@ static bool note_and_leave(struct trap_frame *frame, uint64_t cr2)
 static __noinline void provoke(void (*fn)(void))
 {
 	memset(&seen, 0, sizeof(seen));
-	trap_set_filter(note_and_leave);
+	trap_set_filter(record_and_leave);
 	if (__builtin_setjmp(resume) == 0)
 		fn();
 	trap_set_filter(NULL);

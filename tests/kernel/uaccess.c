@@ -204,7 +204,7 @@ static struct {
 	uint64_t vector, error, cr2, flags_there, flags_saved;
 } seen;
 
-static bool note_and_leave(struct trap_frame *frame, uint64_t cr2)
+static bool record_and_leave(struct trap_frame *frame, uint64_t cr2)
 {
 	seen.vector = frame->vector;
 	seen.error = frame->error;
@@ -219,7 +219,7 @@ static bool note_and_leave(struct trap_frame *frame, uint64_t cr2)
 static __noinline void provoke(void (*fn)(void))
 {
 	memset(&seen, 0xff, sizeof(seen));
-	trap_set_filter(note_and_leave);
+	trap_set_filter(record_and_leave);
 	if (__builtin_setjmp(resume) == 0)
 		fn();
 	trap_set_filter(NULL);
@@ -363,6 +363,6 @@ TEST(uaccess_protections_are_on_where_the_cpu_has_them_on_every_cpu)
 		arch_relax();
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		CHECK_EQ(missing[cpu], 0);
-	test_note("SMEP %lu, SMAP %lu, UMIP %lu", read_cr4() >> 20 & 1, read_cr4() >> 21 & 1,
+	test_diag("SMEP %lu, SMAP %lu, UMIP %lu", read_cr4() >> 20 & 1, read_cr4() >> 21 & 1,
 		  read_cr4() >> 11 & 1);
 }

@@ -42,7 +42,7 @@ TEST(vm_space_storm_of_all_cpus_shows_nobody_what_is_anothers)
 	struct ledger before = machine_ledger();
 
 	if (cpu_count() > STORM_CPUS)
-		test_note("CPUs from %u on do nothing", STORM_CPUS);
+		test_diag("CPUs from %u on do nothing", STORM_CPUS);
 	NEED(storm_begin());
 	NEED(crew_run(take_part));
 	STORM_END();

@@ -59,7 +59,7 @@ CLAIM(leaf_says_what_it_was_made_from, uint64_t pa, uint16_t flags, uint8_t type
 	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
 
 	return pte_paddr(pte) == pa && pte_prop(pte).flags == flags && pte_prop(pte).type == type &&
-	       pte_is_present(pte) && !pte_is_note(pte) && pte_is_leaf(pte, level);
+	       pte_is_present(pte) && !pte_is_marker(pte) && pte_is_leaf(pte, level);
 }
 
 CLAIM(leaf_tells_the_cpu_the_same, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
@@ -125,12 +125,12 @@ CLAIM(table_leads_to_its_node, uint64_t pa, unsigned level)
 	pte_t pte = pte_make_table(pa);
 
 	return pte_paddr(pte) == pa && pte_is_present(pte) && !pte_is_leaf(pte, level) &&
-	       !pte_is_note(pte) && bit(pte, 0) && bit(pte, 1) && bit(pte, 2) && !bit(pte, 7) &&
+	       !pte_is_marker(pte) && bit(pte, 0) && bit(pte, 1) && bit(pte, 2) && !bit(pte, 7) &&
 	       !bit(pte, 63) && (pte & PTE_TRACKED) == 0;
 }
 
-/* A change of rights: address, tracked, shared, forked and what the CPU noted stay, whatever it
- * noted. */
+/* A change of rights: address, tracked, shared, forked and the accessed and dirty bits stay, whatever it
+ * recorded. */
 CLAIM(new_rights_move_nothing, uint64_t pa, uint16_t flags, uint8_t type, uint16_t other,
       uint8_t other_type, unsigned level, bool accessed, bool dirty)
 {
@@ -163,23 +163,23 @@ CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint16_t flags, uint8_t type, un
 /* L1TF: a CPU that goes on with the address of a non-present entry, at whichever level and page
  * size, comes out beyond all memory that keel manages, if it looks at 45 address bits or more; a
  * cache that looks at 44 of them, at 8 TiB or more. */
-CLAIM(note_names_no_memory, uint32_t note, unsigned level, unsigned bits)
+CLAIM(marker_names_no_memory, uint32_t marker, unsigned level, unsigned bits)
 {
-	GIVEN(note >> PT_NOTE_BITS == 0 && is_level(level, 1, PT_LEAF_LEVEL_MOST) && bits >= 44 &&
+	GIVEN(marker >> PT_MARKER_BITS == 0 && is_level(level, 1, PT_LEAF_LEVEL_MOST) && bits >= 44 &&
 	      bits <= 52);
-	pte_t pte = pte_make_note(note);
+	pte_t pte = pte_make_marker(marker);
 	uint64_t seen = address_of(pte) & ((UINT64_C(1) << bits) - 1) & ~(pte_span(level) - 1);
 
 	return !bit(pte, 0) && seen >= (bits >= 45 ? PHYS_LIMIT : TIB(8));
 }
 
-CLAIM(note_says_what_it_was_made_from, uint32_t note)
+CLAIM(marker_says_what_it_was_made_from, uint32_t marker)
 {
-	GIVEN(note >> PT_NOTE_BITS == 0);
-	pte_t pte = pte_make_note(note);
+	GIVEN(marker >> PT_MARKER_BITS == 0);
+	pte_t pte = pte_make_marker(marker);
 
-	return pte_is_note(pte) && !pte_is_present(pte) && pte_note(pte) == note && pte != 0 &&
-	       pte >> 52 == 0 && !pte_is_note(0) && !pte_is_present(0);
+	return pte_is_marker(pte) && !pte_is_present(pte) && pte_marker(pte) == marker && pte != 0 &&
+	       pte >> 52 == 0 && !pte_is_marker(0) && !pte_is_present(0);
 }
 
 /* ---- places in tables ---- */

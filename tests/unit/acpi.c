@@ -1194,7 +1194,7 @@ static void check_real_table(const char *folder, const char *name, struct tally 
 	n = read_all(&t);
 	CHECK(capture_text()[0] != '\0');
 	if (n.why != NULL || n.bad != 0)
-		test_note("%s: %u bad entries, %s", path, n.bad, n.why == NULL ? "" : n.why);
+		test_diag("%s: %u bad entries, %s", path, n.bad, n.why == NULL ? "" : n.why);
 	sum->entries += n.entries;
 	sum->bad += n.bad + (n.why != NULL);
 	manifest = (const char *)test_data("acpi/MANIFEST.tsv", &len);
@@ -1230,7 +1230,7 @@ static void check_real_folder(const char *folder, struct tally *sum)
 		files++;
 	}
 	CHECK(files > 0);
-	test_note("%s: %u files, %u entries, %u bad", folder, files, sum->entries, sum->bad);
+	test_diag("%s: %u files, %u entries, %u bad", folder, files, sum->entries, sum->bad);
 }
 
 TEST(acpi_real_dmar_tables_are_read)

@@ -61,11 +61,11 @@ static struct pt_item look(uint64_t va)
 	return page_table_query(&pt, va);
 }
 
-static bool is_note(uint64_t va, uint32_t note)
+static bool is_marker(uint64_t va, uint32_t marker)
 {
 	struct pt_item item = look(va);
 
-	return item.kind == PT_ITEM_NOTE && item.note == note;
+	return item.kind == PT_ITEM_MARKER && item.marker == marker;
 }
 
 static bool is_leaf(uint64_t va, uint64_t pa, uint64_t len)
@@ -90,7 +90,7 @@ static uint64_t fingerprint(uint64_t start, uint64_t len)
 		struct pt_item i = look(va);
 
 		hash = mix(mix(mix(hash, i.start), i.len), i.kind);
-		hash = mix(mix(mix(hash, i.pa.raw), i.note),
+		hash = mix(mix(mix(hash, i.pa.raw), i.marker),
 			   (uint64_t)i.prop.flags << 8 | i.prop.type);
 		va = i.start + i.len;
 	}
@@ -115,7 +115,7 @@ static struct frame *nth_frame(const struct frame *first, unsigned n)
 
 /* ---- replace ---- */
 
-TEST(cursor_replaces_nothing_notes_and_leaves)
+TEST(cursor_replaces_nothing_markers_and_leaves)
 {
 	struct page_prop own = { DATA_RW | PROP_TRACKED, MEM_WRITE_BACK };
 	struct frame *old, *new;
@@ -130,7 +130,7 @@ TEST(cursor_replaces_nothing_notes_and_leaves)
 	CHECK_EQ(cursor_replace(&c, paddr(GIB(3)), rw, 1), OK);
 	CHECK_EQ(c.va, AT(1));
 	CHECK(is_leaf(BASE, GIB(3), PAGE_SIZE));
-	CHECK_EQ(cursor_note(&c, PAGE_SIZE, 4), OK);
+	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, 4), OK);
 	CHECK_EQ(cursor_replace(jump(AT(1)), paddr(GIB(4)), ro, 1), OK);
 	CHECK(is_leaf(AT(1), GIB(4), PAGE_SIZE));
 	CHECK_EQ(gone.shootdown.pages, 0); /* nothing that a TLB could have */
@@ -147,20 +147,20 @@ TEST(cursor_replaces_nothing_notes_and_leaves)
 	end();
 }
 
-TEST(cursor_replaces_a_page_in_a_larger_note)
+TEST(cursor_replaces_a_page_in_a_larger_marker)
 {
 	begin(4);
 	hold(BASE, GIB(4));
-	CHECK_EQ(cursor_note(&c, GIB(1), 7), OK);
+	CHECK_EQ(cursor_set_marker(&c, GIB(1), 7), OK);
 	CHECK_EQ(page_table_nodes(&pt), 2);
 	CHECK_EQ(cursor_replace(jump(AT(517)), paddr(GIB(8)), rw, 1), OK);
 	CHECK_EQ(page_table_nodes(&pt), 4);
 	CHECK(is_leaf(AT(517), GIB(8), PAGE_SIZE));
-	CHECK(is_note(AT(516), 7) && is_note(AT(518), 7) && is_note(BASE, 7));
+	CHECK(is_marker(AT(516), 7) && is_marker(AT(518), 7) && is_marker(BASE, 7));
 	CHECK_EQ(look(BASE).len, MIB(2)); /* split where it is touched alone */
 	CHECK_EQ(cursor_replace(jump(BASE + MIB(4)), paddr(GIB(6)), rw, 2), OK);
 	CHECK_EQ(page_table_nodes(&pt), 4);
-	CHECK(is_leaf(BASE + MIB(4), GIB(6), MIB(2)) && is_note(BASE + MIB(6), 7));
+	CHECK(is_leaf(BASE + MIB(4), GIB(6), MIB(2)) && is_marker(BASE + MIB(6), 7));
 	let_go();
 	end();
 }
@@ -188,21 +188,21 @@ TEST(cursor_replace_is_refused_over_smaller_and_larger_pages)
 	end();
 }
 
-/* ---- notes ---- */
+/* ---- markers ---- */
 
-TEST(cursor_notes_stand_in_the_highest_entries)
+TEST(cursor_markers_stand_in_the_highest_entries)
 {
 	begin(5);
 	for (unsigned level = 1; level <= 5; level++) {
 		uint64_t span = pte_span(level), va = level == 5 ? span : BASE;
 
 		hold(va, span);
-		CHECK_EQ(cursor_note(&c, span, level), OK);
+		CHECK_EQ(cursor_set_marker(&c, span, level), OK);
 		CHECK_EQ(cursor_left(&c), 0);
-		CHECK(is_note(va, level) && is_note(va + span - PAGE_SIZE, level));
+		CHECK(is_marker(va, level) && is_marker(va + span - PAGE_SIZE, level));
 		CHECK_EQ(look(va).len, span);
 		CHECK_EQ(page_table_nodes(&pt), 1 + 5 - level);
-		CHECK_EQ(cursor_note(jump(va), PAGE_SIZE, 1), ERR_IN_USE);
+		CHECK_EQ(cursor_set_marker(jump(va), PAGE_SIZE, 1), ERR_IN_USE);
 		CHECK_EQ(cursor_unmap(&c, span), OK);
 		let_go();
 		CHECK_EQ(page_table_nodes(&pt), 1);
@@ -210,45 +210,45 @@ TEST(cursor_notes_stand_in_the_highest_entries)
 	end();
 }
 
-TEST(cursor_note_of_a_tebibyte_takes_a_handful_of_nodes)
+TEST(cursor_marker_of_a_tebibyte_takes_a_handful_of_nodes)
 {
 	begin(4);
 	hold(BASE, TIB(1));
-	CHECK_EQ(cursor_note(&c, TIB(1), 77), OK);
+	CHECK_EQ(cursor_set_marker(&c, TIB(1), 77), OK);
 	CHECK_EQ(page_table_nodes(&pt), 1);
 	CHECK_EQ(look(BASE).len, GIB(512));
 	CHECK_EQ(cursor_unmap(jump(BASE + GIB(600)), PAGE_SIZE), OK);
 	CHECK_EQ(page_table_nodes(&pt), 4); /* one way down */
 	CHECK_EQ(look(BASE + GIB(600)).kind, PT_ITEM_ABSENT);
-	CHECK(is_note(BASE + GIB(600) + PAGE_SIZE, 77) && is_note(BASE + GIB(601), 77));
+	CHECK(is_marker(BASE + GIB(600) + PAGE_SIZE, 77) && is_marker(BASE + GIB(601), 77));
 	CHECK_EQ(look(BASE).len, GIB(512));
 	CHECK_EQ(look(BASE + GIB(601)).len, GIB(1));
 	let_go();
 	/* not aligned: a way down at each end */
 	hold(BASE + TIB(2), TIB(1));
 	cursor_move(&c, PAGE_SIZE);
-	CHECK_EQ(cursor_note(&c, TIB(1) - 2 * PAGE_SIZE, 78), OK);
+	CHECK_EQ(cursor_set_marker(&c, TIB(1) - 2 * PAGE_SIZE, 78), OK);
 	CHECK_EQ(page_table_nodes(&pt), 4 + 6);
 	CHECK_EQ(look(BASE + TIB(2)).kind, PT_ITEM_ABSENT);
-	CHECK(is_note(BASE + TIB(2) + PAGE_SIZE, 78));
-	CHECK(is_note(BASE + TIB(3) - 2 * PAGE_SIZE, 78));
+	CHECK(is_marker(BASE + TIB(2) + PAGE_SIZE, 78));
+	CHECK(is_marker(BASE + TIB(3) - 2 * PAGE_SIZE, 78));
 	CHECK_EQ(look(BASE + TIB(3) - PAGE_SIZE).kind, PT_ITEM_ABSENT);
 	let_go();
 	end();
 }
 
-TEST(cursor_notes_have_31_bits_and_whole_pages)
+TEST(cursor_markers_have_31_bits_and_whole_pages)
 {
-	uint32_t most = (UINT32_C(1) << PT_NOTE_BITS) - 1;
+	uint32_t most = (UINT32_C(1) << PT_MARKER_BITS) - 1;
 
 	begin(4);
 	hold(BASE, MIB(4));
-	CHECK_EQ(cursor_note(&c, PAGE_SIZE, most + 1), ERR_BAD_RANGE);
-	CHECK_EQ(cursor_note(&c, PAGE_SIZE + 1, 1), ERR_BAD_RANGE);
-	CHECK_EQ(cursor_note(&c, MIB(4) + PAGE_SIZE, 1), ERR_BAD_RANGE);
+	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, most + 1), ERR_BAD_RANGE);
+	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE + 1, 1), ERR_BAD_RANGE);
+	CHECK_EQ(cursor_set_marker(&c, MIB(4) + PAGE_SIZE, 1), ERR_BAD_RANGE);
 	CHECK_EQ(page_table_nodes(&pt), 1);
-	CHECK_EQ(cursor_note(&c, MIB(4), most), OK);
-	CHECK(is_note(BASE, most));
+	CHECK_EQ(cursor_set_marker(&c, MIB(4), most), OK);
+	CHECK(is_marker(BASE, most));
 	let_go();
 	end();
 }
@@ -324,8 +324,8 @@ TEST(cursor_splits_nothing_behind_its_end)
 
 /* ---- collapse ---- */
 
-/* The CPU's part: it notes in the entry for va. */
-static void cpu_notes(uint64_t va, pte_t bits)
+/* The CPU's part: it sets bits in the entry for va. */
+static void cpu_sets(uint64_t va, pte_t bits)
 {
 	struct frame *node = pt.root;
 
@@ -341,8 +341,8 @@ TEST(cursor_collapses_pages_in_a_row)
 	begin(4);
 	hold(BASE, GIB(2));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 1), OK);
-	cpu_notes(AT(3), PTE_ACCESSED);
-	cpu_notes(AT(400), PTE_DIRTY);
+	cpu_sets(AT(3), PTE_ACCESSED);
+	cpu_sets(AT(400), PTE_DIRTY);
 	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
 	CHECK_EQ(c.va, BASE + MIB(2));
 	item = look(AT(100));
@@ -350,7 +350,8 @@ TEST(cursor_collapses_pages_in_a_row)
 	CHECK_EQ(item.prop.flags, DATA_RW | PROP_ACCESSED | PROP_DIRTY);
 	CHECK_EQ(page_table_nodes(&pt), 3);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8) + MIB(2)), GIB(1) - MIB(2), rw, 2), OK);
-	CHECK_EQ(cursor_collapse(jump(BASE), 3), OK); /* noted or not is no difference */
+	CHECK_EQ(cursor_collapse(jump(BASE), 3),
+		 OK); /* accessed and dirty bits are no difference */
 	CHECK(is_leaf(BASE, GIB(8), GIB(1)));
 	CHECK_EQ(look(BASE).prop.flags, DATA_RW | PROP_ACCESSED | PROP_DIRTY);
 	CHECK_EQ(page_table_nodes(&pt), 2);
@@ -408,7 +409,7 @@ TEST(cursor_collapse_is_refused_unless_pages_are_alike_and_in_a_row)
 	refuse(BASE, 3, ERR_IN_USE, NULL, __LINE__); /* most of it is absent */
 	CHECK_EQ(cursor_unmap(jump(AT(511)), PAGE_SIZE), OK);
 	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__);
-	CHECK_EQ(cursor_note(jump(AT(511)), PAGE_SIZE, 1), OK);
+	CHECK_EQ(cursor_set_marker(jump(AT(511)), PAGE_SIZE, 1), OK);
 	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__);
 	CHECK_EQ(cursor_replace(jump(AT(511)), paddr(GIB(4)), rw, 1), OK);
 	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* not in a row */
@@ -462,7 +463,7 @@ TEST(cursor_finds_what_is_sparse_and_nothing_else)
 	begin(4);
 	hold(BASE, TIB(1));
 	for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
-		CHECK_EQ(cursor_note(jump(BASE + at[i]), PAGE_SIZE, i), OK);
+		CHECK_EQ(cursor_set_marker(jump(BASE + at[i]), PAGE_SIZE, i), OK);
 	CHECK_EQ(cursor_map_pa(jump(BASE + GIB(700)), paddr(GIB(8)), GIB(1), rw, 3), OK);
 	(void)jump(BASE);
 	for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
@@ -475,7 +476,7 @@ TEST(cursor_finds_what_is_sparse_and_nothing_else)
 		}
 		CHECK(cursor_find(&c, &item));
 		CHECK_EQ(item.start, BASE + at[i]);
-		CHECK_EQ(item.note, i);
+		CHECK_EQ(item.marker, i);
 		CHECK_EQ(c.va, item.start);
 		cursor_move(&c, item.len);
 	}
@@ -505,9 +506,9 @@ TEST(cursor_unmaps_whole_trees_with_all_that_they_own)
 		if (f[i] == NULL || cursor_map(&c, frame_get(f[i]), rw) != OK)
 			test_fail(__FILE__, __LINE__, "frame %u", i);
 		if (i % 7 == 0)
-			CHECK_EQ(cursor_note(&c, PAGE_SIZE, i), OK);
+			CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, i), OK);
 	}
-	CHECK_EQ(cursor_note(jump(BASE + GIB(9)), GIB(3) + MIB(2) + PAGE_SIZE, 9), OK);
+	CHECK_EQ(cursor_set_marker(jump(BASE + GIB(9)), GIB(3) + MIB(2) + PAGE_SIZE, 9), OK);
 	CHECK_EQ(cursor_map_pa(jump(BASE + GIB(600)), paddr(GIB(4)), MIB(4), rw, 2), OK);
 	CHECK_EQ(page_table_nodes(&pt), 1 + 1 + 3 + 2 + 2);
 	CHECK_EQ(cursor_unmap(jump(BASE), TIB(1)), OK);
@@ -535,7 +536,7 @@ TEST(cursor_unmap_leaves_the_nodes_that_are_kept)
 	hold(BASE, GIB(512));
 	CHECK_EQ(cursor_map_pa(jump(AT(7)), paddr(GIB(3)), PAGE_SIZE, rw, 1), OK);
 	CHECK_EQ(cursor_map_pa(jump(BASE + GIB(1)), paddr(GIB(4)), MIB(2), rw, 2), OK);
-	CHECK_EQ(cursor_note(jump(BASE + GIB(5)), GIB(1), 3), OK);
+	CHECK_EQ(cursor_set_marker(jump(BASE + GIB(5)), GIB(1), 3), OK);
 	CHECK_EQ(page_table_nodes(&pt), kept + 1);
 	CHECK_EQ(cursor_unmap(jump(BASE), GIB(512)), OK);
 	CHECK_EQ(page_table_nodes(&pt), kept);
@@ -600,7 +601,7 @@ TEST(cursor_lets_the_only_owner_write_and_others_copy)
 	NEED(frame_alloc_bulk(FRAME_TEST, FRAMES, f) == OK);
 	hold(BASE, MIB(4));
 	map_pages_with_owners(f);
-	cpu_notes(AT(FORKED), PTE_ACCESSED | PTE_DIRTY);
+	cpu_sets(AT(FORKED), PTE_ACCESSED | PTE_DIRTY);
 	give_pages(asked);
 	check_pages(DATA_RW, PROP_READ | PROP_COPY);
 	give_pages(PROP_READ); /* a fork is not invalidated over it */
@@ -645,17 +646,17 @@ TEST(cursor_protect_invalidates_what_it_changed)
 	end();
 }
 
-TEST(cursor_changes_the_notes_of_a_range_alone)
+TEST(cursor_changes_the_markers_of_a_range_alone)
 {
 	begin(4);
 	hold(BASE, GIB(4));
-	CHECK_EQ(cursor_note(&c, GIB(2), 0x1234), OK);
+	CHECK_EQ(cursor_set_marker(&c, GIB(2), 0x1234), OK);
 	CHECK_EQ(cursor_protect(jump(BASE + PAGE_SIZE), GIB(1),
 				&(struct pt_change){ ro, 0xff0, 0x40000001 }),
 		 OK);
 	CHECK_EQ(c.va, BASE + GIB(1) + PAGE_SIZE);
-	CHECK(is_note(BASE, 0x1234) && is_note(c.va, 0x1234));
-	CHECK(is_note(BASE + PAGE_SIZE, 0x40000231) && is_note(c.va - PAGE_SIZE, 0x40000231));
+	CHECK(is_marker(BASE, 0x1234) && is_marker(c.va, 0x1234));
+	CHECK(is_marker(BASE + PAGE_SIZE, 0x40000231) && is_marker(c.va - PAGE_SIZE, 0x40000231));
 	CHECK_EQ(look(BASE + MIB(4)).len, MIB(2)); /* as large as it was, but at the ends */
 	CHECK_EQ(look(BASE + GIB(3)).kind, PT_ITEM_ABSENT);
 	let_go();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/cursor*.c against a CPU that notes in entries meanwhile: a thread of the host. */
+/* Tests of mm/cursor*.c against a CPU that sets bits in entries meanwhile: a thread of the host. */
 #ifndef KEEL_TESTS
 #include <pthread.h>
 
@@ -16,7 +16,8 @@ enum {
 
 static struct page_table pt;
 
-/* A write through a translation of the large page: the CPU notes it in the entry that it finds. */
+/* A write through a translation of the large page: the CPU records it in the entry that it finds.
+ */
 static struct cpu {
 	_Atomic(_Atomic pte_t *) entry; /* NULL: it has done its write */
 	_Atomic unsigned delay;
@@ -74,7 +75,7 @@ static bool split_while_it_writes(void)
 		if ((page_table_query(&pt, BASE + i * PAGE_SIZE).prop.flags & PROP_DIRTY) == 0)
 			is_dirty = false;
 	if (cpu.wrote && !is_dirty)
-		test_fail(__FILE__, __LINE__, "a write that the CPU noted was lost");
+		test_fail(__FILE__, __LINE__, "a write that the CPU recorded was lost");
 	CHECK_EQ(cursor_jump(&c, BASE), OK);
 	CHECK_EQ(cursor_unmap(&c, MIB(2)), OK);
 	cursor_close(&c);
@@ -82,7 +83,7 @@ static bool split_while_it_writes(void)
 	return cpu.wrote;
 }
 
-TEST(cursor_split_keeps_what_the_cpu_notes_meanwhile)
+TEST(cursor_split_keeps_what_the_cpu_sets_meanwhile)
 {
 	struct ledger before;
 	pthread_t thread;
@@ -98,7 +99,7 @@ TEST(cursor_split_keeps_what_the_cpu_notes_meanwhile)
 		wrote += split_while_it_writes();
 	atomic_store(&cpu.stop, true);
 	pthread_join(thread, NULL);
-	test_note("%u of %u writes came before the split", wrote, ROUNDS);
+	test_diag("%u of %u writes came before the split", wrote, ROUNDS);
 	page_table_destroy(&pt);
 	CHECK_LEDGER(&before);
 }

@@ -42,7 +42,7 @@ struct run {
 	vaddr_t start, end;
 	enum pt_item_kind kind;
 	uint64_t pa;
-	uint32_t note;
+	uint32_t marker;
 	struct page_prop prop;
 };
 
@@ -56,7 +56,7 @@ struct picture {
 
 static bool continues(const struct run *r, const struct run *next)
 {
-	return r->end == next->start && r->kind == next->kind && r->note == next->note &&
+	return r->end == next->start && r->kind == next->kind && r->marker == next->marker &&
 	       page_prop_equal(r->prop, next->prop) &&
 	       (r->kind != PT_ITEM_LEAF || r->pa + (r->end - r->start) == next->pa);
 }
@@ -72,7 +72,7 @@ static uint64_t place(uint64_t pa)
 static void add_run(struct picture *p, const struct pt_item *i)
 {
 	uint64_t pa = i->kind == PT_ITEM_LEAF ? place(i->pa.raw) : 0;
-	struct run next = { i->start, i->start + i->len, i->kind, pa, i->note, i->prop };
+	struct run next = { i->start, i->start + i->len, i->kind, pa, i->marker, i->prop };
 
 	if (p->runs > 0 && continues(&p->run[p->runs - 1], &next))
 		p->run[p->runs - 1].end = next.end;
@@ -118,7 +118,7 @@ static bool same_runs(const struct picture *a, const struct picture *b)
 		const struct run *x = &a->run[i], *y = &b->run[i];
 
 		if (x->start != y->start || x->end != y->end || x->kind != y->kind ||
-		    x->pa != y->pa || x->note != y->note || !page_prop_equal(x->prop, y->prop))
+		    x->pa != y->pa || x->marker != y->marker || !page_prop_equal(x->prop, y->prop))
 			return false;
 	}
 	return true;
@@ -161,13 +161,13 @@ static bool build(void)
 	if (err != OK || block == NULL)
 		return false;
 	hold();
-	CHECK_EQ(cursor_note(&c, GIB(512), 5), OK);
+	CHECK_EQ(cursor_set_marker(&c, GIB(512), 5), OK);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 2), OK);
 	CHECK_EQ(cursor_map(&c, block, rw), OK);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQ(cursor_map(&c, frame_get(nth_frame(row.first, i)), rw), OK);
 	CHECK_EQ(cursor_map_pa(jump(ROW), paddr(GIB(12)), MIB(2), rw, 1), OK);
-	CHECK_EQ(cursor_note(&c, MIB(2), 9), OK);
+	CHECK_EQ(cursor_set_marker(&c, MIB(2), 9), OK);
 	CHECK_EQ(cursor_map_pa(jump(HUGE), paddr(GIB(10)), GIB(1), rw, 3), OK);
 	return true;
 }
@@ -229,9 +229,9 @@ static err_t run_map(uint64_t len)
 	return err;
 }
 
-static err_t run_note(uint64_t len)
+static err_t run_marker(uint64_t len)
 {
-	return cursor_note(&c, len, 3);
+	return cursor_set_marker(&c, len, 3);
 }
 
 static err_t run_replace(uint64_t len)
@@ -277,18 +277,18 @@ static const struct operation operations[] = {
 	{ "map memory", NONE + PAGE_SIZE, MIB(4) + 2 * PAGE_SIZE, run_map_pa, 3 },
 	{ "map a run", NONE + MIB(1), 520 * PAGE_SIZE, run_map_run, 3 },
 	{ "map a frame", NONE, PAGE_SIZE, run_map, 2 },
-	{ "note", NONE + PAGE_SIZE, GIB(1) + MIB(2) + PAGE_SIZE, run_note, 4 },
+	{ "marker", NONE + PAGE_SIZE, GIB(1) + MIB(2) + PAGE_SIZE, run_marker, 4 },
 	{ "replace nothing", NONE, MIB(2), run_replace_large, 1 },
-	{ "replace in a note", BASE + GIB(3) + 5 * PAGE_SIZE, PAGE_SIZE, run_replace, 3 },
+	{ "replace in a marker", BASE + GIB(3) + 5 * PAGE_SIZE, PAGE_SIZE, run_replace, 3 },
 	{ "replace a page", SMALL, PAGE_SIZE, run_replace, 0 },
-	{ "unmap the end of a note", LARGE - PAGE_SIZE, 3 * PAGE_SIZE, run_unmap, 4 },
+	{ "unmap the end of a marker", LARGE - PAGE_SIZE, 3 * PAGE_SIZE, run_unmap, 4 },
 	{ "unmap in a block", BLOCK + 3 * PAGE_SIZE, MIB(2), run_unmap, 1 },
 	{ "unmap nearly all", BASE + PAGE_SIZE, END - BASE - 2 * PAGE_SIZE, run_unmap, 3 },
 	{ "protect in a huge page", HUGE + MIB(2) + PAGE_SIZE, PAGE_SIZE, run_protect, 2 },
 	{ "protect in a block", BLOCK + PAGE_SIZE, PAGE_SIZE, run_protect, 1 },
-	{ "change notes", BASE + GIB(2) - PAGE_SIZE, GIB(2), run_protect, 5 },
+	{ "change markers", BASE + GIB(2) - PAGE_SIZE, GIB(2), run_protect, 5 },
 	{ "split a huge page", HUGE + 5 * PAGE_SIZE, PAGE_SIZE, run_split, 2 },
-	{ "split a note", BASE + PAGE_SIZE, PAGE_SIZE, run_split, 3 },
+	{ "split a marker", BASE + PAGE_SIZE, PAGE_SIZE, run_split, 3 },
 	{ "split a block", BLOCK + PAGE_SIZE, PAGE_SIZE, run_split, 1 },
 	{ "collapse", ROW, MIB(2), run_collapse, 0 },
 };

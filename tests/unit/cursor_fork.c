@@ -15,7 +15,7 @@ enum {
 	SHARED,
 	READ_ONLY,
 	ZEROS, /* a page that all forks have, untracked */
-	NOTED,
+	MARKED,
 	FRAMES = 3, /* the first three have frames */
 };
 
@@ -45,7 +45,7 @@ static void let_go(void)
 	tlb_batch_finish(&gone);
 }
 
-/* Five pages, a note far away, and a table to fork into. */
+/* Five pages, a marker far away, and a table to fork into. */
 static bool begin(void)
 {
 	err_t err;
@@ -65,9 +65,9 @@ static bool begin(void)
 	for (unsigned i = 0; i < FRAMES; i++)
 		CHECK_EQ(cursor_map(&c, f[i], props[i]), OK);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), PAGE_SIZE, props[ZEROS], 1), OK);
-	CHECK_EQ(cursor_note(&c, PAGE_SIZE, 4), OK);
+	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, 4), OK);
 	CHECK_EQ(cursor_jump(&c, FAR), OK);
-	CHECK_EQ(cursor_note(&c, GIB(1), 5), OK);
+	CHECK_EQ(cursor_set_marker(&c, GIB(1), 5), OK);
 	let_go();
 	return true;
 }
@@ -104,11 +104,11 @@ static void check_forked(uint32_t owners)
 	CHECK_EQ(flags_of(&to, SHARED), DATA_RW | PROP_SHARED | PROP_TRACKED);
 	CHECK_EQ(flags_of(&from, ZEROS), copied);
 	CHECK_EQ(flags_of(&to, ZEROS), copied);
-	for (unsigned i = PRIVATE; i < NOTED; i++)
+	for (unsigned i = PRIVATE; i < MARKED; i++)
 		CHECK_EQ(page_table_query(&to, AT(i)).pa.raw,
 			 page_table_query(&from, AT(i)).pa.raw);
-	CHECK_EQ(page_table_query(&to, AT(NOTED)).note, 4);
-	CHECK_EQ(page_table_query(&to, FAR).note, 5);
+	CHECK_EQ(page_table_query(&to, AT(MARKED)).marker, 4);
+	CHECK_EQ(page_table_query(&to, FAR).marker, 5);
 	CHECK_EQ(page_table_query(&to, FAR).len, GIB(1));
 	CHECK_EQ(page_table_nodes(&to), page_table_nodes(&from));
 	CHECK(page_table_check(&to) == NULL);
@@ -165,7 +165,7 @@ TEST(cursor_takes_over_what_nobody_else_owns)
 	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
 	CHECK_EQ(cursor_jump(&c, AT(ZEROS)), OK);
 	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE); /* nobody knows who owns it */
-	CHECK_EQ(cursor_jump(&c, AT(NOTED)), OK);
+	CHECK_EQ(cursor_jump(&c, AT(MARKED)), OK);
 	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
 	let_go();
 	end();
@@ -188,9 +188,9 @@ TEST(cursor_fork_survives_the_failure_of_each_node)
 		CHECK(page_table_check(&to) == NULL);
 		page_table_destroy(&to);
 		check_counts(1);
-		for (unsigned i = PRIVATE; i < NOTED; i++)
+		for (unsigned i = PRIVATE; i < MARKED; i++)
 			CHECK_EQ(page_table_query(&from, AT(i)).kind, PT_ITEM_LEAF);
-		CHECK_EQ(page_table_query(&from, FAR).note, 5);
+		CHECK_EQ(page_table_query(&from, FAR).marker, 5);
 	}
 	CHECK_EQ(n - 1, page_table_nodes(&from) - 1); /* all but the root */
 	end();

@@ -30,7 +30,7 @@ enum {
 	ACCESSES = 12, /* of a thread between two holds */
 	MAPS_MOST = 16,
 	SMALL = 8,
-	NOTES = 1 << 20,
+	MARKERS = 1 << 20,
 	WATCHED = 64, /* pages of which a holder sees that nobody can write them */
 };
 #define BASE    (GIB(2) - SLOTS_IN_FIRST * PT_LARGE_BYTES)
@@ -42,7 +42,7 @@ enum {
 struct cell {
 	enum pt_item_kind kind;
 	bool tracked, writable;
-	uint32_t note;
+	uint32_t marker;
 	uint64_t pa;
 };
 
@@ -197,8 +197,8 @@ static void verify_page(struct worker *w, unsigned page)
 	EXPECT(cursor_jump(&w->c, va_of(page)) == OK);
 	item = cursor_query(&w->c);
 	EXPECT(item.kind == cell->kind);
-	if (item.kind == PT_ITEM_NOTE)
-		EXPECT(item.note == cell->note);
+	if (item.kind == PT_ITEM_MARKER)
+		EXPECT(item.marker == cell->marker);
 	if (item.kind != PT_ITEM_LEAF)
 		return;
 	EXPECT(item.pa.raw == cell->pa);
@@ -223,15 +223,15 @@ static void op_unmap(struct worker *w)
 		take_out(w, &map[w->page + i]);
 }
 
-static void op_note(struct worker *w)
+static void op_marker(struct worker *w)
 {
-	uint32_t note = below(w, NOTES);
+	uint32_t marker = below(w, MARKERS);
 
 	op_unmap(w);
 	EXPECT(cursor_jump(&w->c, va_of(w->page)) == OK);
-	EXPECT(cursor_note(&w->c, cursor_left(&w->c), note) == OK);
+	EXPECT(cursor_set_marker(&w->c, cursor_left(&w->c), marker) == OK);
 	for (unsigned i = 0; i < w->pages; i++)
-		map[w->page + i] = (struct cell){ .kind = PT_ITEM_NOTE, .note = note };
+		map[w->page + i] = (struct cell){ .kind = PT_ITEM_MARKER, .marker = marker };
 }
 
 /* A frame with two counts: one is the test's. */
@@ -387,8 +387,8 @@ enum {
 	KEEPING_OPS = 6, /* from here on: what is mapped stays mapped */
 };
 static void (*const ops[])(struct worker *w) = {
-	op_unmap,   op_note,  op_map,     op_map,     op_map,      op_block,
-	op_replace, op_split, op_protect, op_protect, op_collapse,
+	op_unmap,   op_marker, op_map,     op_map,     op_map,      op_block,
+	op_replace, op_split,  op_protect, op_protect, op_collapse,
 };
 
 /* ---- rounds ---- */
@@ -546,7 +546,7 @@ static void run_threads(void)
 	host_cpu = 0;
 	(void)lock_set_waiter(before);
 	if (atomic_load(&wrong) != 0)
-		test_note("not so: %s", atomic_load(&what));
+		test_diag("not so: %s", atomic_load(&what));
 	CHECK_EQ(atomic_load(&wrong), 0);
 	CHECK(atomic_load(&reads) > 0 && atomic_load(&writes) > 0);
 }

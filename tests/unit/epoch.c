@@ -116,7 +116,7 @@ TEST(epoch_frees_in_small_steps_and_keeps_up)
 #ifndef KEEL_TESTS
 	CHECK(most <= EPOCH_BACKLOG_MOST); /* other CPUs of a kernel may be inside */
 #endif
-	test_note("%lu of %u at most waited", most, EPOCH_BACKLOG_MOST);
+	test_diag("%lu of %u at most waited", most, EPOCH_BACKLOG_MOST);
 	epoch_barrier();
 	CHECK_EQ(frees, MANY);
 }

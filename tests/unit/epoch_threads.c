@@ -247,7 +247,7 @@ TEST(epoch_of_100_times_memory_beside_a_busy_and_a_halted_cpu)
 	sem_post(&halt);
 	workers_join(w, CPUS - 1);
 	host_cpu_unbind();
-	test_note("%lu frames; %lu advances, %lu looks blocked", frames,
+	test_diag("%lu frames; %lu advances, %lu looks blocked", frames,
 		  atomic_load(&this_cpu_ptr(epoch_stats)->advances),
 		  atomic_load(&this_cpu_ptr(epoch_stats)->blocked));
 }

@@ -244,18 +244,18 @@ TEST(fault_place_of_a_users_address_is_what_its_entry_means)
 	const struct page_prop own = { PROP_READ | PROP_USER | PROP_TRACKED, MEM_WRITE_BACK },
 			       copy = { PROP_READ | PROP_USER | PROP_TRACKED | PROP_COPY,
 					MEM_WRITE_BACK };
-	const pte_t zeros = pte_make_note(vm_note_anon(PROP_READ | PROP_WRITE, 1)),
-		    constant = pte_make_note(vm_note_anon(PROP_READ | PROP_EXECUTE, 2));
+	const pte_t zeros = pte_make_marker(vm_marker_anon(PROP_READ | PROP_WRITE, 1)),
+		    constant = pte_make_marker(vm_marker_anon(PROP_READ | PROP_EXECUTE, 2));
 
 	users_place_is(0, FAULT_READ, "space 7: nothing is mapped");
-	users_place_is(pte_make_note(VM_GUARD), FAULT_WRITE, "space 7: guard");
+	users_place_is(pte_make_marker(VM_GUARD), FAULT_WRITE, "space 7: guard");
 	users_place_is(zeros, FAULT_WRITE, "space 7: zeros on demand, pages of 4K");
 	users_place_is(zeros, FAULT_EXECUTE,
 		       "space 7: zeros on demand, pages of 4K, no right to execute");
 	users_place_is(constant, FAULT_WRITE,
 		       "space 7: zeros on demand, pages up to 2M, no right to write");
 	users_place_is(constant, FAULT_EXECUTE, "space 7: zeros on demand, pages up to 2M");
-	users_place_is(pte_make_note(vm_note_object(PROP_READ, 3)), FAULT_WRITE,
+	users_place_is(pte_make_marker(vm_marker_object(PROP_READ, 3)), FAULT_WRITE,
 		       "space 7: object 3 on demand, no right to write");
 	users_place_is(pte_make_leaf(MIB(64), own, 1), FAULT_WRITE,
 		       "space 7: private, no right to write");

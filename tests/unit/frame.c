@@ -40,7 +40,7 @@ TEST(frame_is_handed_out_with_count_one_and_comes_back)
 static unsigned drops;
 static pfn_t dropped;
 
-static void note_drop(struct meta_slot *slot, pfn_t pfn)
+static void record_drop(struct meta_slot *slot, pfn_t pfn)
 {
 	drops++;
 	dropped = pfn;
@@ -54,7 +54,7 @@ TEST(audit_noe_01_last_put_runs_on_drop_once_and_frees_by_the_one_way)
 
 	begin();
 	before = machine_ledger();
-	frame_set_on_drop(FRAME_TEST, note_drop);
+	frame_set_on_drop(FRAME_TEST, record_drop);
 	drops = 0;
 	f = frame_alloc_block(FRAME_TEST, 3);
 	NEED(f != NULL);

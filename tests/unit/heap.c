@@ -319,7 +319,7 @@ static void grow_and_free(size_t size, unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		heap_free(grown[i]);
 	after = frames_held() - before;
-	test_note("%zu bytes: %lu frames grown, %lu held after freeing", size, peak, after);
+	test_diag("%zu bytes: %lu frames grown, %lu held after freeing", size, peak, after);
 	CHECK(after * 100 <= peak * 5);
 	heap_drain();
 	CHECK((frames_held() - before) * 100 <= peak * 2);

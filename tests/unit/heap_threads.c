@@ -153,7 +153,7 @@ TEST(heap_gives_no_byte_twice_when_memory_is_short)
 	/* leave the workers a quarter of what they want */
 	while (n < ARRAY_SIZE(hog) && frame_available() > 300)
 		hog[n++] = frame_alloc(FRAME_TEST);
-	test_note("%lu allocations refused", run_workers(work, CPUS));
+	test_diag("%lu allocations refused", run_workers(work, CPUS));
 	while (n > 0)
 		frame_put(hog[--n]);
 	check_end(&before);
@@ -549,7 +549,7 @@ TEST(heap_interrupts_allocate_inside_alloc_and_free)
 	atomic_store(&irq_allocs, 0);
 	for (unsigned round = 0; round < 2; round++)
 		CHECK_EQ(run_workers(work_interrupted, 2), 0);
-	test_note("%lu allocations in interrupts", atomic_load(&irq_allocs));
+	test_diag("%lu allocations in interrupts", atomic_load(&irq_allocs));
 	check_end(&before);
 }
 

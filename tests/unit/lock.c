@@ -354,15 +354,15 @@ TEST(lock_longest_stretch_is_that_of_the_outermost)
 	most = arch_ticks() - most;
 	lock_longest_off(me, &ticks, &where);
 	CHECK(ticks >= start && ticks <= most && where != 0);
-	lock_note_off(most + 1, 4711);
+	lock_record_off(most + 1, 4711);
 	lock_longest_off(me, &ticks, &again);
 	CHECK_EQ(ticks, most + 1);
 	CHECK_EQ(again, 4711);
-	lock_note_off(most, 4712);
+	lock_record_off(most, 4712);
 	lock_longest_off(me, &ticks, &again);
 	CHECK_EQ(again, 4711);
 	lock_longest_off_reset(me);
-	lock_note_off(suite_ticks, suite_where); /* the suite says it at its end */
+	lock_record_off(suite_ticks, suite_where); /* the suite says it at its end */
 	arch_irq_restore(irq);
 #ifdef KEEL_TESTS
 	struct symbol s;
@@ -528,7 +528,7 @@ TEST(lock_of_another_cpu_cannot_be_released)
 
 static _Atomic uint64_t seen_waiting; /* CPUs */
 
-static void note_waiting(void)
+static void record_waiting(void)
 {
 	atomic_fetch_or(&seen_waiting, UINT64_C(1) << arch_cpu_id());
 }
@@ -542,7 +542,7 @@ static void await_waiting(unsigned cpu)
 
 TEST(lock_statistics_count_each_wait)
 {
-	lock_waiter_t before = lock_set_waiter(note_waiting);
+	lock_waiter_t before = lock_set_waiter(record_waiting);
 	uint64_t waited = value_of(&inner_class.contended);
 	uint64_t taken = value_of(&inner_class.acquisitions);
 	uintptr_t irq = spin_lock_irq(&shared);

@@ -602,7 +602,7 @@ static bool byte_agrees(const struct facts *f, uint64_t byte)
 
 	if (type_in_map(byte) == want)
 		return true;
-	test_note("byte %#lx is %s, not %s", byte,
+	test_diag("byte %#lx is %s, not %s", byte,
 		  region_type_name((enum region_type)type_in_map(byte)),
 		  region_type_name((enum region_type)want));
 	return false;
@@ -1446,7 +1446,7 @@ TEST(multiboot2_real_blocks_agree_with_the_second_reader)
 		blocks++;
 	}
 	CHECK(blocks > 0);
-	test_note("mb2: %u blocks", blocks);
+	test_diag("mb2: %u blocks", blocks);
 	drop();
 }
 

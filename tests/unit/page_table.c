@@ -24,7 +24,7 @@ struct model_page {
 	uint8_t kind; /* enum pt_item_kind */
 	uint8_t type;
 	uint16_t flags;
-	uint32_t note;
+	uint32_t marker;
 	uint64_t pa;
 };
 
@@ -67,8 +67,8 @@ static bool page_agrees(unsigned i)
 	if (item.kind != (enum pt_item_kind)m->kind || va < item.start ||
 	    va - item.start >= item.len)
 		return false;
-	if (m->kind == PT_ITEM_NOTE)
-		return item.note == m->note && pa == UINT64_MAX;
+	if (m->kind == PT_ITEM_MARKER)
+		return item.marker == m->marker && pa == UINT64_MAX;
 	if (m->kind == PT_ITEM_ABSENT)
 		return pa == UINT64_MAX && leaf == 0;
 	return pa == m->pa && item.pa.raw + (va - item.start) == m->pa &&
@@ -119,9 +119,9 @@ static struct page_prop random_prop(void)
 	return (struct page_prop){ (uint16_t)flags, (uint8_t)test_random_below(MEM_TYPES) };
 }
 
-static uint32_t random_note(void)
+static uint32_t random_marker(void)
 {
-	return (uint32_t)test_random() >> (32 - PT_NOTE_BITS);
+	return (uint32_t)test_random() >> (32 - PT_MARKER_BITS);
 }
 
 static struct tlb_batch gone;
@@ -185,7 +185,7 @@ static void step_protect(void)
 {
 	unsigned first = (unsigned)test_random_below(PAGES);
 	unsigned n = 1 + (unsigned)test_random_below(PAGES - first);
-	struct pt_change change = { random_prop(), (uint32_t)test_random(), random_note() };
+	struct pt_change change = { random_prop(), (uint32_t)test_random(), random_marker() };
 	struct cursor c;
 	err_t err;
 
@@ -197,27 +197,28 @@ static void step_protect(void)
 		if (model[i].kind == PT_ITEM_LEAF) {
 			model[i].flags = change.prop.flags;
 			model[i].type = change.prop.type;
-		} else if (model[i].kind == PT_ITEM_NOTE) {
-			model[i].note = (model[i].note & change.note_keep) | change.note_set;
+		} else if (model[i].kind == PT_ITEM_MARKER) {
+			model[i].marker = (model[i].marker & change.marker_keep) |
+					  change.marker_set;
 		}
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 }
 
-static void step_note(void)
+static void step_marker(void)
 {
 	unsigned first = (unsigned)test_random_below(PAGES), n = random_pages(first);
-	uint32_t note = random_note();
+	uint32_t marker = random_marker();
 	struct cursor c;
 	err_t err;
 
 	open_at(&c, first);
-	err = cursor_note(&c, (uint64_t)n * PAGE_SIZE, note);
+	err = cursor_set_marker(&c, (uint64_t)n * PAGE_SIZE, marker);
 	CHECK(err == (model_free_run(first, n) == n ? OK : ERR_IN_USE) || err == ERR_NO_MEMORY);
 	CHECK(err != OK || came_to(&c) == first + n);
 	CHECK(came_to(&c) - first <= model_free_run(first, n));
 	for (unsigned i = first; i < came_to(&c); i++)
-		model[i] = (struct model_page){ .kind = PT_ITEM_NOTE, .note = note };
+		model[i] = (struct model_page){ .kind = PT_ITEM_MARKER, .marker = marker };
 	cursor_close(&c);
 }
 
@@ -311,9 +312,9 @@ static void step_collapse(void)
 
 static void step(void)
 {
-	static void (*const steps[])(void) = { step_map,     step_map,     step_map,   step_unmap,
-					       step_unmap,   step_protect, step_note,  step_note,
-					       step_replace, step_replace, step_split, step_split,
+	static void (*const steps[])(void) = { step_map,     step_map,     step_map,    step_unmap,
+					       step_unmap,   step_protect, step_marker, step_marker,
+					       step_replace, step_replace, step_split,  step_split,
 					       step_collapse };
 
 	steps[test_random_below(ARRAY_SIZE(steps))]();
@@ -343,7 +344,7 @@ TEST(page_table_agrees_with_a_flat_map)
 			NEED(all_agree());
 	}
 	NEED(all_agree());
-	test_note("%u of %u steps made one page out of 512", collapsed, STEPS);
+	test_diag("%u of %u steps made one page out of 512", collapsed, STEPS);
 	empty_the_window();
 	CHECK_EQ(page_table_nodes(&pt), 1); /* empty nodes are freed */
 	page_table_destroy(&pt);
@@ -469,24 +470,25 @@ TEST(audit_mom_04_present_is_not_readable)
 	begin();
 	NEED(page_table_init(&pt, 4) == OK);
 	open_at(&c, 3);
-	CHECK_EQ(cursor_note(&c, PAGE_SIZE, 0), OK);
+	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, 0), OK);
 	item = page_table_query(&pt, BASE + 3 * PAGE_SIZE);
-	CHECK_EQ(item.kind, PT_ITEM_NOTE);
-	CHECK_EQ(item.note, 0);
+	CHECK_EQ(item.kind, PT_ITEM_MARKER);
+	CHECK_EQ(item.marker, 0);
 	CHECK_EQ(page_table_query(&pt, BASE + 4 * PAGE_SIZE).kind, PT_ITEM_ABSENT);
 	cursor_close(&c);
 	page_table_destroy(&pt);
 }
 
-TEST(pte_notes_name_no_memory)
+TEST(pte_markers_name_no_memory)
 {
 	for (unsigned i = 0; i < 64; i++) {
-		uint32_t note = i < PT_NOTE_BITS ? UINT32_C(1) << i
-						 : (uint32_t)test_random() >> (32 - PT_NOTE_BITS);
-		pte_t pte = pte_make_note(note);
+		uint32_t marker = i < PT_MARKER_BITS
+					  ? UINT32_C(1) << i
+					  : (uint32_t)test_random() >> (32 - PT_MARKER_BITS);
+		pte_t pte = pte_make_marker(marker);
 
-		CHECK(!pte_is_present(pte) && pte_is_note(pte));
-		CHECK_EQ(pte_note(pte), note);
+		CHECK(!pte_is_present(pte) && pte_is_marker(pte));
+		CHECK_EQ(pte_marker(pte), marker);
 		CHECK(pte_paddr(pte) >= TIB(16));          /* L1TF */
 		CHECK(pte_paddr(pte) % TIB(16) >= TIB(8)); /* to a cache that looks at 44 bits */
 	}

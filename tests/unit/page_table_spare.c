@@ -109,7 +109,7 @@ TEST(page_table_kept_nodes_give_no_way)
 	CHECK_EQ(page_table_nodes(&pt), 2);
 	tlb_batch_init(&gone, &tlb_kernel_space);
 	NEED(cursor_open(&c, &pt, all, &gone) == OK);
-	CHECK_EQ(cursor_note(&c, all.len, 1), OK);
+	CHECK_EQ(cursor_set_marker(&c, all.len, 1), OK);
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(page_table_query(&pt, BASE).level, 3);

@@ -172,7 +172,7 @@ static bool same_as_library(const char *format, ...)
 	va_end(args);
 	if (m >= 0 && n == (size_t)m && strcmp(want, have) == 0)
 		return true;
-	test_note("format \"%s\": \"%s\", expected \"%s\"", format, have, want);
+	test_diag("format \"%s\": \"%s\", expected \"%s\"", format, have, want);
 	return false;
 }
 

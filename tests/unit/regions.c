@@ -56,7 +56,7 @@ static bool same(const struct region *a, size_t n, const struct region *b, size_
 static void print_list(const char *name, const struct region *r, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		test_note("%s: %#lx %#lx %s", name, r[i].start, r[i].end,
+		test_diag("%s: %#lx %#lx %s", name, r[i].start, r[i].end,
 			  region_type_name(r[i].type));
 }
 

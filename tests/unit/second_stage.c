@@ -376,7 +376,7 @@ TEST(second_stage_random_operations_agree_with_memory_and_what_walkers_remember)
 	CHECK(unmap_all());
 	set_model(0, PAGES, 0, 0);
 	CHECK(all_agree());
-	test_note("%d steps, %u stretches written back", STEPS, lines);
+	test_diag("%d steps, %u stretches written back", STEPS, lines);
 	end();
 	CHECK_LEDGER(&before);
 }
@@ -421,8 +421,8 @@ TEST(second_stage_entries_are_those_of_the_specification)
 	CHECK_EQ(second_stage_make_leaf(0x40000000, rw, 2), 0x40000083);
 	CHECK_EQ(second_stage_make_leaf(0x40000000, write, 3), 0x0010000040000082);
 	CHECK_EQ(second_stage_format.make_table(0x5000), 0x5003);
-	CHECK(pt_is_present(&second_stage_format, 2));    /* write-only is present */
-	CHECK(!pt_is_note(&second_stage_format, 0x3000)); /* there are none */
+	CHECK(pt_is_present(&second_stage_format, 2));      /* write-only is present */
+	CHECK(!pt_is_marker(&second_stage_format, 0x3000)); /* there are none */
 	CHECK(pt_is_leaf(&second_stage_format, 0x82, 2));
 	CHECK(!pt_is_leaf(&second_stage_format, 0x3, 2));
 }

@@ -143,7 +143,7 @@ TEST(source_gaps_in_a_hostile_map_take_two_looks_a_statement_at_most)
 	CHECK(looks <= 2 * l.count + 1);
 	CHECK(source_find_gap(&l.walk, 0, UINT64_MAX, 2 * PAGE_SIZE, &at) == OK);
 	CHECK_EQ(at, STEP + BEHIND);
-	test_note("%zu statements, %u looks", l.count, looks);
+	test_diag("%zu statements, %u looks", l.count, looks);
 }
 
 /* Rounding up beyond the last page must neither wrap nor stand still. */

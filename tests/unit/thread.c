@@ -119,7 +119,7 @@ TEST(thread_sleep_keeps_a_token_though_its_timer_comes_before_the_wait)
 	CHECK_EQ(kept, rounds);
 	if (early == 0)
 		test_skip("in %u rounds no timer came so early", rounds);
-	test_note("%u times in %u rounds", early, rounds);
+	test_diag("%u times in %u rounds", early, rounds);
 	cpus_stop();
 }
 

@@ -31,14 +31,14 @@ static struct model {
 } model[TIMERS];
 static unsigned fired_order[TIMERS], fired_count;
 
-static void note_fired(void *arg)
+static void record_fired(void *arg)
 {
 	fired_order[fired_count++ % TIMERS] = (unsigned)((struct timer *)arg - timers);
 }
 
 static void start_one(unsigned i, uint64_t deadline)
 {
-	timer_start(&timers[i], deadline, note_fired, &timers[i]);
+	timer_start(&timers[i], deadline, record_fired, &timers[i]);
 	model[i] = (struct model){ true, deadline };
 }
 
@@ -175,7 +175,7 @@ TEST(timer_that_comes_again_does_not_drift)
 
 static _Atomic uint64_t fired_at;
 
-static void note_time(void *unused)
+static void record_time(void *unused)
 {
 	(void)unused;
 	atomic_store(&fired_at, arch_ticks());
@@ -187,7 +187,7 @@ TEST(timer_comes_by_an_interrupt_and_not_early)
 		uint64_t deadline = arch_ticks() + ms * arch_ticks_per_ms();
 
 		atomic_store(&fired_at, 0);
-		timer_start(&first, deadline, note_time, NULL);
+		timer_start(&first, deadline, record_time, NULL);
 		while (atomic_load(&fired_at) == 0)
 			arch_relax();
 		CHECK(atomic_load(&fired_at) >= deadline);

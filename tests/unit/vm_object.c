@@ -46,7 +46,7 @@ TEST(vm_object_shows_the_same_pages_in_all_spaces)
 	CHECK_EQ(page_store(b, page_at(5 * SPAN + 2), 12), ERR_DENIED);
 	NEED(vm_space_fork(a, &child) == OK);
 	CHECK_EQ(users(o), 4);
-	CHECK_EQ(page_store(child, page_at(0), 20), OK); /* a note in both */
+	CHECK_EQ(page_store(child, page_at(0), 20), OK); /* a marker in both */
 	CHECK_EQ(page_store(child, page_at(1), 21), OK); /* a page in both */
 	CHECK(page_shows(a, page_at(0), 20));
 	CHECK(page_shows(a, page_at(1), 21));

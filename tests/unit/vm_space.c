@@ -62,15 +62,15 @@ TEST(vm_space_pages_are_mapped_ahead_as_many_as_there_were)
 	CHECK_EQ(vm_space_map(s, pages(0, PAGES), RW, 1), OK);
 	CHECK_EQ(vm_space_protect(s, pages(6, 1), RX, &done), OK);
 	CHECK_EQ(store(s, 0, 1), OK);
-	CHECK_EQ(item_at(s, 1).kind, PT_ITEM_NOTE);
+	CHECK_EQ(item_at(s, 1).kind, PT_ITEM_MARKER);
 	CHECK_EQ(store(s, 1, 2), OK);
 	CHECK_EQ(item_at(s, 2).kind, PT_ITEM_LEAF);
-	CHECK_EQ(item_at(s, 3).kind, PT_ITEM_NOTE);
+	CHECK_EQ(item_at(s, 3).kind, PT_ITEM_MARKER);
 	CHECK_EQ(store(s, 3, 4),
 		 OK); /* three before it, but the third ahead means something else */
 	CHECK_EQ(item_at(s, 5).kind, PT_ITEM_LEAF);
-	CHECK_EQ(item_at(s, 6).kind, PT_ITEM_NOTE);
-	CHECK_EQ(item_at(s, 7).kind, PT_ITEM_NOTE);
+	CHECK_EQ(item_at(s, 6).kind, PT_ITEM_MARKER);
+	CHECK_EQ(item_at(s, 7).kind, PT_ITEM_MARKER);
 	CHECK(vm_space_check(s) == NULL);
 	vm_space_put(s);
 	CHECK_LEDGER(&before);
@@ -137,7 +137,7 @@ TEST(vm_space_zero_page_stays_zero_whatever_becomes_writable)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_notes_keep_their_rights)
+TEST(vm_space_markers_keep_their_rights)
 {
 	struct vm_space *s;
 	uint64_t done;
@@ -146,7 +146,7 @@ TEST(vm_space_notes_keep_their_rights)
 	NEED(vm_space_new(&s) == OK);
 	CHECK_EQ(vm_space_map(s, pages(0, 4 * LARGE), RW, 1), OK);
 	CHECK_EQ(vm_space_map(s, pages(5 * LARGE, LARGE), RX, 1), OK);
-	/* from the middle of one large note, over others and a hole, into another */
+	/* from the middle of one large marker, over others and a hole, into another */
 	CHECK_EQ(vm_space_protect(s, pages(LARGE / 2, 5 * LARGE), RO, &done), OK);
 	CHECK_EQ(done, 5 * LARGE * PAGE_SIZE);
 	CHECK_EQ(store(s, LARGE / 2, 1), ERR_DENIED);
@@ -221,7 +221,7 @@ TEST(vm_space_of_1_tib_takes_a_handful_of_nodes)
 		CHECK(page_shows(s, BASE + k * MIB(2), k + 1));
 	CHECK_EQ(page_store(s, BASE, 5), OK);
 	CHECK(page_shows(s, BASE + PAGE_SIZE, 0)); /* in a node that is there */
-	CHECK_EQ(vm_space_query(s, BASE + TIB(1) - PAGE_SIZE).kind, PT_ITEM_NOTE);
+	CHECK_EQ(vm_space_query(s, BASE + TIB(1) - PAGE_SIZE).kind, PT_ITEM_MARKER);
 	CHECK_OWNERS(NULL);
 	vm_space_clear(s);
 	CHECK(space_is_bare(s));

@@ -152,7 +152,7 @@ static err_t run_map_frame(struct scene *s, uint64_t *done)
 	return err;
 }
 
-/* Both ends are in notes of 1 GiB and of 2 MiB. */
+/* Both ends are in markers of 1 GiB and of 2 MiB. */
 static err_t run_unmap(struct scene *s, uint64_t *done)
 {
 	return vm_space_unmap(

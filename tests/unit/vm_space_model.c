@@ -128,16 +128,17 @@ static bool leaf_agrees(struct model_space *m, unsigned i, const struct pt_item 
 	       page_load(m->space, field_at(i), &value) == OK && value == *value_of(m, i);
 }
 
-static bool note_agrees(struct model_space *m, unsigned i, uint32_t note)
+static bool marker_agrees(struct model_space *m, unsigned i, uint32_t marker)
 {
 	const struct page *p = &m->page[i];
 
-	switch (vm_note_kind(note)) {
+	switch (vm_marker_kind(marker)) {
 	case VM_GUARD: return p->kind == GUARD;
-	case VM_ANON: return p->kind == PRIVATE && p->value == 0 && vm_note_prop(note) == p->rights;
+	case VM_ANON:
+		return p->kind == PRIVATE && p->value == 0 && vm_marker_prop(marker) == p->rights;
 	case VM_OBJECT:
-		return p->kind == OBJECT && vm_note_prop(note) == p->rights &&
-		       vm_note_object_number(note) == objects[p->which]->number;
+		return p->kind == OBJECT && vm_marker_prop(marker) == p->rights &&
+		       vm_marker_object_number(marker) == objects[p->which]->number;
 	case VM_ABSENT: break;
 	}
 	return false;
@@ -149,7 +150,7 @@ static bool page_agrees(struct model_space *m, unsigned i)
 
 	switch (item.kind) {
 	case PT_ITEM_ABSENT: return m->page[i].kind == ABSENT;
-	case PT_ITEM_NOTE: return note_agrees(m, i, item.note);
+	case PT_ITEM_MARKER: return marker_agrees(m, i, item.marker);
 	case PT_ITEM_LEAF: return leaf_agrees(m, i, &item);
 	}
 	return false;

@@ -88,7 +88,7 @@ EXPLORE(cursor_large_is_joined_beside_a_part, .setup = setup_small, .check = tab
 EXPLORE(cursor_large_is_joined_beside_a_look, .setup = setup_small, .check = table_check,
 	.task = { { "join", collapse_and_reuse, NULL, 0 }, { "look", look_up_kept, NULL, 1 } });
 
-/* ---- what the CPU notes meanwhile ---- */
+/* ---- bits that the CPU sets meanwhile ---- */
 
 /* As a CPU does that writes to the page: the walk, and the bits by compare-and-swap, are one
  * instruction, so no shootdown is served in between. */
@@ -118,7 +118,7 @@ static void write_kept(void *arg)
 	arch_irq_restore(irq);
 }
 
-static void check_noted(void)
+static void check_bits(void)
 {
 	struct pt_item item = page_table_query(&table, (vaddr_t)PAGE_KEPT * PAGE_SIZE);
 
@@ -153,11 +153,10 @@ static void protect(void *arg)
 	table_finish();
 }
 
-EXPLORE(cursor_large_is_split_while_it_is_written, .setup = setup_large_loaded,
-	.check = check_noted,
+EXPLORE(cursor_large_is_split_while_it_is_written, .setup = setup_large_loaded, .check = check_bits,
 	.task = { { "a", unmap_a, NULL, 0 }, { "write", write_kept, NULL, 1 } });
 EXPLORE(cursor_large_is_joined_while_it_is_written, .setup = setup_small_loaded,
-	.check = check_noted,
+	.check = check_bits,
 	.task = { { "join", collapse, NULL, 0 }, { "write", write_kept, NULL, 1 } });
-EXPLORE(cursor_rights_change_while_it_is_written, .setup = setup_small_loaded, .check = check_noted,
+EXPLORE(cursor_rights_change_while_it_is_written, .setup = setup_small_loaded, .check = check_bits,
 	.task = { { "protect", protect, NULL, 0 }, { "write", write_kept, NULL, 1 } });

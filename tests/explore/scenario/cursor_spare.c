@@ -8,7 +8,7 @@
 enum {
 	PAGE_A = 0,
 	PAGE_NEXT = NODE_PAGES, /* of the next node */
-	A_NOTE = 5,
+	A_MARKER = 5,
 };
 
 static void unmap_a(void *arg)
@@ -30,14 +30,14 @@ static void map_and_unmap_a(void *arg)
 	table_unmap(PAGE_A);
 }
 
-/* The whole node of page A becomes one note, and then nothing again. */
-static void note_all_of_a(void *arg)
+/* The whole node of page A becomes one marker, and then nothing again. */
+static void mark_all_of_a(void *arg)
 {
 	struct cursor c;
 
 	(void)arg;
 	table_hold(&c, PAGE_A, NODE_PAGES);
-	EXPLORE_CHECK(cursor_note(&c, MIB(2), A_NOTE) == OK);
+	EXPLORE_CHECK(cursor_set_marker(&c, MIB(2), A_MARKER) == OK);
 	EXPLORE_CHECK(cursor_jump(&c, 0) == OK && cursor_query(&c).level == 2);
 	EXPLORE_CHECK(cursor_unmap(&c, MIB(2)) == OK);
 	table_release(&c);
@@ -70,4 +70,4 @@ EXPLORE(cursor_spare_is_one_of_two, .setup = setup_two, .check = check_one_branc
 EXPLORE(cursor_spare_goes_while_it_is_used, .setup = setup_spare, .check = check_one_branch,
 	.bound = 2, .task = { { "a", map_and_unmap_a, NULL, 0 }, { "next", unmap_next, NULL, 1 } });
 EXPLORE(cursor_spare_makes_way, .setup = setup_spare, .check = check_one_branch, .bound = 2,
-	.task = { { "note", note_all_of_a, NULL, 0 }, { "next", unmap_next, NULL, 1 } });
+	.task = { { "marker", mark_all_of_a, NULL, 0 }, { "next", unmap_next, NULL, 1 } });

@@ -29,7 +29,7 @@
 
 /* The epoch counts as far as it matters: from 0 up to the last that an object can wait for. */
 byte epoch;
-byte noted[READERS];      /* epoch + 1; 0: outside */
+byte entered[READERS];      /* epoch + 1; 0: outside */
 byte cell;                /* the object in it */
 bool freed[OBJECTS];
 byte done;                /* writers that freed all of theirs */
@@ -41,13 +41,13 @@ end:	do
 	:: now = epoch;
 #ifdef BUG_READ_FIRST
 		found = cell;
-		noted[me] = now + 1;
+		entered[me] = now + 1;
 #else
-		noted[me] = now + 1;
+		entered[me] = now + 1;
 		found = cell;
 #endif
 		assert(!freed[found]);
-		noted[me] = 0
+		entered[me] = 0
 	od
 }
 
@@ -61,9 +61,9 @@ inline try_advance() {
 		do
 		:: cpu < READERS ->
 #ifdef BUG_LOOK_IS_STRICT
-			blocked = blocked || noted[cpu] != 0;
+			blocked = blocked || entered[cpu] != 0;
 #elif !defined(BUG_NO_LOOK)
-			blocked = blocked || (noted[cpu] != 0 && noted[cpu] != seen + 1);
+			blocked = blocked || (entered[cpu] != 0 && entered[cpu] != seen + 1);
 #endif
 			cpu++
 		:: else -> break

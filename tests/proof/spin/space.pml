@@ -27,7 +27,7 @@ byte generation;              /* of the space */
 byte invalidated;               /* up to which generation the context has */
 bool loaded;                  /* the CPU's bit in the space's set */
 bool walks_it;                /* CR3 */
-bool resides;                 /* the owner's note of what is loaded */
+bool resides;                 /* the owner's marker of what is loaded */
 bool known;                   /* the context is known at all */
 bool asked[SHOOTDOWNS];          /* a request waits */
 byte asked_generation[SHOOTDOWNS];
