@@ -273,7 +273,7 @@ static void print_totals(void)
 	print("faults: %lu zero page, %lu zeroed, %lu ahead of them, %lu zeroed large, "
 	      "%lu of objects, %lu copied, %lu copied large, %lu taken over\n",
 	      t.zero_page, t.zeroed, t.ahead, t.zeroed_large, t.object, t.copied, t.copied_large,
-	      t.taken_over);
+	      t.reused);
 	print("faults: %lu met already, %lu refused, %lu without memory\n", t.spurious, t.refused,
 	      t.no_memory);
 	print("operations: %lu forks, %lu unmaps, %lu protects\n", t.forks, t.unmaps, t.protects);

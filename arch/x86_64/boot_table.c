@@ -94,7 +94,7 @@ static void map_range(vaddr_t va, uint64_t pa, uint64_t len, unsigned level_most
 	}
 }
 
-static bool pool_holds(const struct table_pool *pool, unsigned tables)
+static bool pool_has(const struct table_pool *pool, unsigned tables)
 {
 	return pool->frames.len / PT_PAGE_BYTES >= tables;
 }
@@ -103,7 +103,7 @@ err_t arch_meta_map(vaddr_t va, paddr_t pa, size_t len, struct prange tables, un
 {
 	struct table_pool pool = { tables, 0 };
 
-	if (!pool_holds(&pool, ARCH_META_MAP_TABLES))
+	if (!pool_has(&pool, ARCH_META_MAP_TABLES))
 		return ERR_NO_MEMORY;
 	map_range(va, pa.raw, len, 2, &pool);
 	__builtin_memset((void *)va, 0, len);
@@ -117,7 +117,7 @@ err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigne
 	uint64_t start = max_u64(pa.raw, GIB(BOOT_MAP_GIB)), end = pa.raw + len;
 	unsigned level_most = cpuid(0x80000001, 0).edx & CPUID_PAGES_1GIB ? 3 : 2;
 
-	if (!pool_holds(&pool, ARCH_DIRECT_TABLES))
+	if (!pool_has(&pool, ARCH_DIRECT_TABLES))
 		return ERR_NO_MEMORY;
 	if (start < end)
 		map_range(DIRECT_BASE + start, start, end - start, level_most, &pool);

@@ -44,7 +44,7 @@ static struct keys_keyboard keyboard;
 
 /* ---- the lock ---- */
 
-struct hold {
+struct locked {
 	uintptr_t irq;
 	uint64_t start;
 	bool locked; /* false: we go on without it */
@@ -56,9 +56,9 @@ static bool holds_already(void)
 	return atomic_load_explicit(&holder, memory_order_relaxed) == arch_cpu_id();
 }
 
-static struct hold hold(void) __no_tsa
+static struct locked hold(void) __no_tsa
 {
-	struct hold h = { arch_irq_save(), arch_ticks(), false };
+	struct locked h = { arch_irq_save(), arch_ticks(), false };
 
 	if (holds_already())
 		return h;
@@ -71,7 +71,7 @@ static struct hold hold(void) __no_tsa
 	return h;
 }
 
-static void release(const struct hold *h) __no_tsa
+static void release(const struct locked *h) __no_tsa
 {
 	output_ticks += arch_ticks() - h->start;
 	if (h->locked) {
@@ -109,7 +109,7 @@ static void catch_up(void)
 
 static void console_write(struct print_sink *sink, const char *bytes, size_t n)
 {
-	struct hold h = hold();
+	struct locked h = hold();
 
 	(void)sink;
 	log_write(&ring, bytes, n);
@@ -133,7 +133,7 @@ uint64_t console_ticks(void)
 /* Output that is not logged. */
 static void show_only(const char *bytes, size_t n)
 {
-	struct hold h = hold();
+	struct locked h = hold();
 
 	arch_console_write(bytes, n);
 	if (can_draw())
@@ -143,7 +143,7 @@ static void show_only(const char *bytes, size_t n)
 
 static bool next_line(uint64_t *at, char *text, size_t size)
 {
-	struct hold h = hold();
+	struct locked h = hold();
 	bool more = log_line(&ring, at, text, size);
 
 	release(&h);
@@ -213,7 +213,7 @@ static void start_screen(void *memory)
 
 void console_show_screen(void *memory)
 {
-	struct hold h = hold();
+	struct locked h = hold();
 
 	if (!screen_started)
 		start_screen(memory);
@@ -228,7 +228,7 @@ void console_show_screen(void *memory)
 
 void console_hide_screen(void)
 {
-	struct hold h = hold();
+	struct locked h = hold();
 
 	screen_mapped = false;
 	release(&h);

@@ -12,7 +12,7 @@
  *
  *   NONE    nobody's: free in the allocator, or memory that keel never owned
  *   UNUSED  taken out of the allocator's reach but not yet anything; from_unused() claims it
- *   DYING   the last owner let go; its on_drop runs; nobody else may look
+ *   DYING   the last owner put it; its on_drop runs; nobody else may look
  *   UNIQUE  one owner who may change the metadata
  *
  * A transition takes the old state and answers with the new one or with an error; mm/meta.c

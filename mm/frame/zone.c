@@ -6,7 +6,7 @@
 #include "mm/frame/zone_impl.h"
 
 enum {
-	SHARD_LENDS_ABOVE = 2 * TRACT_FRAMES, /* free frames that a shard keeps for itself */
+	SHARD_LENDS_ABOVE = 2 * PAGEBLOCK_FRAMES, /* free frames that a shard keeps for itself */
 };
 
 static pfn_t chunk_pfn(uint32_t chunk, unsigned index)
@@ -46,7 +46,7 @@ void chunk_link(const struct zone *z, struct zone_part *p, uint32_t chunk, enum 
 
 	c->place = (uint8_t)place;
 	c->order = (uint8_t)order;
-	if (order >= TRACT_ORDER)
+	if (order >= PAGEBLOCK_ORDER)
 		c->whole_order = (uint8_t)order;
 	c->prev = CHUNK_NONE;
 	c->next = head;
@@ -69,7 +69,7 @@ void chunk_unlink(const struct zone *z, struct zone_part *p, uint32_t chunk)
 	if (p->list[c->order] == CHUNK_NONE)
 		p->nonempty &= ~(UINT32_C(1) << c->order);
 	c->place = CHUNK_FULL;
-	if (c->order >= TRACT_ORDER)
+	if (c->order >= PAGEBLOCK_ORDER)
 		c->whole_order = 0;
 }
 
@@ -130,14 +130,14 @@ static void block_free(struct zone *z, struct zone_part *s, uint32_t chunk, unsi
 	__requires(s->lock)
 {
 	block_mark(z, chunk, order, CHUNK_INSIDE);
-	chunk = block_merge(z, s, chunk, &order, TRACT_ORDER);
-	if (order < TRACT_ORDER) {
+	chunk = block_merge(z, s, chunk, &order, PAGEBLOCK_ORDER);
+	if (order < PAGEBLOCK_ORDER) {
 		chunk_link(z, s, chunk, CHUNK_BLOCK, order);
 		return;
 	}
 	spin_lock(&z->whole.lock);
-	part_count_add(s, -(uint64_t)TRACT_FRAMES);
-	whole_add(z, chunk, TRACT_ORDER);
+	part_count_add(s, -(uint64_t)PAGEBLOCK_FRAMES);
+	whole_add(z, chunk, PAGEBLOCK_ORDER);
 	spin_unlock(&z->whole.lock);
 }
 
@@ -160,7 +160,7 @@ static uint32_t block_take(struct zone *z, struct zone_part *p, unsigned order) 
 	return chunk;
 }
 
-/* ---- whole tracts ---- */
+/* ---- whole pageblocks ---- */
 
 static pfn_t alloc_whole(struct zone *z, unsigned order)
 {
@@ -198,7 +198,7 @@ static err_t free_whole(struct zone *z, pfn_t pfn, unsigned order)
 	return used ? OK : ERR_NOT_OWNED;
 }
 
-static void tract_name_shard(struct zone *z, uint32_t first, unsigned number)
+static void pageblock_name_shard(struct zone *z, uint32_t first, unsigned number)
 	__requires(z->whole.lock)
 {
 	uint32_t used = atomic_load_explicit(&z->shards_used, memory_order_relaxed);
@@ -209,41 +209,42 @@ static void tract_name_shard(struct zone *z, uint32_t first, unsigned number)
 				      memory_order_relaxed);
 	if (chunk_shard(chunk_at(z, first)) == number)
 		return;
-	for (uint32_t i = 0; i < TRACT_CHUNKS; i++)
+	for (uint32_t i = 0; i < PAGEBLOCK_CHUNKS; i++)
 		atomic_store_explicit(&chunk_at(z, first + i)->shard, (uint8_t)number,
 				      memory_order_relaxed);
 }
 
-void tract_join(struct zone *z, struct zone_part *s, uint32_t first)
+void pageblock_join(struct zone *z, struct zone_part *s, uint32_t first)
 {
-	tract_name_shard(z, first, shard_number(z, s));
-	part_count_add(&z->whole, -(uint64_t)TRACT_FRAMES);
-	part_count_add(s, TRACT_FRAMES);
+	pageblock_name_shard(z, first, shard_number(z, s));
+	part_count_add(&z->whole, -(uint64_t)PAGEBLOCK_FRAMES);
+	part_count_add(s, PAGEBLOCK_FRAMES);
 }
 
-/* One more tract for the shard, if there is one, in halves: the shard has no list for it. */
-static void shard_take_tract(struct zone *z, struct zone_part *s) __requires(s->lock, z->whole.lock)
+/* One more pageblock for the shard, if there is one, in halves: the shard has no list for it. */
+static void shard_take_pageblock(struct zone *z, struct zone_part *s)
+	__requires(s->lock, z->whole.lock)
 {
-	uint32_t first = block_take(z, &z->whole, TRACT_ORDER);
+	uint32_t first = block_take(z, &z->whole, PAGEBLOCK_ORDER);
 
 	if (first == CHUNK_NONE)
 		return;
-	tract_join(z, s, first);
-	chunk_link(z, s, first + TRACT_CHUNKS / 2, CHUNK_BLOCK, TRACT_ORDER - 1);
-	chunk_link(z, s, first, CHUNK_BLOCK, TRACT_ORDER - 1);
+	pageblock_join(z, s, first);
+	chunk_link(z, s, first + PAGEBLOCK_CHUNKS / 2, CHUNK_BLOCK, PAGEBLOCK_ORDER - 1);
+	chunk_link(z, s, first, CHUNK_BLOCK, PAGEBLOCK_ORDER - 1);
 }
 
-/* A tract with a block that fits, and all that is free in it, changes from shard t to s. */
-static void tract_lend(struct zone *z, struct zone_part *t, struct zone_part *s, unsigned order)
+/* A pageblock with a block that fits, and all that is free in it, changes from shard t to s. */
+static void pageblock_lend(struct zone *z, struct zone_part *t, struct zone_part *s, unsigned order)
 	__requires(t->lock, s->lock)
 {
 	uint32_t fitting = lists_from(t, order), first;
 
 	if (fitting == 0)
 		return;
-	first = tract_first(t->list[bits_lowest(fitting)]);
+	first = pageblock_first(t->list[bits_lowest(fitting)]);
 	spin_lock(&z->whole.lock);
-	for (uint32_t i = first; i < first + TRACT_CHUNKS; i++) {
+	for (uint32_t i = first; i < first + PAGEBLOCK_CHUNKS; i++) {
 		struct chunk *c = chunk_at(z, i);
 		enum chunk_place place = (enum chunk_place)c->place;
 		uint64_t frames = place == CHUNK_BLOCK ? UINT64_C(1) << c->order : c->free;
@@ -255,7 +256,7 @@ static void tract_lend(struct zone *z, struct zone_part *t, struct zone_part *s,
 		part_count_add(s, frames);
 		chunk_link(z, s, i, place, c->order);
 	}
-	tract_name_shard(z, first, shard_number(z, s));
+	pageblock_name_shard(z, first, shard_number(z, s));
 	spin_unlock(&z->whole.lock);
 }
 
@@ -405,12 +406,12 @@ static void shard_borrow(struct zone *z, struct zone_part *s, unsigned order) __
 		spin_lock(&t->lock);
 		if (t < s)
 			spin_lock(&s->lock);
-		tract_lend(z, t, s, order);
+		pageblock_lend(z, t, s, order);
 		spin_unlock(&t->lock);
 	}
 }
 
-/* The same from this CPU's shard, which gets a tract if need be. */
+/* The same from this CPU's shard, which gets a pageblock if need be. */
 static unsigned alloc_here(struct zone *z, unsigned order, unsigned n, pfn_t *out)
 {
 	struct zone_part *s = my_shard(z);
@@ -424,7 +425,7 @@ static unsigned alloc_here(struct zone *z, unsigned order, unsigned n, pfn_t *ou
 		shard_borrow(z, s, order);
 		if (lists_from(s, order) == 0 && part_count(&z->whole) != 0) {
 			spin_lock(&z->whole.lock);
-			shard_take_tract(z, s);
+			shard_take_pageblock(z, s);
 			spin_unlock(&z->whole.lock);
 		}
 		more = shard_take(z, s, order, n - got, out + got);
@@ -436,7 +437,7 @@ static unsigned alloc_here(struct zone *z, unsigned order, unsigned n, pfn_t *ou
 	return got;
 }
 
-/* From the other shards, which keep their tracts. */
+/* From the other shards, which keep their pageblocks. */
 static unsigned alloc_there(struct zone *z, unsigned order, unsigned n, pfn_t *out)
 {
 	unsigned got = 0;
@@ -465,7 +466,7 @@ static unsigned alloc_anywhere(struct zone *z, unsigned order, unsigned n, pfn_t
 	for (unsigned i = 0; i < ZONE_SHARDS && got < n; i++)
 		got += shard_take(z, &z->shard[i], order, n - got, out + got);
 	while (got < n && z->whole.nonempty != 0) {
-		shard_take_tract(z, my_shard(z));
+		shard_take_pageblock(z, my_shard(z));
 		got += shard_take(z, my_shard(z), order, n - got, out + got);
 	}
 	zone_unlock_all(z);
@@ -486,7 +487,7 @@ unsigned zone_alloc_blocks(struct zone *z, unsigned order, unsigned n, pfn_t *ou
 	uintptr_t irq;
 	unsigned got;
 
-	ASSERT(order < TRACT_ORDER);
+	ASSERT(order < PAGEBLOCK_ORDER);
 	if (z->first_section == z->end_section)
 		return 0; /* asked before the low zone on a machine with less than 4 GiB */
 	irq = arch_irq_save();
@@ -507,7 +508,7 @@ pfn_t zone_alloc(struct zone *z, unsigned order)
 	pfn_t pfn;
 
 	ASSERT(order <= ORDER_MOST);
-	if (order >= TRACT_ORDER)
+	if (order >= PAGEBLOCK_ORDER)
 		return alloc_whole(z, order);
 	return zone_alloc_blocks(z, order, 1, &pfn) != 0 ? pfn : PFN_NONE;
 }
@@ -579,7 +580,7 @@ err_t zone_free(struct zone *z, pfn_t pfn, unsigned order)
 {
 	if (order > ORDER_MOST || !range_is_populated(z, pfn, order))
 		return ERR_NOT_OWNED;
-	return order < TRACT_ORDER ? free_to_shard(z, pfn, order) : free_whole(z, pfn, order);
+	return order < PAGEBLOCK_ORDER ? free_to_shard(z, pfn, order) : free_whole(z, pfn, order);
 }
 
 /* The first frames of pfns[0 .. n) that lie in one chunk, together: one look at the lists for all

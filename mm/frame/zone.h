@@ -11,13 +11,13 @@
  * before chunks with large ones: neighbours fill, and large blocks survive churn.
  *
  * The lists come in parts, each with a lock of its own.  `whole` has free blocks of order 14 and
- * up.  All that is smaller belongs to tracts of 64 MiB, and tracts are dealt out to shards.  A CPU
- * allocates from the shard of its number, so CPUs meet once per tract and else not at all; what is
- * freed goes to the shard that its tract belongs to, whoever frees it; a tract that is wholly free
- * goes to `whole`.  A shard that has nothing fitting borrows a tract from one that has plenty (so
- * that holes are filled before blocks are broken, whoever made them), else takes one from
- * `whole`; else its CPU allocates from other shards.  The idea of reserved trees is LLFree's
- * (Wrenger et al., USENIX ATC 2023).
+ * up.  All that is smaller belongs to pageblocks of 64 MiB, and pageblocks are dealt out to shards.
+ * A CPU allocates from the shard of its number, so CPUs meet once per pageblock and else not at
+ * all; what is freed goes to the shard that its pageblock belongs to, whoever frees it; a pageblock
+ * that is wholly free goes to `whole`.  A shard that has nothing fitting borrows a pageblock from
+ * one that has plenty (so that holes are filled before blocks are broken, whoever made them), else
+ * takes one from `whole`; else its CPU allocates from other shards.  The idea of reserved trees is
+ * LLFree's (Wrenger et al., USENIX ATC 2023).
  *
  * Why not links per frame: a free in random order would touch the slots of the frame, of its
  * buddy and of two list neighbours.  Frames themselves are never touched; nor are their slots.
@@ -29,11 +29,11 @@
  *   Z3  a block on list k >= 9 is aligned to its size, and its buddy is not free at that order
  *   Z4  bit k of `nonempty` is set exactly when list k is not empty
  *   Z5  no chunk is on two lists or inside a block and on a list
- *   Z6  lists below 14 are shards', those above are in `whole`; the chunks of a tract name one
+ *   Z6  lists below 14 are shards', those above are in `whole`; the chunks of a pageblock name one
  *       shard, and are on no other's lists
  *
  * Locking: a part's lock guards its lists and count, a shard's also the bits and the entries of
- * the chunks in its tracts, `whole` the entries of chunks in blocks of order 14 and up.  Taken
+ * the chunks in its pageblocks, `whole` the entries of chunks in blocks of order 14 and up.  Taken
  * with interrupts off, in this order: shards by number, then `whole`; then nothing.  What moves
  * between parts moves with `whole` locked, so that who holds it knows the sum of all counts.
  * free_frames and a chunk's shard may be read without a lock.
@@ -56,9 +56,9 @@ enum chunk_place {
 };
 
 enum {
-	TRACT_ORDER = 14,
-	TRACT_FRAMES = 1 << TRACT_ORDER,
-	TRACT_CHUNKS = TRACT_FRAMES / CHUNK_FRAMES,
+	PAGEBLOCK_ORDER = 14,
+	PAGEBLOCK_FRAMES = 1 << PAGEBLOCK_ORDER,
+	PAGEBLOCK_CHUNKS = PAGEBLOCK_FRAMES / CHUNK_FRAMES,
 	ZONE_SHARDS = 4,  /* who locks all holds few enough: see LOCKS_HELD_MOST in kern/lock.h */
 	ZONE_LINES = 128, /* bytes: neighbours in cache lines that are fetched in pairs */
 };
@@ -70,7 +70,7 @@ struct chunk {
 	uint16_t free;       /* frames, in PARTIAL and FULL */
 	uint8_t place, order;
 	uint8_t whole_order;   /* `whole` has a free block of this order here; 0: none */
-	_Atomic uint8_t shard; /* of its tract; changes with `whole` and both shards locked */
+	_Atomic uint8_t shard; /* of its pageblock; changes with `whole` and both shards locked */
 } __aligned(ZONE_LINES);
 
 /* What a section of 1 GiB brings for its chunks; zeroed means: everything used. */
@@ -90,7 +90,7 @@ struct zone {
 	struct chunk_table **tables;  /* (c) by section number; NULL: not populated */
 	uint32_t first_section;       /* (c) */
 	uint32_t end_section;         /* (c) `tables` reaches at least this far */
-	_Atomic uint32_t shards_used; /* bit i: shard i had a tract once; to change: `whole` */
+	_Atomic uint32_t shards_used; /* bit i: shard i had a pageblock once; to change: `whole` */
 	struct zone_part shard[ZONE_SHARDS];
 	struct zone_part whole; /* behind the shards: locks are taken in the order of addresses */
 };

@@ -58,7 +58,7 @@ static const char *check_block(const struct zone *z, uint32_t chunk, unsigned or
 {
 	uint32_t buddy = chunk ^ block_chunks(order);
 
-	if (chunk_at(z, chunk)->whole_order != (order < TRACT_ORDER ? 0 : order))
+	if (chunk_at(z, chunk)->whole_order != (order < PAGEBLOCK_ORDER ? 0 : order))
 		return "Z3: a whole block is not marked, or another is";
 	if (chunk_at(z, chunk)->place != CHUNK_BLOCK || chunk % block_chunks(order) != 0)
 		return "Z3: a block is not aligned or not marked";
@@ -85,7 +85,7 @@ static const char *check_list(const struct zone *z, const struct zone_part *p, u
 
 	if ((p->list[k] != CHUNK_NONE) != ((p->nonempty >> k & 1) != 0))
 		return "Z4: nonempty bit and list disagree";
-	if (p->list[k] != CHUNK_NONE && (p == &z->whole) != (k >= TRACT_ORDER))
+	if (p->list[k] != CHUNK_NONE && (p == &z->whole) != (k >= PAGEBLOCK_ORDER))
 		return "Z6: a list in the wrong part";
 	for (uint32_t at = p->list[k]; at != CHUNK_NONE && wrong == NULL;
 	     prev = at, at = chunk_at(z, at)->next) {
@@ -93,7 +93,7 @@ static const char *check_list(const struct zone *z, const struct zone_part *p, u
 
 		if (c->prev != prev || c->order != k)
 			return "Z5: a list is tangled";
-		if (k < TRACT_ORDER && &z->shard[chunk_shard(c)] != p)
+		if (k < PAGEBLOCK_ORDER && &z->shard[chunk_shard(c)] != p)
 			return "Z6: a chunk is on another shard's list";
 		wrong = k < CHUNK_ORDER ? check_partial(c, k) : check_block(z, at, k);
 		*frames += k < CHUNK_ORDER ? c->free : UINT64_C(1) << k;
@@ -120,8 +120,8 @@ static const char *check_section(const struct chunk_table *t)
 
 		if (c->place == CHUNK_FULL && (c->free != 0 || chunk_count_free(&c->bits) != 0))
 			return "Z1: free frames on no list";
-		if (chunk_shard(c) != chunk_shard(&t->chunk[tract_first(i)]))
-			return "Z6: a tract of two shards";
+		if (chunk_shard(c) != chunk_shard(&t->chunk[pageblock_first(i)]))
+			return "Z6: a pageblock of two shards";
 	}
 	return NULL;
 }

@@ -29,9 +29,9 @@ static inline uint32_t block_chunks(unsigned order)
 	return UINT32_C(1) << (order - CHUNK_ORDER);
 }
 
-static inline uint32_t tract_first(uint32_t chunk)
+static inline uint32_t pageblock_first(uint32_t chunk)
 {
-	return chunk & ~(uint32_t)(TRACT_CHUNKS - 1);
+	return chunk & ~(uint32_t)(PAGEBLOCK_CHUNKS - 1);
 }
 
 static inline unsigned chunk_shard(const struct chunk *c)
@@ -61,8 +61,9 @@ void chunk_link(const struct zone *z, struct zone_part *p, uint32_t chunk, enum 
 		unsigned order) __requires(p->lock);
 void chunk_unlink(const struct zone *z, struct zone_part *p, uint32_t chunk) __requires(p->lock);
 
-/* The tract of that first chunk, a free block on no list, becomes the shard's, on no list yet. */
-void tract_join(struct zone *z, struct zone_part *s, uint32_t first)
+/* The pageblock of that first chunk, a free block on no list, becomes the shard's, on no list yet.
+ */
+void pageblock_join(struct zone *z, struct zone_part *s, uint32_t first)
 	__requires(s->lock, z->whole.lock);
 
 /* A wholly free chunk on no list, out of a block of the shard, becomes a bitmap. */

@@ -22,7 +22,7 @@ void zone_init(struct zone *z, const char *name, struct chunk_table **tables, ui
 	z->tables = tables;
 	z->first_section = first;
 	z->end_section = end;
-	/* not shared yet; tracts that never joined a shard name the first by their zeroes */
+	/* not shared yet; pageblocks that never joined a shard name the first by their zeroes */
 	atomic_store_explicit(&z->shards_used, 1, memory_order_relaxed);
 	part_init(&z->whole);
 	for (unsigned i = 0; i < ZONE_SHARDS; i++)

@@ -57,13 +57,13 @@ static void isolate_chunk_locked(struct zone *z, struct zone_part *s, uint32_t c
 	uint32_t head = block_head_locked(z, chunk);
 	unsigned order = chunk_at(z, head)->order;
 
-	if (order < TRACT_ORDER) {
+	if (order < PAGEBLOCK_ORDER) {
 		chunk_unlink(z, s, head);
 	} else {
 		chunk_unlink(z, &z->whole, head);
-		head = cut_around_locked(z, &z->whole, head, order, TRACT_ORDER, chunk);
-		tract_join(z, s, head);
-		order = TRACT_ORDER;
+		head = cut_around_locked(z, &z->whole, head, order, PAGEBLOCK_ORDER, chunk);
+		pageblock_join(z, s, head);
+		order = PAGEBLOCK_ORDER;
 	}
 	(void)cut_around_locked(z, s, head, order, CHUNK_ORDER, chunk);
 	chunk_open(z, chunk);

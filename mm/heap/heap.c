@@ -300,7 +300,7 @@ static void empty_all(void)
 	}
 }
 
-/* ---- rescue ---- */
+/* ---- reclaim ---- */
 
 void heap_put_chain(struct heap_cpu *way, struct slab_chain *chain)
 {
@@ -318,7 +318,7 @@ static struct slab_chain collect_empty(void)
 	struct slab_chain gone = SLAB_CHAIN_NONE;
 
 	for (unsigned number = 1; number < HEAP_CLASSES; number++)
-		slab_drain(&slab_classes[number], &gone);
+		slab_shrink(&slab_classes[number], &gone);
 	return gone;
 }
 
@@ -394,7 +394,7 @@ static bool is_worth_another_look(uint32_t before, uint64_t start)
 	return arrivals() != before && !is_late(start);
 }
 
-static void *rescue_small(unsigned number)
+static void *reclaim_small(unsigned number)
 {
 	uint64_t start = arch_ticks();
 	uint32_t before;
@@ -410,7 +410,7 @@ static void *rescue_small(unsigned number)
 }
 
 /* It competes for blocks, not for the last frame: it looks once, behind what is on its way. */
-static struct frame *rescue_large(unsigned order)
+static struct frame *reclaim_large(unsigned order)
 {
 	uint64_t start = arch_ticks();
 
@@ -423,8 +423,8 @@ static struct frame *rescue_large(unsigned order)
 	return get_frames(FRAME_HEAP_LARGE, order);
 }
 
-/* H8.  False: a handler that would be on top of a rescue, for all it can tell. */
-static bool rescue_enter(struct heap_cpu **cpu)
+/* H8.  False: a handler that would be on top of a reclaim, for all it can tell. */
+static bool reclaim_enter(struct heap_cpu **cpu)
 {
 	uintptr_t irq = arch_irq_save();
 	bool enters;
@@ -432,17 +432,17 @@ static bool rescue_enter(struct heap_cpu **cpu)
 	*cpu = heap.cpu[arch_cpu_id()];
 	/* relaxed: a CPU's handlers see what it wrote */
 	enters = arch_irq_was_on(irq) ||
-		 atomic_load_explicit(&(*cpu)->rescues, memory_order_relaxed) == 0;
+		 atomic_load_explicit(&(*cpu)->reclaims, memory_order_relaxed) == 0;
 	if (enters)
-		atomic_fetch_add_explicit(&(*cpu)->rescues, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&(*cpu)->reclaims, 1, memory_order_relaxed);
 	arch_irq_restore(irq);
 	return enters;
 }
 
 /* The CPU where it began: the thread may be on another one by now. */
-static void rescue_leave(struct heap_cpu *cpu)
+static void reclaim_leave(struct heap_cpu *cpu)
 {
-	atomic_fetch_sub_explicit(&cpu->rescues, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&cpu->reclaims, 1, memory_order_relaxed);
 }
 
 /* ---- allocation ---- */
@@ -456,9 +456,9 @@ static void *alloc_small(unsigned number)
 		object = take_from_frames(number);
 	if (object == NULL)
 		object = take(number, SLAB_ANYBODY);
-	if (object == NULL && rescue_enter(&cpu)) {
-		object = rescue_small(number);
-		rescue_leave(cpu);
+	if (object == NULL && reclaim_enter(&cpu)) {
+		object = reclaim_small(number);
+		reclaim_leave(cpu);
 	}
 	return object;
 }
@@ -474,9 +474,9 @@ static void *alloc_large(size_t size, size_t align)
 	if (order > ORDER_MOST)
 		return NULL;
 	f = get_frames(FRAME_HEAP_LARGE, order);
-	if (f == NULL && rescue_enter(&cpu)) {
-		f = rescue_large(order);
-		rescue_leave(cpu);
+	if (f == NULL && reclaim_enter(&cpu)) {
+		f = reclaim_large(order);
+		reclaim_leave(cpu);
 	}
 	if (f == NULL)
 		return NULL;
@@ -585,7 +585,7 @@ void heap_age(void)
 
 		if (heap_top(m) == cpu->seen[number] && heap_top(m) != m->base) {
 			empty_magazine(m);
-			slab_drain(&slab_classes[number], &gone);
+			slab_shrink(&slab_classes[number], &gone);
 		}
 		cpu->seen[number] = heap_top(m);
 	}

@@ -23,20 +23,20 @@
  *   H6  what a magazine holds is CACHED, of its class and there once
  *   H7  the frame allocator is never called with a class's lock held, and never calls the heap:
  *       its state needs none (finding HEP-03)
- *   H8  no rescue begins with interrupts off on a CPU where one has begun: threads of a CPU may
+ *   H8  no reclaim begins with interrupts off on a CPU where one has begun: threads of a CPU may
  *       be in one side by side, its handlers never on top of one
  *   H9  frames that were had for a slab and nobody sees yet, and empty slabs that were collected
  *       and nobody sees any more, are counted in the flow of a CPU: up before they are looked
- *       for, down when they, or their objects, are where a rescue looks
+ *       for, down when they, or their objects, are where a reclaim looks
  *
- * No memory.  Whoever gets no frame takes what lies in any slab, or else rescues: claims an object,
- * empties its CPU's magazines and, with interrupts on, asks the other CPUs to empty theirs and
- * waits; takes an object of its class or makes a slab of a frame that became empty, before anybody
- * else can have it (finding HEP-01).  Who found nothing waits, with interrupts on, for what is on
- * its way (H9), and looks again if anything arrived since he began, as it may have passed him by;
- * for a second at most. Only then is NULL the answer.  Nobody counts while he waits, so nobody
+ * No memory.  Whoever gets no frame takes what lies in any slab, or else reclaims: claims an
+ * object, empties its CPU's magazines and, with interrupts on, asks the other CPUs to empty theirs
+ * and waits; takes an object of its class or makes a slab of a frame that became empty, before
+ * anybody else can have it (finding HEP-01).  Who found nothing waits, with interrupts on, for what
+ * is on its way (H9), and looks again if anything arrived since he began, as it may have passed him
+ * by; for a second at most. Only then is NULL the answer.  Nobody counts while he waits, so nobody
  * waits for one who waits. LIMIT: with interrupts off it cannot wait for others, as in
- * mm/frame/frame_cache.h, and in a handler that interrupted a rescue it does not start one.
+ * mm/frame/frame_cache.h, and in a handler that interrupted a reclaim it does not start one.
  *
  * Back again (finding HEP-02).  Empty slabs beyond SLAB_KEEP a class go back while objects are
  * freed; magazines that lie idle when their CPU's heap_age() comes, too; heap_drain() gives back
@@ -76,7 +76,7 @@ struct heap_magazine {
 struct heap_cpu {
 	struct heap_magazine magazine[HEAP_CLASSES];
 	const struct heap_entry *seen[HEAP_CLASSES]; /* (o) tops when heap_age() came last */
-	_Atomic uint32_t rescues;                    /* (a) H8: begun here, not ended yet */
+	_Atomic uint32_t reclaims;                   /* (a) H8: begun here, not ended yet */
 	_Atomic uint32_t drains;                     /* (a) times that others emptied it */
 	_Atomic uint64_t flow __aligned(64);         /* (a) H9: heap_set_out() */
 };
@@ -193,7 +193,7 @@ static inline struct heap_cpu *heap_set_out(void)
 	return way;
 }
 
-/* What was found is where a rescue looks, or was found by a claimant and is his. */
+/* What was found is where a reclaim looks, or was found by a claimant and is his. */
 static inline void heap_arrive(struct heap_cpu *way)
 {
 	/* release pairs with wait_for_flow() */

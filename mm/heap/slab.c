@@ -334,7 +334,7 @@ void slab_trim(struct slab_class *c, struct slab_chain *gone)
 	}
 }
 
-void slab_drain(struct slab_class *c, struct slab_chain *gone)
+void slab_shrink(struct slab_class *c, struct slab_chain *gone)
 {
 	const struct heap_entry *wrong;
 	uintptr_t irq = spin_lock_irq(&c->lock);

@@ -26,7 +26,7 @@
  * Between magazines and slabs stands the depot, an array of objects that change CPUs by whole
  * batches without a look at their tags.
  *
- * Claims.  Whoever frees memory up because it found none (heap.c: rescue) first claims an object;
+ * Claims.  Whoever frees memory up because it found none (heap.c: reclaim) first claims an object;
  * others then leave as many objects as there are claims, so what was found is not stolen
  * (finding HEP-01).
  *
@@ -39,7 +39,7 @@
  *
  * Locking: `lock` of the class, taken with interrupts off, for everything here but ALLOCATED and
  * CACHED tags, which belong to whoever has the object.  Frames are neither had nor given back
- * while it is held: slab_trim() and slab_drain() collect what is to be given back.
+ * while it is held: slab_trim() and slab_shrink() collect what is to be given back.
  * Cost: about 15 instructions an object on the way down or up, one lock for each batch.
  */
 #pragma once
@@ -154,7 +154,7 @@ void slab_add(struct slab_class *c, struct frame *f, struct heap_entry *out, uns
 void slab_trim(struct slab_class *c, struct slab_chain *gone);
 
 /* What the depot holds goes home, and all empty slabs to *gone. */
-void slab_drain(struct slab_class *c, struct slab_chain *gone);
+void slab_shrink(struct slab_class *c, struct slab_chain *gone);
 
 /* From now on / no longer one object more of the class is kept for claimants. */
 void slab_claim(struct slab_class *c);

@@ -37,9 +37,9 @@ bool cursor_find(struct cursor *c, struct pt_item *item)
 
 /* ---- the instance ---- */
 
-struct frame *pt_hold_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level)
+struct frame *pt_lock_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level)
 {
-	return engine_hold_node(&cpu_format, pt, va, stop, level);
+	return engine_lock_node(&cpu_format, pt, va, stop, level);
 }
 
 err_t cursor_open(struct cursor *c, struct page_table *pt, struct vrange range,
@@ -99,9 +99,9 @@ err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *cha
 	return engine_protect(&cpu_format, c, len, change);
 }
 
-err_t cursor_take_over(struct cursor *c)
+err_t cursor_reuse(struct cursor *c)
 {
-	return engine_take_over(&cpu_format, c);
+	return engine_reuse(&cpu_format, c);
 }
 
 err_t cursor_split(struct cursor *c)

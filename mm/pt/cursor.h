@@ -157,7 +157,7 @@ err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *cha
 /* The leaf at va with PROP_COPY becomes writable itself, as nobody else owns its frame; a CPU that
  * has the old entry faults at most, so nothing is invalidated.  ERR_IN_USE: somebody does, or it is
  * no such leaf. */
-err_t cursor_take_over(struct cursor *c);
+err_t cursor_reuse(struct cursor *c);
 
 /* Put into `to`, a table that nobody else uses yet, what is in the cursor's range: markers as they
  * are, private pages to be copied on the first write by either side, shared ones as they are.

@@ -19,7 +19,7 @@
  *
  *   engine_node.h     the end of nodes, and what must hold of them
  *   engine_lookup.h   looking without a hold
- *   engine_lock.h     how a range is held and let go
+ *   engine_lock.h     how a range is locked and unlocked
  *   engine_split.h    large entries that become smaller ones
  *   engine_map.h      what is put into a table
  *   engine_change.h   what is taken out, and changed

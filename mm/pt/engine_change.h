@@ -306,7 +306,7 @@ static __forceinline err_t engine_protect(const struct pt_format *fmt, struct cu
 	return OK;
 }
 
-static __forceinline err_t engine_take_over(const struct pt_format *fmt, struct cursor *c)
+static __forceinline err_t engine_reuse(const struct pt_format *fmt, struct cursor *c)
 {
 	struct pt_path p __uninitialized;
 	unsigned index;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_lock.h - part of mm/pt/engine.h: how a range is held and let go.
+ * engine_lock.h - part of mm/pt/engine.h: how a range is locked and unlocked.
  */
 #pragma once
 
@@ -64,7 +64,7 @@ static unsigned level_that_covers(unsigned levels, vaddr_t start, vaddr_t end)
 
 /* Hold the lowest node on the way to va that exists, of level `stop` or above: step one of the
  * protocol (mm/pt/cursor.h).  Interrupts are off. */
-static struct frame *engine_hold_node(const struct pt_format *fmt, const struct page_table *pt,
+static struct frame *engine_lock_node(const struct pt_format *fmt, const struct page_table *pt,
 				      vaddr_t va, unsigned stop, unsigned *level)
 {
 	for (;;) {
@@ -170,14 +170,14 @@ static __forceinline err_t engine_open(const struct pt_format *fmt, struct curso
 	c->irq = arch_irq_save();
 	c->pt = pt;
 	c->gone = gone;
-	c->node = engine_hold_node(fmt, pt, c->start,
+	c->node = engine_lock_node(fmt, pt, c->start,
 				   level_that_covers(pt->levels, c->start, c->end), &c->level);
 	if (c->level > 1)
 		lock_below(fmt, c->node, c->level, c->start, c->end);
 	return OK;
 }
 
-/* ---- letting go ---- */
+/* ---- unlocking ---- */
 
 /* Take nodes without entries out, from the lowest up to below the cursor's. */
 static void pt_path_prune(const struct pt_format *fmt, struct cursor *c, struct pt_path *p)
@@ -230,7 +230,7 @@ static unsigned level_that_stays(const struct pt_format *fmt, const struct page_
 
 /* Hold the nodes from one that stays down to that of `level`, none of which leads elsewhere, the
  * last one nowhere.  False: there is nothing to be taken out. */
-static bool hold_branch(const struct pt_format *fmt, const struct page_table *pt, vaddr_t va,
+static bool lock_branch(const struct pt_format *fmt, const struct page_table *pt, vaddr_t va,
 			unsigned level, struct branch *b)
 {
 	unsigned at, stop;
@@ -238,7 +238,7 @@ static bool hold_branch(const struct pt_format *fmt, const struct page_table *pt
 	epoch_enter();
 	stop = level_that_stays(fmt, pt, va, level);
 	epoch_exit();
-	b->node[0] = engine_hold_node(fmt, pt, va, stop, &at);
+	b->node[0] = engine_lock_node(fmt, pt, va, stop, &at);
 	b->top = at;
 	b->levels = 1;
 	for (; at > level; at--) {
@@ -263,7 +263,7 @@ static void prune(const struct pt_format *fmt, const struct page_table *pt, vadd
 	struct branch b;
 
 	while (level < pt->keep) {
-		if (!hold_branch(fmt, pt, va, level, &b)) {
+		if (!lock_branch(fmt, pt, va, level, &b)) {
 			branch_unlock(fmt, &b);
 			return;
 		}

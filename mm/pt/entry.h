@@ -63,13 +63,13 @@ static inline void pt_check_release(const struct pt_format *fmt, const struct fr
 		const struct frame *child = pt_child(fmt, pt_node_get(node, i), level);
 
 		if (child != NULL && pt_node_is_own(child))
-			panic("page table: a node of level %u is let go before one below it",
+			panic("page table: a node of level %u is unlocked before one below it",
 			      level);
 	}
 }
 #endif
 
-/* Let a node go; those below it were let go before (finding CUR-03). */
+/* Unlock a node; those below it were unlocked before (finding CUR-03). */
 static __forceinline void pt_unlock(const struct pt_format *fmt, struct frame *node)
 {
 #ifdef KEEL_DEBUG

@@ -7,12 +7,12 @@
  * written.  For faults, which come one at a time and change one entry each.
  *
  *   struct pt_spot spot;
- *   pt_spot_hold(&spot, &table, va);
+ *   pt_spot_lock(&spot, &table, va);
  *   ... spot.pte, spot.level ...; pt_spot_set(&spot, pte);
- *   pt_spot_let_go(&spot);
+ *   pt_spot_unlock(&spot);
  *
- * Locking: interrupts are off from hold to let_go.  What an entry owned is its replacer's to put,
- * after a shootdown if a CPU may have it (mm/pt/batch.h).
+ * Locking: interrupts are off from hold to unlock_page.  What an entry owned is its replacer's to
+ * put, after a shootdown if a CPU may have it (mm/pt/batch.h).
  */
 #pragma once
 
@@ -28,12 +28,12 @@ struct pt_spot {
 
 /* Hold the lowest node on the way to va that exists, of level `stop` or above: step one of the
  * protocol.  Interrupts are off. */
-struct frame *pt_hold_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level);
+struct frame *pt_lock_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level);
 
 /* va is canonical. */
-static inline void pt_spot_hold(struct pt_spot *s, const struct page_table *pt, vaddr_t va)
+static inline void pt_spot_lock(struct pt_spot *s, const struct page_table *pt, vaddr_t va)
 {
-	s->node = pt_hold_node(pt, va, 1, &s->level);
+	s->node = pt_lock_node(pt, va, 1, &s->level);
 	s->entry = &pt_node_entries(s->node)[pte_index(va, s->level)];
 	s->pte = atomic_load_explicit(s->entry, memory_order_relaxed);
 }
@@ -57,7 +57,7 @@ static inline void pt_spot_flip(struct pt_spot *s, pte_t bits)
 	(void)atomic_fetch_xor_explicit(s->entry, bits, memory_order_acq_rel);
 }
 
-static inline void pt_spot_let_go(struct pt_spot *s)
+static inline void pt_spot_unlock(struct pt_spot *s)
 {
 	pt_node_unlock(s->node);
 }

@@ -46,7 +46,7 @@ static err_t refusal(uint32_t marker, enum fault_access access)
 /* ---- a page of 4 KiB, whose entry is held ---- */
 
 enum {
-	AHEAD_MOST = 32, /* pages that one fault maps beyond its own */
+	FAULT_AROUND_MOST = 32, /* pages that one fault maps beyond its own */
 };
 
 /* One fault. */
@@ -84,10 +84,10 @@ static struct frame *zeroed_frame(void)
 	return f;
 }
 
-/* Pages in a row before the one at `index` that are there already, up to AHEAD_MOST. */
+/* Pages in a row before the one at `index` that are there already, up to FAULT_AROUND_MOST. */
 static unsigned pages_before(const struct pt_spot *spot, unsigned index)
 {
-	unsigned most = index < AHEAD_MOST ? index : AHEAD_MOST, n = 0;
+	unsigned most = index < FAULT_AROUND_MOST ? index : FAULT_AROUND_MOST, n = 0;
 
 	/* relaxed: the node is held */
 	while (n < most &&
@@ -97,9 +97,10 @@ static unsigned pages_before(const struct pt_spot *spot, unsigned index)
 }
 
 /* Whoever writes to one page after the other takes a fault for ever more of them: as many pages as
- * were there before are mapped ahead, while they mean the same and memory is at hand. */
-static __noinline void map_ahead(const struct job *j, const struct pt_spot *spot, unsigned flags,
-				 unsigned most)
+ * were there before are mapped too (fault-around), while they mean the same and memory is at hand.
+ */
+static __noinline void fault_around(const struct job *j, const struct pt_spot *spot, unsigned flags,
+				    unsigned most)
 {
 	unsigned left = PT_NODE_ENTRIES - 1 - pte_index(j->va, 1);
 
@@ -128,7 +129,7 @@ static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flag
 	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed);
 	pt_spot_fill(spot, own_leaf(f, flags | PROP_ACCESSED | PROP_DIRTY));
 	if (before != 0)
-		map_ahead(j, spot, flags, before);
+		fault_around(j, spot, flags, before);
 	return OK;
 }
 
@@ -145,7 +146,7 @@ static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t
 	return OK;
 }
 
-static err_t meet_note(const struct job *j, struct pt_spot *spot)
+static err_t fault_anon(const struct job *j, struct pt_spot *spot)
 {
 	uint32_t marker = pte_marker(spot->pte);
 	err_t err = refusal(marker, j->access);
@@ -159,7 +160,7 @@ static err_t meet_note(const struct job *j, struct pt_spot *spot)
 }
 
 /* Every CPU uses the new page, before anybody else may have the old one. */
-static err_t map_copy(const struct job *j, struct pt_spot *spot)
+static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 {
 	pte_t old = spot->pte;
 	bool zeros = pte_paddr(old) == vm_zero_page().raw;
@@ -182,15 +183,15 @@ static err_t map_copy(const struct job *j, struct pt_spot *spot)
 	return OK;
 }
 
-static err_t meet_leaf(const struct job *j, struct pt_spot *spot)
+static err_t fault_cow(const struct job *j, struct pt_spot *spot)
 {
 	pte_t pte = spot->pte;
 
 	if (j->access == FAULT_WRITE && (pte & (PTE_COPY | PTE_WRITE)) == PTE_COPY) {
 		if (!pt_leaf_is_sole_owner(pte))
-			return map_copy(j, spot);
+			return cow_copy(j, spot);
 		pt_spot_flip(spot, pt_forked_bits(&cpu_format));
-		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
+		vm_total_add(&this_cpu_ptr(vm_totals)->reused);
 		return OK;
 	}
 	if (!allows(pte_prop(pte).flags, j->access))
@@ -199,17 +200,17 @@ static err_t meet_leaf(const struct job *j, struct pt_spot *spot)
 	return OK;
 }
 
-static err_t meet_spot(const struct job *j, struct pt_spot *spot)
+static err_t fault_spot(const struct job *j, struct pt_spot *spot)
 {
 	if (pte_is_present(spot->pte))
-		return meet_leaf(j, spot);
-	return spot->pte == 0 ? ERR_NOT_FOUND : meet_note(j, spot);
+		return fault_cow(j, spot);
+	return spot->pte == 0 ? ERR_NOT_FOUND : fault_anon(j, spot);
 }
 
 /* ---- a larger page, or none below its marker yet ---- */
 
 /* What is held of it. */
-struct hold {
+struct locked {
 	struct cursor cursor;
 	struct tlb_batch gone;
 	struct frame *large;     /* a block of the size that is held, or NULL */
@@ -224,7 +225,7 @@ static struct frame *block_behind(const struct pt_item *item)
 }
 
 /* The block becomes the page where the cursor stands. */
-static err_t map_large(struct hold *h, struct page_prop prop, unsigned level)
+static err_t map_large(struct locked *h, struct page_prop prop, unsigned level)
 {
 	err_t err;
 
@@ -235,7 +236,7 @@ static err_t map_large(struct hold *h, struct page_prop prop, unsigned level)
 	return err;
 }
 
-static err_t map_copy_large(struct hold *h, const struct pt_item *item, struct page_prop prop)
+static err_t cow_copy_large(struct locked *h, const struct pt_item *item, struct page_prop prop)
 {
 	memcpy(arch_direct(frame_paddr(h->large)), arch_direct(item->pa), pte_span(item->level));
 	vm_total_add(&this_cpu_ptr(vm_totals)->copied_large);
@@ -244,7 +245,7 @@ static err_t map_copy_large(struct hold *h, const struct pt_item *item, struct p
 
 /* Memory is in pieces: the copy becomes pages of 4 KiB.  ERR_NO_MEMORY: there is no node for them,
  * and the large page is as it was. */
-static err_t map_copy_in_parts(struct hold *h, const struct pt_item *item, struct page_prop prop)
+static err_t cow_copy_in_parts(struct locked *h, const struct pt_item *item, struct page_prop prop)
 {
 	struct frame *block = frame_get(block_behind(item)), *next;
 	const char *from = arch_direct(item->pa);
@@ -272,21 +273,21 @@ static err_t map_copy_in_parts(struct hold *h, const struct pt_item *item, struc
 }
 
 /* The block of a large leaf is copied into whatever memory there was. */
-static err_t map_own_copy(struct hold *h, const struct pt_item *item, struct page_prop prop)
+static err_t map_own_copy(struct locked *h, const struct pt_item *item, struct page_prop prop)
 {
 	if (h->large != NULL)
-		return map_copy_large(h, item, prop);
+		return cow_copy_large(h, item, prop);
 	/* without either: it has others by now */
-	return h->parts.frames == 0 ? ERR_BUSY : map_copy_in_parts(h, item, prop);
+	return h->parts.frames == 0 ? ERR_BUSY : cow_copy_in_parts(h, item, prop);
 }
 
 /* Write to a large leaf whose block may have others. */
-static err_t meet_large_copy(struct hold *h, const struct pt_item *item)
+static err_t cow_large(struct locked *h, const struct pt_item *item)
 {
 	struct page_prop prop = item->prop;
 
-	if (cursor_take_over(&h->cursor) == OK) {
-		vm_total_add(&this_cpu_ptr(vm_totals)->taken_over);
+	if (cursor_reuse(&h->cursor) == OK) {
+		vm_total_add(&this_cpu_ptr(vm_totals)->reused);
 		return OK;
 	}
 	prop.flags = (uint16_t)((prop.flags & ~(PROP_COPY | PROP_FORKED)) | PROP_WRITE |
@@ -294,10 +295,10 @@ static err_t meet_large_copy(struct hold *h, const struct pt_item *item)
 	return map_own_copy(h, item, prop);
 }
 
-static err_t meet_large_leaf(const struct job *j, struct hold *h, const struct pt_item *item)
+static err_t fault_large_cow(const struct job *j, struct locked *h, const struct pt_item *item)
 {
 	if (j->access == FAULT_WRITE && (item->prop.flags & PROP_COPY) != 0)
-		return meet_large_copy(h, item);
+		return cow_large(h, item);
 	if (!allows(item->prop.flags, j->access))
 		return ERR_DENIED;
 	vm_total_add(&this_cpu_ptr(vm_totals)->spurious);
@@ -305,8 +306,8 @@ static err_t meet_large_leaf(const struct job *j, struct hold *h, const struct p
 }
 
 /* A marker of at least the level that is held; of more than a page, if that is only 1. */
-static err_t meet_large_note(const struct job *j, struct hold *h, const struct pt_item *item,
-			     unsigned held)
+static err_t fault_large_anon(const struct job *j, struct locked *h, const struct pt_item *item,
+			      unsigned held)
 {
 	struct page_prop prop = { (uint16_t)vm_marker_prop(item->marker), MEM_WRITE_BACK };
 	err_t err = refusal(item->marker, j->access);
@@ -325,7 +326,7 @@ static err_t meet_large_note(const struct job *j, struct hold *h, const struct p
 /* ---- how much is held ---- */
 
 /* The level of the page that this fault would best be answered with, at most `most`. */
-static unsigned level_to_hold(const struct job *j, const struct pt_item *item, unsigned most)
+static unsigned level_to_lock(const struct job *j, const struct pt_item *item, unsigned most)
 {
 	unsigned largest;
 
@@ -341,7 +342,7 @@ static unsigned level_to_hold(const struct job *j, const struct pt_item *item, u
 }
 
 /* Hold the page of `level` at va; what stands at va. */
-static struct pt_item hold_page(struct vm_space *s, struct hold *h, vaddr_t va, unsigned level)
+static struct pt_item lock_page(struct vm_space *s, struct locked *h, vaddr_t va, unsigned level)
 {
 	struct vrange range = { align_down(va, pte_span(level)), pte_span(level) };
 	err_t err;
@@ -354,29 +355,29 @@ static struct pt_item hold_page(struct vm_space *s, struct hold *h, vaddr_t va, 
 	return cursor_query(&h->cursor);
 }
 
-static void let_go(struct hold *h)
+static void unlock_page(struct locked *h)
 {
 	cursor_close(&h->cursor);
 	tlb_batch_finish(&h->gone);
 }
 
-static void hold_init(struct hold *h)
+static void locked_init(struct locked *h)
 {
 	h->large = NULL;
 	h->parts = (struct frame_list){ PFN_NONE, 0 };
 }
 
-static void put_large(struct hold *h)
+static void put_large(struct locked *h)
 {
 	if (h->large != NULL)
 		frame_put(h->large);
 	if (h->parts.frames != 0)
 		frame_list_put(&h->parts);
-	hold_init(h);
+	locked_init(h);
 }
 
 /* A copy of a page of `level`: a block, or for 2 MiB frames instead.  False: no memory. */
-static bool get_copy(struct hold *h, unsigned level)
+static bool get_copy(struct locked *h, unsigned level)
 {
 	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
 	return h->large != NULL ||
@@ -385,7 +386,7 @@ static bool get_copy(struct hold *h, unsigned level)
 
 /* Nothing is held: have the block ready that a page of `level` takes; cleared, for zeros on demand.
  * A page that this space alone owns takes none.  False: no memory. */
-static bool get_large(struct hold *h, const struct pt_item *item, unsigned level)
+static bool get_large(struct locked *h, const struct pt_item *item, unsigned level)
 {
 	put_large(h);
 	if (level == 1 || (item->kind == PT_ITEM_LEAF && frame_count(block_behind(item)) == 1))
@@ -399,7 +400,7 @@ static bool get_large(struct hold *h, const struct pt_item *item, unsigned level
 }
 
 /* The item at va is known, and held as one page of `held`. */
-static err_t meet_held(const struct job *j, struct hold *h, unsigned held)
+static err_t fault_locked(const struct job *j, struct locked *h, unsigned held)
 {
 	struct pt_item item;
 	err_t err = cursor_jump(&h->cursor, h->cursor.start);
@@ -410,28 +411,28 @@ static err_t meet_held(const struct job *j, struct hold *h, unsigned held)
 		return ERR_NOT_FOUND;
 	if (item.level == 1)
 		return ERR_BUSY; /* there is a node for it by now */
-	return item.kind == PT_ITEM_MARKER ? meet_large_note(j, h, &item, held)
-					   : meet_large_leaf(j, h, &item);
+	return item.kind == PT_ITEM_MARKER ? fault_large_anon(j, h, &item, held)
+					   : fault_large_cow(j, h, &item);
 }
 
 /* ERR_BUSY: it is to be looked at anew. */
-static err_t meet_large(const struct job *j)
+static err_t fault_large(const struct job *j)
 {
-	struct hold h __uninitialized;
+	struct locked h __uninitialized;
 	unsigned held = 1, most = arch_pt_leaf_level_most();
 	err_t err = OK;
 
-	hold_init(&h);
+	locked_init(&h);
 	for (;;) {
-		struct pt_item item = hold_page(j->space, &h, j->va, held);
-		unsigned want = level_to_hold(j, &item, most);
+		struct pt_item item = lock_page(j->space, &h, j->va, held);
+		unsigned want = level_to_lock(j, &item, most);
 
 		if (want == held) {
-			err = meet_held(j, &h, held);
-			let_go(&h);
+			err = fault_locked(j, &h, held);
+			unlock_page(&h);
 			break;
 		}
-		let_go(&h);
+		unlock_page(&h);
 		if (get_large(&h, &item, want)) {
 			held = want;
 		} else if (item.kind == PT_ITEM_MARKER) {
@@ -467,12 +468,12 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 	do {
 		uintptr_t irq = arch_irq_save();
 
-		pt_spot_hold(&spot, &s->table, va);
-		err = likely(spot.level == 1) ? meet_spot(&j, &spot) : ERR_BUSY;
-		pt_spot_let_go(&spot);
+		pt_spot_lock(&spot, &s->table, va);
+		err = likely(spot.level == 1) ? fault_spot(&j, &spot) : ERR_BUSY;
+		pt_spot_unlock(&spot);
 		arch_irq_restore(irq);
 		if (unlikely(err == ERR_BUSY))
-			err = meet_large(&j);
+			err = fault_large(&j);
 	} while (unlikely(err == ERR_BUSY));
 	return likely(err == OK) ? OK : count_failure(err);
 }
@@ -489,7 +490,7 @@ static struct page_prop own_again(struct page_prop prop)
 
 err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 {
-	struct hold h __uninitialized;
+	struct locked h __uninitialized;
 	struct pt_item item = page_table_query(&s->table, va);
 	unsigned level = item.level;
 	err_t err = OK;
@@ -498,10 +499,10 @@ err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 		return OK; /* somebody split it */
 	if (level > 2 || (item.prop.flags & PROP_SHARED) != 0)
 		return ERR_IN_USE;
-	hold_init(&h);
+	locked_init(&h);
 	if (!get_copy(&h, level))
 		return ERR_NO_MEMORY;
-	item = hold_page(s, &h, va, level);
+	item = lock_page(s, &h, va, level);
 	if (item.kind == PT_ITEM_LEAF && item.level == level &&
 	    frame_count(block_behind(&item)) != 1) {
 		err = cursor_jump(&h.cursor, h.cursor.start);
@@ -509,7 +510,7 @@ err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 		if (err == OK)
 			err = map_own_copy(&h, &item, own_again(item.prop));
 	}
-	let_go(&h);
+	unlock_page(&h);
 	put_large(&h);
 	return err;
 }

@@ -15,7 +15,7 @@
  *                                                           else owns it, is mapped for writing
  *   leaf, neither                -                          ERR_DENIED
  *
- * Pages of zeros are mapped ahead of whoever writes to one after the other: as many as are there
+ * Fault-around: a write fault also maps zeroed pages that follow: as many as are there
  * already before the one that faults, written to or not, 16 at most.
  *
  * Zeros on demand come in large pages where the marker fills an entry of that size, was made with
@@ -117,7 +117,7 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 /* What faults became of, and what operations did; each CPU writes its own.  (a), relaxed. */
 struct vm_totals {
 	_Atomic uint64_t zero_page, zeroed, ahead, zeroed_large, object, copied, copied_large,
-		taken_over;
+		reused;
 	_Atomic uint64_t spurious, refused, no_memory;
 	_Atomic uint64_t forks, unmaps, protects;
 };

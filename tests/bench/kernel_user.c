@@ -67,7 +67,7 @@ static __forceinline void touch_pages(unsigned n)
 		touch_page(i);
 }
 
-/* From the last one on, so that no page is mapped ahead. */
+/* From the last one on, so that fault-around maps none. */
 static __forceinline void touch_pages_down(unsigned n)
 {
 	while (n-- > 0)

@@ -44,7 +44,7 @@ static void hold(uint64_t start, uint64_t len)
 	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ start, len }, &gone), OK);
 }
 
-static void let_go(void)
+static void unlock_page(void)
 {
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
@@ -139,7 +139,7 @@ TEST(cursor_replaces_nothing_markers_and_leaves)
 	CHECK_EQ(gone.shootdown.pages, 1);
 	CHECK_EQ(frame_count(old), 2); /* not before the shootdown */
 	CHECK(is_leaf(AT(2), frame_paddr(new).raw, PAGE_SIZE));
-	let_go();
+	unlock_page();
 	CHECK_EQ(frame_count(old), 1);
 	CHECK_EQ(frame_count(new), 2);
 	frame_put(old);
@@ -161,7 +161,7 @@ TEST(cursor_replaces_a_page_in_a_larger_marker)
 	CHECK_EQ(cursor_replace(jump(BASE + MIB(4)), paddr(GIB(6)), rw, 2), OK);
 	CHECK_EQ(page_table_nodes(&pt), 4);
 	CHECK(is_leaf(BASE + MIB(4), GIB(6), MIB(2)) && is_marker(BASE + MIB(6), 7));
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -184,7 +184,7 @@ TEST(cursor_replace_is_refused_over_smaller_and_larger_pages)
 	cursor_move(&c, MIB(16));
 	CHECK_EQ(cursor_replace(&c, paddr(0), rw, 1), ERR_BAD_RANGE);
 	CHECK_EQ(fingerprint(BASE, MIB(16)), was);
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -204,7 +204,7 @@ TEST(cursor_markers_stand_in_the_highest_entries)
 		CHECK_EQ(page_table_nodes(&pt), 1 + 5 - level);
 		CHECK_EQ(cursor_set_marker(jump(va), PAGE_SIZE, 1), ERR_IN_USE);
 		CHECK_EQ(cursor_unmap(&c, span), OK);
-		let_go();
+		unlock_page();
 		CHECK_EQ(page_table_nodes(&pt), 1);
 	}
 	end();
@@ -223,7 +223,7 @@ TEST(cursor_marker_of_a_tebibyte_takes_a_handful_of_nodes)
 	CHECK(is_marker(BASE + GIB(600) + PAGE_SIZE, 77) && is_marker(BASE + GIB(601), 77));
 	CHECK_EQ(look(BASE).len, GIB(512));
 	CHECK_EQ(look(BASE + GIB(601)).len, GIB(1));
-	let_go();
+	unlock_page();
 	/* not aligned: a way down at each end */
 	hold(BASE + TIB(2), TIB(1));
 	cursor_move(&c, PAGE_SIZE);
@@ -233,7 +233,7 @@ TEST(cursor_marker_of_a_tebibyte_takes_a_handful_of_nodes)
 	CHECK(is_marker(BASE + TIB(2) + PAGE_SIZE, 78));
 	CHECK(is_marker(BASE + TIB(3) - 2 * PAGE_SIZE, 78));
 	CHECK_EQ(look(BASE + TIB(3) - PAGE_SIZE).kind, PT_ITEM_ABSENT);
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -249,7 +249,7 @@ TEST(cursor_markers_have_31_bits_and_whole_pages)
 	CHECK_EQ(page_table_nodes(&pt), 1);
 	CHECK_EQ(cursor_set_marker(&c, MIB(4), most), OK);
 	CHECK(is_marker(BASE, most));
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -273,7 +273,7 @@ TEST(cursor_splits_what_reaches_over_the_address)
 	CHECK_EQ(c.va, AT(5));
 	CHECK_EQ(cursor_split(jump(BASE + GIB(1) + PAGE_SIZE)), OK); /* nothing is there */
 	CHECK_EQ(page_table_nodes(&pt), 4);
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -304,7 +304,7 @@ TEST(cursor_splits_a_block_of_one_owner_alone)
 		CHECK(is_leaf(AT(i), frame_paddr(block).raw + i * PAGE_SIZE, PAGE_SIZE));
 		CHECK((look(AT(i)).prop.flags & PROP_TRACKED) != 0);
 	}
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -313,12 +313,12 @@ TEST(cursor_splits_nothing_behind_its_end)
 	begin(4);
 	hold(BASE, MIB(2));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 2), OK);
-	let_go();
+	unlock_page();
 	hold(BASE, MIB(1));
 	cursor_move(&c, MIB(1));
 	CHECK_EQ(cursor_split(&c), OK);
 	CHECK(is_leaf(BASE, GIB(8), MIB(2)));
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -355,7 +355,7 @@ TEST(cursor_collapses_pages_in_a_row)
 	CHECK(is_leaf(BASE, GIB(8), GIB(1)));
 	CHECK_EQ(look(BASE).prop.flags, DATA_RW | PROP_ACCESSED | PROP_DIRTY);
 	CHECK_EQ(page_table_nodes(&pt), 2);
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -377,7 +377,7 @@ TEST(cursor_collapses_frames_into_a_block)
 	CHECK_EQ(counts_of(block), counts);
 	CHECK_EQ(fingerprint(BASE, MIB(8)), was);
 	CHECK_EQ(frame_order(block), CHUNK_ORDER);
-	let_go();
+	unlock_page();
 	end(); /* the block is one entry's again: one put gives all of it back */
 }
 
@@ -422,10 +422,10 @@ TEST(cursor_collapse_is_refused_unless_pages_are_alike_and_in_a_row)
 	/* in a row, but not aligned to the larger page */
 	CHECK_EQ(cursor_map_pa(jump(BASE + MIB(2)), paddr(GIB(8) + PAGE_SIZE), MIB(2), rw, 1), OK);
 	refuse(BASE + MIB(2), 2, ERR_IN_USE, NULL, __LINE__);
-	let_go();
+	unlock_page();
 	hold(BASE, MIB(3));
 	refuse(BASE + MIB(2), 2, ERR_BAD_RANGE, NULL, __LINE__); /* the range ends inside */
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -448,7 +448,7 @@ TEST(cursor_collapse_is_refused_when_a_frame_has_other_owners)
 		frame_put(f);
 	}
 	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -482,14 +482,14 @@ TEST(cursor_finds_what_is_sparse_and_nothing_else)
 	}
 	CHECK(!cursor_find(&c, &item));
 	CHECK_EQ(cursor_left(&c), 0);
-	let_go();
+	unlock_page();
 	/* a leaf that reaches out of the range at both ends is cut to it */
 	hold(BASE + GIB(700) + MIB(6), MIB(4));
 	CHECK(cursor_find(&c, &item));
 	CHECK_EQ(item.start, c.start);
 	CHECK_EQ(item.len, MIB(4));
 	CHECK_EQ(item.pa.raw, GIB(8) + MIB(6));
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -517,7 +517,7 @@ TEST(cursor_unmaps_whole_trees_with_all_that_they_own)
 	CHECK_EQ(pt_node_children(pt.root), 0);
 	CHECK(gone.shootdown.reach == SHOOTDOWN_TABLES && gone.shootdown.pages == SHOOTDOWN_ALL);
 	CHECK_EQ(frame_count(f[0]), 2); /* until the shootdown */
-	let_go();
+	unlock_page();
 	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
 		CHECK_EQ(frame_count(f[i]), 1);
 		frame_put(f[i]);
@@ -542,7 +542,7 @@ TEST(cursor_unmap_leaves_the_nodes_that_are_kept)
 	CHECK_EQ(page_table_nodes(&pt), kept);
 	for (unsigned gib = 0; gib < 6; gib++)
 		CHECK_EQ(look(BASE + GIB(gib)).kind, PT_ITEM_ABSENT);
-	let_go();
+	unlock_page();
 	CHECK_EQ(page_table_nodes(&pt), kept);
 	end();
 }
@@ -612,7 +612,7 @@ TEST(cursor_lets_the_only_owner_write_and_others_copy)
 	give_pages(asked);
 	CHECK_EQ(look(AT(FORKED)).prop.flags, DATA_RW | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
 	CHECK_EQ(look(AT(ZEROS)).prop.flags, PROP_READ | PROP_COPY | PROP_FORKED);
-	let_go();
+	unlock_page();
 	frame_put(f[PINNED]);
 	frame_put(f[SHARED]);
 	end();
@@ -642,7 +642,7 @@ TEST(cursor_protect_invalidates_what_it_changed)
 	CHECK_EQ(cursor_protect(jump(BASE + MIB(2)), MIB(2), &change), OK);
 	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL);
 	CHECK_EQ(look(BASE + MIB(4) - PAGE_SIZE).prop.flags, DATA_RW);
-	let_go();
+	unlock_page();
 	end();
 }
 
@@ -659,6 +659,6 @@ TEST(cursor_changes_the_markers_of_a_range_alone)
 	CHECK(is_marker(BASE + PAGE_SIZE, 0x40000231) && is_marker(c.va - PAGE_SIZE, 0x40000231));
 	CHECK_EQ(look(BASE + MIB(4)).len, MIB(2)); /* as large as it was, but at the ends */
 	CHECK_EQ(look(BASE + GIB(3)).kind, PT_ITEM_ABSENT);
-	let_go();
+	unlock_page();
 	end();
 }

@@ -139,7 +139,7 @@ static void hold(void)
 	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ BASE, END - BASE }, &gone), OK);
 }
 
-static void let_go(void)
+static void unlock_page(void)
 {
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
@@ -176,7 +176,7 @@ static void tear_down(const char *name)
 {
 	const char *wrong;
 
-	let_go();
+	unlock_page();
 	wrong = page_table_check(&pt);
 	if (wrong != NULL)
 		test_fail(__FILE__, __LINE__, "%s: %s", name, wrong);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/pt/cursor_fork.c and cursor_take_over(): who may write to what after a fork. */
+/* Tests of mm/pt/cursor_fork.c and cursor_reuse(): who may write to what after a fork. */
 #include "mm/pt/cursor.h"
 
 #include "tests/machine.h"
@@ -38,7 +38,7 @@ static void hold(uint64_t start, uint64_t len)
 	CHECK_EQ(cursor_open(&c, &from, (struct vrange){ start, len }, &gone), OK);
 }
 
-static void let_go(void)
+static void unlock_page(void)
 {
 	tlb_batch_finish(&gone);
 	cursor_close(&c);
@@ -68,7 +68,7 @@ static bool begin(void)
 	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, 4), OK);
 	CHECK_EQ(cursor_jump(&c, FAR), OK);
 	CHECK_EQ(cursor_set_marker(&c, GIB(1), 5), OK);
-	let_go();
+	unlock_page();
 	return true;
 }
 
@@ -121,7 +121,7 @@ TEST(cursor_fork_takes_the_right_to_write_from_both)
 	hold(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
 	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL); /* the right was taken from the CPUs too */
-	let_go();
+	unlock_page();
 	check_forked(2);
 	page_table_destroy(&to);
 	check_counts(1);
@@ -139,7 +139,7 @@ TEST(cursor_forks_what_was_forked_before)
 	first = to;
 	CHECK_EQ(page_table_init(&to, 4), OK);
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	let_go();
+	unlock_page();
 	check_forked(3);
 	page_table_destroy(&first);
 	check_forked(2);
@@ -148,26 +148,26 @@ TEST(cursor_forks_what_was_forked_before)
 	end();
 }
 
-TEST(cursor_takes_over_what_nobody_else_owns)
+TEST(cursor_reuses_what_nobody_else_owns)
 {
 	NEED(begin());
 	CHECK_EQ(page_table_init(&to, 4), OK);
 	hold(BASE, MIB(1));
-	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE); /* it may write */
+	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE); /* it may write */
 	CHECK_EQ(cursor_fork(&c, &to), OK);
 	tlb_batch_finish(&gone);
-	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
+	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE);
 	CHECK_EQ(flags_of(&from, PRIVATE) & (PROP_COPY | PROP_WRITE), PROP_COPY);
 	page_table_destroy(&to);
-	CHECK_EQ(cursor_take_over(&c), OK);
+	CHECK_EQ(cursor_reuse(&c), OK);
 	CHECK_EQ(flags_of(&from, PRIVATE), DATA_RW | PROP_TRACKED | PROP_DIRTY);
 	CHECK_EQ(cursor_jump(&c, AT(READ_ONLY)), OK);
-	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
+	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE);
 	CHECK_EQ(cursor_jump(&c, AT(ZEROS)), OK);
-	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE); /* nobody knows who owns it */
+	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE); /* nobody knows who owns it */
 	CHECK_EQ(cursor_jump(&c, AT(MARKED)), OK);
-	CHECK_EQ(cursor_take_over(&c), ERR_IN_USE);
-	let_go();
+	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE);
+	unlock_page();
 	end();
 }
 
@@ -184,7 +184,7 @@ TEST(cursor_fork_survives_the_failure_of_each_node)
 		err = cursor_fork(&c, &to);
 		pt_node_inject_failure(0);
 		CHECK(err == OK || err == ERR_NO_MEMORY);
-		let_go();
+		unlock_page();
 		CHECK(page_table_check(&to) == NULL);
 		page_table_destroy(&to);
 		check_counts(1);
@@ -202,7 +202,7 @@ TEST(cursor_fork_of_a_part_leaves_the_rest)
 	CHECK_EQ(page_table_init(&to, 4), OK);
 	hold(AT(SHARED), 2 * PAGE_SIZE);
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	let_go();
+	unlock_page();
 	CHECK_EQ(page_table_query(&to, AT(PRIVATE)).kind, PT_ITEM_ABSENT);
 	CHECK_EQ(page_table_query(&to, AT(ZEROS)).kind, PT_ITEM_ABSENT);
 	CHECK_EQ(frame_count(f[PRIVATE]), 1);
@@ -211,7 +211,7 @@ TEST(cursor_fork_of_a_part_leaves_the_rest)
 	/* the rest, over what is there already: that stays */
 	hold(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	let_go();
+	unlock_page();
 	check_forked(2);
 	page_table_destroy(&to);
 	check_counts(1);

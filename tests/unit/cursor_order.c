@@ -36,7 +36,7 @@ TEST(audit_cur_03_a_node_goes_after_those_below_it)
 	cursor_close(&c);
 	NEED(cursor_open(&c, &pt, range, &gone) == OK);
 	CHECK_EQ(c.level, 2);
-	CHECK(test_panics(unlock, c.node, "let go before one below it"));
+	CHECK(test_panics(unlock, c.node, "unlocked before one below it"));
 	cursor_close(&c);
 	page_table_destroy(&pt);
 }

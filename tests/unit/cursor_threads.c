@@ -506,14 +506,14 @@ static void map_fixed(void)
 	cursor_close(&c);
 }
 
-static void hold_window(struct worker *w)
+static void lock_window(struct worker *w)
 {
 	w->page = 0;
 	w->pages = PAGES;
 	CHECK_EQ(cursor_open(&w->c, &pt, (struct vrange){ BASE, PAGES * PAGE_SIZE }, &w->gone), OK);
 }
 
-static void let_go(struct worker *w)
+static void unlock_page(struct worker *w)
 {
 	cursor_close(&w->c);
 	finish(w);
@@ -521,18 +521,18 @@ static void let_go(struct worker *w)
 
 static void fill_window(void)
 {
-	hold_window(&workers[0]);
+	lock_window(&workers[0]);
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		map_block(&workers[0], slot, 1);
-	let_go(&workers[0]);
+	unlock_page(&workers[0]);
 }
 
 static void empty_window(void)
 {
-	hold_window(&workers[0]);
+	lock_window(&workers[0]);
 	verify(&workers[0]);
 	op_unmap(&workers[0]);
-	let_go(&workers[0]);
+	unlock_page(&workers[0]);
 }
 
 static void run_threads(void)
@@ -594,7 +594,7 @@ static void collapse_beside(unsigned cpu)
 	CHECK(!host_tlb_has_page(cpu, pa, PAGE_SIZE));
 	CHECK_EQ(cursor_jump(&w->c, va), OK);
 	CHECK((cursor_query(&w->c).prop.flags & PROP_DIRTY) != 0);
-	let_go(w);
+	unlock_page(w);
 }
 
 TEST(cursor_collapse_is_invalidated_for_every_part)

@@ -267,7 +267,7 @@ TEST(heap_survives_every_nth_frame_refused)
 	check_end(&before);
 }
 
-TEST(heap_rescue_finds_memory_when_every_frame_is_refused)
+TEST(heap_reclaim_finds_memory_when_every_frame_is_refused)
 {
 	struct ledger before = start();
 	void *first = heap_alloc(1000), *again, *other;

@@ -18,7 +18,7 @@ enum {
 	CPUS = 4,
 	SLOTS = 400,
 	STEPS = 20000,
-	STEPS_SHORT = 2000, /* when each may end in a rescue */
+	STEPS_SHORT = 2000, /* when each may end in a reclaim */
 	MACHINE_MIB = 200,
 	IRQ_US = 300,
 	IRQ_SHORT_US = 3000, /* when a handler may have to look everywhere */
@@ -343,7 +343,7 @@ TEST(audit_hep_01_others_do_not_get_what_is_claimed)
 	irq = arch_irq_save();
 	CHECK_EQ(c->free, 3);
 	CHECK_EQ(slab_take(c, e, 3, SLAB_ANYBODY), 0);
-	slab_drain(c, &gone);
+	slab_shrink(c, &gone);
 	CHECK_EQ(gone.front, PFN_NONE);
 	CHECK_EQ(slab_take(c, e, 3, SLAB_CLAIMANT), 3);
 	CHECK(!slab_give(c, e, 3, SLAB_HOME));
@@ -382,7 +382,7 @@ TEST(audit_hep_01_what_lies_in_another_cpus_magazine_is_found)
 	check_end(&before);
 }
 
-/* What lies in a slab, though another CPU's, is had without a rescue. */
+/* What lies in a slab, though another CPU's, is had without a reclaim. */
 TEST(heap_takes_from_others_slabs_when_there_is_no_frame)
 {
 	struct ledger before = start(16);
@@ -401,9 +401,9 @@ TEST(heap_takes_from_others_slabs_when_there_is_no_frame)
 	check_end(&before);
 }
 
-/* A thread that the scheduler took from this CPU in the middle of its rescue: that is no reason for
- * another thread to go without one, but for a handler. */
-TEST(audit_hep_01_threads_of_a_cpu_rescue_side_by_side)
+/* A thread that the scheduler took from this CPU in the middle of its reclaim: that is no reason
+ * for another thread to go without one, but for a handler. */
+TEST(audit_hep_01_threads_of_a_cpu_reclaim_side_by_side)
 {
 	struct ledger before = start(16);
 	unsigned n = take_all_but(1);
@@ -413,14 +413,14 @@ TEST(audit_hep_01_threads_of_a_cpu_rescue_side_by_side)
 	host_cpu = 1;
 	heap_free(heap_alloc_any(LAST_SIZE));
 	host_cpu = 0;
-	atomic_fetch_add(&heap.cpu[0]->rescues, 1);
+	atomic_fetch_add(&heap.cpu[0]->reclaims, 1);
 	irq = arch_irq_save();
 	CHECK(heap_alloc_any(LAST_SIZE) == NULL);
 	arch_irq_restore(irq);
 	p = heap_alloc_any(LAST_SIZE);
 	CHECK(p != NULL);
 	heap_free(p);
-	CHECK_EQ(atomic_fetch_sub(&heap.cpu[0]->rescues, 1), 1);
+	CHECK_EQ(atomic_fetch_sub(&heap.cpu[0]->reclaims, 1), 1);
 	give_back(n);
 	check_end(&before);
 }

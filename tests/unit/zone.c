@@ -11,8 +11,9 @@
 
 enum {
 	TRACTS = 4, /* and half a one behind them */
-	FRAMES = TRACTS * TRACT_FRAMES + TRACT_FRAMES / 2,
-	BASE = TRACTS * TRACT_FRAMES, /* so that the first frame is not 0, and all tracts merge */
+	FRAMES = TRACTS * PAGEBLOCK_FRAMES + PAGEBLOCK_FRAMES / 2,
+	BASE = TRACTS *
+	       PAGEBLOCK_FRAMES, /* so that the first frame is not 0, and all pageblocks merge */
 	BLOCKS = 512,
 #ifdef KEEL_TESTS
 	STEPS = 4000,
@@ -207,7 +208,7 @@ TEST(zone_agrees_with_a_shadow_map)
 		free_block(&blocks[--block_count]);
 	run_on(0);
 	CHECK_EQ(zone_free_count(&z), FRAMES);
-	CHECK_EQ(zone_whole_count(&z), TRACTS * TRACT_FRAMES);
+	CHECK_EQ(zone_whole_count(&z), TRACTS * PAGEBLOCK_FRAMES);
 	CHECK(sound());
 }
 
@@ -233,22 +234,22 @@ TEST(zone_merges_to_the_top_whatever_the_order_of_frees)
 		}
 		run_on(0);
 		zone_count_blocks(&z, counts);
-		CHECK_EQ(counts[TRACT_ORDER + 2], 1);
-		CHECK_EQ(counts[TRACT_ORDER - 1], 1);
+		CHECK_EQ(counts[PAGEBLOCK_ORDER + 2], 1);
+		CHECK_EQ(counts[PAGEBLOCK_ORDER - 1], 1);
 	}
 }
 
-TEST(zone_hands_out_whole_tracts_and_takes_them_in_parts)
+TEST(zone_hands_out_whole_pageblocks_and_takes_them_in_parts)
 {
 	pfn_t pfn;
 
 	start();
-	pfn = zone_alloc(&z, TRACT_ORDER + 1);
+	pfn = zone_alloc(&z, PAGEBLOCK_ORDER + 1);
 	NEED(pfn != PFN_NONE);
-	CHECK_EQ(zone_whole_count(&z), (TRACTS - 2) * TRACT_FRAMES);
-	for (uint32_t i = 0; i < 2 * TRACT_FRAMES; i += CHUNK_FRAMES)
+	CHECK_EQ(zone_whole_count(&z), (TRACTS - 2) * PAGEBLOCK_FRAMES);
+	for (uint32_t i = 0; i < 2 * PAGEBLOCK_FRAMES; i += CHUNK_FRAMES)
 		CHECK_EQ(zone_free(&z, pfn + i, CHUNK_ORDER), OK);
-	CHECK_EQ(zone_whole_count(&z), TRACTS * TRACT_FRAMES);
+	CHECK_EQ(zone_whole_count(&z), TRACTS * PAGEBLOCK_FRAMES);
 	CHECK(sound());
 }
 
@@ -324,36 +325,36 @@ TEST(zone_fills_holes_before_it_breaks_large_blocks)
 #ifndef KEEL_TESTS
 static pfn_t held[FRAMES];
 
-TEST(zone_cpus_allocate_from_tracts_of_their_own)
+TEST(zone_cpus_allocate_from_pageblocks_of_their_own)
 {
 	start();
-	while (zone_whole_count(&z) == TRACTS * TRACT_FRAMES)
+	while (zone_whole_count(&z) == TRACTS * PAGEBLOCK_FRAMES)
 		held[0] = zone_alloc(&z, 0);
 	for (unsigned cpu = 1; cpu < CPUS; cpu++) {
 		run_on(cpu);
 		held[cpu] = zone_alloc(&z, 0);
 		for (unsigned other = 0; other < cpu; other++)
-			CHECK(held[cpu] / TRACT_FRAMES != held[other] / TRACT_FRAMES);
+			CHECK(held[cpu] / PAGEBLOCK_FRAMES != held[other] / PAGEBLOCK_FRAMES);
 	}
 	run_on(0);
 	CHECK(sound());
 }
 
-TEST(zone_borrows_holes_before_it_breaks_a_tract)
+TEST(zone_borrows_holes_before_it_breaks_a_pageblock)
 {
-	unsigned n = FRAMES - TRACT_FRAMES;
+	unsigned n = FRAMES - PAGEBLOCK_FRAMES;
 
 	start();
 	CHECK_EQ(zone_alloc_frames(&z, n, held), n);
 	for (unsigned i = 0; i < n; i++)
 		if (i % 4 != 0)
 			CHECK_EQ(zone_free(&z, held[i], 0), OK);
-	CHECK_EQ(zone_whole_count(&z), TRACT_FRAMES);
+	CHECK_EQ(zone_whole_count(&z), PAGEBLOCK_FRAMES);
 	run_on(1);
 	CHECK(zone_alloc(&z, 0) != PFN_NONE);
 	CHECK_EQ(zone_alloc_frames(&z, 100, held), 100);
 	run_on(0);
-	CHECK_EQ(zone_whole_count(&z), TRACT_FRAMES);
+	CHECK_EQ(zone_whole_count(&z), PAGEBLOCK_FRAMES);
 	CHECK(sound());
 }
 

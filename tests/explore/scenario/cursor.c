@@ -37,7 +37,7 @@ static void flip(unsigned page)
 {
 	struct cursor c;
 
-	table_hold(&c, page, 1);
+	table_lock(&c, page, 1);
 	flip_held(&c);
 	table_release(&c);
 	table_finish();
@@ -124,12 +124,12 @@ EXPLORE(cursor_first_nodes_of_a_table, .setup = setup_empty, .check = table_chec
 /* ---- a range of nodes, and a page in it ---- */
 
 /* From the page to the one behind the node between. */
-static void hold_all_then_flip(void *arg)
+static void lock_all_then_flip(void *arg)
 {
 	struct cursor c;
 
 	(void)arg;
-	table_hold(&c, PAGE_A, PAGE_LAST + 1);
+	table_lock(&c, PAGE_A, PAGE_LAST + 1);
 	flip_held(&c);
 	table_release(&c);
 	table_finish();
@@ -144,14 +144,14 @@ static void setup_gap(void)
 }
 
 EXPLORE(cursor_over_nodes_and_a_page_between, .setup = setup_gap, .check = table_check,
-	.task = { { "all", hold_all_then_flip, NULL, 0 }, { "page", flip_next, NULL, 1 } });
+	.task = { { "all", lock_all_then_flip, NULL, 0 }, { "page", flip_next, NULL, 1 } });
 
 static void unmap_all(void *arg)
 {
 	struct cursor c;
 
 	(void)arg;
-	table_hold(&c, PAGE_A, PAGE_LAST + 1);
+	table_lock(&c, PAGE_A, PAGE_LAST + 1);
 	EXPLORE_CHECK(cursor_unmap(&c, cursor_left(&c)) == OK);
 	table_release(&c);
 	table_finish();
@@ -215,7 +215,7 @@ static void unmap_and_finish(void *arg)
 	struct cursor c;
 
 	(void)arg;
-	table_hold(&c, PAGE_A, PAGE_LAST + 1);
+	table_lock(&c, PAGE_A, PAGE_LAST + 1);
 	EXPLORE_CHECK(cursor_unmap(&c, PAGE_SIZE) == OK);
 	table_finish();
 	table_release(&c);

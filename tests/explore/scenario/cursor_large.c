@@ -68,7 +68,7 @@ static void collapse(void *arg)
 	err_t err;
 
 	(void)arg;
-	table_hold(&c, 0, NODE_PAGES);
+	table_lock(&c, 0, NODE_PAGES);
 	err = cursor_collapse(&c, 2);
 	EXPLORE_CHECK(err == OK || err == ERR_IN_USE);
 	table_release(&c);
@@ -147,7 +147,7 @@ static void protect(void *arg)
 	struct cursor c;
 
 	(void)arg;
-	table_hold(&c, PAGE_KEPT, 1);
+	table_lock(&c, PAGE_KEPT, 1);
 	EXPLORE_CHECK(cursor_protect(&c, PAGE_SIZE, &change) == OK);
 	table_release(&c);
 	table_finish();

@@ -36,7 +36,7 @@ static void mark_all_of_a(void *arg)
 	struct cursor c;
 
 	(void)arg;
-	table_hold(&c, PAGE_A, NODE_PAGES);
+	table_lock(&c, PAGE_A, NODE_PAGES);
 	EXPLORE_CHECK(cursor_set_marker(&c, MIB(2), A_MARKER) == OK);
 	EXPLORE_CHECK(cursor_jump(&c, 0) == OK && cursor_query(&c).level == 2);
 	EXPLORE_CHECK(cursor_unmap(&c, MIB(2)) == OK);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap.c - mm/heap/heap.c and mm/heap/slab.c: magazines, handlers, and the rescue (finding HEP-01).
+ * heap.c - mm/heap/heap.c and mm/heap/slab.c: magazines, handlers, and the reclaim (finding
+ * HEP-01).
  */
 #include "mm/heap/heap.h"
 #include "lib/bits.h"
@@ -151,7 +152,7 @@ static void idle(void *arg)
 	(void)arg;
 }
 
-static void rescue_check(void)
+static void reclaim_check(void)
 {
 	const char *wrong = heap_check();
 
@@ -160,9 +161,9 @@ static void rescue_check(void)
 	EXPLORE_CHECK(had == 1);
 }
 
-EXPLORE(heap_the_last_object_is_had, .setup = setup_rescue, .check = rescue_check,
+EXPLORE(heap_the_last_object_is_had, .setup = setup_rescue, .check = reclaim_check,
 	.task = { { "a", alloc_one, NULL, 0 }, { "b", idle, NULL, 1 } });
-EXPLORE(heap_the_last_object_is_had_once, .setup = setup_rescue, .check = rescue_check, .bound = 1,
+EXPLORE(heap_the_last_object_is_had_once, .setup = setup_rescue, .check = reclaim_check, .bound = 1,
 	.task = { { "a", alloc_one, NULL, 0 }, { "b", alloc_one, NULL, 1 } });
 
 /* ---- one frame is left, and two want an object of it: who comes second waits for the first ----
@@ -204,5 +205,5 @@ static void age(void *arg)
 	heap_age();
 }
 
-EXPLORE(heap_a_slab_on_its_way_back_is_had, .setup = setup_idle_slab, .check = rescue_check,
+EXPLORE(heap_a_slab_on_its_way_back_is_had, .setup = setup_idle_slab, .check = reclaim_check,
 	.bound = 2, .task = { { "a", alloc_one, NULL, 0 }, { "b", age, NULL, 1 } });

@@ -21,11 +21,11 @@ static struct tlb_space *space;
 static struct tlb_batch gone[EXPLORE_CPUS];
 
 /* The model: what each CPU holds. */
-struct hold {
+struct locked {
 	bool held;
 	vaddr_t start, end;
 };
-EXPLORE_MODEL static struct hold holds[EXPLORE_CPUS];
+EXPLORE_MODEL static struct locked holds[EXPLORE_CPUS];
 
 static const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
 
@@ -140,7 +140,7 @@ EXPLORE_UNSEEN static bool has_lower(const struct cursor *c)
 	       c->end - c->start != pte_span(c->level) - 1;
 }
 
-void table_hold(struct cursor *c, unsigned page, unsigned n)
+void table_lock(struct cursor *c, unsigned page, unsigned n)
 {
 	struct vrange r = { (vaddr_t)page * PAGE_SIZE, (uint64_t)n * PAGE_SIZE };
 	unsigned self = arch_cpu_id();
@@ -148,7 +148,7 @@ void table_hold(struct cursor *c, unsigned page, unsigned n)
 	tlb_batch_init(&gone[self], space);
 	if (cursor_open(c, &table, r, &gone[self]) != OK)
 		explore_fail("the range is refused");
-	holds[self] = (struct hold){ true, c->start, c->end };
+	holds[self] = (struct locked){ true, c->start, c->end };
 	check_alone(self);
 	EXPLORE_CHECK(!has_lower(c));
 	table_look();
@@ -174,7 +174,7 @@ void table_map(unsigned page)
 {
 	struct cursor c;
 
-	table_hold(&c, page, 1);
+	table_lock(&c, page, 1);
 	EXPLORE_CHECK(cursor_map_pa(&c, table_pa(page), PAGE_SIZE, prop, 1) == OK);
 	table_release(&c);
 	table_finish();
@@ -185,7 +185,7 @@ void table_unmap(unsigned page)
 	struct cursor c;
 	struct pt_item item;
 
-	table_hold(&c, page, 1);
+	table_lock(&c, page, 1);
 	item = cursor_query(&c);
 	EXPLORE_CHECK(item.kind == PT_ITEM_LEAF && item.pa.raw == table_pa(page).raw);
 	EXPLORE_CHECK(cursor_unmap(&c, PAGE_SIZE) == OK);

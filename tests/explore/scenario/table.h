@@ -30,7 +30,7 @@ paddr_t table_pa(unsigned page);
 
 /* Hold n pages from `page` on; fails when anybody else has one of them, or when the cursor is not
  * what C5 of mm/pt/cursor.h says.  A CPU has one hold at a time. */
-void table_hold(struct cursor *c, unsigned page, unsigned n);
+void table_lock(struct cursor *c, unsigned page, unsigned n);
 void table_release(struct cursor *c);
 /* Finish what was taken out by this CPU's last hold. */
 void table_finish(void);
