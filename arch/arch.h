@@ -184,7 +184,7 @@ int arch_console_read(void);
 int arch_keyboard_read(void);
 /* How whoever has read both until there was nothing learns that there is something again. */
 enum arch_input {
-	ARCH_INPUT_LOOK,  /* by looking all the time: there are no timers */
+	ARCH_INPUT_POLL,  /* by looking all the time: there are no timers */
 	ARCH_INPUT_SLEEP, /* by looking now and then */
 	ARCH_INPUT_CALLS, /* by a call of `came`, with interrupts off, before or after he asked */
 };

@@ -65,7 +65,7 @@ static uint64_t gap_align(uint64_t v)
 	return at < v ? UINT64_MAX : at;
 }
 
-static void gap_look(struct source_visitor *v, const struct region *r)
+static void gap_visit(struct source_visitor *v, const struct region *r)
 {
 	struct gap *g = container_of(v, struct gap, visitor);
 	uint64_t end = min_u64(r->end, g->max);
@@ -86,7 +86,7 @@ err_t source_find_gap(const struct source_walk *walk, uint64_t min, uint64_t max
 		      uint64_t *start)
 {
 	struct gap g = {
-		.visitor = { gap_look, false }, .max = max, .len = len, .at = gap_align(min)
+		.visitor = { gap_visit, false }, .max = max, .len = len, .at = gap_align(min)
 	};
 
 	while (g.at < max && max - g.at >= len) {

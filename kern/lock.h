@@ -26,7 +26,7 @@
  * innermost and the console knows what to do when this CPU has it.
  *
  * Debug builds count as well, for each class: acquisitions, those that had to wait, the longest
- * hold and the longest wait and whose; and for each CPU the longest stretch of interrupts off that
+ * hold and the longest wait and whose; and for each CPU the longest interrupts-off time that
  * is known.  Release builds hold the two numbers of the ticket lock and check nothing.
  *
  * Source: Mellor-Crummey and Scott 1991, section 2.2 (tickets).
@@ -194,9 +194,9 @@ void lock_abandon_held(void);
 /* Interrupts of this CPU, off now, were off for so long by the code at `where`. */
 void lock_record_off(uint64_t ticks, uintptr_t where);
 
-/* The longest stretch recorded on `cpu`, whose per-CPU area was prepared, and who turned them off:
- * an outermost lock, or lock_record_off()'s caller.  {0, 0}: none yet.  The two are not read at
- * once.
+/* The longest interrupts-off time recorded on `cpu`, whose per-CPU area was prepared, and who
+ * turned them off: an outermost lock, or lock_record_off()'s caller.  {0, 0}: none yet.  The two
+ * are not read at once.
  */
 void lock_longest_off(unsigned cpu, uint64_t *ticks, uintptr_t *where);
 /* From now on anew. */

@@ -13,7 +13,7 @@ PER_CPU(struct scheduler, scheduler) = { .queue = { .lock = SPINLOCK_INIT(&queue
 
 static struct cpu_set idle_cpus; /* that halt or are about to */
 
-static void look_at_queue(void *unused);
+static void resched(void *unused);
 
 /* ---- run queues ---- */
 
@@ -112,7 +112,7 @@ static unsigned claim_idle_for(const struct thread *t, unsigned home)
 /* One that a panic has stopped takes nothing any more. */
 static void resched_cpu(unsigned cpu)
 {
-	err_t err = call_on_cpu(cpu, look_at_queue, NULL);
+	err_t err = call_on_cpu(cpu, resched, NULL);
 
 	(void)err;
 }
@@ -179,7 +179,7 @@ static void slice_over(void *arg)
 
 /* Asked of a CPU when somebody came into its queue, or it is idle and somebody waits elsewhere:
  * the interrupt alone ends a halt. */
-static void look_at_queue(void *unused)
+static void resched(void *unused)
 {
 	struct scheduler *s = this_cpu_ptr(scheduler);
 

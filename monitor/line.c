@@ -105,7 +105,7 @@ static char *entry(struct line *l, unsigned back)
 	return l->history[(l->entered - back) % LINE_HISTORY];
 }
 
-static void look_back(struct line *l, unsigned back)
+static void recall(struct line *l, unsigned back)
 {
 	if (back > min_u64(l->entered, LINE_HISTORY))
 		return;
@@ -137,11 +137,11 @@ static void moving_key(struct line *l, int key)
 	case KEY_END:
 	case KEY_CONTROL('e'): move(l, l->length); break;
 	case KEY_UP:
-	case KEY_CONTROL('p'): look_back(l, l->back + 1); break;
+	case KEY_CONTROL('p'): recall(l, l->back + 1); break;
 	case KEY_DOWN:
 	case KEY_CONTROL('n'):
 		if (l->back > 0)
-			look_back(l, l->back - 1);
+			recall(l, l->back - 1);
 		break;
 	default: break;
 	}

@@ -8,7 +8,7 @@
 #include "mm/kspace/kspace.h"
 
 enum {
-	STRETCHES_MOST = 40, /* lines of one answer */
+	EXTENTS_MOST = 40, /* lines of one answer */
 	WORDS_BYTES = 64,
 	CPUS_BYTES = 16,
 };
@@ -64,7 +64,7 @@ static bool same_meaning(struct vm_meaning a, struct vm_meaning b)
 	return a.what == b.what && a.rights == b.rights && a.detail == b.detail;
 }
 
-/* ---- stretches ---- */
+/* ---- extents ---- */
 
 /* The part of the item behind va; it may have become another one since the last look. */
 static struct pt_item item_from(const struct vm_space *s, vaddr_t va)
@@ -76,19 +76,19 @@ static struct pt_item item_from(const struct vm_space *s, vaddr_t va)
 	return item;
 }
 
-static void stretch_add(struct vm_stretch *stretch, const struct pt_item *item)
+static void extent_add(struct vm_extent *extent, const struct pt_item *item)
 {
-	stretch->len += item->len;
+	extent->len += item->len;
 	if (item->kind == PT_ITEM_LEAF)
-		stretch->pages[item->level]++;
+		extent->pages[item->level]++;
 }
 
-bool vm_stretch_next(const struct vm_space *s, vaddr_t va, struct vm_stretch *out)
+bool vm_extent_next(const struct vm_space *s, vaddr_t va, struct vm_extent *out)
 {
 	vaddr_t half = pt_half_bytes(s->table.levels);
 	struct pt_item item;
 
-	*out = (struct vm_stretch){ 0 };
+	*out = (struct vm_extent){ 0 };
 	for (; va < half; va += item.len) {
 		struct vm_meaning m;
 
@@ -102,7 +102,7 @@ bool vm_stretch_next(const struct vm_space *s, vaddr_t va, struct vm_stretch *ou
 			out->start = va;
 			out->meaning = m;
 		}
-		stretch_add(out, &item);
+		extent_add(out, &item);
 	}
 	return out->len != 0;
 }
@@ -295,36 +295,36 @@ static void print_spaces(void)
 	print_totals();
 }
 
-/* ---- spaces N: its stretches ---- */
+/* ---- spaces N: its extents ---- */
 
-static void print_stretch(const struct vm_stretch *stretch)
+static void print_extent(const struct vm_extent *extent)
 {
 	static const char *const sizes[] = { "", "4K", "2M", "1G" };
-	unsigned rights = stretch->meaning.rights;
+	unsigned rights = extent->meaning.rights;
 	char bytes[VM_BYTES_TEXT], words[WORDS_BYTES];
 
-	vm_format_bytes(stretch->len, bytes, sizeof(bytes));
-	vm_describe(stretch->meaning, words, sizeof(words));
-	print("%014lx-%014lx %10s %c%c%c  %s", stretch->start, stretch->start + stretch->len, bytes,
+	vm_format_bytes(extent->len, bytes, sizeof(bytes));
+	vm_describe(extent->meaning, words, sizeof(words));
+	print("%014lx-%014lx %10s %c%c%c  %s", extent->start, extent->start + extent->len, bytes,
 	      (rights & PROP_READ) != 0 ? 'r' : '-', (rights & PROP_WRITE) != 0 ? 'w' : '-',
 	      (rights & PROP_EXECUTE) != 0 ? 'x' : '-', words);
 	for (unsigned level = 1; level <= PT_LEAF_LEVEL_MOST; level++)
-		if (stretch->pages[level] != 0)
-			print(", %lu x %s", stretch->pages[level], sizes[level]);
+		if (extent->pages[level] != 0)
+			print(", %lu x %s", extent->pages[level], sizes[level]);
 	print("\n");
 }
 
-static void print_stretches(const struct vm_space *s, vaddr_t va)
+static void print_extents(const struct vm_space *s, vaddr_t va)
 {
-	struct vm_stretch stretch;
+	struct vm_extent extent;
 	unsigned lines = 0;
 
-	for (; vm_stretch_next(s, va, &stretch); va = stretch.start + stretch.len) {
-		if (lines++ == STRETCHES_MOST) {
-			print("... and more: `spaces %u %lx` goes on\n", s->number, stretch.start);
+	for (; vm_extent_next(s, va, &extent); va = extent.start + extent.len) {
+		if (lines++ == EXTENTS_MOST) {
+			print("... and more: `spaces %u %lx` goes on\n", s->number, extent.start);
 			return;
 		}
-		print_stretch(&stretch);
+		print_extent(&extent);
 	}
 	if (lines == 0)
 		print("space %u: nothing is mapped\n", s->number);
@@ -359,6 +359,6 @@ COMMAND(spaces, "[N [VA]]", "address spaces of users; of one: what is mapped whe
 	s = vm_report_find("spaces", argv[1]);
 	if (s == NULL)
 		return;
-	print_stretches(s, align_down(va, PAGE_SIZE));
+	print_extents(s, align_down(va, PAGE_SIZE));
 	vm_space_put(s);
 }

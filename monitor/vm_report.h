@@ -2,16 +2,16 @@
 /*
  * vm_report.h - what is in a user's address space, in words and figures.
  *
- * A stretch is a run of pages that mean the same (the table of mm/vm/space.h): neighbours whose
- * entries differ in frame and size alone are one stretch.  Figures are sums over a whole space.
+ * An extent is a run of pages that mean the same (the table of mm/vm/space.h): neighbours whose
+ * entries differ in frame and size alone are one extent.  Figures are sums over a whole space.
  *
  *   keel> spaces 2
  *   00000010000000-00000010003000       12K rw-  private, 3 x 4K
  *   00000010003000-00000020000000  262132K rw-  zeros on demand, pages up to 2M
  *
  * Invariants:
- *   R1  stretches come by address and do not overlap; two that touch differ in meaning
- *   R2  each page of the space that is not absent lies in exactly one stretch
+ *   R1  extents come by address and do not overlap; two that touch differ in meaning
+ *   R2  each page of the space that is not absent lies in exactly one extent
  *   R3  the nodes that are counted are those that the items' levels prove: they equal
  *       page_table_nodes() while nobody changes the space
  *
@@ -44,7 +44,7 @@ struct vm_meaning {
 	unsigned detail; /* ZEROS: the largest level; OBJECT: its number; else 0 */
 };
 
-struct vm_stretch {
+struct vm_extent {
 	vaddr_t start;
 	uint64_t len; /* bytes */
 	struct vm_meaning meaning;
@@ -62,8 +62,8 @@ struct vm_figures {
 /* Pure. */
 struct vm_meaning vm_meaning_of(const struct pt_item *item);
 
-/* The first stretch at or behind va, from va on; false: there is none. */
-bool vm_stretch_next(const struct vm_space *s, vaddr_t va, struct vm_stretch *out);
+/* The first extent at or behind va, from va on; false: there is none. */
+bool vm_extent_next(const struct vm_space *s, vaddr_t va, struct vm_extent *out);
 
 /* Sums over all of the space; takes as long as it has entries. */
 struct vm_figures vm_figures_of(const struct vm_space *s);

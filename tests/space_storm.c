@@ -211,8 +211,8 @@ static struct vm_space *space_of(const struct storm_member *me)
 
 /* ---- own pages: R4 ---- */
 
-static void look_at_own(struct storm_member *me, unsigned i, const struct own_page *known,
-			const char *what)
+static void check_own(struct storm_member *me, unsigned i, const struct own_page *known,
+		      const char *what)
 {
 	unsigned page = own_page(me, i);
 	uint64_t raw = 0;
@@ -281,10 +281,10 @@ static void protect_own(struct storm_member *me)
 	}
 }
 
-static void look_at_all_own(struct storm_member *me, const struct own_page *known, const char *what)
+static void check_all_own(struct storm_member *me, const struct own_page *known, const char *what)
 {
 	for (unsigned i = 0; i < OWN; i++)
-		look_at_own(me, i, &known[i], what);
+		check_own(me, i, &known[i], what);
 }
 
 /* The first time in a space that another CPU forked: what is there is taken as it is, unless this
@@ -325,7 +325,7 @@ static void store_common(struct storm_member *me)
 	states[me->cpu].at->common[me->cpu][i] = raw;
 }
 
-static void look_at_common(struct storm_member *me, const uint64_t *known)
+static void check_common(struct storm_member *me, const uint64_t *known)
 {
 	for (unsigned i = 0; i < COMMON_PAGES; i++) {
 		uint64_t raw = 0;
@@ -481,14 +481,14 @@ static unsigned add_member(unsigned parent, uint64_t parents_count)
 }
 
 /* The place is this CPU's, so nobody else is in the space: it is as it was. */
-static void look_at_fork(struct storm_member *me, struct place *child, struct place *parent)
+static void check_fork(struct storm_member *me, struct place *child, struct place *parent)
 {
 	struct state *s = &states[me->cpu];
 
 	s->at = child;
 	vm_space_activate(child->space);
-	look_at_all_own(me, s->forked, "R4: a fork does not show what was there");
-	look_at_common(me, s->forked_common);
+	check_all_own(me, s->forked, "R4: a fork does not show what was there");
+	check_common(me, s->forked_common);
 	memcpy(child->own[me->cpu], s->forked, sizeof(s->forked));
 	memcpy(child->common[me->cpu], s->forked_common, sizeof(s->forked_common));
 	child->is_known[me->cpu] = true;
@@ -498,8 +498,8 @@ static void look_at_fork(struct storm_member *me, struct place *child, struct pl
 	store_common(me);
 	s->at = parent;
 	vm_space_activate(parent->space);
-	look_at_all_own(me, s->forked, "R4: what a fork stored is seen");
-	look_at_common(me, s->forked_common);
+	check_all_own(me, s->forked, "R4: what a fork stored is seen");
+	check_common(me, s->forked_common);
 }
 
 static void fork_it(struct storm_member *me)
@@ -526,7 +526,7 @@ static void fork_it(struct storm_member *me)
 	p->member = member == 0 ? p->member : member;
 	if (member != 0) {
 		memset(p->is_known, 0, sizeof(p->is_known));
-		look_at_fork(me, p, parent);
+		check_fork(me, p, parent);
 	}
 	atomic_store(&p->users, 0);
 }
@@ -540,7 +540,7 @@ static void step(struct storm_member *me)
 	if (what < 12)
 		store_own(me, i);
 	else if (what < 20)
-		look_at_own(me, i, &states[me->cpu].at->own[me->cpu][i], "R4: not what was stored");
+		check_own(me, i, &states[me->cpu].at->own[me->cpu][i], "R4: not what was stored");
 	else if (what < 24)
 		remap_own(me);
 	else if (what < 27)
@@ -558,9 +558,9 @@ static void step(struct storm_member *me)
 	else if (what < 76)
 		store_common(me);
 	else if (what < 78)
-		look_at_common(me, states[me->cpu].at->common[me->cpu]);
+		check_common(me, states[me->cpu].at->common[me->cpu]);
 	else
-		look_at_all_own(me, states[me->cpu].at->own[me->cpu], "R4: not what was stored");
+		check_all_own(me, states[me->cpu].at->own[me->cpu], "R4: not what was stored");
 }
 
 void storm_run(struct storm_member *me, unsigned steps)

@@ -98,7 +98,7 @@ class Explained(Exception):
     """What was not said."""
 
 
-def look_for(patterns, text):
+def search_for(patterns, text):
     """All of them, each in some line."""
     for pattern in patterns:
         if not re.search(pattern, text, re.MULTILINE):
@@ -109,7 +109,7 @@ def look_for(patterns, text):
 def check_after(running):
     """The monitor answers as if nothing had happened."""
     for command, patterns in AFTER.items():
-        look_for(patterns, running.command(command))
+        search_for(patterns, running.command(command))
 
 
 def crash(config, kind, seconds):
@@ -117,7 +117,7 @@ def crash(config, kind, seconds):
     with machine.Qemu(config) as running:
         running.wait_prompt(seconds)
         running.may_panic = True
-        look_for(KINDS[kind] + [r"^keel: panic: ", BACKTRACE], running.command(f"crash {kind}"))
+        search_for(KINDS[kind] + [r"^keel: panic: ", BACKTRACE], running.command(f"crash {kind}"))
         check_after(running)
 
 
@@ -141,7 +141,7 @@ def crash_twice(config, seconds):
         running.wait_prompt(seconds)
         running.may_panic = True
         for kind in ("stack", "stack", "text", "assert", "stack"):
-            look_for(KINDS[kind][:1] + [r"^keel: panic: "], running.command(f"crash {kind}"))
+            search_for(KINDS[kind][:1] + [r"^keel: panic: "], running.command(f"crash {kind}"))
         check_after(running)
 
 
@@ -190,7 +190,7 @@ def injected(config, line, pattern, seconds, is_fatal):
             wait_for(running, pattern)
             if is_fatal:
                 running.wait_prompt(seconds)
-            look_for(AFTER["regions"], running.command("regions"))
+            search_for(AFTER["regions"], running.command("regions"))
 
 
 def all_tests(options):

@@ -11,7 +11,7 @@ and an end that agrees with them count as success; all else is a failure of its 
   - no plan, or a plan of nothing.
 
 Each planned result that never came is a failed test.  The terminal gets failures with the
-diagnostics before them, skips, and each CPU's longest stretch with interrupts off; the log gets
+diagnostics before them, skips, and each CPU's longest interrupts-off time; the log gets
 every line.  The last line is always
 `N passed, N failed, N skipped`, and the exit status agrees with it.
 """
@@ -29,7 +29,7 @@ import machine
 HEADER = re.compile(r"KTAP version 1$")
 PLAN = re.compile(r"1\.\.(\d+)\b")
 RESULT = re.compile(r"(not )?ok (\d+)(?: -)?(?: ([^#]*))?(?:# *(\w+)(.*))?$")
-STRETCH = re.compile(r"# CPU \d+: interrupts off for at most ")
+IRQ_OFF = re.compile(r"# CPU \d+: interrupts off for at most ")
 TOTALS = re.compile(r"(?:# )?(\d+) passed, (\d+) failed, (\d+) skipped$")
 
 # From the last line of output on.  A test may do long and silent work after a panic that it
@@ -85,7 +85,7 @@ class Judge:
         elif machine.PANIC.search(line):
             self.panic = line
             self._notes.append(line)
-        elif STRETCH.match(line):
+        elif IRQ_OFF.match(line):
             self._say(line)
         elif line.startswith("#"):
             self._notes.append(line)

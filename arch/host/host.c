@@ -467,7 +467,7 @@ int arch_keyboard_read(void)
 enum arch_input arch_input_listen(void (*came)(void))
 {
 	(void)came;
-	return ARCH_INPUT_LOOK; /* reading waits */
+	return ARCH_INPUT_POLL; /* reading waits */
 }
 
 void arch_vga_cursor_hide(void)

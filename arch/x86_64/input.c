@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 
 static void (*_Atomic listener)(void);
-static enum arch_input input_mode = ARCH_INPUT_LOOK;
+static enum arch_input input_mode = ARCH_INPUT_POLL;
 
 void input_came(void)
 {

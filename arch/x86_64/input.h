@@ -18,5 +18,5 @@
 /* Handles the interrupts of both; on any CPU. */
 void input_came(void);
 
-/* What arch_input_listen() answers; ARCH_INPUT_LOOK until then. */
+/* What arch_input_listen() answers; ARCH_INPUT_POLL until then. */
 void input_set_mode(enum arch_input mode);

@@ -194,7 +194,7 @@ static bool wake(const struct smp_plan *plan, uint32_t apic)
 	return false;
 }
 
-static void look_at_clock(void)
+static void check_clock(void)
 {
 	uint64_t now = arch_ticks();
 
@@ -226,7 +226,7 @@ static enum outcome start_one(const struct smp_plan *plan, uint32_t apic)
 	set_pointers(plan, apic, m.stack_top);
 	if (!wake(plan, apic))
 		return NO_ANSWER;
-	look_at_clock();
+	check_clock();
 	while (cpu_count() == start.number) /* it runs, and is about to count itself */
 		arch_relax();
 	return STARTED;

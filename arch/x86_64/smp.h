@@ -61,7 +61,7 @@ void smp_init_first(void);
 uint32_t smp_apic_id(unsigned cpu);
 /* From its first STARTUP until it was counted, in ticks; 0 for the first CPU. */
 uint64_t smp_start_ticks(unsigned cpu);
-/* The longest stretch with interrupts off that is known of that CPU, a handler's or a lock's, as
+/* The longest interrupts-off time that is known of that CPU, a handler's or a lock's, as
  * "12 us, in heap_alloc+0x40"; cut to `bytes`. */
 void smp_describe_longest_off(unsigned cpu, char *text, size_t bytes);
 enum {

@@ -16,16 +16,16 @@ static uint64_t interrupts(unsigned cpu)
 	return n;
 }
 
-/* A stretch with interrupts off, and whose it was. */
-struct stretch {
+/* An interrupts-off time, and where. */
+struct irq_off {
 	uint64_t ticks; /* 0: none is known */
 	char where[SYMBOL_TEXT_BYTES];
 };
 
-static struct stretch longest_handler(unsigned cpu)
+static struct irq_off longest_handler(unsigned cpu)
 {
 	unsigned vector;
-	struct stretch s = { .ticks = trap_longest(cpu, &vector) };
+	struct irq_off s = { .ticks = trap_longest(cpu, &vector) };
 	const char *name = trap_name(vector);
 
 	print_to(s.where, sizeof(s.where), "the handler of %s",
@@ -35,9 +35,9 @@ static struct stretch longest_handler(unsigned cpu)
 
 #ifdef KEEL_DEBUG
 
-static struct stretch longest_lock(unsigned cpu)
+static struct irq_off longest_lock(unsigned cpu)
 {
-	struct stretch s;
+	struct irq_off s;
 	uintptr_t where;
 
 	lock_longest_off(cpu, &s.ticks, &where);
@@ -49,10 +49,10 @@ static const char not_measured[] = "";
 
 #else
 
-static struct stretch longest_lock(unsigned cpu)
+static struct irq_off longest_lock(unsigned cpu)
 {
 	(void)cpu;
-	return (struct stretch){ 0 };
+	return (struct irq_off){ 0 };
 }
 
 static const char not_measured[] = " (locks are timed in debug builds alone)";
@@ -61,8 +61,8 @@ static const char not_measured[] = " (locks are timed in debug builds alone)";
 
 void smp_describe_longest_off(unsigned cpu, char *text, size_t bytes)
 {
-	struct stretch handler = longest_handler(cpu), lock = longest_lock(cpu);
-	const struct stretch *longest = lock.ticks > handler.ticks ? &lock : &handler;
+	struct irq_off handler = longest_handler(cpu), lock = longest_lock(cpu);
+	const struct irq_off *longest = lock.ticks > handler.ticks ? &lock : &handler;
 
 	if (longest->ticks == 0)
 		print_to(text, bytes, "0 us%s", not_measured);
@@ -71,7 +71,7 @@ void smp_describe_longest_off(unsigned cpu, char *text, size_t bytes)
 			 longest->where, not_measured);
 }
 
-static void print_stretch(unsigned cpu, const struct stretch *s)
+static void print_irq_off(unsigned cpu, const struct irq_off *s)
 {
 	if (s->ticks != 0)
 		print("%3u  %10lu  %s\n", cpu, ticks_to_us(s->ticks), s->where);
@@ -86,10 +86,10 @@ COMMAND(cpus, "",
 		      ticks_to_us(smp_start_ticks(cpu)), interrupts(cpu));
 	print("CPU  off for us  at most, in%s\n", not_measured);
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		struct stretch handler = longest_handler(cpu), lock = longest_lock(cpu);
+		struct irq_off handler = longest_handler(cpu), lock = longest_lock(cpu);
 
-		print_stretch(cpu, &handler);
-		print_stretch(cpu, &lock);
+		print_irq_off(cpu, &handler);
+		print_irq_off(cpu, &lock);
 	}
 }
 

@@ -312,7 +312,7 @@ static void start_frames(void)
 
 #ifdef KEEL_TESTS
 void ktest_exit(const char *globs, uint64_t seed) __noreturn;
-void ktest_look_at_boot_table(void);
+void ktest_check_boot_table(void);
 
 static void run_tests(void)
 {
@@ -320,9 +320,9 @@ static void run_tests(void)
 		ktest_exit(options.ktest, options.seed);
 }
 
-static void look_at_boot_table(void)
+static void check_boot_table(void)
 {
-	ktest_look_at_boot_table();
+	ktest_check_boot_table();
 }
 #else
 static void run_tests(void)
@@ -331,7 +331,7 @@ static void run_tests(void)
 		cannot_run("ktest= was asked for, but this kernel was built without tests", "");
 }
 
-static void look_at_boot_table(void)
+static void check_boot_table(void)
 {
 }
 #endif
@@ -367,7 +367,7 @@ static void build_kernel_space(void)
 		err = kspace_exclude_page(boot_stack_guards[i]);
 	if (err != OK)
 		cannot_run("no memory for the kernel's address space", "");
-	look_at_boot_table();
+	check_boot_table();
 	translate_init();
 	console_hide_screen();
 	kspace_activate();

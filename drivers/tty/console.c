@@ -263,7 +263,7 @@ static void wake_readers(void)
 
 int console_wait_key(void)
 {
-	enum arch_input how = ARCH_INPUT_LOOK;
+	enum arch_input how = ARCH_INPUT_POLL;
 	int key = KEY_NONE;
 
 	if (!arch_irq_is_off())

@@ -200,7 +200,7 @@ static bool under_pressure(void)
 }
 
 /* Called on the slow paths: notice that memory runs low, or is plentiful again. */
-static void look_at_watermark(void)
+static void check_watermark(void)
 {
 	bool low = under_pressure();
 	uint64_t have;
@@ -269,7 +269,7 @@ pfn_t frame_take_slow(uintptr_t irq)
 	pfn_t pfn = PFN_NONE;
 	unsigned step = 0, n;
 
-	look_at_watermark();
+	check_watermark();
 	n = under_pressure() ? 0 : zones_take(HOT_BATCH, c->hot);
 	if (n != 0) {
 		pfn = c->hot[--n];
@@ -287,7 +287,7 @@ void frame_give_slow(pfn_t pfn, uintptr_t irq)
 {
 	struct frame_cache *c = my_cache();
 
-	look_at_watermark();
+	check_watermark();
 	if (under_pressure()) {
 		zones_must_take(&pfn, 1);
 	} else {
@@ -357,7 +357,7 @@ static __noinline pfn_t block_from_zones(unsigned order)
 	(void)my_cache();
 	can_wait = arch_irq_was_on(irq);
 	arch_irq_restore(irq);
-	look_at_watermark();
+	check_watermark();
 	do {
 		pfn = zones_take_block(order);
 	} while (pfn == PFN_NONE && find_more(&step, can_wait));
@@ -382,7 +382,7 @@ pfn_t frame_take_block(unsigned order)
 static __noinline void block_to_zones(pfn_t pfn, unsigned order)
 {
 	zone_must_take(pfn, order);
-	look_at_watermark();
+	check_watermark();
 }
 
 void frame_give_block(pfn_t pfn, unsigned order)
@@ -405,7 +405,7 @@ bool frame_take_bulk(unsigned n, pfn_t *out)
 
 	(void)my_cache();
 	arch_irq_restore(irq);
-	look_at_watermark();
+	check_watermark();
 	do {
 		got += zones_take(n - got, out + got);
 	} while (got < n && find_more(&step, can_wait));
@@ -418,7 +418,7 @@ bool frame_take_bulk(unsigned n, pfn_t *out)
 void frame_give_bulk(const pfn_t *pfns, unsigned n)
 {
 	zones_must_take(pfns, n);
-	look_at_watermark();
+	check_watermark();
 }
 
 pfn_t frame_take_range(uint32_t frames, uint32_t align, pfn_t min, pfn_t max)
@@ -452,7 +452,7 @@ void frame_give_range(pfn_t first, uint32_t frames)
 		first += UINT32_C(1) << order;
 		frames -= UINT32_C(1) << order;
 	}
-	look_at_watermark();
+	check_watermark();
 }
 
 uint64_t frame_cache_count(void)

@@ -20,7 +20,7 @@
  *
  * Method: every statement is two edges (its start and its end).  Edges are sorted by
  * address; a sweep keeps how many statements of each type are open, and the type of the
- * stretch between two edges is the first that has any.
+ * extent between two edges is the first that has any.
  *
  * Pure functions; no lock.
  */

@@ -92,7 +92,7 @@ static struct frame *get_frames(enum frame_kind kind, unsigned order)
 }
 
 /* Address of the first frame without a slot in the section of pfn. */
-static uintptr_t stretch_end(pfn_t pfn)
+static uintptr_t extent_end(pfn_t pfn)
 {
 	uint64_t index = pfn / SECTION_FRAMES;
 	uint64_t end = index * SECTION_FRAMES + section_at((uint32_t)index)->covered;
@@ -100,7 +100,7 @@ static uintptr_t stretch_end(pfn_t pfn)
 	return (uintptr_t)arch_direct(paddr(end * PAGE_SIZE));
 }
 
-/* Slabs come from a few stretches of memory, mostly from one: that of the first frame we get.  It
+/* Slabs come from a few extents of memory, mostly from one: that of the first frame we get.  It
  * grows upwards when the next section is populated. */
 static err_t span_init(void)
 {
@@ -116,7 +116,7 @@ static err_t span_init(void)
 	s->base = (uintptr_t)arch_direct(pfn_to_paddr(first));
 	s->slots = (uintptr_t)meta_slot_of(first);
 	/* relaxed: nobody else runs */
-	atomic_store_explicit(&s->grains, (stretch_end(pfn) - s->base) / HEAP_GRAIN,
+	atomic_store_explicit(&s->grains, (extent_end(pfn) - s->base) / HEAP_GRAIN,
 			      memory_order_relaxed);
 	return OK;
 }
@@ -131,7 +131,7 @@ static void span_cover(pfn_t pfn)
 	/* release pairs with the acquire in heap_free(); who comes late has lost nothing */
 	if (unlikely(grains == atomic_load_explicit(&s->grains, memory_order_relaxed)))
 		atomic_compare_exchange_strong_explicit(&s->grains, &grains,
-							(stretch_end(pfn) - s->base) / HEAP_GRAIN,
+							(extent_end(pfn) - s->base) / HEAP_GRAIN,
 							memory_order_release, memory_order_relaxed);
 }
 
@@ -374,7 +374,7 @@ static void *claim_left(unsigned number)
 }
 
 /* One look everywhere; who claims has it done. */
-static void *look_everywhere(unsigned number)
+static void *search_everywhere(unsigned number)
 {
 	void *object;
 
@@ -388,7 +388,7 @@ static void *look_everywhere(unsigned number)
 }
 
 /* Something may have passed by who counted `before` and found nothing then: look again. */
-static bool is_worth_another_look(uint32_t before, uint64_t start)
+static bool is_worth_a_retry(uint32_t before, uint64_t start)
 {
 	wait_for_flow(start);
 	return arrivals() != before && !is_late(start);
@@ -403,8 +403,8 @@ static void *reclaim_small(unsigned number)
 	slab_claim(&slab_classes[number]);
 	do {
 		before = arrivals();
-		object = look_everywhere(number);
-	} while (object == NULL && interrupts_are_on() && is_worth_another_look(before, start));
+		object = search_everywhere(number);
+	} while (object == NULL && interrupts_are_on() && is_worth_a_retry(before, start));
 	slab_unclaim(&slab_classes[number]);
 	return object;
 }

@@ -82,7 +82,7 @@ struct heap_cpu {
 };
 _Static_assert(HEAP_CLASSES * sizeof(struct heap_magazine) <= UINT16_MAX, "slot_state.aux");
 
-/* The stretch of populated metadata in which slabs are found at once; others are looked up. */
+/* The extent of populated metadata in which slabs are found at once; others are looked up. */
 struct heap_span {
 	_Atomic uint64_t grains; /* grows */
 	uintptr_t base;          /* (c) address of its first frame */

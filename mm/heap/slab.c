@@ -152,7 +152,7 @@ static bool is_near(const struct slab_class *c, struct meta_slot *slot)
  * new one is better than that at the front. */
 static bool turn_to_near(struct slab_class *c) __requires(c->lock)
 {
-	for (unsigned i = 0; i < SLAB_NEAR_LOOKS; i++) {
+	for (unsigned i = 0; i < SLAB_NEAR_TRIES; i++) {
 		struct meta_slot *slot = meta_slot_of(c->front);
 
 		if (is_near(c, slot))

@@ -54,7 +54,7 @@ enum {
 	SLAB_KEEP = 8,         /* empty slabs that a class keeps for itself */
 	SLAB_EMPTY_SHARE = 16, /* or this part of the queue */
 	SLAB_SWEEP = 16,       /* slabs looked at under one acquisition of the lock */
-	SLAB_NEAR_LOOKS = 4,   /* at others' slabs before there is none near */
+	SLAB_NEAR_TRIES = 4,   /* at others' slabs before there is none near */
 };
 
 enum slab_tag {

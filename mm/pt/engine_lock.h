@@ -73,7 +73,7 @@ static struct frame *engine_lock_node(const struct pt_format *fmt, const struct 
 		bool held;
 
 		epoch_enter();
-		(void)look(fmt, pt, va, stop, level, &table);
+		(void)lookup(fmt, pt, va, stop, level, &table);
 		node = frame_of_slot(meta_slot_at(table));
 		held = pt_node_try_lock(node);
 		ASSERT(held || !pt_node_is_own(node)); /* a cursor would wait for its own CPU's */
@@ -223,7 +223,7 @@ static unsigned level_that_stays(const struct pt_format *fmt, const struct page_
 	for (unsigned at = pt->levels; at > level && node != NULL; at--) {
 		if (at >= pt->keep || pt_node_children(node) != 1)
 			stays = at;
-		node = pt_child(fmt, pt_node_look(node, pte_index(va, at)), at);
+		node = pt_child(fmt, pt_node_get_unlocked(node, pte_index(va, at)), at);
 	}
 	return stays;
 }

@@ -21,7 +21,7 @@ static __forceinline bool engine_range_ok(const struct pt_format *fmt, const str
 /* The first entry from `index` on that is not empty, or PT_NODE_ENTRIES. */
 static unsigned next_entry(const struct frame *node, unsigned index)
 {
-	while (index < PT_NODE_ENTRIES && pt_node_look(node, index) == 0)
+	while (index < PT_NODE_ENTRIES && pt_node_get_unlocked(node, index) == 0)
 		index++;
 	return index;
 }
@@ -55,8 +55,8 @@ static bool is_dead(paddr_t node)
 
 /* Down to the entry for va in a node of level `stop`, or one above that is no table; inside
  * epoch_enter(). */
-static __forceinline pte_t look(const struct pt_format *fmt, const struct page_table *pt,
-				vaddr_t va, unsigned stop, unsigned *level, paddr_t *node)
+static __forceinline pte_t lookup(const struct pt_format *fmt, const struct page_table *pt,
+				  vaddr_t va, unsigned stop, unsigned *level, paddr_t *node)
 {
 	paddr_t table = frame_paddr(pt->root);
 	unsigned at = pt->levels, shift = PT_PAGE_SHIFT + PT_INDEX_BITS * (at - 1);
@@ -77,8 +77,9 @@ static __forceinline pte_t look(const struct pt_format *fmt, const struct page_t
 	return pte;
 }
 
-static __forceinline pte_t engine_look_up(const struct pt_format *fmt, const struct page_table *pt,
-					  vaddr_t va, unsigned *level)
+static __forceinline pte_t engine_lookup_entry(const struct pt_format *fmt,
+					       const struct page_table *pt, vaddr_t va,
+					       unsigned *level)
 {
 	uintptr_t irq = arch_irq_save();
 	paddr_t node;
@@ -86,7 +87,7 @@ static __forceinline pte_t engine_look_up(const struct pt_format *fmt, const str
 
 	epoch_enter();
 	do
-		pte = look(fmt, pt, va, 1, level, &node);
+		pte = lookup(fmt, pt, va, 1, level, &node);
 	while (pte == 0 && unlikely(is_dead(node))); /* at most once for each node that dies */
 	epoch_exit();
 	arch_irq_restore(irq);
@@ -104,7 +105,7 @@ static __forceinline struct pt_item engine_query_table(const struct pt_format *f
 					 .start = align_down(va, PAGE_SIZE),
 					 .len = PAGE_SIZE,
 					 .level = 1 };
-	pte = engine_look_up(fmt, pt, va, &level);
+	pte = engine_lookup_entry(fmt, pt, va, &level);
 	return pt_item_of(fmt, pte, level, va);
 }
 
@@ -118,7 +119,7 @@ static vaddr_t next_in_node(const struct pt_format *fmt, const struct frame *nod
 	unsigned i = next_entry(node, pte_index(va, level));
 
 	for (; i < PT_NODE_ENTRIES; i = next_entry(node, i + 1)) {
-		const struct frame *child = pt_child(fmt, pt_node_look(node, i), level);
+		const struct frame *child = pt_child(fmt, pt_node_get_unlocked(node, i), level);
 		vaddr_t start = max_u64(va, base + i * span), behind = base + (i + 1) * span;
 
 		if (start >= end)

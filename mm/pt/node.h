@@ -154,7 +154,7 @@ static inline pte_t pt_node_get(const struct frame *node, unsigned index)
 }
 
 /* Of a node that is not held.  Acquire: what a new table holds is there to see. */
-static inline pte_t pt_node_look(const struct frame *node, unsigned index)
+static inline pte_t pt_node_get_unlocked(const struct frame *node, unsigned index)
 {
 	return atomic_load_explicit(&pt_node_entries(node)[index], memory_order_acquire);
 }

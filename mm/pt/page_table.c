@@ -56,7 +56,8 @@ void page_table_share_kernel(struct page_table *pt, const struct page_table *ker
 	unsigned i = next_entry(kernel->root, PT_NODE_ENTRIES / 2);
 
 	for (; i < PT_NODE_ENTRIES; i = next_entry(kernel->root, i + 1)) {
-		struct frame *child = pt_node_child(pt_node_look(kernel->root, i), kernel->levels);
+		struct frame *child = pt_node_child(pt_node_get_unlocked(kernel->root, i),
+						    kernel->levels);
 
 		if (child != NULL)
 			(void)pt_node_set(pt->root, i,
@@ -66,9 +67,9 @@ void page_table_share_kernel(struct page_table *pt, const struct page_table *ker
 
 /* ---- the engine's instance ---- */
 
-pte_t page_table_look(const struct page_table *pt, vaddr_t va, unsigned *level)
+pte_t page_table_lookup(const struct page_table *pt, vaddr_t va, unsigned *level)
 {
-	return engine_look_up(&cpu_format, pt, va, level);
+	return engine_lookup_entry(&cpu_format, pt, va, level);
 }
 
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va)

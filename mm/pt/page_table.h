@@ -78,7 +78,7 @@ bool page_table_range_ok(const struct page_table *pt, struct vrange range);
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va);
 
 /* The entry that decides about va, which is canonical, and its level; nothing more is looked at. */
-pte_t page_table_look(const struct page_table *pt, vaddr_t va, unsigned *level);
+pte_t page_table_lookup(const struct page_table *pt, vaddr_t va, unsigned *level);
 
 /* The first page from va on, below `end`, whose entry is not empty; `end`: there is none.  In
  * the user's half.  Where nodes are taken out meanwhile it may be one whose entry is empty. */

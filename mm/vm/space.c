@@ -183,7 +183,7 @@ static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
 	uint64_t piece = PIECE_BYTES - va % PIECE_BYTES;
 	unsigned level;
 
-	(void)page_table_look(&s->table, va, &level);
+	(void)page_table_lookup(&s->table, va, &level);
 	return min_u64(left, max_u64(piece, pte_span(level) - va % pte_span(level)));
 }
 
@@ -271,7 +271,7 @@ static err_t split_at(struct vm_space *s, vaddr_t va)
 		unsigned level;
 		err_t err;
 
-		if (page_table_look(&s->table, va, &level) == 0 || va % pte_span(level) == 0)
+		if (page_table_lookup(&s->table, va, &level) == 0 || va % pte_span(level) == 0)
 			return OK;
 		err = cursor_open(&c, &s->table, (struct vrange){ va, PAGE_SIZE }, NULL);
 		if (err != OK)

@@ -10,7 +10,7 @@
 #include "monitor/frame_report.h"
 #include "tests/test.h"
 
-void ktest_look_at_boot_table(void);
+void ktest_check_boot_table(void);
 
 enum {
 	CR0_PE_BIT = 1 << 0,
@@ -67,7 +67,7 @@ static bool has_memory(uint64_t pa, const struct region *r, size_t n)
 	return false;
 }
 
-void ktest_look_at_boot_table(void)
+void ktest_check_boot_table(void)
 {
 	const struct region *r;
 	unsigned level;

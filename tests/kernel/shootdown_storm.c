@@ -241,7 +241,7 @@ static void read_on(void)
 }
 
 /* Until it has looked twice: the second look began after this did. */
-static void wait_for_looks(void)
+static void wait_for_reads(void)
 {
 	for (uint64_t now = looks; looks < now + 2;)
 		arch_relax();
@@ -271,7 +271,7 @@ static void unmap_once(uint64_t round)
 	*page = OLD + round;
 	expect = OLD + round;
 	target = (vaddr_t)page;
-	wait_for_looks();
+	wait_for_reads();
 	vfree(page);
 	for (unsigned i = 0; i < REUSED_FRAMES; i++) {
 		f[i] = frame_alloc(FRAME_TEST);
@@ -280,9 +280,9 @@ static void unmap_once(uint64_t round)
 		fill(f[i], REUSED);
 		reused += paddr_eq(frame_paddr(f[i]), item.pa);
 	}
-	wait_for_looks();
+	wait_for_reads();
 	target = 0;
-	wait_for_looks();
+	wait_for_reads();
 	for (unsigned i = 0; i < REUSED_FRAMES; i++)
 		if (f[i] != NULL)
 			frame_put(f[i]);

@@ -100,7 +100,7 @@ TEST(thread_kernel_registers_survive_preemption)
 
 static struct backtrace trace;
 
-static void look_back(void *unused)
+static void recall(void *unused)
 {
 	(void)unused;
 	backtrace_here(&trace);
@@ -111,7 +111,7 @@ TEST(thread_kernel_backtrace_ends_at_the_bottom_of_the_stack)
 	struct thread *t;
 	char name[SYMBOL_TEXT_BYTES];
 
-	NEED(kthread_create("looks", look_back, NULL, &t) == OK);
+	NEED(kthread_create("looks", recall, NULL, &t) == OK);
 	kthread_join(t);
 	CHECK_EQ(trace.end, BACKTRACE_WHOLE);
 	NEED(trace.count > 0);

@@ -335,7 +335,7 @@ static _Atomic uint64_t missing[ARCH_MAX_CPUS];
 static _Atomic unsigned looked;
 
 /* What SDM 2A CPUID says the CPU has, leaf 7, and CR0.WP, is on. */
-static void look_at_features(void *unused)
+static void check_features(void *unused)
 {
 	struct cpuid f = cpuid(7, 0);
 	uint64_t want = 0;
@@ -358,7 +358,7 @@ TEST(uaccess_protections_are_on_where_the_cpu_has_them_on_every_cpu)
 	}
 	looked = 0;
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		CHECK_EQ(call_on_cpu(cpu, look_at_features, NULL), OK);
+		CHECK_EQ(call_on_cpu(cpu, check_features, NULL), OK);
 	while (looked < cpus)
 		arch_relax();
 	for (unsigned cpu = 0; cpu < cpus; cpu++)

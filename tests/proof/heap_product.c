@@ -104,7 +104,7 @@ CLAIM(class_depends_on_grains_alone, uint64_t size)
 	       heap_class_of((size + HEAP_GRAIN - 1) / HEAP_GRAIN * HEAP_GRAIN);
 }
 
-/* Of any address: what is no multiple of a grain is beyond every stretch of memory. */
+/* Of any address: what is no multiple of a grain is beyond every extent of memory. */
 CLAIM(grain_is_the_division, uint64_t offset)
 {
 	return offset % HEAP_GRAIN == 0 ? heap_grain_of(offset) == offset / HEAP_GRAIN

@@ -15,7 +15,7 @@ vm_answer() {
 		"$work/vm.log"
 	return "$(cat "$work/vm.status")"
 }
-# vm_lines COMMAND: how many of them, to the whole list of stretches.
+# vm_lines COMMAND: how many of them, to the whole list of extents.
 vm_lines() { vm_answer "$1" | wc -l; }
 # vm_is_without COMMAND PATTERN: no line of the answer is like that, and there is an answer.
 vm_is_without() {

@@ -129,7 +129,7 @@ static void access_page(struct worker *w, vaddr_t va)
 }
 
 /* What is mapped all the time is found all the time, whether it is split or joined meanwhile. */
-static void look_up(struct worker *w)
+static void lookup(struct worker *w)
 {
 	unsigned page = below(w, SLOT_PAGES);
 	vaddr_t va = FIXED + (vaddr_t)page * PAGE_SIZE;
@@ -143,7 +143,7 @@ static void look_up(struct worker *w)
 static void access_some(struct worker *w)
 {
 	for (unsigned i = 0; i < ACCESSES; i++) {
-		look_up(w);
+		lookup(w);
 		access_page(w, below(w, SMALL) == 0
 				       ? FIXED + (vaddr_t)below(w, SLOT_PAGES) * PAGE_SIZE
 				       : va_of(below(w, PAGES)));

@@ -80,7 +80,7 @@ static void put_into_cell(struct worker *w)
 }
 
 /* Looks twice, and gives the processor away in between. */
-static void look_into_cell(struct worker *w)
+static void read_cell(struct worker *w)
 {
 	uintptr_t irq = arch_irq_save();
 	const struct object *o;
@@ -112,7 +112,7 @@ static void *reader_and_writer(void *arg)
 	}
 	for (unsigned i = 0; i < STEPS; i++) {
 		put_into_cell(w);
-		look_into_cell(w);
+		read_cell(w);
 	}
 	for (unsigned i = 0; i < CELLS; i++) {
 		struct object *old = atomic_exchange(&cell[i], NULL);

@@ -331,7 +331,7 @@ TEST(lock_statistics_keep_the_longest_hold)
 #endif
 }
 
-TEST(lock_longest_stretch_is_that_of_the_outermost)
+TEST(lock_longest_irq_off_is_that_of_the_outermost)
 {
 	uintptr_t irq = arch_irq_save(), where, again, suite_where;
 	unsigned me = arch_cpu_id();
@@ -368,7 +368,7 @@ TEST(lock_longest_stretch_is_that_of_the_outermost)
 	struct symbol s;
 
 	CHECK(symbols_find(where - 1, &s));
-	CHECK_STR(s.name, "lock_longest_stretch_is_that_of_the_outermost");
+	CHECK_STR(s.name, "lock_longest_irq_off_is_that_of_the_outermost");
 #endif
 }
 

@@ -376,7 +376,7 @@ TEST(second_stage_random_operations_agree_with_memory_and_what_walkers_remember)
 	CHECK(unmap_all());
 	set_model(0, PAGES, 0, 0);
 	CHECK(all_agree());
-	test_diag("%d steps, %u stretches written back", STEPS, lines);
+	test_diag("%d steps, %u extents written back", STEPS, lines);
 	end();
 	CHECK_LEDGER(&before);
 }

@@ -174,7 +174,7 @@ static err_t unmap(vaddr_t va, struct tlb_batch *gone)
 }
 
 /* What was put by the batch must be out of reach of every CPU; pages, unless it is idle. */
-static void look_at_every_tlb(const struct frame *f, const struct frame *const *nodes, unsigned n)
+static void check_every_tlb(const struct frame *f, const struct frame *const *nodes, unsigned n)
 {
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 		if (idle_one_in == 0 && host_tlb_has_page(cpu, frame_paddr(f).raw, PAGE_SIZE))
@@ -209,7 +209,7 @@ static err_t round_of(vaddr_t va)
 	for (pfn_t dead = gone.dead; dead != PT_NODE_LAST; dead = pt_node_next_dead(nodes[n++]))
 		nodes[n] = frame_of_slot(meta_slot_of(dead));
 	tlb_batch_finish(&gone);
-	look_at_every_tlb(f, nodes, n);
+	check_every_tlb(f, nodes, n);
 	atomic_store((_Atomic uint64_t *)arch_direct(frame_paddr(f)), REUSED);
 	frame_put(f);
 	return err;

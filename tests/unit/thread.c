@@ -42,7 +42,7 @@ TEST(thread_token_that_comes_before_the_wait_is_kept)
 	cpus_stop();
 }
 
-static void sleep_and_look(void *arg)
+static void sleep_and_check(void *arg)
 {
 	uint64_t start = arch_ticks();
 
@@ -57,7 +57,7 @@ TEST(thread_sleeps_at_least_so_long)
 
 	cpus_start(2);
 	for (unsigned i = 0; i < STACKS; i++)
-		t[i] = spawn(i, sleep_and_look, &slept[i]);
+		t[i] = spawn(i, sleep_and_check, &slept[i]);
 	for (unsigned i = 0; i < STACKS; i++) {
 		thread_join(t[i]);
 		CHECK(slept[i] >= 2 * arch_ticks_per_ms());

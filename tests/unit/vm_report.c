@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of monitor/vm_report.c: stretches and figures against a look at every page. */
+/* Tests of monitor/vm_report.c: extents and figures against a look at every page. */
 #include "monitor/vm_report.h"
 
 #include "lib/command.h"
@@ -87,27 +87,27 @@ static bool all_mean(const struct vm_space *s, vaddr_t va, vaddr_t end, struct v
 	return true;
 }
 
-/* R1 and R2, and that a stretch means what each of its pages does.  NULL, or what is wrong. */
-static const char *wrong_with_stretches(const struct vm_space *s)
+/* R1 and R2, and that an extent means what each of its pages does.  NULL, or what is wrong. */
+static const char *wrong_with_extents(const struct vm_space *s)
 {
 	const struct vm_meaning nothing = { VM_WHAT_NOTHING, 0, 0 };
-	struct vm_stretch stretch, before = { 0 };
+	struct vm_extent extent, before = { 0 };
 	vaddr_t va = 0, page = BASE;
 
-	for (; vm_stretch_next(s, va, &stretch); va = page) {
-		if (stretch.start < va || stretch.len == 0)
-			return "R1: stretches overlap";
-		if (before.len != 0 && page == stretch.start &&
-		    same_meaning(before.meaning, stretch.meaning))
-			return "R1: stretches that touch mean the same";
-		if (!all_mean(s, page, stretch.start, nothing))
-			return "R2: a page is in no stretch";
-		page = stretch.start + stretch.len;
-		if (!all_mean(s, stretch.start, page, stretch.meaning))
-			return "R2: a page means something else than its stretch";
-		before = stretch;
+	for (; vm_extent_next(s, va, &extent); va = page) {
+		if (extent.start < va || extent.len == 0)
+			return "R1: extents overlap";
+		if (before.len != 0 && page == extent.start &&
+		    same_meaning(before.meaning, extent.meaning))
+			return "R1: extents that touch mean the same";
+		if (!all_mean(s, page, extent.start, nothing))
+			return "R2: a page is in no extent";
+		page = extent.start + extent.len;
+		if (!all_mean(s, extent.start, page, extent.meaning))
+			return "R2: a page means something else than its extent";
+		before = extent;
 	}
-	return all_mean(s, page, page_at(PAGES), nothing) ? NULL : "R2: a page is in no stretch";
+	return all_mean(s, page, page_at(PAGES), nothing) ? NULL : "R2: a page is in no extent";
 }
 
 /* The figures again, page by page, and R3. */
@@ -177,9 +177,9 @@ TEST(vm_report_agrees_with_a_look_at_every_page)
 		NEED(vm_space_fork(s, &child) == OK);
 		for (unsigned i = 0; i < OPERATIONS / 2; i++)
 			change_at_random(child, object);
-		wrong = wrong_with_stretches(s);
+		wrong = wrong_with_extents(s);
 		if (wrong == NULL)
-			wrong = wrong_with_stretches(child);
+			wrong = wrong_with_extents(child);
 		CHECK_STR(wrong == NULL ? "" : wrong, "");
 		CHECK(figures_agree(s) && figures_agree(child));
 		vm_space_put(s);
@@ -191,33 +191,33 @@ TEST(vm_report_agrees_with_a_look_at_every_page)
 
 TEST(vm_report_joins_what_means_the_same)
 {
-	struct vm_stretch stretch;
+	struct vm_extent extent;
 	struct ledger before;
 	struct vm_space *s;
 
 	begin();
 	before = machine_ledger();
 	NEED(vm_space_new(&s) == OK);
-	CHECK(!vm_stretch_next(s, 0, &stretch));
+	CHECK(!vm_extent_next(s, 0, &extent));
 	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE, MIB(8) }, RW, 2), OK);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQ(vm_space_handle_fault(s, BASE + i * MIB(2), FAULT_WRITE), OK);
 	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE + MIB(8), MIB(1) }, RW, 1), OK);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK_EQ(vm_space_handle_fault(s, BASE + MIB(8) + i * PAGE_SIZE, FAULT_WRITE), OK);
-	NEED(vm_stretch_next(s, 0, &stretch));
-	CHECK_EQ(stretch.start, BASE);
-	CHECK_EQ(stretch.len, MIB(8) + 3 * PAGE_SIZE);
-	CHECK_EQ(stretch.meaning.what, VM_WHAT_PRIVATE);
-	CHECK_EQ(stretch.pages[1], 3);
-	CHECK_EQ(stretch.pages[2], 4);
-	NEED(vm_stretch_next(s, BASE + MIB(8) + 2 * PAGE_SIZE, &stretch)); /* from its middle */
-	CHECK_EQ(stretch.len, PAGE_SIZE);
-	CHECK_EQ(stretch.pages[1], 1);
-	NEED(vm_stretch_next(s, BASE + MIB(8) + 3 * PAGE_SIZE, &stretch));
-	CHECK_EQ(stretch.meaning.what, VM_WHAT_ZEROS);
-	CHECK_EQ(stretch.start + stretch.len, BASE + MIB(9));
-	CHECK(!vm_stretch_next(s, BASE + MIB(9), &stretch));
+	NEED(vm_extent_next(s, 0, &extent));
+	CHECK_EQ(extent.start, BASE);
+	CHECK_EQ(extent.len, MIB(8) + 3 * PAGE_SIZE);
+	CHECK_EQ(extent.meaning.what, VM_WHAT_PRIVATE);
+	CHECK_EQ(extent.pages[1], 3);
+	CHECK_EQ(extent.pages[2], 4);
+	NEED(vm_extent_next(s, BASE + MIB(8) + 2 * PAGE_SIZE, &extent)); /* from its middle */
+	CHECK_EQ(extent.len, PAGE_SIZE);
+	CHECK_EQ(extent.pages[1], 1);
+	NEED(vm_extent_next(s, BASE + MIB(8) + 3 * PAGE_SIZE, &extent));
+	CHECK_EQ(extent.meaning.what, VM_WHAT_ZEROS);
+	CHECK_EQ(extent.start + extent.len, BASE + MIB(9));
+	CHECK(!vm_extent_next(s, BASE + MIB(9), &extent));
 	vm_space_put(s);
 	CHECK_LEDGER(&before);
 }

@@ -52,7 +52,7 @@ static struct pt_item item_at(const struct vm_space *s, unsigned i)
 
 /* ---- zeros on demand ---- */
 
-TEST(vm_space_pages_are_mapped_ahead_as_many_as_there_were)
+TEST(vm_space_fault_around_maps_as_many_as_there_were)
 {
 	struct vm_space *s;
 	uint64_t done;

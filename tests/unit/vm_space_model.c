@@ -20,7 +20,7 @@ enum {
 	FRAMES,
 	SMALL_MOST = 8, /* pages of most ranges */
 	MIB_OF_HOST = 256,
-	LOOK_EVERY = 32,   /* steps */
+	CHECK_EVERY = 32,  /* steps */
 	COUNT_EVERY = 256, /* likewise */
 #ifdef KEEL_TESTS
 	STEPS = 1500,
@@ -486,7 +486,7 @@ static void run_model(void)
 	NEED(make_shared());
 	for (unsigned i = 0; i < STEPS; i++) {
 		NEED(step(i));
-		if (i % LOOK_EVERY == 0)
+		if (i % CHECK_EVERY == 0)
 			NEED(all_agree(i));
 		if (i % COUNT_EVERY == 0)
 			CHECK_OWNERS(&h);

@@ -62,7 +62,7 @@ static void flip_next(void *arg)
 }
 
 /* What is absent or mapped as ever, in whatever order; neither is anything else. */
-static void look_up(unsigned page)
+static void lookup(unsigned page)
 {
 	struct pt_item item = page_table_query(&table, (vaddr_t)page * PAGE_SIZE);
 
@@ -70,10 +70,10 @@ static void look_up(unsigned page)
 		      (item.kind == PT_ITEM_LEAF && item.pa.raw == table_pa(page).raw));
 }
 
-static void look_up_a(void *arg)
+static void lookup_a(void *arg)
 {
 	(void)arg;
-	look_up(PAGE_A);
+	lookup(PAGE_A);
 }
 
 /* ---- one page: nodes are made and go ---- */
@@ -182,18 +182,18 @@ static void move_far(void *arg)
 }
 
 EXPLORE(cursor_node_is_reused_while_another_looks, .setup = setup_page, .check = table_check,
-	.task = { { "move", move_far, NULL, 0 }, { "look", look_up_a, NULL, 1 } });
+	.task = { { "move", move_far, NULL, 0 }, { "look", lookup_a, NULL, 1 } });
 EXPLORE(cursor_node_is_reused_while_another_opens, .setup = setup_page, .check = table_check,
 	.task = { { "move", move_far, NULL, 0 }, { "open", flip_a, NULL, 1 } });
 EXPLORE(cursor_looks_beside_two, .setup = setup_page, .check = table_check, .bound = 2,
 	.task = { { "a", flip_a, NULL, 0 },
 		  { "b", flip_b, NULL, 1 },
-		  { "look", look_up_a, NULL, 2 } });
+		  { "look", lookup_a, NULL, 2 } });
 
 static void look(void *arg)
 {
 	(void)arg;
-	table_look();
+	table_lookup();
 }
 
 EXPLORE(cursor_table_is_whole_at_every_point, .setup = setup_gap, .check = table_check,

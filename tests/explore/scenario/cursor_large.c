@@ -34,7 +34,7 @@ static void setup_small(void)
 	table_fill(PAGE_NEXT, 1, 1);
 }
 
-static void look_up_kept(void *arg)
+static void lookup_kept(void *arg)
 {
 	struct pt_item item = page_table_query(&table, (vaddr_t)PAGE_KEPT * PAGE_SIZE);
 	uint64_t offset = (vaddr_t)PAGE_KEPT * PAGE_SIZE - item.start;
@@ -59,7 +59,7 @@ static void unmap_b(void *arg)
 EXPLORE(cursor_large_is_split_by_one_of_two, .setup = setup_large, .check = table_check,
 	.task = { { "a", unmap_a, NULL, 0 }, { "b", unmap_b, NULL, 1 } });
 EXPLORE(cursor_large_is_split_beside_a_look, .setup = setup_large, .check = table_check,
-	.task = { { "a", unmap_a, NULL, 0 }, { "look", look_up_kept, NULL, 1 } });
+	.task = { { "a", unmap_a, NULL, 0 }, { "look", lookup_kept, NULL, 1 } });
 
 /* One page of all; the other one came first, perhaps, and a part is missing. */
 static void collapse(void *arg)
@@ -86,7 +86,7 @@ static void collapse_and_reuse(void *arg)
 EXPLORE(cursor_large_is_joined_beside_a_part, .setup = setup_small, .check = table_check,
 	.task = { { "join", collapse, NULL, 0 }, { "b", unmap_b, NULL, 1 } });
 EXPLORE(cursor_large_is_joined_beside_a_look, .setup = setup_small, .check = table_check,
-	.task = { { "join", collapse_and_reuse, NULL, 0 }, { "look", look_up_kept, NULL, 1 } });
+	.task = { { "join", collapse_and_reuse, NULL, 0 }, { "look", lookup_kept, NULL, 1 } });
 
 /* ---- bits that the CPU sets meanwhile ---- */
 

@@ -72,7 +72,7 @@ static void unmap(void *arg)
 }
 
 /* Where nobody is idle, all have invalidated, whether they would use it or not. */
-static void unmap_and_look(void *arg)
+static void unmap_and_check(void *arg)
 {
 	unmap(arg);
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
@@ -80,7 +80,7 @@ static void unmap_and_look(void *arg)
 }
 
 EXPLORE(shootdown_reaches_every_cpu, .setup = setup,
-	.task = { { "unmap", unmap_and_look, NULL, 0 },
+	.task = { { "unmap", unmap_and_check, NULL, 0 },
 		  { "use", use_often, NULL, WALKED },
 		  { "walk", walk, NULL, 2 } });
 

@@ -151,14 +151,14 @@ void table_lock(struct cursor *c, unsigned page, unsigned n)
 	holds[self] = (struct locked){ true, c->start, c->end };
 	check_alone(self);
 	EXPLORE_CHECK(!has_lower(c));
-	table_look();
+	table_lookup();
 }
 
 void table_release(struct cursor *c)
 {
 	unsigned self = arch_cpu_id();
 
-	table_look();
+	table_lookup();
 	check_alone(self);
 	holds[self].held = false;
 	cursor_close(c);
@@ -167,7 +167,7 @@ void table_release(struct cursor *c)
 void table_finish(void)
 {
 	tlb_batch_finish(&gone[arch_cpu_id()]);
-	table_look();
+	table_lookup();
 }
 
 void table_map(unsigned page)
@@ -218,7 +218,7 @@ EXPLORE_UNSEEN static void check_counts(const struct meta_slot *slot)
 }
 
 /* Depth: a level each. */
-EXPLORE_UNSEEN static void look_below(const pte_t *entries, unsigned level)
+EXPLORE_UNSEEN static void search_below(const pte_t *entries, unsigned level)
 {
 	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++) {
 		pte_t pte = entries[i];
@@ -236,15 +236,15 @@ EXPLORE_UNSEEN static void look_below(const pte_t *entries, unsigned level)
 		    raw_u8(&slot->u.node.level) != level - 1 || is_dead(slot))
 			explore_fail("an entry of level %u leads to no living node", level);
 		check_counts(slot);
-		look_below(arch_direct(paddr(pte_paddr(pte))), level - 1);
+		search_below(arch_direct(paddr(pte_paddr(pte))), level - 1);
 	}
 }
 
-EXPLORE_UNSEEN void table_look(void)
+EXPLORE_UNSEEN void table_lookup(void)
 {
 	for (unsigned i = 0; i < FRAMES_MOST; i++)
 		owners[i] = 0;
-	look_below(arch_direct(frame_paddr(table.root)), table.levels);
+	search_below(arch_direct(frame_paddr(table.root)), table.levels);
 }
 
 /* ---- quiescent ---- */
@@ -272,7 +272,7 @@ void table_check(void)
 {
 	const char *wrong;
 
-	table_look();
+	table_lookup();
 	check_equal(arch_direct(frame_paddr(table.root)), table.levels);
 	wrong = page_table_check(&table);
 	if (wrong != NULL)

@@ -41,7 +41,7 @@ void table_unmap(unsigned page);
 
 /* In memory, at this moment: every entry leads to a living node of the next level, and nobody has
  * more owners than counts. */
-void table_look(void);
+void table_lookup(void);
 
 /* For a check: the table is whole, nothing is held, counts are owners, and when it is gone all
  * memory is back. */
