@@ -286,13 +286,13 @@ test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup
 	@if [ '$(T)' = '*' ]; then tools/crashes.py --kernel build/keel.elf > build/logs/crashes.log; \
 		else echo '0 passed, 0 failed, 0 skipped' > build/logs/crashes.log; fi; \
 		grep -E '^not ok|^#' build/logs/crashes.log; tail -n 1 build/logs/crashes.log
-	@tools/totals.py build/logs/host.log build/logs/kernel.log build/logs/tools.log \
+	@tools/summary.py build/logs/host.log build/logs/kernel.log build/logs/tools.log \
 		build/logs/screen.log build/logs/crashes.log
 
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list
 	$(Q)tools/shows.py --iso build/keel.iso $(if $(ONLY),--only $(ONLY))
 
-bench: $(BENCHES) | setup-build setup-bench ## figures beside their peers': PART='frames heap kernel user cpus ready size'
+bench: $(BENCHES) | setup-build setup-bench ## results beside their peers': PART='frames heap kernel user cpus ready size'
 	$(Q)$(MAKE) MODE=release TESTS=1 build/kernel-release-$(CC)/keel.elf
 	$(Q)$(MAKE) MODE=release TESTS=0 build/kernel-release-$(CC)-bare/keel.elf
 	$(Q)CC=$(CC) tools/bench.py $(PART)

@@ -106,7 +106,7 @@ static inline paddr_t arch_direct_to_paddr(const void *p);
 
 /* Levels of the tables that this machine uses, and the highest level that can hold a leaf. */
 static inline unsigned arch_pt_levels(void);
-static inline unsigned arch_pt_leaf_level_most(void);
+static inline unsigned arch_pt_leaf_level_max(void);
 
 /* Where behind pa the memory type that the firmware set (MTRRs) may change next; pages that a
  * mapping uses must not cross it.  UINT64_MAX: nowhere. */

@@ -39,7 +39,7 @@ static bool add_memmaps(struct cmdline *c, const char *value)
 		struct region *r = &c->memmap[c->memmap_count];
 		uint64_t len;
 
-		if (c->memmap_count == CMDLINE_MEMMAP_MOST)
+		if (c->memmap_count == CMDLINE_MEMMAP_MAX)
 			return false;
 		s = str_to_size(s, &len);
 		if (s == NULL || !memmap_type(*s, &r->type))
@@ -101,13 +101,13 @@ static bool set_maxcpus(struct cmdline *c, const char *value)
 
 	if (!read_number(value, &n))
 		return false;
-	c->cpus_most = n == 0 ? 1 : n;
+	c->cpus_max = n == 0 ? 1 : n;
 	return true;
 }
 
 static bool set_nosmp(struct cmdline *c, const char *value)
 {
-	c->cpus_most = 1;
+	c->cpus_max = 1;
 	return value[0] == '\0';
 }
 
@@ -199,7 +199,7 @@ void cmdline_parse(const char *text, struct cmdline *c)
 
 	*c = (struct cmdline){
 		.mem_limit = UINT64_MAX,
-		.cpus_most = UINT32_MAX,
+		.cpus_max = UINT32_MAX,
 		.cpu_hang = UINT32_MAX,
 		.seed = 1,
 	};

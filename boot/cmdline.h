@@ -22,21 +22,21 @@
 
 enum {
 	CMDLINE_TEXT_BYTES = 256,
-	CMDLINE_MEMMAP_MOST = 32,
+	CMDLINE_MEMMAP_MAX = 32,
 	CMDLINE_LETTERS = 16,
 };
 
 struct cmdline {
 	uint64_t mem_limit; /* bytes; UINT64_MAX: none */
 	unsigned panic_seconds;
-	unsigned cpus_most; /* at least 1 */
-	uint32_t cpu_hang;  /* UINT32_MAX: none */
+	unsigned cpus_max; /* at least 1 */
+	uint32_t cpu_hang; /* UINT32_MAX: none */
 	uint32_t seed;
 	bool has_ktest, has_slub_debug, page_owner;
 	char slub_debug[CMDLINE_LETTERS]; /* as given; "": all */
 	char ktest[CMDLINE_TEXT_BYTES];
 	char monitor[CMDLINE_TEXT_BYTES];
-	struct region memmap[CMDLINE_MEMMAP_MOST];
+	struct region memmap[CMDLINE_MEMMAP_MAX];
 	unsigned memmap_count;
 };
 

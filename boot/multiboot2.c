@@ -36,14 +36,14 @@ enum {
 
 	MAP_ENTRY_SIZE = 8,
 	MAP_ENTRIES = 16,
-	MMAP_ENTRY_LEAST = 20, /* base, length, type */
+	MMAP_ENTRY_MIN = 20, /* base, length, type */
 	MMAP_LENGTH = 8,
 	MMAP_TYPE = 16,
-	EFI_ENTRY_LEAST = 40,
+	EFI_ENTRY_MIN = 40,
 	EFI_PAGE_SIZE_BYTES = 4096,
 
-	FRAMEBUFFER_LEAST = 31,
-	FRAMEBUFFER_RGB_LEAST = 38,
+	FRAMEBUFFER_MIN = 31,
+	FRAMEBUFFER_RGB_MIN = 38,
 
 	ELF_COUNT = 8,
 	ELF_ENTRY_SIZE = 12,
@@ -53,7 +53,7 @@ enum {
 	RSDP_V1_BYTES = 20,
 	SYSTEM_TABLE = 8,
 
-	SOURCE_LEAST_BYTES = 16, /* no statement takes fewer bytes of the block */
+	SOURCE_MIN_BYTES = 16, /* no statement takes fewer bytes of the block */
 };
 
 struct tag {
@@ -171,7 +171,7 @@ static void read_framebuffer(const struct tag *tag, struct boot_framebuffer *fb)
 	const uint8_t *p = tag->bytes;
 
 	*fb = (struct boot_framebuffer){ 0 };
-	if (tag->size < FRAMEBUFFER_LEAST)
+	if (tag->size < FRAMEBUFFER_MIN)
 		return;
 	fb->address = read_le64(p + 8);
 	fb->pitch = read_le32(p + 16);
@@ -179,7 +179,7 @@ static void read_framebuffer(const struct tag *tag, struct boot_framebuffer *fb)
 	fb->height = read_le32(p + 24);
 	fb->bits_per_pixel = p[28];
 	fb->type = p[29];
-	if (fb->type == FRAMEBUFFER_RGB && tag->size >= FRAMEBUFFER_RGB_LEAST) {
+	if (fb->type == FRAMEBUFFER_RGB && tag->size >= FRAMEBUFFER_RGB_MIN) {
 		fb->red_position = p[32];
 		fb->red_bits = p[33];
 		fb->green_position = p[34];
@@ -194,7 +194,7 @@ static void say_framebuffer(struct source_visitor *v, const struct tag *tag)
 	struct boot_framebuffer fb;
 
 	read_framebuffer(tag, &fb);
-	if (tag->size < FRAMEBUFFER_LEAST)
+	if (tag->size < FRAMEBUFFER_MIN)
 		source_warn(v, "the framebuffer tag is too short, passed over");
 	if (fb.address != 0)
 		source_say(v, "framebuffer", fb.address, (uint64_t)fb.pitch * fb.height,
@@ -271,8 +271,8 @@ static err_t each_source(const struct source_walk *walk, struct source_visitor *
 	while (err == OK && next_tag(mb, &offset, &tag, &why)) {
 		switch (tag.type) {
 		case TAG_MODULE: say_module(v, &tag); break;
-		case TAG_MMAP: err = say_map(&tag, MMAP_ENTRY_LEAST, v, say_mmap_entry); break;
-		case TAG_EFI_MMAP: err = say_map(&tag, EFI_ENTRY_LEAST, v, say_efi_entry); break;
+		case TAG_MMAP: err = say_map(&tag, MMAP_ENTRY_MIN, v, say_mmap_entry); break;
+		case TAG_EFI_MMAP: err = say_map(&tag, EFI_ENTRY_MIN, v, say_efi_entry); break;
 		case TAG_FRAMEBUFFER: say_framebuffer(v, &tag); break;
 		case TAG_ELF_SECTIONS: say_elf(mb, v, &tag); break;
 		default: break;
@@ -318,12 +318,12 @@ err_t multiboot2_init(struct multiboot2 *mb, const uint8_t *bytes, size_t len, u
 	return mb->walk.each(&mb->walk, &nobody);
 }
 
-static size_t sources_most(const struct multiboot2 *mb)
+static size_t sources_max(const struct multiboot2 *mb)
 {
-	return mb->len / SOURCE_LEAST_BYTES + 1;
+	return mb->len / SOURCE_MIN_BYTES + 1;
 }
 
-static size_t modules_most(const struct multiboot2 *mb)
+static size_t modules_max(const struct multiboot2 *mb)
 {
 	return mb->len / MODULE_STRING + 1;
 }
@@ -331,8 +331,8 @@ static size_t modules_most(const struct multiboot2 *mb)
 size_t multiboot2_arena_bytes(const struct multiboot2 *mb)
 {
 	/* strings: no more characters than the block has; each may cost a terminator and padding */
-	return sources_most(mb) * sizeof(struct region) +
-	       modules_most(mb) * (sizeof(struct boot_module) + 2 * TAG_ALIGN) + 2 * mb->len;
+	return sources_max(mb) * sizeof(struct region) +
+	       modules_max(mb) * (sizeof(struct boot_module) + 2 * TAG_ALIGN) + 2 * mb->len;
 }
 
 struct storing_visitor {
@@ -423,9 +423,9 @@ err_t multiboot2_parse(const struct multiboot2 *mb, struct boot_arena *arena, si
 	*bi = (struct boot_info){ .protocol = BOOT_MULTIBOOT2,
 				  .cmdline = "",
 				  .has_memory_map = true };
-	bi->source_room = sources_most(mb) + spare;
+	bi->source_room = sources_max(mb) + spare;
 	bi->sources = boot_arena_take(arena, bi->source_room * sizeof(struct region));
-	bi->module_room = modules_most(mb);
+	bi->module_room = modules_max(mb);
 	bi->modules = boot_arena_take(arena, bi->module_room * sizeof(struct boot_module));
 	if (bi->sources == NULL || bi->modules == NULL)
 		return ERR_NO_MEMORY;

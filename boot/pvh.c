@@ -24,8 +24,8 @@ enum {
 	MODULE_CMDLINE = 16,
 	MODULE_BYTES = 32,
 
-	COUNT_MOST = 65536, /* of entries: above, the info is taken for damaged */
-	STRING_MOST = 4096,
+	COUNT_MAX = 65536, /* of entries: above, the info is taken for damaged */
+	STRING_MAX = 4096,
 };
 
 static const uint8_t *pvh_read(const struct pvh *p, uint64_t pa, uint64_t len)
@@ -33,12 +33,12 @@ static const uint8_t *pvh_read(const struct pvh *p, uint64_t pa, uint64_t len)
 	return pa == 0 ? NULL : p->read(p->ctx, pa, len);
 }
 
-/* Characters of the string at pa, at most STRING_MOST; 0 when it cannot be reached. */
+/* Characters of the string at pa, at most STRING_MAX; 0 when it cannot be reached. */
 static size_t string_length(const struct pvh *p, uint64_t pa)
 {
 	size_t n = 0;
 
-	while (n < STRING_MOST) {
+	while (n < STRING_MAX) {
 		const uint8_t *c = pvh_read(p, pa + n, 1);
 
 		if (pa == 0 || c == NULL || *c == '\0')
@@ -139,22 +139,22 @@ err_t pvh_init(struct pvh *p, phys_read_t read, void *ctx, uint64_t start_info, 
 	if (p->map == 0 || p->map_count == 0)
 		return ERR_NOT_FOUND;
 	*why = "its memory map or module list is too long or cannot be read";
-	if (p->map_count > COUNT_MOST || p->module_count > COUNT_MOST ||
+	if (p->map_count > COUNT_MAX || p->module_count > COUNT_MAX ||
 	    pvh_read(p, p->map, (uint64_t)p->map_count * MAP_ENTRY_BYTES) == NULL)
 		return ERR_BAD_FORMAT;
 	return OK;
 }
 
-static size_t sources_most(const struct pvh *p)
+static size_t sources_max(const struct pvh *p)
 {
 	return p->map_count + 2 * (size_t)p->module_count + 4; /* info, map, list, command line */
 }
 
 size_t pvh_arena_bytes(const struct pvh *p)
 {
-	return sources_most(p) * sizeof(struct region) +
-	       p->module_count * (sizeof(struct boot_module) + STRING_MOST + sizeof(uint64_t)) +
-	       STRING_MOST + sizeof(uint64_t);
+	return sources_max(p) * sizeof(struct region) +
+	       p->module_count * (sizeof(struct boot_module) + STRING_MAX + sizeof(uint64_t)) +
+	       STRING_MAX + sizeof(uint64_t);
 }
 
 struct storing_visitor {
@@ -218,7 +218,7 @@ err_t pvh_parse(const struct pvh *p, struct boot_arena *arena, size_t spare, str
 		.has_memory_map = true,
 	};
 	copy_rsdp(p, bi);
-	bi->source_room = sources_most(p) + spare;
+	bi->source_room = sources_max(p) + spare;
 	bi->sources = boot_arena_take(arena, bi->source_room * sizeof(struct region));
 	bi->module_room = p->module_count;
 	bi->modules = boot_arena_take(arena, bi->module_room * sizeof(struct boot_module));

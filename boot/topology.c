@@ -40,9 +40,9 @@ static void add_cpu(struct topology *t, const struct acpi_madt_entry *e, struct 
 
 static void add_ioapic(struct topology *t, const struct acpi_madt_entry *e)
 {
-	if (t->ioapics == TOPOLOGY_IOAPICS_MOST)
-		warn("MADT: more than %d IOAPICs, the one at %#x is left out",
-		     TOPOLOGY_IOAPICS_MOST, e->ioapic.address);
+	if (t->ioapics == TOPOLOGY_IOAPICS_MAX)
+		warn("MADT: more than %d IOAPICs, the one at %#x is left out", TOPOLOGY_IOAPICS_MAX,
+		     e->ioapic.address);
 	else
 		t->ioapic[t->ioapics++] = (struct topology_ioapic){ e->ioapic.address,
 								    e->ioapic.gsi_base };

@@ -15,7 +15,7 @@
 #include "boot/acpi.h"
 
 enum {
-	TOPOLOGY_IOAPICS_MOST = 16,
+	TOPOLOGY_IOAPICS_MAX = 16,
 	TOPOLOGY_ISA_LINES = 16,
 };
 
@@ -33,7 +33,7 @@ struct topology_isa {
 struct topology {
 	uint32_t apic_id[ARCH_MAX_CPUS];
 	unsigned cpus;
-	struct topology_ioapic ioapic[TOPOLOGY_IOAPICS_MOST];
+	struct topology_ioapic ioapic[TOPOLOGY_IOAPICS_MAX];
 	unsigned ioapics;
 	struct topology_isa isa[TOPOLOGY_ISA_LINES];
 };

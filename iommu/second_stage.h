@@ -62,9 +62,9 @@ static inline bool second_stage_has(vaddr_t va, unsigned levels)
 }
 
 /* Units that have smaller pages only say so in CAP.SLLPS; who maps says how large they may be. */
-static inline unsigned second_stage_leaf_level_most(void)
+static inline unsigned second_stage_leaf_level_max(void)
 {
-	return PT_LEAF_LEVEL_MOST;
+	return PT_LEAF_LEVEL_MAX;
 }
 
 /* The instance's: struct pt_format says what they do. */
@@ -84,7 +84,7 @@ static const struct pt_format second_stage_format = {
 	.make_leaf = second_stage_make_leaf,
 	.prop = second_stage_prop,
 	.is_canonical = second_stage_has,
-	.leaf_level_most = second_stage_leaf_level_most,
+	.leaf_level_max = second_stage_leaf_level_max,
 	.write_back = second_stage_write_back,
 	.finish = second_stage_finish,
 };

@@ -32,9 +32,9 @@ void lock_wait(struct spinlock *l, uint32_t ticket)
 #ifdef KEEL_DEBUG
 
 enum {
-	/* beyond LOCKS_HELD_MOST, for who only tries: the console within a panic about that */
-	LOCKS_TRIED_MOST = 2,
-	HELD_ROOM = LOCKS_HELD_MOST + LOCKS_TRIED_MOST,
+	/* beyond LOCKS_HELD_MAX, for who only tries: the console within a panic about that */
+	LOCKS_TRIED_MAX = 2,
+	HELD_ROOM = LOCKS_HELD_MAX + LOCKS_TRIED_MAX,
 };
 
 /* A lock that is held; the class besides, as the lock's memory may be gone when it is abandoned. */
@@ -147,7 +147,7 @@ static void check_order(const struct spinlock *l, uintptr_t where)
 		if (me->held[i].lock != NULL && !may_nest(&me->held[i], l))
 			panic_about_two("out of order: this CPU holds", l->class, where,
 					&me->held[i]);
-	if (depth_of(me) >= LOCKS_HELD_MOST)
+	if (depth_of(me) >= LOCKS_HELD_MAX)
 		panic_about("is one lock too many for this CPU", l->class, where);
 }
 
@@ -202,7 +202,7 @@ static void write_record(struct lock_record *r, uint64_t ticks, uintptr_t where)
 }
 
 /* Interrupts are off.  CPUs may hold different locks of a class: `recording` makes the two words of
- * a record belong together.  An NMI that finds its own CPU recording leaves its figure out. */
+ * a record belong together.  An NMI that finds its own CPU recording leaves its record out. */
 static void record_longest(struct lock_class *c, struct lock_record *r, uint64_t ticks,
 			   uintptr_t where)
 {

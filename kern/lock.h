@@ -174,7 +174,7 @@ static inline void lock_pass_on(struct spinlock *l)
 #ifdef KEEL_DEBUG
 
 enum {
-	LOCKS_HELD_MOST = 8, /* by a CPU */
+	LOCKS_HELD_MAX = 8, /* by a CPU */
 };
 
 /* The ticket lock with L1-L4 and statistics; the caller's address is the place of the lock. */

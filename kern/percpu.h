@@ -36,11 +36,11 @@
 /* That of a CPU whose area was prepared. */
 #define per_cpu_ptr(name, cpu) ((__typeof__(name) *)(percpu_bias_of(cpu) + (uintptr_t) & (name)))
 
-/* Add to a figure of this CPU's that others may read.  Interrupts are off, or no handler adds. */
-static inline void percpu_add(_Atomic uint64_t *figure, uint64_t n)
+/* Add to a counter of this CPU that others may read.  Interrupts are off, or no handler adds. */
+static inline void percpu_add(_Atomic uint64_t *counter, uint64_t n)
 {
 	/* relaxed, and no exchange: the owner alone writes */
-	atomic_store_explicit(figure, atomic_load_explicit(figure, memory_order_relaxed) + n,
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
 			      memory_order_relaxed);
 }
 
@@ -63,3 +63,9 @@ uintptr_t percpu_bias_of(unsigned cpu);
 /* The template, for who takes it out of the address space after the last percpu_prepare(). */
 extern char __start_percpu[];
 extern char __stop_percpu[];
+
+/* A counter of any CPU; relaxed: it may change meanwhile. */
+static inline uint64_t percpu_read(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}

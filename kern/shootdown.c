@@ -74,7 +74,7 @@ static void invalidate_all(struct residence *r)
 
 static void invalidate_kernel(struct residence *r, const struct shootdown *f)
 {
-	if (f->pages > SHOOTDOWN_PAGES_MOST) {
+	if (f->pages > SHOOTDOWN_PAGES_MAX) {
 		invalidate_all(r);
 		return;
 	}
@@ -93,7 +93,7 @@ static void invalidate_loaded(struct residence *r, const struct shootdown *f, ui
 
 	if (generation <= c->generation)
 		return;
-	if (generation == c->generation + 1 && f->pages <= SHOOTDOWN_PAGES_MOST) {
+	if (generation == c->generation + 1 && f->pages <= SHOOTDOWN_PAGES_MAX) {
 		invalidate_pages(f);
 		c->generation = generation;
 		return;
@@ -128,7 +128,7 @@ static unsigned invalidate_for(uint64_t word[CPU_SET_WORDS])
 			initiators++;
 			pages += per_cpu_ptr(request, cpu)->what->pages;
 		}
-	if (initiators > 1 && pages > SHOOTDOWN_PAGES_MOST) {
+	if (initiators > 1 && pages > SHOOTDOWN_PAGES_MAX) {
 		invalidate_all(this_cpu_ptr(residence));
 		return initiators;
 	}
@@ -207,17 +207,17 @@ static __cold unsigned take_back(unsigned cpu)
 /* Acknowledgements that will come from that CPU. */
 static unsigned ask(unsigned cpu, enum shootdown_reach reach)
 {
-	struct shootdown_stats *totals = this_cpu_ptr(shootdown_stats);
+	struct shootdown_stats *stats = this_cpu_ptr(shootdown_stats);
 	struct shootdown_mail *mail = per_cpu_ptr(shootdown_mail, cpu);
 
 	if (reach == SHOOTDOWN_PAGES && mark_if_idle(per_cpu_ptr(tlb_idle_state, cpu))) {
-		percpu_add(&totals->marks, 1);
+		percpu_add(&stats->marks, 1);
 		return 0;
 	}
 	cpu_set_add(&mail->from, arch_cpu_id());
 	/* seq_cst: after the bit; whoever found 0 ipis (T4) */
 	if (atomic_exchange_explicit(&mail->pending, 1, memory_order_seq_cst) == 0) {
-		percpu_add(&totals->ipis, 1);
+		percpu_add(&stats->ipis, 1);
 		if (call_on_cpu(cpu, serve_call, NULL) != OK) {
 			/* whoever comes next is to see the same */
 			atomic_store_explicit(&mail->pending, 0, memory_order_relaxed);
@@ -307,7 +307,7 @@ static void wait_for_all(struct request *r)
 
 static void broadcast(const struct shootdown *f)
 {
-	if (f->pages > SHOOTDOWN_PAGES_MOST)
+	if (f->pages > SHOOTDOWN_PAGES_MAX)
 		arch_tlb_broadcast_all();
 	else
 		for (unsigned i = 0; i < f->pages; i++)

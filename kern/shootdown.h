@@ -82,8 +82,8 @@
 #include "kern/percpu.h"
 
 enum {
-	SHOOTDOWN_PAGES_MOST = 32, /* above: one shootdown of everything is cheaper */
-	SHOOTDOWN_ALL = SHOOTDOWN_PAGES_MOST + 1,
+	SHOOTDOWN_PAGES_MAX = 32, /* above: one shootdown of everything is cheaper */
+	SHOOTDOWN_ALL = SHOOTDOWN_PAGES_MAX + 1,
 	TLB_CONTEXTS = 6, /* spaces that a CPU remembers */
 };
 
@@ -112,7 +112,7 @@ struct shootdown {
 	struct tlb_space *space;
 	unsigned pages;
 	enum shootdown_reach reach;
-	vaddr_t page[SHOOTDOWN_PAGES_MOST];
+	vaddr_t page[SHOOTDOWN_PAGES_MAX];
 };
 
 static inline void shootdown_init(struct shootdown *f, struct tlb_space *space)
@@ -124,7 +124,7 @@ static inline void shootdown_init(struct shootdown *f, struct tlb_space *space)
 
 static inline void shootdown_add_page(struct shootdown *f, vaddr_t va)
 {
-	if (f->pages < SHOOTDOWN_PAGES_MOST)
+	if (f->pages < SHOOTDOWN_PAGES_MAX)
 		f->page[f->pages++] = va;
 	else
 		f->pages = SHOOTDOWN_ALL;
@@ -195,7 +195,7 @@ static inline void tlb_idle_leave(void)
 		tlb_idle_leave_slow();
 }
 
-/* ---- figures ---- */
+/* ---- stats ---- */
 
 /* (a): relaxed, each CPU writes its own. */
 struct shootdown_stats {

@@ -6,7 +6,7 @@
 #include "lib/symbols.h"
 
 enum {
-	ARGUMENTS_MOST = 8,
+	ARGUMENTS_MAX = 8,
 };
 
 extern const struct command __start_commands[], __stop_commands[];
@@ -15,7 +15,7 @@ static int split(char *line, char **argv)
 {
 	int argc = 0;
 
-	while (argc < ARGUMENTS_MOST) {
+	while (argc < ARGUMENTS_MAX) {
 		while (*line == ' ')
 			*line++ = '\0';
 		if (*line == '\0')
@@ -29,7 +29,7 @@ static int split(char *line, char **argv)
 
 bool command_run(char *line)
 {
-	char *argv[ARGUMENTS_MOST];
+	char *argv[ARGUMENTS_MAX];
 	int argc = split(line, argv);
 
 	if (argc == 0)

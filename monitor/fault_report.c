@@ -25,7 +25,7 @@ static const char *const access_names[] = { "read of", "write to", "execution of
 /* The counted head of the block that has `pfn` in it, or NULL. */
 static const struct meta_slot *head_of(pfn_t pfn)
 {
-	for (unsigned order = 0; order <= ORDER_MOST; order++) {
+	for (unsigned order = 0; order <= ORDER_MAX; order++) {
 		pfn_t head = pfn & ~((UINT32_C(1) << order) - 1);
 		const struct meta_slot *slot = section_slot(pfn_to_paddr(head));
 		struct slot_state s;

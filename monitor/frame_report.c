@@ -104,7 +104,7 @@ static void audit_sum(struct frame_audit *a)
 struct frame_audit frame_audit(void)
 {
 	struct frame_audit a = { 0 };
-	struct section_totals t = section_totals();
+	struct section_stats t = section_stats();
 	struct prange adopted;
 	const struct region *zero = regions_find(regions, region_count, 0);
 
@@ -186,7 +186,7 @@ COMMAND(buddy, "", "free blocks by order, for each zone")
 		print("zone %-5s", zones[z].name);
 		for (unsigned k = 0; k < ORDERS; k++)
 			print(" %lu", counts[k]);
-		print("  (orders 0 to %u; %lu frames free, %lu dormant)\n", ORDER_MOST,
+		print("  (orders 0 to %u; %lu frames free, %lu dormant)\n", ORDER_MAX,
 		      zone_free_count(&zones[z]), section_dormant_frames((enum zone_id)z));
 	}
 	print("caches: %lu frames, watermark %lu%s\n", frame_cache_count(), frame_caches.watermark,

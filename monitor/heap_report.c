@@ -8,7 +8,7 @@
 
 static void print_class(unsigned number)
 {
-	struct heap_class_totals t = heap_class_totals(number);
+	struct heap_class_stats t = heap_class_stats(number);
 
 	if (t.slabs != 0)
 		print("%6zu %10lu %10lu %9lu %9lu %8lu %7lu\n", heap_class_size(number),
@@ -17,7 +17,7 @@ static void print_class(unsigned number)
 
 COMMAND(heap, "", "objects of each size class, and the frames that the heap holds")
 {
-	struct heap_totals t = heap_totals();
+	struct heap_stats t = heap_stats();
 	const unsigned kib = PAGE_SIZE / 1024;
 
 	print("  size  allocated   in slabs magazines     depot    slabs   empty\n");
@@ -35,7 +35,7 @@ COMMAND(slab, "SIZE", "the size class that serves SIZE bytes")
 
 	if (argc != 2 || str_to_size(argv[1], &size) == NULL ||
 	    (number = heap_class_of(size)) == HEAP_CLASS_NONE) {
-		print("slab: a size from 1 to %u is needed\n", HEAP_SMALL_MOST);
+		print("slab: a size from 1 to %u is needed\n", HEAP_SMALL_MAX);
 		return;
 	}
 	s = heap_shape_of(number);

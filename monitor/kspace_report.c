@@ -16,7 +16,7 @@ enum {
 struct joined {
 	vaddr_t start, end;
 	struct page_prop prop;
-	uint64_t pages[PT_LEAF_LEVEL_MOST + 1]; /* by level */
+	uint64_t pages[PT_LEAF_LEVEL_MAX + 1]; /* by level */
 	unsigned violations;
 };
 
@@ -24,7 +24,7 @@ static unsigned level_of(uint64_t len)
 {
 	unsigned level = 1;
 
-	while (level < PT_LEAF_LEVEL_MOST && pte_span(level) < len)
+	while (level < PT_LEAF_LEVEL_MAX && pte_span(level) < len)
 		level++;
 	return level;
 }
@@ -66,7 +66,7 @@ static void join(void *ctx, const struct pt_item *item)
 
 COMMAND(kspace, "", "the kernel's address space: ranges, rights, types, page sizes")
 {
-	struct kspace_totals t = kspace_totals();
+	struct kspace_stats t = kspace_stats();
 	struct joined j = { 0 };
 	const char *wrong;
 
@@ -100,7 +100,7 @@ COMMAND(mmio, "", "device windows: physical, virtual, type, users")
 {
 	struct kspace_window w;
 
-	for (unsigned i = 0; i < kspace_windows_most(); i++)
+	for (unsigned i = 0; i < kspace_windows_max(); i++)
 		if (kspace_window_at(i, &w))
 			print("%#014lx + %#lx at %016lx %s, %u user%s\n", w.pa, w.len, w.va,
 			      mem_type_name(w.type), w.count, w.count == 1 ? "" : "s");

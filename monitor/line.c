@@ -177,7 +177,7 @@ void line_begin(struct line *l, const char *prompt, unsigned columns)
 	l->text[0] = '\0';
 	l->length = l->cursor = l->window = 0;
 	l->back = 0;
-	l->width = columns > used + LINE_WIDTH_LEAST ? columns - used : LINE_WIDTH_LEAST;
+	l->width = columns > used + LINE_WIDTH_MIN ? columns - used : LINE_WIDTH_MIN;
 	show_afresh(l);
 }
 

@@ -26,7 +26,7 @@
 enum {
 	LINE_BYTES = 128,
 	LINE_HISTORY = 16,
-	LINE_WIDTH_LEAST = 8, /* of the part that is shown */
+	LINE_WIDTH_MIN = 8, /* of the part that is shown */
 };
 
 enum line_result {

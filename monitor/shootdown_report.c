@@ -4,20 +4,15 @@
 #include "lib/command.h"
 #include "lib/print.h"
 
-/* Figures of other CPUs change while they are read. */
-static uint64_t figure(const _Atomic uint64_t *total)
-{
-	return atomic_load_explicit(total, memory_order_relaxed);
-}
-
 static void print_cpu(unsigned cpu)
 {
 	const struct shootdown_stats *t = per_cpu_ptr(shootdown_stats, cpu);
-	uint64_t us = ticks_to_us(figure(&t->longest));
+	uint64_t us = ticks_to_us(percpu_read(&t->longest));
 
-	print("%3u %9lu %9lu %9lu %9lu %9lu %9lu %9lu %9lu %8lu\n", cpu, figure(&t->requests),
-	      figure(&t->ipis), figure(&t->marks), figure(&t->served), figure(&t->pages),
-	      figure(&t->everything), figure(&t->switches), figure(&t->kept), us);
+	print("%3u %9lu %9lu %9lu %9lu %9lu %9lu %9lu %9lu %8lu\n", cpu, percpu_read(&t->requests),
+	      percpu_read(&t->ipis), percpu_read(&t->marks), percpu_read(&t->served),
+	      percpu_read(&t->pages), percpu_read(&t->everything), percpu_read(&t->switches),
+	      percpu_read(&t->kept), us);
 }
 
 COMMAND(tlb, "", "shootdowns that each CPU asked for and did, and its longest wait")

@@ -13,13 +13,13 @@
 #include "monitor/vm_report.h"
 
 enum {
-	KEPT_MOST = 16,
+	KEPT_MAX = 16,
 	WORDS_BYTES = 64,
 	RANGE_ARGUMENTS = 2, /* VA BYTES */
 	TOUCH_TRIES = 3,     /* others may take back what a fault has made */
 };
 
-static struct vm_space *kept[KEPT_MOST];
+static struct vm_space *kept[KEPT_MAX];
 static struct vm_space *used; /* one of them, or NULL */
 
 /* ---- what is typed ---- */
@@ -102,7 +102,7 @@ static bool read_level(const char *text, unsigned *level)
 
 	if (!command_number(text, &bytes))
 		return false;
-	for (unsigned l = 1; l <= PT_LEAF_LEVEL_MOST; l++) {
+	for (unsigned l = 1; l <= PT_LEAF_LEVEL_MAX; l++) {
 		if (pte_span(l) == bytes) {
 			*level = l;
 			return true;
@@ -130,7 +130,7 @@ static void print_failed(const char *verb, err_t err)
 /* The place of a space among those that are kept; of NULL: of a free one.  NULL: none. */
 static struct vm_space **place_of(const struct vm_space *s)
 {
-	for (unsigned i = 0; i < KEPT_MOST; i++)
+	for (unsigned i = 0; i < KEPT_MAX; i++)
 		if (kept[i] == s)
 			return &kept[i];
 	return NULL;
@@ -143,7 +143,7 @@ static void vm_new(int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	if (place == NULL) {
-		print("vm: new: there are %u scratch spaces; `vm free` ends one\n", KEPT_MOST);
+		print("vm: new: there are %u scratch spaces; `vm free` ends one\n", KEPT_MAX);
 		return;
 	}
 	if (vm_space_new(&s) != OK) {
@@ -163,7 +163,7 @@ static void vm_fork(int argc, char **argv)
 	if (used == NULL) {
 		print("vm: fork: there is no scratch space; `vm new` makes one\n");
 	} else if (place == NULL) {
-		print("vm: fork: there are %u scratch spaces; `vm free` ends one\n", KEPT_MOST);
+		print("vm: fork: there are %u scratch spaces; `vm free` ends one\n", KEPT_MAX);
 	} else if (vm_space_fork(used, &child) != OK) {
 		print_failed("fork", ERR_NO_MEMORY);
 	} else {
@@ -206,7 +206,7 @@ static void vm_free(int argc, char **argv)
 	print("vm: free: space %u ends", s->number);
 	*place_of(s) = used = NULL;
 	vm_space_put(s);
-	for (unsigned i = 0; i < KEPT_MOST && used == NULL; i++)
+	for (unsigned i = 0; i < KEPT_MAX && used == NULL; i++)
 		used = kept[i];
 	if (used == NULL)
 		print("\n");
@@ -315,7 +315,7 @@ static const char *const outcome_words[TOUCH_OUTCOMES] = {
 
 struct touch {
 	enum fault_access access;
-	uint64_t pages[TOUCH_OUTCOMES][PT_LEAF_LEVEL_MOST + 1];
+	uint64_t pages[TOUCH_OUTCOMES][PT_LEAF_LEVEL_MAX + 1];
 	struct pt_item last;  /* what stands at the last address */
 	enum outcome outcome; /* there */
 	uint64_t value;       /* read or written there */
@@ -385,7 +385,7 @@ static void print_outcomes(const struct touch *t)
 	static const char *const sizes[] = { "", "4K", "2M", "1G" };
 
 	for (unsigned o = 0; o < TOUCH_OUTCOMES; o++)
-		for (unsigned level = 1; level <= PT_LEAF_LEVEL_MOST; level++)
+		for (unsigned level = 1; level <= PT_LEAF_LEVEL_MAX; level++)
 			if (t->pages[o][level] != 0)
 				print("vm: touch: %lu x %s %s\n", t->pages[o][level], sizes[level],
 				      outcome_words[o]);

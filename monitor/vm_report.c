@@ -8,7 +8,7 @@
 #include "mm/kspace/kspace.h"
 
 enum {
-	EXTENTS_MOST = 40, /* lines of one answer */
+	EXTENTS_MAX = 40, /* lines of one answer */
 	WORDS_BYTES = 64,
 	CPUS_BYTES = 16,
 };
@@ -107,9 +107,9 @@ bool vm_extent_next(const struct vm_space *s, vaddr_t va, struct vm_extent *out)
 	return out->len != 0;
 }
 
-/* ---- figures ---- */
+/* ---- stats ---- */
 
-static void figures_add(struct vm_figures *f, const struct pt_item *item)
+static void stats_add(struct vm_space_stats *f, const struct pt_item *item)
 {
 	enum vm_what what = vm_meaning_of(item).what;
 	uint64_t *const bytes[VM_WHATS] = {
@@ -124,18 +124,18 @@ static void figures_add(struct vm_figures *f, const struct pt_item *item)
 		f->resident[item->level]++;
 }
 
-struct vm_figures vm_figures_of(const struct vm_space *s)
+struct vm_space_stats vm_space_stats_of(const struct vm_space *s)
 {
-	vaddr_t half = pt_half_bytes(s->table.levels), counted[PT_LEVEL_MOST + 1];
-	struct vm_figures f = { .nodes = 1 };
+	vaddr_t half = pt_half_bytes(s->table.levels), counted[PT_LEVEL_MAX + 1];
+	struct vm_space_stats f = { .nodes = 1 };
 	struct pt_item item;
 
 	/* a node of a level begins at a multiple of what its parent's entry covers */
-	for (unsigned level = 0; level <= PT_LEVEL_MOST; level++)
+	for (unsigned level = 0; level <= PT_LEVEL_MAX; level++)
 		counted[level] = half; /* none */
 	for (vaddr_t va = 0; va < half; va += item.len) {
 		item = item_from(s, va);
-		figures_add(&f, &item);
+		stats_add(&f, &item);
 		for (unsigned level = item.level; level < s->table.levels; level++) {
 			vaddr_t base = align_down(va, pte_span(level + 1));
 
@@ -203,7 +203,7 @@ static void format_cpus(const struct cpu_set *set, char *text, size_t size)
 
 /* ---- spaces: one line each ---- */
 
-static void print_figures(const struct vm_figures *f)
+static void print_stats(const struct vm_space_stats *f)
 {
 	print(" %8lu %5lu %4lu %7lu %7lu %6lu %11lu %6lu %6lu\n", f->resident[1], f->resident[2],
 	      f->resident[3], f->shared / PAGE_SIZE, f->copy / PAGE_SIZE, f->zero_page / PAGE_SIZE,
@@ -212,19 +212,19 @@ static void print_figures(const struct vm_figures *f)
 
 static void print_space(const struct vm_space *s)
 {
-	struct vm_figures f = vm_figures_of(s);
+	struct vm_space_stats f = vm_space_stats_of(s);
 	char cpus[CPUS_BYTES];
 
 	format_cpus(&s->tlb.loaded, cpus, sizeof(cpus));
-	/* relaxed: a figure; one count is this report's */
+	/* relaxed: statistics; one count is this report's */
 	print("%6u %5u %-6s", s->number, atomic_load_explicit(&s->users, memory_order_relaxed) - 1,
 	      cpus);
-	print_figures(&f);
+	print_stats(&f);
 }
 
 static void add_kernel_item(void *ctx, const struct pt_item *item)
 {
-	struct vm_figures *f = ctx;
+	struct vm_space_stats *f = ctx;
 
 	if (item->kind == PT_ITEM_LEAF)
 		f->resident[item->level]++;
@@ -234,21 +234,21 @@ static void add_kernel_item(void *ctx, const struct pt_item *item)
 
 static void print_kernel(void)
 {
-	struct vm_figures f = { .nodes = kspace_totals().nodes };
+	struct vm_space_stats f = { .nodes = kspace_stats().nodes };
 
 	(void)kspace_each(add_kernel_item, &f); /* violations are for `kspace` */
 	print("kernel     - all   ");
-	print_figures(&f);
+	print_stats(&f);
 }
 
-static void print_cursor_totals(void)
+static void print_cursor_stats(void)
 {
 	uint64_t splits = 0, collapses = 0;
 
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		const struct cursor_totals *own = per_cpu_ptr(cursor_totals, cpu);
+		const struct cursor_stats *own = per_cpu_ptr(cursor_stats, cpu);
 
-		/* relaxed: figures of other CPUs change while they are read */
+		/* relaxed: counters of other CPUs change while they are read */
 		splits += atomic_load_explicit(&own->splits, memory_order_relaxed);
 		collapses += atomic_load_explicit(&own->collapses, memory_order_relaxed);
 	}
@@ -256,15 +256,15 @@ static void print_cursor_totals(void)
 	      collapses);
 }
 
-static void print_totals(void)
+static void print_fault_stats(void)
 {
-	struct vm_totals t = { 0 };
+	struct vm_stats t = { 0 };
 	_Atomic uint64_t *sum = (_Atomic uint64_t *)&t;
 
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		const _Atomic uint64_t *own = (const _Atomic uint64_t *)per_cpu_ptr(vm_totals, cpu);
+		const _Atomic uint64_t *own = (const _Atomic uint64_t *)per_cpu_ptr(vm_stats, cpu);
 
-		/* relaxed: figures of other CPUs change while they are read */
+		/* relaxed: counters of other CPUs change while they are read */
 		for (size_t i = 0; i < sizeof(t) / sizeof(*sum); i++)
 			atomic_fetch_add_explicit(
 				&sum[i], atomic_load_explicit(&own[i], memory_order_relaxed),
@@ -277,7 +277,7 @@ static void print_totals(void)
 	print("faults: %lu met already, %lu refused, %lu without memory\n", t.spurious, t.refused,
 	      t.no_memory);
 	print("operations: %lu forks, %lu unmaps, %lu protects\n", t.forks, t.unmaps, t.protects);
-	print_cursor_totals();
+	print_cursor_stats();
 }
 
 static void print_spaces(void)
@@ -292,7 +292,7 @@ static void print_spaces(void)
 		vm_space_put(s);
 	}
 	print_kernel();
-	print_totals();
+	print_fault_stats();
 }
 
 /* ---- spaces N: its extents ---- */
@@ -308,7 +308,7 @@ static void print_extent(const struct vm_extent *extent)
 	print("%014lx-%014lx %10s %c%c%c  %s", extent->start, extent->start + extent->len, bytes,
 	      (rights & PROP_READ) != 0 ? 'r' : '-', (rights & PROP_WRITE) != 0 ? 'w' : '-',
 	      (rights & PROP_EXECUTE) != 0 ? 'x' : '-', words);
-	for (unsigned level = 1; level <= PT_LEAF_LEVEL_MOST; level++)
+	for (unsigned level = 1; level <= PT_LEAF_LEVEL_MAX; level++)
 		if (extent->pages[level] != 0)
 			print(", %lu x %s", extent->pages[level], sizes[level]);
 	print("\n");
@@ -320,7 +320,7 @@ static void print_extents(const struct vm_space *s, vaddr_t va)
 	unsigned lines = 0;
 
 	for (; vm_extent_next(s, va, &extent); va = extent.start + extent.len) {
-		if (lines++ == EXTENTS_MOST) {
+		if (lines++ == EXTENTS_MAX) {
 			print("... and more: `spaces %u %lx` goes on\n", s->number, extent.start);
 			return;
 		}

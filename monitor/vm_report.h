@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vm_report.h - what is in a user's address space, in words and figures.
+ * vm_report.h - what is in a user's address space, in words and stats.
  *
  * An extent is a run of pages that mean the same (the table of mm/vm/space.h): neighbours whose
- * entries differ in frame and size alone are one extent.  Figures are sums over a whole space.
+ * entries differ in frame and size alone are one extent.  Stats are sums over a whole space.
  *
  *   keel> spaces 2
  *   00000010000000-00000010003000       12K rw-  private, 3 x 4K
@@ -48,15 +48,15 @@ struct vm_extent {
 	vaddr_t start;
 	uint64_t len; /* bytes */
 	struct vm_meaning meaning;
-	uint64_t pages[PT_LEAF_LEVEL_MOST + 1]; /* that are mapped, by level */
+	uint64_t pages[PT_LEAF_LEVEL_MAX + 1]; /* that are mapped, by level */
 };
 
 /* Pages in units of their size, by level; the others in bytes. */
-struct vm_figures {
-	uint64_t resident[PT_LEAF_LEVEL_MOST + 1]; /* without the page of zeros */
-	uint64_t shared, copy, zero_page;          /* bytes */
-	uint64_t on_demand, guard;                 /* bytes */
-	uint64_t nodes;                            /* of the user's half, and the root */
+struct vm_space_stats {
+	uint64_t resident[PT_LEAF_LEVEL_MAX + 1]; /* without the page of zeros */
+	uint64_t shared, copy, zero_page;         /* bytes */
+	uint64_t on_demand, guard;                /* bytes */
+	uint64_t nodes;                           /* of the user's half, and the root */
 };
 
 /* Pure. */
@@ -66,7 +66,7 @@ struct vm_meaning vm_meaning_of(const struct pt_item *item);
 bool vm_extent_next(const struct vm_space *s, vaddr_t va, struct vm_extent *out);
 
 /* Sums over all of the space; takes as long as it has entries. */
-struct vm_figures vm_figures_of(const struct vm_space *s);
+struct vm_space_stats vm_space_stats_of(const struct vm_space *s);
 
 /* "zeros on demand, pages up to 2M", "object 3 on demand", "guard", ...; always terminated. */
 void vm_describe(struct vm_meaning meaning, char *text, size_t size);

@@ -52,7 +52,7 @@ bool hog_all(unsigned singles)
 	hogs = NULL;
 	frame_cache_drain();
 	/* the last ones taken are single frames, so that they can be given back one by one */
-	for (unsigned order = ORDER_MOST; order > 0; order--)
+	for (unsigned order = ORDER_MAX; order > 0; order--)
 		while (frame_available() > (uint64_t)singles + (UINT64_C(1) << order) &&
 		       take(order))
 			;

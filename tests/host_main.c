@@ -140,7 +140,7 @@ void test_at_end(void)
 int main(int argc, char **argv)
 {
 	const char *seed = getenv("SEED");
-	struct test_totals totals;
+	struct test_stats stats;
 	uint64_t v = 1;
 
 	print_set_sink(&stdout_sink);
@@ -150,6 +150,6 @@ int main(int argc, char **argv)
 	panic_set_handler(die);
 	test_diag("SEED=%lu", v);
 	host_machine_init();
-	totals = test_run_all(argc > 1 ? argv[1] : "*");
-	return totals.failed == 0 && totals.passed + totals.skipped > 0 ? 0 : 1;
+	stats = test_run_all(argc > 1 ? argv[1] : "*");
+	return stats.failed == 0 && stats.passed + stats.skipped > 0 ? 0 : 1;
 }

@@ -101,7 +101,7 @@ static void await_drains(void)
 
 struct ledger machine_ledger(void)
 {
-	struct section_totals t = section_totals();
+	struct section_stats t = section_stats();
 
 	if (heap.cpus != 0)
 		heap_drain();

@@ -89,27 +89,27 @@ static bool matches(const char *globs, const char *name)
 	}
 }
 
-static void run_one(const struct test *t, unsigned number, struct test_totals *totals)
+static void run_one(const struct test *t, unsigned number, struct test_stats *stats)
 {
 	failed = skipped = false;
 	test_reseed(seed);
 	t->run();
 	lock_check_none_held(t->name);
 	if (failed) {
-		totals->failed++;
+		stats->failed++;
 		print("not ok %u %s # %s, SEED=%lu\n", number, t->name, t->file, seed);
 	} else if (skipped) {
-		totals->skipped++;
+		stats->skipped++;
 		print("ok %u %s # SKIP %s\n", number, t->name, skip_reason);
 	} else {
-		totals->passed++;
+		stats->passed++;
 		print("ok %u %s\n", number, t->name);
 	}
 }
 
-struct test_totals test_run_all(const char *globs)
+struct test_stats test_run_all(const char *globs)
 {
-	struct test_totals totals = { 0 };
+	struct test_stats stats = { 0 };
 	unsigned count = 0, number = 0;
 
 	for (const struct test *t = __start_tests; t < __stop_tests; t++)
@@ -117,8 +117,8 @@ struct test_totals test_run_all(const char *globs)
 	print("KTAP version 1\n1..%u\n", count);
 	for (const struct test *t = __start_tests; t < __stop_tests; t++)
 		if (matches(globs, t->name))
-			run_one(t, ++number, &totals);
+			run_one(t, ++number, &stats);
 	test_at_end();
-	print("%u passed, %u failed, %u skipped\n", totals.passed, totals.failed, totals.skipped);
-	return totals;
+	print("%u passed, %u failed, %u skipped\n", stats.passed, stats.failed, stats.skipped);
+	return stats;
 }

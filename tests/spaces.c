@@ -11,7 +11,7 @@
 enum {
 	TRIES = 3, /* of an access: a fault may make a page readable first, and writable then */
 	LAST_WORD = PAGE_SIZE / sizeof(uint64_t) - 1,
-	OWNERS_MOST = 1 << 16,
+	OWNERS_MAX = 1 << 16,
 };
 #define SECOND_WORD UINT64_C(0x9e3779b97f4a7c15) /* what the last word is a multiple by */
 #define FNV_PRIME   UINT64_C(0x100000001b3)
@@ -182,15 +182,15 @@ void picture_check(const struct picture *p, const struct vm_space *s, const char
 /* ---- owners ---- */
 
 /* A frame number for each count that an owner was found for. */
-static pfn_t owner[OWNERS_MOST];
+static pfn_t owner[OWNERS_MAX];
 static unsigned owners;
 /* How many owners of each object were found. */
-static unsigned object_owners[VM_OBJECTS_MOST];
-static bool object_seen[VM_OBJECTS_MOST];
+static unsigned object_owners[VM_OBJECTS_MAX];
+static bool object_seen[VM_OBJECTS_MAX];
 
 static void add_owner(pfn_t pfn)
 {
-	if (owners < OWNERS_MOST)
+	if (owners < OWNERS_MAX)
 		owner[owners] = pfn;
 	owners++;
 }
@@ -229,7 +229,7 @@ static void add_spaces(const char *file, int line)
 		if (wrong != NULL)
 			test_fail(file, line, "space %u: %s", s->number, wrong);
 		add_table(&s->table);
-		for (unsigned i = 0; i < VM_OBJECTS_MOST; i++)
+		for (unsigned i = 0; i < VM_OBJECTS_MAX; i++)
 			if (vm_object_set_has(&s->objects, i))
 				add_object(i);
 		vm_space_put(s);
@@ -274,7 +274,7 @@ static uint64_t check_counts(const char *file, int line)
 
 static void check_objects(const char *file, int line)
 {
-	for (unsigned i = 0; i < VM_OBJECTS_MOST; i++) {
+	for (unsigned i = 0; i < VM_OBJECTS_MAX; i++) {
 		unsigned users = !object_seen[i] ? 0 : atomic_load(&vm_object_of(i)->users);
 
 		if (users != object_owners[i])
@@ -296,7 +296,7 @@ void owners_check(const struct handles *h, const char *file, int line)
 	for (unsigned i = 0; h != NULL && i < h->frames; i++)
 		add_owner(frame_pfn(h->frame[i]));
 	check_objects(file, line);
-	if (owners > OWNERS_MOST) {
+	if (owners > OWNERS_MAX) {
 		test_fail(file, line, "%u owners are too many to look at", owners);
 		return;
 	}

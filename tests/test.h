@@ -100,10 +100,10 @@ bool test_panics(void (*fn)(void *arg), void *arg, const char *text);
 
 /* The runner, shared by both homes: run every test whose name matches a glob of the
  * comma-separated list, print KTAP 1, and count. */
-struct test_totals {
+struct test_stats {
 	unsigned passed, failed, skipped;
 };
-struct test_totals test_run_all(const char *globs);
+struct test_stats test_run_all(const char *globs);
 
 /* Supplied by each machine: markers about all tests together, before their sum. */
 void test_at_end(void);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""bench.py - keel's figures beside its peers', one table for each kind of measurement.
+"""bench.py - keel's results beside its peers', one table for each kind of measurement.
 
   frames   nanoseconds on the host: keel, raw and counted, and the peers of the shared folder,
            all behind one harness, test by test in turn, medians; fragmentation after churn
@@ -14,7 +14,7 @@
 
 Without arguments all six.  The programs and kernels are built by `make bench`, which calls
 this.  What cannot be had is said: `peer absent` without the shared folder, `recorded` for a
-figure of Linux that was measured elsewhere, also when the machine cannot build Linux' module or
+result of Linux that was measured elsewhere, also when the machine cannot build Linux' module or
 does not get through with it in time.  The exit status says whether everything ran, not
 whether the goals are reached.
 """
@@ -53,7 +53,7 @@ FLOOR = "floor"
 PEERS = ["buddy", "buddy-pcp"]
 
 # Test of the harness, threads, goal in ns, best peer when the goals were set.  A goal of None for
-# two threads is SCALING times keel's own figure with one.
+# two threads is SCALING times keel's own result with one.
 SCALING = 1.2
 FRAME_GOALS = [
     ("hot0", 1, 2.5, 2.5),
@@ -96,7 +96,7 @@ HEAP_PEERS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.s
               "mimalloc": "libmimalloc.so.2.0"}
 LIBRARIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"]
 
-# Name in the logs, what it is, goal in instructions, Linux' recorded figure.
+# Name in the logs, what it is, goal in instructions, Linux' recorded result.
 KERNEL_GOALS = [
     ("alloc_pages_o0", "alloc one frame", 60, 442),
     ("free_pages_o0", "free one frame", 40, 260),
@@ -231,15 +231,15 @@ def print_table(head, rows):
     print()
 
 
-def verdict(figure, goal, digits=1):
+def verdict(result, goal, digits=1):
     """Goals are given to so many digits, and so is compared."""
-    if figure is None or goal is None:
+    if result is None or goal is None:
         return "-"
-    return "reached" if round(figure, digits) <= round(goal, digits) else "missed"
+    return "reached" if round(result, digits) <= round(goal, digits) else "missed"
 
 
-def number(figure, form="{:.1f}"):
-    return "-" if figure is None else form.format(figure)
+def number(result, form="{:.1f}"):
+    return "-" if result is None else form.format(result)
 
 
 # ---- frames on the host
@@ -251,15 +251,15 @@ def measure(program, test, runs, lines, preload=None):
     name = pathlib.Path(preload).name if preload else program
     if done.returncode != 0:
         raise CannotRun(f"{name} {test}: {done.stderr.strip()[-200:]}")
-    figures = {}
+    results = {}
     for line in done.stdout.splitlines():
         lines.append(f"{name}: {line}")
         fields = line.split(",")
         if "fails=" in line:
             raise CannotRun(f"{name} {test}: memory ran out: {line}")
         if len(fields) >= 6 and fields[1] != "frag" and "=" not in line:
-            figures[fields[1], int(fields[2])] = tuple(map(float, fields[3:6]))
-    return figures
+            results[fields[1], int(fields[2])] = tuple(map(float, fields[3:6]))
+    return results
 
 
 def fragmentation(program, lines):
@@ -272,12 +272,12 @@ def fragmentation(program, lines):
     return match[1]
 
 
-def frame_row(goal_row, figures):
+def frame_row(goal_row, results):
     test, threads, goal, then = goal_row
-    at = {name: figures[name][test, threads] for name in [*KEEL, *PEERS, FLOOR]}
+    at = {name: results[name][test, threads] for name in [*KEEL, *PEERS, FLOOR]}
     own = at["keel-raw"][0]
     if goal is None:
-        goal = SCALING * figures["keel-raw"][test, 1][0]
+        goal = SCALING * results["keel-raw"][test, 1][0]
     peer = min(PEERS, key=lambda name: at[name][0])
     return [test, threads, number(at[FLOOR][0]), number(own), number(at["keel-raw"][1]),
             number(at["keel-counted"][0]), number(at[peer][0]), peer,
@@ -298,14 +298,14 @@ def bench_frames(runs):
         print("  peer absent: the harness is in the shared folder, SHARED= names it\n")
         return
     print(f"  {host_line()}")
-    figures, lines = {}, []
+    results, lines = {}, []
     for test in dict.fromkeys(row[0].split(".")[0] for row in FRAME_GOALS):
         for program in [FLOOR, *PEERS, *KEEL]:
-            figures.setdefault(program, {}).update(
+            results.setdefault(program, {}).update(
                 measure(program, test, runs, lines))
     left = {program: fragmentation(program, lines) for program in [*PEERS, *KEEL]}
     (BUILD / "frames.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    floor = statistics.median(value[0] for (test, _), value in figures[FLOOR].items()
+    floor = statistics.median(value[0] for (test, _), value in results[FLOOR].items()
                               if test == "hot0")
     print(f"  the empty harness takes {floor:.2f} ns here; {FLOOR_THEN} where the goals were set")
     if os.getloadavg()[0] > BUSY_LOAD:
@@ -313,7 +313,7 @@ def bench_frames(runs):
     print()
     print_table(["test", "threads", "floor", "keel raw", "(min)", "counted", "peer", "which",
                  "ahead", "best then", "goal", "verdict"],
-                [frame_row(row, figures) for row in FRAME_GOALS])
+                [frame_row(row, results) for row in FRAME_GOALS])
     print(f"Order-9 blocks left after 100 rounds of churn at 25 % live, of {FRAG_CEILING}")
     print_table(["", *left, "goal", "verdict"],
                 [["blocks", *left.values(), FRAG_GOAL,
@@ -347,10 +347,10 @@ def growth(program, test, lines, preload=None):
     return peak - base, after - base, later - base
 
 
-def heap_row(goal_row, figures, peers):
+def heap_row(goal_row, results, peers):
     test, threads, goal, then = goal_row
-    own, least, _ = figures["keel"][test, threads]
-    others = [figures[name][test, threads][0] for name in peers]
+    own, least, _ = results["keel"][test, threads]
+    others = [results[name][test, threads][0] for name in peers]
     return [test, threads, number(own), number(least), *map(number, others),
             f"{min(others) / own:.1f}x", number(then), number(goal, "{}"), verdict(own, goal)]
 
@@ -370,17 +370,17 @@ def bench_heap(runs):
         print("  peer absent: the harness is in the shared folder, SHARED= names it\n")
         return
     print(f"  {host_line()}")
-    peers, figures, lines = heap_peers(), {}, []
+    peers, results, lines = heap_peers(), {}, []
     for test in dict.fromkeys(row[0].split("_")[0] for row in HEAP_GOALS):
-        figures.setdefault("keel", {}).update(measure("heap-keel", test, runs, lines))
+        results.setdefault("keel", {}).update(measure("heap-keel", test, runs, lines))
         for name, library in peers.items():
-            figures.setdefault(name, {}).update(
+            results.setdefault(name, {}).update(
                 measure("heap-malloc", test, runs, lines, library))
     if os.getloadavg()[0] > BUSY_LOAD:
         print("  this machine has other work: look at (min) too, above all with two threads")
     print()
     print_table(["test", "threads", "keel", "(min)", *peers, "ahead", "best then", "goal",
-                 "verdict"], [heap_row(row, figures, peers) for row in HEAP_GOALS])
+                 "verdict"], [heap_row(row, results, peers) for row in HEAP_GOALS])
     print("MiB held after 256 MiB were grown and freed")
     print_table(["", "keel", *peers, "keel holds", "goal", "verdict"],
                 [growth_row(name, what, peers, lines) for name, what in GROWTHS])
@@ -399,7 +399,7 @@ def boot(machine, monitor):
     return done.stdout
 
 
-def figures_of(text, mark):
+def stats_of(text, mark):
     """{name: (median, min, max)} of lines `mark name med=.. min=.. max=..`."""
     pattern = mark + r" (\S+)(?: enabled\))? med=([\d.]+) min=([\d.]+) max=([\d.]+)"
     return {m[1]: tuple(map(float, m.groups()[1:])) for m in re.finditer(pattern, text)}
@@ -411,8 +411,8 @@ def linux_can_be_built():
     return tools and headers and any(pathlib.Path("/boot").glob("vmlinuz-*"))
 
 
-def linux_figures():
-    """Figures of Linux and what to call them: measured, recorded or absent."""
+def linux_results():
+    """Results of Linux and what to call them: measured, recorded or absent."""
     log = LINUX / "logs" / "C1.log"
     script = pathlib.Path(SHARED) / "peers/linux/run_all.sh"
     if not SHARED or not script.exists():
@@ -426,9 +426,9 @@ def linux_figures():
         except CannotRun as why:
             print(f"  Linux: {why}")
     if log.exists():
-        figures = figures_of(log.read_text(encoding="utf-8", errors="replace"), "PEERU?")
-        if figures:
-            return figures, "measured"
+        results = stats_of(log.read_text(encoding="utf-8", errors="replace"), "PEERU?")
+        if results:
+            return results, "measured"
     return {PEER_NAMES.get(row[0], row[0]): (row[3],) * 3 for row in KERNEL_GOALS + USER_GOALS
             if row[3] is not None}, "recorded"
 
@@ -443,7 +443,7 @@ def raw_name(name):
 def kernel_row(goal_row, ours, linux):
     name, what, goal, _ = goal_row
     if name not in ours:
-        raise CannotRun(f"the kernel gave no figure for {name}")
+        raise CannotRun(f"the kernel gave no result for {name}")
     median, least, most = ours[name]
     raw, peer = (found[0] if found else None for found in (ours.get(raw_name(name)),
                                                           linux.get(PEER_NAMES.get(name, name))))
@@ -455,17 +455,17 @@ def kernel_row(goal_row, ours, linux):
 def bench_kernel():
     print("Frames in the kernel, instructions per operation (RDTSC under -icount), typed and "
           "counted")
-    linux, label = linux_figures()
-    ours = figures_of(boot(MACHINES[0][1], "bench,benchspace,poweroff"), "BENCH")
+    linux, label = linux_results()
+    ours = stats_of(boot(MACHINES[0][1], "bench,benchspace,poweroff"), "BENCH")
     print(f"  {KERNEL}; Linux: {label}\n")
     print_table(["operation", "keel", "min", "max", "raw", f"Linux ({label})", "ahead", "goal",
                  "verdict"], [kernel_row(row, ours, linux) for row in KERNEL_GOALS])
 
 
 def bench_user():
-    print("Address spaces, instructions per operation; clearing and copying are in the figures")
-    linux, label = linux_figures()
-    ours = figures_of(boot(MACHINES[0][1], "benchuser,poweroff"), "BENCH")
+    print("Address spaces, instructions per operation; clearing and copying are in the results")
+    linux, label = linux_results()
+    ours = stats_of(boot(MACHINES[0][1], "benchuser,poweroff"), "BENCH")
     print(f"  {KERNEL}; Linux: {label}\n")
     print_table(["operation", "keel", "min", "max", f"Linux ({label})", "ahead", "goal", "verdict"],
                 [[cell for i, cell in enumerate(kernel_row(row, ours, linux)) if i != 4]
@@ -524,13 +524,13 @@ def scaling_row(running, load_row, runs, linux):
         one.append(statistics.mean(alone))
         two.append(statistics.mean(both))
         scaling.append(sum(a / b for a, b in zip(alone, both)))
-    figure = statistics.median(scaling)
+    result = statistics.median(scaling)
     quartiles = statistics.quantiles(scaling)
     return [what, number(statistics.median(one)), number(statistics.median(two)),
-            number(figure, "{:.2f}"), f"{quartiles[0]:.2f}-{quartiles[-1]:.2f}",
+            number(result, "{:.2f}"), f"{quartiles[0]:.2f}-{quartiles[-1]:.2f}",
             f"{2 * min(one) / min(two):.2f}", linux or "-",
             *(("-", "-") if load in NO_GOAL else
-              (SCALING_GOAL, "reached" if round(figure, 2) >= SCALING_GOAL else "missed"))]
+              (SCALING_GOAL, "reached" if round(result, 2) >= SCALING_GOAL else "missed"))]
 
 
 def shootdown_rows(cpus):
@@ -541,7 +541,7 @@ def shootdown_rows(cpus):
         starts = re.findall(r"^ *\d+ +\d+ +(\d+) +\d+$", running.command("cpus"), re.M)
         for others in ["idle", "busy"] if cpus > 1 else ["idle"]:
             text = running.command(f"benchshootdown {others}", LOAD_SECONDS)
-            ticks = figures_of(text, "BENCH").get("unmap_kib4")
+            ticks = stats_of(text, "BENCH").get("unmap_kib4")
             match = re.search(r"operations=(\d+) requests=(\d+) ipis=(\d+) marks=(\d+)", text)
             if not ticks or not match:
                 raise CannotRun(f"benchshootdown {others}: {text[-200:]}")
@@ -605,7 +605,7 @@ def bench_size():
 
 def main():
     emulator.end_politely()
-    parser = argparse.ArgumentParser(description="keel's figures beside its peers'")
+    parser = argparse.ArgumentParser(description="keel's results beside its peers'")
     parser.add_argument("parts", nargs="*", metavar="frames|heap|kernel|user|cpus|ready|size")
     parser.add_argument("-r", "--runs", type=int, default=RUNS)
     arguments = parser.parse_args()

@@ -144,24 +144,24 @@ all_in_namespace() {
 	fi
 	step "$dir-test.log" 'make test' make -C $CLONE --no-print-directory test || ok=no
 	last=$(grep -v '^[[:space:]]*$' "$dir-test.log" | tail -n 1)
-	totals=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$dir-test.log" |
+	summary=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$dir-test.log" |
 		tail -n 1)
-	case $ok/$totals in
+	case $ok/$summary in
 	yes/'0 passed, '* | yes/ | no/*' passed, 0 failed, '* | no/)
-		say 'make test: its status and its totals do not agree'
+		say 'make test: its status and its summary do not agree'
 		ok=no
-		totals='0 passed, 1 failed, 0 skipped'
+		summary='0 passed, 1 failed, 0 skipped'
 		;;
 	yes/*' passed, 0 failed, '*)
-		[ "$last" = "$totals" ] || {
-			say 'make test: the totals are not its last line'
+		[ "$last" = "$summary" ] || {
+			say 'make test: the summary are not its last line'
 			ok=no
-			totals='0 passed, 1 failed, 0 skipped'
+			summary='0 passed, 1 failed, 0 skipped'
 		}
 		;;
 	*) ok=no ;;
 	esac
-	echo "$totals"
+	echo "$summary"
 	[ $ok = yes ]
 }
 

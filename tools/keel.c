@@ -22,7 +22,7 @@
 #include "mm/frame/regions.h"
 
 /* What a file may have at most: policy; a block or a table has some KiB. */
-#define FILE_BYTES_MOST MIB(64)
+#define FILE_BYTES_MAX MIB(64)
 
 /* The kernel image runs at its physical address plus this: the last 2 GiB, as linker.ld has it. */
 #define IMAGE_OFFSET 0xffffffff80000000u
@@ -97,7 +97,7 @@ static bool read_stream(FILE *stream, struct file *f)
 		}
 		n = fread(f->bytes + f->len, 1, room - f->len, stream);
 		f->len += n;
-		if (f->len > FILE_BYTES_MOST) {
+		if (f->len > FILE_BYTES_MAX) {
 			errno = EFBIG;
 			return false;
 		}
@@ -121,7 +121,7 @@ static int read_file(const char *name, struct file *f)
 	if (good)
 		return EXIT_SUCCESS;
 	if (why == EFBIG)
-		return fail(name, "larger than %lu MiB", FILE_BYTES_MOST / MIB(1));
+		return fail(name, "larger than %lu MiB", FILE_BYTES_MAX / MIB(1));
 	errno = why;
 	return fail(name, "cannot be read: %m");
 }

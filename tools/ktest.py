@@ -30,7 +30,7 @@ HEADER = re.compile(r"KTAP version 1$")
 PLAN = re.compile(r"1\.\.(\d+)\b")
 RESULT = re.compile(r"(not )?ok (\d+)(?: -)?(?: ([^#]*))?(?:# *(\w+)(.*))?$")
 IRQ_OFF = re.compile(r"# CPU \d+: interrupts off for at most ")
-TOTALS = re.compile(r"(?:# )?(\d+) passed, (\d+) failed, (\d+) skipped$")
+SUMMARY = re.compile(r"(?:# )?(\d+) passed, (\d+) failed, (\d+) skipped$")
 
 # From the last line of output on.  A test may do long and silent work after a panic that it
 # asked for; a panicked kernel that does not exit is silent for good.
@@ -39,8 +39,8 @@ PANIC_SECONDS = 30
 RUN_SECONDS = 300
 # Bochs runs all CPUs in one thread of the host, one after the other.
 BOCHS_SLOWER = 6
-# From the last result to the totals, on a machine that cannot exit by itself.
-TOTALS_SECONDS = 3
+# From the last result to the stats, on a machine that cannot exit by itself.
+STATS_SECONDS = 3
 
 
 class Judge:
@@ -54,7 +54,7 @@ class Judge:
         self.problems = []
         self.planned = None
         self.panic = None  # the last panic line with no result after it
-        self.totals = False
+        self.stats = False
         self._started = False
         self._say = say
         self._notes = []  # diagnostics since the last result
@@ -80,8 +80,8 @@ class Judge:
             self.planned = int(match[1])
         elif (match := RESULT.match(line)):
             self._result(line, match)
-        elif (match := TOTALS.match(line)):
-            self._check_totals(tuple(int(n) for n in match.groups()))
+        elif (match := SUMMARY.match(line)):
+            self._check_stats(tuple(int(n) for n in match.groups()))
         elif machine.PANIC.search(line):
             self.panic = line
             self._notes.append(line)
@@ -112,11 +112,11 @@ class Judge:
         self._notes = []
         self.panic = None
 
-    def _check_totals(self, totals):
-        self.totals = True
-        if totals != (self.passed, self.failed, self.skipped):
-            self.problem(f"the kernel counted {totals[0]} passed, {totals[1]} failed, "
-                         f"{totals[2]} skipped; its results say otherwise")
+    def _check_stats(self, stats):
+        self.stats = True
+        if stats != (self.passed, self.failed, self.skipped):
+            self.problem(f"the kernel counted {stats[0]} passed, {stats[1]} failed, "
+                         f"{stats[2]} skipped; its results say otherwise")
 
 
 class Run:
@@ -191,9 +191,9 @@ class Run:
                 self._take(line)
 
     def _seen_enough(self, now):
-        """On a machine that has no way to exit: the totals, or time enough for them."""
+        """On a machine that has no way to exit: the stats, or time enough for them."""
         judge = self.judge
-        return judge.complete() and (judge.totals or now - self._quiet_since > TOTALS_SECONDS)
+        return judge.complete() and (judge.stats or now - self._quiet_since > STATS_SECONDS)
 
     def _check_end(self, running):
         """Whether the machine ended as its results say; returns what is wrong, or None."""
@@ -265,7 +265,7 @@ def make_config(options):
     return config
 
 
-def print_totals(judge):
+def print_stats(judge):
     """The last line; a result that never came is a failed one.  Returns the exit status."""
     missing = max(0, (judge.planned or 0) - judge.results)
     failed = judge.failed + (missing or len(judge.problems))
@@ -289,7 +289,7 @@ def main():
             return 0
         except (machine.ConfigError, machine.MachineError) as error:
             run.judge.problem(str(error))
-        return print_totals(run.judge)
+        return print_stats(run.judge)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""lint.py [--root ROOT] [FILE...] - the house rules that no compiler checks.
+"""lint.py [--root ROOT] [FILE...] - the rules that no compiler checks.
 
 Reads the C sources and headers outside tests/ (or the given files) and prints one line for
 each finding, `file:line: [rule] what`; the exit status is 1 when there is any.

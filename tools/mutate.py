@@ -48,9 +48,9 @@ GLOB_BYTES = {"host": 16384, "kernel": 200, "explore": 16384}  # of one T=; the 
 RESULT = re.compile(r"^\s*(not ok|ok)\s+\d+\s+(?:-\s+)?([^\s#]+)\s*(#\s*skip\b)?", re.I)
 VERSION = re.compile(r"^\s*KTAP version \d+\s*$")
 PLAN = re.compile(r"^\s*1\.\.\d+\s*$")
-TOTALS = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
+SUMMARY = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
 KERNEL_DIED = re.compile(r"^ktest: (crash|ended|hang|silence)")
-DIED = re.compile(r"^totals: .* has no totals line")  # tools/totals.py says it
+DIED = re.compile(r"^summary: .* has no summary line")  # tools/summary.py says it
 SANITIZER = re.compile(r"SUMMARY: \w*Sanitizer|runtime error:")
 CRASH = re.compile(r"panic:|SUMMARY: \w*Sanitizer|runtime error:|Assertion|Segmentation fault|"
                    r"Aborted|dumped|Terminated|Killed")
@@ -192,7 +192,7 @@ class Tree:
 def read_ktap(status, timed_out, lines):
     outcome = Outcome([], {}, [], False, False, timed_out, status, lines)
     notes = []
-    programs = totals = 0
+    programs = summaries = 0
     died = False
     for line in (line.rstrip("\r") for line in lines):
         match = RESULT.match(line)
@@ -208,13 +208,13 @@ def read_ktap(status, timed_out, lines):
         elif VERSION.match(line) or PLAN.match(line):
             outcome.began = True
             programs += VERSION.match(line) is not None
-        elif TOTALS.match(line):
-            totals += 1
+        elif SUMMARY.match(line):
+            summaries += 1
         elif DIED.match(line) or KERNEL_DIED.match(line):
             died = True
         elif line.lstrip().startswith("# "):
             notes.append(line.strip()[2:])
-    outcome.ended = totals >= max(1, programs) and not died
+    outcome.ended = summaries >= max(1, programs) and not died
     return outcome
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """screen.py - drive keel as a person does, by keyboard and screen, and see that it answers.
 
-    tools/screen.py --iso keel.iso --kernel keel.elf    the tests; prints KTAP 1 and the totals
+    tools/screen.py --iso keel.iso --kernel keel.elf    the tests; prints KTAP 1 and the stats
     tools/screen.py --read DUMP.ppm                     the text of a screen dump
 
 Keys are sent to QEMU's keyboard, the screen is dumped as pixels and read back with the font that
@@ -28,7 +28,7 @@ import machine
 
 FONT = os.environ.get("GRUB_FONT", "/usr/share/grub/ascii.pf2")
 UNREADABLE = "\N{REPLACEMENT CHARACTER}"
-SCREEN_COLUMNS_MOST = 240  # drivers/tty/screen.h: a wider screen has larger dots
+SCREEN_COLUMNS_MAX = 240  # drivers/tty/screen.h: a wider screen has larger dots
 
 VGA_ADDRESS, VGA_COLUMNS, VGA_ROWS = 0xb8000, 80, 25
 
@@ -85,7 +85,7 @@ def glyph_table(glyphs):
 
 def scale_of(picture):
     """The pixels that a dot is wide and high."""
-    return -(-picture.width // (SCREEN_COLUMNS_MOST * font.WIDTH))
+    return -(-picture.width // (SCREEN_COLUMNS_MAX * font.WIDTH))
 
 
 def read_picture(picture, glyphs):

@@ -22,7 +22,7 @@ enum {
 	PENDING_CALL = 1,
 	PENDING_TIMER = 2,
 	RELAX_TURNS = 64,       /* of a spin loop before the processor is given away */
-	REQUESTS_MOST = 8,      /* of different kinds */
+	REQUESTS_MAX = 8,       /* of different kinds */
 	TICKS_PER_MS = 1000000, /* nanoseconds */
 	NS_PER_S = 1000000000,
 	NAP_US = 50,
@@ -44,7 +44,7 @@ struct request {
 struct cpu {
 	bool bound, stopped;
 	pthread_t thread;
-	struct request pending[REQUESTS_MOST];
+	struct request pending[REQUESTS_MAX];
 	unsigned count;
 };
 
@@ -60,7 +60,7 @@ static _Thread_local bool has_one_shot;
 /* What was asked of the CPU, by its own thread or on its behalf; interrupts are off. */
 static void run_requests(struct cpu *c)
 {
-	struct request todo[REQUESTS_MOST];
+	struct request todo[REQUESTS_MAX];
 	unsigned n;
 
 	pthread_mutex_lock(&registry);
@@ -88,7 +88,7 @@ static void add_request(struct cpu *c, void (*fn)(void *arg), void *arg)
 	for (unsigned i = 0; i < c->count; i++)
 		if (c->pending[i].fn == fn && c->pending[i].arg == arg)
 			return;
-	if (c->count == REQUESTS_MOST)
+	if (c->count == REQUESTS_MAX)
 		abort();
 	c->pending[c->count++] = (struct request){ fn, arg };
 	pthread_kill(c->thread, SIGUSR1);

@@ -8,8 +8,8 @@
 #include "arch/host/host.h"
 
 enum {
-	PAGES_MOST = 64,
-	TABLES_MOST = 16,
+	PAGES_MAX = 64,
+	TABLES_MAX = 16,
 };
 
 struct page_entry {
@@ -34,8 +34,8 @@ struct tlb {
 	uint64_t root; /* of the table that is walked */
 	unsigned context;
 	unsigned next_page, next_table; /* to be replaced when all are in use */
-	struct page_entry page[PAGES_MOST];
-	struct table_entry table[TABLES_MOST];
+	struct page_entry page[PAGES_MAX];
+	struct table_entry table[TABLES_MAX];
 };
 
 static struct tlb tlbs[ARCH_MAX_CPUS];
@@ -79,7 +79,7 @@ static void remember_page(struct tlb *t, vaddr_t va, pte_t pte, unsigned level)
 {
 	uint64_t span = pte_span(level);
 
-	t->page[t->next_page++ % PAGES_MOST] = (struct page_entry){
+	t->page[t->next_page++ % PAGES_MAX] = (struct page_entry){
 		.valid = true,
 		.global = (pte & PTE_GLOBAL) != 0,
 		.writable = (pte & dirty_and_writable) == dirty_and_writable,
@@ -92,7 +92,7 @@ static void remember_page(struct tlb *t, vaddr_t va, pte_t pte, unsigned level)
 
 static void remember_table(struct tlb *t, vaddr_t va, uint64_t pa, unsigned level)
 {
-	t->table[t->next_table++ % TABLES_MOST] = (struct table_entry){
+	t->table[t->next_table++ % TABLES_MAX] = (struct table_entry){
 		true, t->context, level, va & -pte_span(level + 1), pa,
 	};
 }
@@ -102,7 +102,7 @@ static uint64_t walk_start(const struct tlb *t, vaddr_t va, unsigned *level)
 {
 	uint64_t pa = t->root;
 
-	for (unsigned i = 0; i < TABLES_MOST; i++) {
+	for (unsigned i = 0; i < TABLES_MAX; i++) {
 		const struct table_entry *e = &t->table[i];
 
 		if (e->valid && e->context == t->context && e->level < *level &&
@@ -161,7 +161,7 @@ static bool walk(struct tlb *t, vaddr_t va, unsigned level, enum host_tlb_use us
  * dirty, is invalidated by a write (SDM 3A 4.8, 4.10.2.1). */
 static const struct page_entry *find_page(struct tlb *t, vaddr_t va, enum host_tlb_use use)
 {
-	for (unsigned i = 0; i < PAGES_MOST; i++) {
+	for (unsigned i = 0; i < PAGES_MAX; i++) {
 		struct page_entry *e = &t->page[i];
 
 		if (!e->valid || (!e->global && e->context != t->context) ||
@@ -195,7 +195,7 @@ bool host_tlb_has_page(unsigned cpu, uint64_t pa, uint64_t len)
 	struct tlb *t = tlb_lock(cpu, &irq);
 	bool found = false;
 
-	for (unsigned i = 0; i < PAGES_MOST; i++) {
+	for (unsigned i = 0; i < PAGES_MAX; i++) {
 		const struct page_entry *e = &t->page[i];
 
 		found = found || (e->valid && e->pa < pa + len && pa < e->pa + e->span);
@@ -210,7 +210,7 @@ bool host_tlb_may_write(unsigned cpu, uint64_t pa)
 	struct tlb *t = tlb_lock(cpu, &irq);
 	bool found = false;
 
-	for (unsigned i = 0; i < PAGES_MOST; i++) {
+	for (unsigned i = 0; i < PAGES_MAX; i++) {
 		const struct page_entry *e = &t->page[i];
 
 		found = found || (e->valid && e->writable && covers(e->pa, e->span, pa));
@@ -225,7 +225,7 @@ bool host_tlb_has_table(unsigned cpu, uint64_t pa)
 	struct tlb *t = tlb_lock(cpu, &irq);
 	bool found = t->root == pa;
 
-	for (unsigned i = 0; i < TABLES_MOST; i++)
+	for (unsigned i = 0; i < TABLES_MAX; i++)
 		found = found || (t->table[i].valid && t->table[i].pa == pa);
 	tlb_unlock(t, irq);
 	return found;
@@ -252,14 +252,14 @@ enum reach {
 
 static void invalidate_tables(struct tlb *t, enum reach reach)
 {
-	for (unsigned i = 0; i < TABLES_MOST; i++)
+	for (unsigned i = 0; i < TABLES_MAX; i++)
 		if (reach == ALL_CONTEXTS || t->table[i].context == t->context)
 			t->table[i].valid = false;
 }
 
 static void invalidate_page(struct tlb *t, vaddr_t va, enum reach reach)
 {
-	for (unsigned i = 0; i < PAGES_MOST; i++) {
+	for (unsigned i = 0; i < PAGES_MAX; i++) {
 		struct page_entry *e = &t->page[i];
 
 		if (covers(e->va, e->span, va) &&
@@ -271,7 +271,7 @@ static void invalidate_page(struct tlb *t, vaddr_t va, enum reach reach)
 
 static void invalidate_context(struct tlb *t)
 {
-	for (unsigned i = 0; i < PAGES_MOST; i++)
+	for (unsigned i = 0; i < PAGES_MAX; i++)
 		if (!t->page[i].global && t->page[i].context == t->context)
 			t->page[i].valid = false;
 	invalidate_tables(t, ONE_CONTEXT);
@@ -279,7 +279,7 @@ static void invalidate_context(struct tlb *t)
 
 static void invalidate_all(struct tlb *t)
 {
-	for (unsigned i = 0; i < PAGES_MOST; i++)
+	for (unsigned i = 0; i < PAGES_MAX; i++)
 		t->page[i].valid = false;
 	invalidate_tables(t, ALL_CONTEXTS);
 }

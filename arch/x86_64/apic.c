@@ -21,7 +21,7 @@ enum {
 
 	CPUID_1_EBX_ID_SHIFT = 24, /* before apic_init(): the low byte is all that is needed */
 	XAPIC_ID_SHIFT = 24,
-	XAPIC_ID_MOST = 0xfe, /* 0xff means all of them */
+	XAPIC_ID_MAX = 0xfe, /* 0xff means all of them */
 	SVR_ENABLE = 1 << 8,
 	LVT_MASKED = 1 << 16,
 	ICR_NMI = 4 << 8, /* delivery modes: SDM 3A 10.6.1 */
@@ -201,7 +201,7 @@ static err_t send(uint32_t to, uint32_t command)
 		send_x2apic(to, command);
 		return OK;
 	}
-	if (to > XAPIC_ID_MOST)
+	if (to > XAPIC_ID_MAX)
 		return ERR_BAD_RANGE;
 	irq = arch_irq_save(); /* two registers */
 	if (sending_ends()) {

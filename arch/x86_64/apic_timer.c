@@ -10,7 +10,7 @@ enum {
 	LVT_MASKED = 1 << 16,
 	LVT_TSC_DEADLINE = 2 << 17,
 	TIMER_DIVIDE_16 = 3,
-	TIMER_MOST = 0x7fffffff,
+	TIMER_MAX = 0x7fffffff,
 	CALIBRATE_MS = 10,
 };
 #define CPUID_1_ECX_TSC_DEADLINE (UINT32_C(1) << 24)
@@ -36,11 +36,11 @@ static uint64_t measure(void)
 
 	apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
 	apic_write(APIC_TIMER_DIVIDE, TIMER_DIVIDE_16);
-	apic_write(APIC_TIMER_INITIAL, TIMER_MOST);
+	apic_write(APIC_TIMER_INITIAL, TIMER_MAX);
 	start = arch_ticks();
 	while (arch_ticks() - start < CALIBRATE_MS * arch_ticks_per_ms())
 		arch_relax();
-	return (TIMER_MOST - apic_read(APIC_TIMER_CURRENT)) / CALIBRATE_MS;
+	return (TIMER_MAX - apic_read(APIC_TIMER_CURRENT)) / CALIBRATE_MS;
 }
 
 err_t apic_timer_init(void (*due)(void))
@@ -82,11 +82,10 @@ static uint32_t counts_until(uint64_t deadline)
 		return 1;
 	ms = (deadline - now) / per_ms;
 	rest = (deadline - now) % per_ms;
-	if (ms >= TIMER_MOST / counts_per_ms)
-		return TIMER_MOST;
+	if (ms >= TIMER_MAX / counts_per_ms)
+		return TIMER_MAX;
 	/* rounded up: not before its time */
-	return (uint32_t)min_u64(ms * counts_per_ms + rest * counts_per_ms / per_ms + 1,
-				 TIMER_MOST);
+	return (uint32_t)min_u64(ms * counts_per_ms + rest * counts_per_ms / per_ms + 1, TIMER_MAX);
 }
 
 void arch_timer_set(uint64_t deadline)

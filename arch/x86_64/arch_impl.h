@@ -83,7 +83,7 @@ static inline unsigned arch_pt_levels(void)
 	return (read_cr4() & CR4_LA57) != 0 ? 5 : 4;
 }
 
-static inline unsigned arch_pt_leaf_level_most(void)
+static inline unsigned arch_pt_leaf_level_max(void)
 {
 	return arch_leaf_levels;
 }

@@ -8,8 +8,8 @@
 
 enum {
 	WORD = sizeof(uint64_t),
-	FRAME_BYTES_MOST = 16384, /* functions use at most 1 KiB; a trap frame is small too */
-	STEPS_MOST = 4096,
+	FRAME_BYTES_MAX = 16384, /* functions use at most 1 KiB; a trap frame is small too */
+	STEPS_MAX = 4096,
 };
 
 extern const uint8_t text_start[], text_end[];
@@ -33,7 +33,7 @@ static void add(struct backtrace *b, vaddr_t at)
 {
 	if (b->count > 0 && b->at[b->count - 1] == at) {
 		b->times[b->count - 1]++;
-	} else if (b->count < BACKTRACE_MOST) {
+	} else if (b->count < BACKTRACE_MAX) {
 		b->at[b->count] = at;
 		b->times[b->count++] = 1;
 	} else {
@@ -45,7 +45,7 @@ static void add(struct backtrace *b, vaddr_t at)
 static bool may_follow(vaddr_t from, vaddr_t to, bool leap)
 {
 	return to % WORD == 0 && to >= DIRECT_BASE &&
-	       (leap || (to > from && to - from <= FRAME_BYTES_MOST));
+	       (leap || (to > from && to - from <= FRAME_BYTES_MAX));
 }
 
 /* Whether at[i] is the code that an exception interrupted: the entry before it is trap.S. */
@@ -72,7 +72,7 @@ static void follow(struct backtrace *b, vaddr_t frame, vaddr_t stack)
 			add(b, back);
 		else if (next != 0) /* the first function of all was called by boot.S */
 			b->end = BACKTRACE_DAMAGED;
-		if (i == STEPS_MOST)
+		if (i == STEPS_MAX)
 			b->end = BACKTRACE_CUT;
 		leap = follows_trap_entry(b, b->count - 1);
 		from = frame;

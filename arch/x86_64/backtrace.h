@@ -7,7 +7,7 @@
  * code that it interrupted, so a chain goes through exceptions and from stack to stack there.
  *
  * A damaged chain ends the walk and never does harm: every read is an arch_probe_read64(), frame
- * pointers rise by at most FRAME_BYTES_MOST within a stack, and at most STEPS_MOST are followed.
+ * pointers rise by at most FRAME_BYTES_MAX within a stack, and at most STEPS_MAX are followed.
  * Calls from one place again and again (a recursion) are one entry with a count.
  *
  * No lock, no allocation.  Each CPU has one record of its last fault.
@@ -17,7 +17,7 @@
 #include "lib/types.h"
 
 enum {
-	BACKTRACE_MOST = 32,
+	BACKTRACE_MAX = 32,
 };
 
 enum backtrace_end {
@@ -30,8 +30,8 @@ struct backtrace {
 	unsigned count;
 	enum backtrace_end end;
 	bool exact; /* at[0] is where it happened, not where a call returns to */
-	vaddr_t at[BACKTRACE_MOST];
-	unsigned times[BACKTRACE_MOST];
+	vaddr_t at[BACKTRACE_MAX];
+	unsigned times[BACKTRACE_MAX];
 };
 
 /* Of code that stopped at `ip` with these frame and stack pointers.  When ip is the first byte of a

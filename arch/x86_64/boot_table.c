@@ -78,13 +78,13 @@ static uint64_t *entry_at(vaddr_t va, unsigned level, struct table_pool *pool)
 	return &table[pte_index(va, level)];
 }
 
-static void map_range(vaddr_t va, uint64_t pa, uint64_t len, unsigned level_most,
+static void map_range(vaddr_t va, uint64_t pa, uint64_t len, unsigned level_max,
 		      struct table_pool *pool)
 {
 	uint64_t span;
 
 	for (; len > 0; va += span, pa += span, len -= span) {
-		unsigned level = level_most;
+		unsigned level = level_max;
 
 		while (pte_span(level) > len || (va | pa) % pte_span(level) != 0)
 			level--;
@@ -115,12 +115,12 @@ err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigne
 {
 	struct table_pool pool = { tables, 0 };
 	uint64_t start = max_u64(pa.raw, GIB(BOOT_MAP_GIB)), end = pa.raw + len;
-	unsigned level_most = cpuid(0x80000001, 0).edx & CPUID_PAGES_1GIB ? 3 : 2;
+	unsigned level_max = cpuid(0x80000001, 0).edx & CPUID_PAGES_1GIB ? 3 : 2;
 
 	if (!pool_has(&pool, ARCH_DIRECT_TABLES))
 		return ERR_NO_MEMORY;
 	if (start < end)
-		map_range(DIRECT_BASE + start, start, end - start, level_most, &pool);
+		map_range(DIRECT_BASE + start, start, end - start, level_max, &pool);
 	*used = pool.used;
 	return OK;
 }

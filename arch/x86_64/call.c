@@ -11,7 +11,7 @@
 #include "lib/string.h"
 
 enum {
-	REQUESTS_MOST = 16,
+	REQUESTS_MAX = 16,
 	SEND_TRIES = 100, /* of a millisecond each */
 };
 
@@ -22,8 +22,8 @@ struct request {
 
 struct requests {
 	struct spinlock lock;
-	unsigned count;                     /* (l) */
-	struct request list[REQUESTS_MOST]; /* (l) */
+	unsigned count;                    /* (l) */
+	struct request list[REQUESTS_MAX]; /* (l) */
 };
 LOCK_CLASS(requests_class, "requests of a CPU", RANK_REQUESTS);
 static PER_CPU(struct requests, requests) = { .lock = SPINLOCK_INIT(&requests_class) };
@@ -31,7 +31,7 @@ static PER_CPU(struct requests, requests) = { .lock = SPINLOCK_INIT(&requests_cl
 static void call_trap(struct trap_frame *frame)
 {
 	struct requests *r = this_cpu_ptr(requests);
-	struct request todo[REQUESTS_MOST] __uninitialized;
+	struct request todo[REQUESTS_MAX] __uninitialized;
 	unsigned n;
 
 	(void)frame;
@@ -65,7 +65,7 @@ static bool add(struct requests *r, void (*fn)(void *arg), void *arg)
 
 	spin_lock(&r->lock);
 	fits = is_waiting(r, fn, arg);
-	if (!fits && r->count < REQUESTS_MOST) {
+	if (!fits && r->count < REQUESTS_MAX) {
 		r->list[r->count++] = (struct request){ fn, arg };
 		fits = true;
 	}

@@ -6,8 +6,8 @@
 
 enum {
 	CALIBRATE_MS = 10,
-	READS_MOST = 20000000,        /* of a counter that may stand still */
-	STILL_MOST = 100000,          /* reads without a change before it is called dead */
+	READS_MAX = 20000000,         /* of a counter that may stand still */
+	STILL_MAX = 100000,           /* reads without a change before it is called dead */
 	TICKS_GUESS_PER_MS = 5000000, /* 5 GHz: waits come out long, never short */
 };
 
@@ -16,7 +16,7 @@ enum {
 	HPET_CONFIG = 0x010,
 	HPET_CONFIG_ENABLE = 1,
 	HPET_COUNTER = 0x0f0,
-	HPET_PERIOD_MOST_FS = 100000000,
+	HPET_PERIOD_MAX_FS = 100000000,
 };
 #define FS_PER_MS UINT64_C(1000000000000)
 
@@ -61,7 +61,7 @@ static uint64_t measure(const struct counter *c)
 	uint64_t last = c->read(c->where) & c->mask, start = rdtsc();
 	unsigned still = 0;
 
-	for (unsigned i = 0; i < READS_MOST && still < STILL_MOST; i++) {
+	for (unsigned i = 0; i < READS_MAX && still < STILL_MAX; i++) {
 		uint64_t now = c->read(c->where) & c->mask;
 		uint64_t step = (now - last) & c->mask;
 
@@ -85,7 +85,7 @@ static uint64_t measure_hpet(void *hpet)
 	period_reg = (void *)((uint8_t *)hpet + HPET_CAPABILITIES + sizeof(uint32_t));
 	config = (void *)((uint8_t *)hpet + HPET_CONFIG);
 	period = *period_reg;
-	if (period == 0 || period > HPET_PERIOD_MOST_FS)
+	if (period == 0 || period > HPET_PERIOD_MAX_FS)
 		return 0;
 	*config = *config | HPET_CONFIG_ENABLE;
 	c.per_ms = FS_PER_MS / period;
@@ -117,7 +117,7 @@ static uint64_t measure_pit(void)
 	start = rdtsc();
 	if (inb(PIT_GATE) & PIT_OUT2)
 		return 0; /* nothing there: the bus reads ones */
-	for (unsigned i = 0; i < READS_MOST; i++)
+	for (unsigned i = 0; i < READS_MAX; i++)
 		if (inb(PIT_GATE) & PIT_OUT2)
 			return rdtsc() - start;
 	return 0;

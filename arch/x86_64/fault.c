@@ -29,7 +29,7 @@ enum {
 	NMI_SERR = 1 << 7,
 	NMI_IOCHK = 1 << 6,
 
-	NESTED_MOST = 2,
+	NESTED_MAX = 2,
 };
 
 static void (*explainer)(const struct fault *f, char *summary, size_t size);
@@ -258,7 +258,7 @@ static void one_line_and_stop(void)
 {
 	static const char line[] = "\nkeel: panic: exception within exception; halted\n";
 
-	if (this_cpu(depth) == NESTED_MOST + 1)
+	if (this_cpu(depth) == NESTED_MAX + 1)
 		arch_console_write(line, sizeof(line) - 1);
 	halt_for_ever();
 }
@@ -269,10 +269,10 @@ static void fatal(const struct trap_frame *f, uint64_t cr2)
 	const char *what = exception_names[f->vector];
 	char summary[SUMMARY_BYTES] = "", name[SYMBOL_TEXT_BYTES];
 
-	if (++this_cpu(depth) > NESTED_MOST)
+	if (++this_cpu(depth) > NESTED_MAX)
 		one_line_and_stop();
 	symbols_format(f->rip, name, sizeof(name));
-	if (this_cpu(depth) == NESTED_MOST)
+	if (this_cpu(depth) == NESTED_MAX)
 		panic("%s at %#lx %s, while another exception was being explained", what, f->rip,
 		      name);
 	print("\nkeel: exception %lu: %s at %016lx %s\n", f->vector, what, f->rip, name);
@@ -327,7 +327,7 @@ void fault_enter(struct trap_frame *f)
 	uint64_t cr2 = read_cr2();
 
 	/* there are no such addresses while a CPU has no variables */
-	if (f->vector == VECTOR_PAGE_FAULT && cr2 < PT_HALF_BYTES(PT_LEVEL_MOST) &&
+	if (f->vector == VECTOR_PAGE_FAULT && cr2 < PT_HALF_BYTES(PT_LEVEL_MAX) &&
 	    resolver != NULL && resolve(f, cr2))
 		return;
 	/* whoever has no variables yet explains with the first CPU's */

@@ -15,8 +15,8 @@ enum {
 	VERSION_INPUTS_MASK = 0xff,
 	ENTRY_MASKED = 1 << 16,
 	ENTRY_DESTINATION_SHIFT = 24,
-	DESTINATION_MOST = 0xfe,
-	LINES_MOST = 64, /* that have a handler */
+	DESTINATION_MAX = 0xfe,
+	LINES_MAX = 64, /* that have a handler */
 };
 #define NOTHING_THERE UINT32_MAX
 
@@ -33,10 +33,10 @@ struct line {
 
 LOCK_CLASS(ioapic_class, "IOAPICs", RANK_IOAPIC);
 static struct spinlock lock = SPINLOCK_INIT(&ioapic_class);
-static struct ioapic ioapics[IOAPICS_MOST]; /* (l) */
-static unsigned count;                      /* (l) */
-static struct line lines[LINES_MOST];       /* (l) to change; an entry never changes */
-static _Atomic unsigned line_count;         /* (l) to change */
+static struct ioapic ioapics[IOAPICS_MAX]; /* (l) */
+static unsigned count;                     /* (l) */
+static struct line lines[LINES_MAX];       /* (l) to change; an entry never changes */
+static _Atomic unsigned line_count;        /* (l) to change */
 
 static uint32_t read_register(const struct ioapic *io, uint32_t reg)
 {
@@ -69,7 +69,7 @@ err_t ioapic_add(void *registers, uint32_t gsi_base)
 		return ERR_NOT_FOUND;
 	io.inputs = (version >> VERSION_INPUTS_SHIFT & VERSION_INPUTS_MASK) + 1;
 	irq = spin_lock_irq(&lock);
-	if (count == IOAPICS_MOST) {
+	if (count == IOAPICS_MAX) {
 		err = ERR_NO_MEMORY;
 	} else {
 		mask_all(&io);
@@ -116,7 +116,7 @@ static err_t route(uint32_t gsi, unsigned wire, uint32_t apic, const char *name,
 		return ERR_NOT_FOUND;
 	if (has_handler(gsi))
 		return ERR_IN_USE;
-	if (line_count == LINES_MOST || (vector = trap_vector_alloc()) == 0)
+	if (line_count == LINES_MAX || (vector = trap_vector_alloc()) == 0)
 		return ERR_NO_MEMORY;
 	lines[line_count] = (struct line){ vector, gsi, handler };
 	atomic_store_explicit(&line_count, line_count + 1, memory_order_release);
@@ -133,7 +133,7 @@ err_t ioapic_route(uint32_t gsi, unsigned wire, uint32_t apic, const char *name,
 	uintptr_t irq;
 	err_t err;
 
-	if (apic > DESTINATION_MOST || !apic_is_usable())
+	if (apic > DESTINATION_MAX || !apic_is_usable())
 		return ERR_NOT_FOUND;
 	irq = spin_lock_irq(&lock);
 	err = route(gsi, wire, apic, name, handler);

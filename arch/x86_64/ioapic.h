@@ -15,7 +15,7 @@
 
 enum {
 	IOAPIC_BYTES = 0x20, /* of registers */
-	IOAPICS_MOST = 16,
+	IOAPICS_MAX = 16,
 };
 
 /* What the wire says, as bits. */
@@ -26,7 +26,7 @@ enum ioapic_wire {
 };
 
 /* Registers mapped uncached; inputs are masked.  ERR_NOT_FOUND: nothing answers there.
- * ERR_NO_MEMORY: more than IOAPICS_MOST. */
+ * ERR_NO_MEMORY: more than IOAPICS_MAX. */
 err_t ioapic_add(void *registers, uint32_t gsi_base);
 
 /* Run `handler` on every interrupt of the GSI, on the CPU whose local APIC has that identifier,

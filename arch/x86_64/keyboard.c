@@ -28,7 +28,7 @@ enum {
 	KEYBOARD_ENABLE = 0xf4,
 
 	WAIT_MS = 100,
-	DRAIN_BYTES_MOST = 64, /* the controller and the keyboard hold fewer */
+	DRAIN_BYTES_MAX = 64, /* the controller and the keyboard hold fewer */
 };
 
 static bool present;
@@ -66,7 +66,7 @@ static err_t receive(uint8_t *byte)
 
 static err_t drain(void)
 {
-	for (unsigned i = 0; i < DRAIN_BYTES_MOST; i++) {
+	for (unsigned i = 0; i < DRAIN_BYTES_MAX; i++) {
 		if ((inb(PORT_STATUS) & STATUS_OUTPUT_FULL) == 0)
 			return OK;
 		(void)inb(PORT_DATA);
@@ -125,7 +125,7 @@ int arch_keyboard_read(void)
 {
 	if (!present)
 		return -1;
-	for (unsigned i = 0; i < DRAIN_BYTES_MOST; i++) {
+	for (unsigned i = 0; i < DRAIN_BYTES_MAX; i++) {
 		uint8_t status = inb(PORT_STATUS), byte;
 
 		if ((status & STATUS_OUTPUT_FULL) == 0)

@@ -53,8 +53,8 @@ enum {
 	PT_PAGE_BYTES = 4096,
 	PT_INDEX_BITS = 9,
 	PT_PAGE_SHIFT = 12,
-	PT_LEVEL_MOST = 5,
-	PT_LEAF_LEVEL_MOST = 3, /* 1 GiB */
+	PT_LEVEL_MAX = 5,
+	PT_LEAF_LEVEL_MAX = 3, /* 1 GiB */
 	PT_MARKER_BITS = 31,
 };
 #define PT_LARGE_BYTES MIB(2)
@@ -94,7 +94,7 @@ static inline bool pte_is_present(pte_t pte)
 /* Of a present entry in a table of `level`. */
 static inline bool pte_is_leaf(pte_t pte, unsigned level)
 {
-	return level == 1 || (level <= PT_LEAF_LEVEL_MOST && (pte & PTE_LARGE) != 0);
+	return level == 1 || (level <= PT_LEAF_LEVEL_MAX && (pte & PTE_LARGE) != 0);
 }
 
 static inline pte_t pte_type_bits(enum mem_type type)
@@ -190,7 +190,7 @@ _Static_assert(sizeof(pte_t) << PT_INDEX_BITS == PT_PAGE_BYTES, "a table is a pa
 _Static_assert(PT_ENTRIES == 1 << PT_INDEX_BITS && PT_PAGE_BYTES == 1 << PT_PAGE_SHIFT, "indices");
 _Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * 4 == 48, "SDM 3A 4.5: four levels");
 _Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * 5 == 57, "SDM 3A 4.5.4: five levels");
-_Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * PT_LEVEL_MOST < 64, "five levels are the most");
+_Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * PT_LEVEL_MAX < 64, "five levels are the most");
 _Static_assert(PT_HALF_BYTES(4) - 1 == UINT64_C(0x00007fffffffffff) &&
 		       0 - PT_HALF_BYTES(4) == UINT64_C(0xffff800000000000),
 	       "SDM 1 3.3.7.1: 48 bits");

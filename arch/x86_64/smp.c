@@ -238,7 +238,7 @@ bool smp_start(const struct smp_plan *plan)
 
 	build_table(plan);
 	build_code(plan);
-	for (unsigned i = 0; i < plan->count && cpu_count() < plan->cpus_most; i++) {
+	for (unsigned i = 0; i < plan->count && cpu_count() < plan->cpus_max; i++) {
 		uint32_t apic = plan->apic_ids[i];
 
 		if (apic == apic_id())

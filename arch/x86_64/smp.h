@@ -36,7 +36,7 @@ struct smp_memory {
 struct smp_plan {
 	const uint32_t *apic_ids; /* each CPU's once; the first CPU's may be among them */
 	unsigned count;           /* of identifiers */
-	unsigned cpus_most;       /* to run in the end */
+	unsigned cpus_max;        /* to run in the end */
 	paddr_t trampoline;       /* SMP_TRAMPOLINE_PAGES below 1 MiB, 0: there are none */
 	uint32_t hang; /* tests: the CPU with this identifier is told to hang; else SMP_NOBODY */
 	/* Memory for one more CPU; false: there is none, and no further one is started. */

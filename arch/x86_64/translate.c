@@ -16,8 +16,8 @@
 #define MTRR_FIXED_END   MIB(1)
 
 /* SDM 3A 4.10.1: 12 bits of CR3; bit 63 of what is loaded keeps what is remembered. */
-#define PCID_MOST UINT64_C(0xfff)
-#define CR3_KEEP  (UINT64_C(1) << 63)
+#define PCID_MAX UINT64_C(0xfff)
+#define CR3_KEEP (UINT64_C(1) << 63)
 
 /* AMD APM 3, INVLPGB: what is asked for in rax, beside the address. */
 #define BROADCAST_ADDRESS (UINT64_C(1) << 0)
@@ -80,7 +80,7 @@ void translate_init_cpu(void)
 	/* the number in CR3 is 0, as turning it on demands: SDM 3A 4.10.1 */
 	if ((cpuid(1, 0).ecx & CPUID_PCID) != 0) {
 		write_cr4(read_cr4() | CR4_PCIDE);
-		arch_contexts = PCID_MOST;
+		arch_contexts = PCID_MAX;
 	}
 	arch_broadcasts = (cpuid(CPUID_SIZES_LEAF, 0).ebx & CPUID_INVLPGB) != 0;
 	uaccess_init_cpu();

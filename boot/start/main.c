@@ -53,15 +53,15 @@
 #include "mm/vm/space.h"
 
 enum {
-	ACPI_TABLES_MOST = 128,
+	ACPI_TABLES_MAX = 128,
 	/* and the kernel, the trampoline, the arena, VGA text */
-	SPARE_SOURCES = ACPI_TABLES_MOST + CMDLINE_MEMMAP_MOST + 4,
+	SPARE_SOURCES = ACPI_TABLES_MAX + CMDLINE_MEMMAP_MAX + 4,
 	HPET_BYTES = 1024,
-	HOUSEKEEPING_MS = 100,
+	CPU_MAINTENANCE_MS = 100,
 	KERNEL_STACK_BYTES = 64 * 1024,
 };
 /* Below: the map may hold it, but the kernel, its metadata and something to allocate do not fit. */
-#define MEMORY_LEAST MIB(16)
+#define MEMORY_MIN   MIB(16)
 #define LOW_MEMORY   MIB(1)
 #define FIRST_FRAMES (MIB(32) / PAGE_SIZE)
 
@@ -72,8 +72,8 @@ void kernel_main(uint32_t protocol, uint64_t info_address);
 
 static struct boot_info boot_info;
 static struct cmdline options;
-static struct acpi_table acpi_tables[ACPI_TABLES_MOST];
-static struct acpi acpi = { .table = acpi_tables, .room = ACPI_TABLES_MOST };
+static struct acpi_table acpi_tables[ACPI_TABLES_MAX];
+static struct acpi acpi = { .table = acpi_tables, .room = ACPI_TABLES_MAX };
 static struct region *regions;
 static size_t region_count;
 static struct topology topology;
@@ -245,9 +245,9 @@ static void read_acpi(void)
 }
 
 /* Each CPU that may run has caches of its own, so their number is needed early. */
-static unsigned cpus_most(void)
+static unsigned cpus_max(void)
 {
-	uint64_t n = min_u64(topology.cpus, options.cpus_most);
+	uint64_t n = min_u64(topology.cpus, options.cpus_max);
 
 	return trampoline.len == 0 ? 1 : (unsigned)n;
 }
@@ -279,10 +279,10 @@ static void need_memory(void)
 {
 	uint64_t usable = regions_bytes(regions, region_count, REGION_USABLE);
 
-	if (usable >= MEMORY_LEAST)
+	if (usable >= MEMORY_MIN)
 		return;
 	print("keel: cannot run here: %lu MiB of memory are needed, %lu KiB are usable\n",
-	      MEMORY_LEAST >> 20, usable >> 10);
+	      MEMORY_MIN >> 20, usable >> 10);
 	arch_exit(ARCH_EXIT_FAIL);
 }
 
@@ -302,7 +302,7 @@ static void start_frames(void)
 		cannot_run("no usable memory between 1 MiB and 4 GiB", "");
 	copy_acpi();
 	if (section_init(regions, region_count) != OK ||
-	    section_populate_first(FIRST_FRAMES) != OK || frame_cache_init(cpus_most()) != OK)
+	    section_populate_first(FIRST_FRAMES) != OK || frame_cache_init(cpus_max()) != OK)
 		cannot_run("no memory for the metadata of the first frames", "");
 	section_open(boot_alloc_retire());
 	frame_cache_open();
@@ -396,7 +396,7 @@ static void start_heap(void)
 {
 	unsigned flags = options.page_owner ? HEAP_DEBUG_OWNER : 0, more = HEAP_DEBUG_ALL;
 
-	if (heap_init(cpus_most()) != OK)
+	if (heap_init(cpus_max()) != OK)
 		cannot_run("no memory for the heap", "");
 	if (options.has_slub_debug && options.slub_debug[0] != '\0' &&
 	    !heap_debug_parse(options.slub_debug, &more))
@@ -459,20 +459,20 @@ static void start_clock(void)
 }
 
 /* What each CPU does from time to time: give idle magazines back, and what it retired. */
-static PER_CPU(struct timer, housekeeping);
+static PER_CPU(struct timer, maintenance_timer);
 
-static void keep_house(void *timer)
+static void cpu_maintenance(void *timer)
 {
 	heap_age();
 	(void)epoch_poll(); /* the rest waits for the next time */
-	timer_again(timer, HOUSEKEEPING_MS * arch_ticks_per_ms());
+	timer_again(timer, CPU_MAINTENANCE_MS * arch_ticks_per_ms());
 }
 
-static void start_housekeeping(void)
+static void start_cpu_maintenance(void)
 {
-	struct timer *timer = this_cpu_ptr(housekeeping);
+	struct timer *timer = this_cpu_ptr(maintenance_timer);
 
-	timer_start(timer, arch_ticks(), keep_house, timer);
+	timer_start(timer, arch_ticks(), cpu_maintenance, timer);
 }
 
 static void start_timer(void)
@@ -486,7 +486,7 @@ static void start_timer(void)
 		input_set_mode(ARCH_INPUT_SLEEP);
 	else
 		warn("no timer interrupt: the local APIC says %s", err_name(err));
-	start_housekeeping();
+	start_cpu_maintenance();
 	interrupts_on();
 }
 
@@ -542,7 +542,7 @@ static void run_cpu(void) __noreturn;
 static void run_cpu(void)
 {
 	frame_cache_join();
-	start_housekeeping();
+	start_cpu_maintenance();
 	thread_start_cpu();
 	(void)cpu_count_one_more();
 	tlb_cpu_join();
@@ -580,7 +580,7 @@ static void start_cpus(void)
 	const struct smp_plan plan = {
 		.apic_ids = topology.apic_id,
 		.count = topology.cpus,
-		.cpus_most = cpus_most(),
+		.cpus_max = cpus_max(),
 		.trampoline = trampoline.start,
 		.hang = options.cpu_hang,
 		.get_memory = get_cpu_memory,
@@ -590,7 +590,7 @@ static void start_cpus(void)
 	(void)lock_set_waiter(serve_while_waiting); /* before that: nobody */
 	if (trampoline.len == 0 && topology.cpus > 1)
 		warn("no usable memory below 1 MiB: the other CPUs cannot be started");
-	if ((plan.cpus_most == 1 || smp_start(&plan)) && trampoline.len != 0 &&
+	if ((plan.cpus_max == 1 || smp_start(&plan)) && trampoline.len != 0 &&
 	    section_adopt(trampoline) != OK)
 		warn("the trampoline's frames cannot be given back");
 	hide_template();
@@ -637,7 +637,7 @@ static void report(void)
 	print("keel: clock %lu kHz by %s, timers by %s\n", arch_ticks_per_ms(), clock_source_name(),
 	      apic_timer_mode_name());
 	print("keel: %u CPUs, %s, %u inputs of IOAPICs, up to %d frames cached for each CPU\n",
-	      cpu_count(), apic_is_x2apic() ? "x2APIC" : "xAPIC", ioapic_inputs(), HOT_MOST);
+	      cpu_count(), apic_is_x2apic() ? "x2APIC" : "xAPIC", ioapic_inputs(), HOT_MAX);
 	print("keel: %lu MiB of frames can be had, %lu KiB taken at start\n",
 	      frame_available() * PAGE_SIZE >> 20, boot_alloc_used() >> 10);
 	print("keel: ready after %lu ticks, %lu of them for the console\n",

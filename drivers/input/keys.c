@@ -4,7 +4,7 @@
 enum {
 	CHAR_ESCAPE = 0x1b,
 	CHAR_DELETE = 0x7f,
-	PARAMETER_MOST = 1000,
+	PARAMETER_MAX = 1000,
 };
 
 /* ---- a terminal ---- */
@@ -53,7 +53,7 @@ static int plain_byte(struct keys_terminal *t, uint8_t byte)
 static int control_byte(struct keys_terminal *t, uint8_t byte)
 {
 	if (byte >= '0' && byte <= '9') {
-		if (t->parameter < PARAMETER_MOST)
+		if (t->parameter < PARAMETER_MAX)
 			t->parameter = t->parameter * 10 + (unsigned)(byte - '0');
 		return KEY_NONE;
 	}

@@ -7,13 +7,13 @@
 
 enum {
 	BYTE_BITS = 8,
-	PIXEL_BYTES_MOST = 4,
+	PIXEL_BYTES_MAX = 4,
 	WORD_BYTES = 8,
-	LINE_BYTES = FONT_WIDTH * FRAMEBUFFER_SCALE_MOST * PIXEL_BYTES_MOST,
+	LINE_BYTES = FONT_WIDTH * FRAMEBUFFER_SCALE_MAX * PIXEL_BYTES_MAX,
 	LEFTMOST_DOT = 1 << (FONT_WIDTH - 1),
 	BRIGHTNESS = 0xd0, /* of 255: text in light grey on black */
 	BRIGHTNESS_BITS = 8,
-	CHANNEL_BITS_MOST = 16,
+	CHANNEL_BITS_MAX = 16,
 };
 
 /* Every line of a glyph is a whole number of words, as FONT_WIDTH is WORD_BYTES. */
@@ -33,7 +33,7 @@ static void store_word(uint8_t *at, uint64_t value)
 
 static bool channel_fits(const struct boot_framebuffer *b, unsigned position, unsigned bits)
 {
-	return bits <= CHANNEL_BITS_MOST && position + bits <= b->bits_per_pixel;
+	return bits <= CHANNEL_BITS_MAX && position + bits <= b->bits_per_pixel;
 }
 
 static bool channels_fit(const struct boot_framebuffer *b)
@@ -132,9 +132,9 @@ static void framebuffer_draw(struct screen_painter *p, unsigned row, unsigned co
 /* The least scale at which the grid is as wide as the screen. */
 static unsigned scale_for(uint32_t width)
 {
-	uint64_t unscaled = SCREEN_COLUMNS_MOST * FONT_WIDTH;
+	uint64_t unscaled = SCREEN_COLUMNS_MAX * FONT_WIDTH;
 
-	return (unsigned)min_u64((width + unscaled - 1) / unscaled, FRAMEBUFFER_SCALE_MOST);
+	return (unsigned)min_u64((width + unscaled - 1) / unscaled, FRAMEBUFFER_SCALE_MAX);
 }
 
 void framebuffer_start(struct framebuffer *f, const struct boot_framebuffer *b, void *base)

@@ -17,7 +17,7 @@
 #include "lib/err.h"
 
 enum {
-	FRAMEBUFFER_SCALE_MOST = 4, /* of a dot, in pixels; wider screens are used in part */
+	FRAMEBUFFER_SCALE_MAX = 4, /* of a dot, in pixels; wider screens are used in part */
 };
 
 struct framebuffer {

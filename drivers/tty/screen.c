@@ -8,7 +8,7 @@ enum {
 	UNKNOWN = '?',
 	CHAR_ESCAPE = 0x1b,
 	TAB_COLUMNS = 8,
-	PARAMETER_MOST = 1000,
+	PARAMETER_MAX = 1000,
 	CLEAR_ALL = 2, /* ECMA-48 8.3.39, ED */
 };
 
@@ -77,7 +77,7 @@ static void sequence(struct screen *s, uint8_t c)
 		return;
 	}
 	if (c >= '0' && c <= '9') {
-		s->parameter = least(s->parameter * 10 + (unsigned)(c - '0'), PARAMETER_MOST);
+		s->parameter = least(s->parameter * 10 + (unsigned)(c - '0'), PARAMETER_MAX);
 		return;
 	}
 	if (c < '@') /* other parameters and intermediates, ECMA-48 5.4 */
@@ -129,8 +129,8 @@ static void write_out(struct screen *s)
 void screen_start(struct screen *s, struct screen_painter *painter)
 {
 	s->painter = painter;
-	s->rows = least(painter->rows, SCREEN_ROWS_MOST);
-	s->columns = least(painter->columns, SCREEN_COLUMNS_MOST);
+	s->rows = least(painter->rows, SCREEN_ROWS_MAX);
+	s->columns = least(painter->columns, SCREEN_COLUMNS_MAX);
 	s->row = s->column = s->cursor_row = 0;
 	s->dirty_first = s->rows;
 	s->dirty_end = 0;

@@ -11,7 +11,7 @@
  * escape sequences are swallowed.  A character in the last column wraps when the next one comes.
  *
  * Invariants, whatever is written:
- *   S1  row < rows <= SCREEN_ROWS_MOST, column <= columns <= SCREEN_COLUMNS_MOST
+ *   S1  row < rows <= SCREEN_ROWS_MAX, column <= columns <= SCREEN_COLUMNS_MAX
  *   S2  each wanted cell of the grid is printable ASCII
  *   S3  after screen_write() drawn equals wanted, with the cursor in one cell
  *
@@ -22,8 +22,8 @@
 #include "lib/types.h"
 
 enum {
-	SCREEN_COLUMNS_MOST = 240,
-	SCREEN_ROWS_MOST = 135,
+	SCREEN_COLUMNS_MAX = 240,
+	SCREEN_ROWS_MAX = 135,
 	SCREEN_CURSOR = 0x80, /* in a cell: the cursor stands here */
 };
 
@@ -49,8 +49,8 @@ struct screen {
 	unsigned cursor_row;             /* where the cursor is drawn */
 	enum screen_escape escape;
 	unsigned parameter; /* of the escape sequence */
-	uint8_t wanted[SCREEN_ROWS_MOST][SCREEN_COLUMNS_MOST];
-	uint8_t drawn[SCREEN_ROWS_MOST][SCREEN_COLUMNS_MOST];
+	uint8_t wanted[SCREEN_ROWS_MAX][SCREEN_COLUMNS_MAX];
+	uint8_t drawn[SCREEN_ROWS_MAX][SCREEN_COLUMNS_MAX];
 };
 
 /* Clear the painter's screen and begin at the top.  The painter must live as long as `s`. */

@@ -292,7 +292,7 @@ void epoch_list_add(struct epoch_list *list, struct frame *f)
 	else
 		link_frame(list->last, frame_pfn(f));
 	list->last = frame_pfn(f);
-	if (++list->frames == EPOCH_LIST_MOST)
+	if (++list->frames == EPOCH_LIST_MAX)
 		epoch_list_retire(list);
 }
 

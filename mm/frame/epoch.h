@@ -18,7 +18,7 @@
  *   D1  the epoch advances only when no reader is inside in an older one
  *   D2  what was retired in epoch r is freed in epoch r + 2 or later
  *   D3  a CPU has limbo lists of three epochs at most: when it comes to the fourth, the first is
- * free D4  one call frees at most EPOCH_FREES objects for each that it retires, EPOCH_LIST_MOST at
+ * free D4  one call frees at most EPOCH_FREES objects for each that it retires, EPOCH_LIST_MAX at
  *       once at most, and looks at the words once at most; whoever
  *       retires frees more than it adds, so that the rest does not grow
  *
@@ -35,7 +35,7 @@
  * Progress: a CPU that is idle, halted or in an endless loop is outside and blocks nothing.  A
  * reader that stays inside blocks everybody's frees, so readers are short, have interrupts off or
  * are pinned, and do not wait.  While none stays inside for longer than EPOCH_ADVANCE_EVERY
- * retirements of a CPU, that CPU has at most EPOCH_BACKLOG_MOST objects retired and not freed:
+ * retirements of a CPU, that CPU has at most EPOCH_BACKLOG_MAX objects retired and not freed:
  * those of three epochs and one that is being freed, each as long as it takes to the next look.  A
  * CPU that retires no more keeps them until its epoch_poll(), from its timer or before it idles.
  *
@@ -55,9 +55,9 @@
 enum {
 	EPOCH_LISTS = 3,
 	EPOCH_FREES = 2, /* for one that is retired */
-	EPOCH_LIST_MOST = 16,
+	EPOCH_LIST_MAX = 16,
 	EPOCH_ADVANCE_EVERY = 32, /* retirements of a CPU */
-	EPOCH_BACKLOG_MOST = (EPOCH_LISTS + 1) * (EPOCH_ADVANCE_EVERY + EPOCH_LIST_MOST),
+	EPOCH_BACKLOG_MAX = (EPOCH_LISTS + 1) * (EPOCH_ADVANCE_EVERY + EPOCH_LIST_MAX),
 	EPOCH_POLL_FREES = 64,
 };
 

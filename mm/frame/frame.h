@@ -123,7 +123,7 @@ __must_check __owns static inline struct frame *frame_alloc(enum frame_kind kind
 	return unlikely(pfn == PFN_NONE) ? NULL : frame_hand_out(pfn, kind, 0);
 }
 
-/* 2^order frames, one count at the head.  order <= ORDER_MOST. */
+/* 2^order frames, one count at the head.  order <= ORDER_MAX. */
 __must_check __owns struct frame *frame_alloc_block(enum frame_kind kind, unsigned order);
 
 /* n frames of count 1 each: all or none (ERR_NO_MEMORY). */

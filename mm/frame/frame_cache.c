@@ -11,7 +11,7 @@ enum {
 	DEPOT_SHARE = 16,     /* depots of all CPUs hold at most 1/16 of memory */
 	DEPOT_FRAMES = 2048,  /* and blocks of one order in one depot at most 8 MiB */
 	WATERMARK_SHARE = 16, /* the watermark is at most 1/16 of memory */
-	WATERMARK_LEAST = 128,
+	WATERMARK_MIN = 128,
 	DRAIN_WAIT_MS = 1000,
 };
 
@@ -53,11 +53,11 @@ void frame_cache_join(void)
  * blocks.  Returns how many can lie in it then. */
 static uint64_t size_depot(uint64_t frames)
 {
-	uint64_t each = min_u64(frames / DEPOT_ORDER_MOST, DEPOT_FRAMES), sum = 0;
+	uint64_t each = min_u64(frames / DEPOT_ORDER_MAX, DEPOT_FRAMES), sum = 0;
 
-	for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++) {
-		frame_caches.depot_most[k] = (uint8_t)min_u64(each >> k, DEPOT_MOST);
-		sum += (uint64_t)frame_caches.depot_most[k] << k;
+	for (unsigned k = 1; k <= DEPOT_ORDER_MAX; k++) {
+		frame_caches.depot_max[k] = (uint8_t)min_u64(each >> k, DEPOT_MAX);
+		sum += (uint64_t)frame_caches.depot_max[k] << k;
 	}
 	return sum;
 }
@@ -67,9 +67,9 @@ void frame_cache_open(void)
 	uint64_t memory = zones_free() + dormant();
 	uint64_t depot = size_depot(memory / DEPOT_SHARE / frame_caches.cpus);
 
-	frame_caches.watermark = min_u64((depot + HOT_MOST) * frame_caches.cpus,
+	frame_caches.watermark = min_u64((depot + HOT_MAX) * frame_caches.cpus,
 					 memory / WATERMARK_SHARE);
-	frame_caches.watermark = max_u64(frame_caches.watermark, WATERMARK_LEAST);
+	frame_caches.watermark = max_u64(frame_caches.watermark, WATERMARK_MIN);
 }
 
 static struct frame_cache *my_cache(void)
@@ -120,9 +120,9 @@ static void drain_hot(void *arg)
 
 static void drain_depot(struct frame_cache *c)
 {
-	for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++) {
+	for (unsigned k = 1; k <= DEPOT_ORDER_MAX; k++) {
 		struct depot *d = &c->depot[k];
-		pfn_t blocks[DEPOT_MOST];
+		pfn_t blocks[DEPOT_MAX];
 		uintptr_t irq = spin_lock_irq(&c->lock);
 		unsigned n = d->count;
 
@@ -293,7 +293,7 @@ void frame_give_slow(pfn_t pfn, uintptr_t irq)
 	} else {
 		unsigned n = hot_count(c);
 
-		if (n == HOT_MOST) {
+		if (n == HOT_MAX) {
 			zones_must_take(c->hot, HOT_BATCH);
 			memmove(c->hot, c->hot + HOT_BATCH, HOT_BATCH * sizeof(pfn_t));
 			n -= HOT_BATCH;
@@ -335,7 +335,7 @@ static bool depot_give(pfn_t pfn, unsigned order)
 
 	spin_lock(&c->lock);
 	n = d->count;
-	fits = n < frame_caches.depot_most[order] && !under_pressure();
+	fits = n < frame_caches.depot_max[order] && !under_pressure();
 	if (likely(fits)) {
 		d->block[n] = pfn;
 		d->count = n + 1;
@@ -370,8 +370,8 @@ pfn_t frame_take_block(unsigned order)
 
 	if (order == 0)
 		return frame_take();
-	ASSERT(order <= ORDER_MOST);
-	if (likely(order <= DEPOT_ORDER_MOST)) {
+	ASSERT(order <= ORDER_MAX);
+	if (likely(order <= DEPOT_ORDER_MAX)) {
 		pfn = depot_take(order);
 		if (likely(pfn != PFN_NONE))
 			return pfn;
@@ -391,7 +391,7 @@ void frame_give_block(pfn_t pfn, unsigned order)
 		frame_give(pfn);
 		return;
 	}
-	if (order > DEPOT_ORDER_MOST || !depot_give(pfn, order))
+	if (order > DEPOT_ORDER_MAX || !depot_give(pfn, order))
 		block_to_zones(pfn, order);
 }
 
@@ -447,7 +447,7 @@ void frame_give_range(pfn_t first, uint32_t frames)
 	while (frames > 0) {
 		unsigned order = (unsigned)min_u64(bits_log2(frames), bits_lowest(first));
 
-		order = (unsigned)min_u64(order, ORDER_MOST);
+		order = (unsigned)min_u64(order, ORDER_MAX);
 		zone_must_take(first, order);
 		first += UINT32_C(1) << order;
 		frames -= UINT32_C(1) << order;
@@ -464,7 +464,7 @@ uint64_t frame_cache_count(void)
 		uintptr_t irq = spin_lock_irq(&c->lock);
 
 		frames += hot_count(c);
-		for (unsigned k = 1; k <= DEPOT_ORDER_MOST; k++)
+		for (unsigned k = 1; k <= DEPOT_ORDER_MAX; k++)
 			frames += (uint64_t)c->depot[k].count << k;
 		spin_unlock_irq(&c->lock, irq);
 	}

@@ -29,35 +29,35 @@
 #include "mm/frame/section.h"
 
 enum {
-	HOT_MOST = 64,
+	HOT_MAX = 64,
 	HOT_BATCH = 32,
-	DEPOT_ORDER_MOST = 10,
-	DEPOT_MOST = 31, /* blocks of one order: two cache lines with their count */
+	DEPOT_ORDER_MAX = 10,
+	DEPOT_MAX = 31, /* blocks of one order: two cache lines with their count */
 };
 
 struct depot {
 	uint32_t count; /* (l) */
-	pfn_t block[DEPOT_MOST];
+	pfn_t block[DEPOT_MAX];
 };
 
 struct frame_cache {
 	/* (o) the owner, interrupts off */
 	_Atomic uint32_t hot_count; /* others may glance at it */
-	pfn_t hot[HOT_MOST];
+	pfn_t hot[HOT_MAX];
 
 	struct spinlock lock __aligned(64);
-	struct depot depot[DEPOT_ORDER_MOST + 1] __aligned(64); /* (l) by order */
+	struct depot depot[DEPOT_ORDER_MAX + 1] __aligned(64); /* (l) by order */
 
 	/* (a) times that hot was emptied on request; a waiter looks for a change */
 	_Atomic uint32_t drains __aligned(64);
 } __aligned(64);
 
 struct frame_caches {
-	struct frame_cache *cpu;                  /* (c) one per CPU */
-	unsigned cpus;                            /* (c) */
-	uint64_t watermark;                       /* (c) frames */
-	uint8_t depot_most[DEPOT_ORDER_MOST + 1]; /* (c) blocks of each order; 0: none are kept */
-	_Atomic bool pressure;                    /* free memory is below the watermark */
+	struct frame_cache *cpu;                /* (c) one per CPU */
+	unsigned cpus;                          /* (c) */
+	uint64_t watermark;                     /* (c) frames */
+	uint8_t depot_max[DEPOT_ORDER_MAX + 1]; /* (c) blocks of each order; 0: none are kept */
+	_Atomic bool pressure;                  /* free memory is below the watermark */
 };
 extern struct frame_caches frame_caches;
 
@@ -113,7 +113,7 @@ static inline void frame_give(pfn_t pfn)
 	uint32_t n = hot_count(c);
 
 	/* relaxed: a stale answer only sends one frame to the other place */
-	if (unlikely(n == HOT_MOST ||
+	if (unlikely(n == HOT_MAX ||
 		     atomic_load_explicit(&frame_caches.pressure, memory_order_relaxed))) {
 		frame_give_slow(pfn, irq);
 		return;
@@ -123,7 +123,7 @@ static inline void frame_give(pfn_t pfn)
 	arch_irq_restore(irq);
 }
 
-/* 2^order frames aligned to their size, or PFN_NONE.  order <= ORDER_MOST. */
+/* 2^order frames aligned to their size, or PFN_NONE.  order <= ORDER_MAX. */
 __must_check pfn_t frame_take_block(unsigned order);
 void frame_give_block(pfn_t pfn, unsigned order);
 

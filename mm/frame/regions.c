@@ -203,14 +203,14 @@ size_t regions_trim(const struct region *in, size_t n, struct region *out)
 size_t regions_bytes_needed(size_t n)
 {
 	return regions_edges_needed(n) * sizeof(struct region_edge) +
-	       (regions_normalised_most(n) + regions_trimmed_most(n)) * sizeof(struct region);
+	       (regions_normalised_max(n) + regions_trimmed_max(n)) * sizeof(struct region);
 }
 
 size_t regions_build(const struct region *in, size_t n, void *memory, struct region **out)
 {
 	struct region *trimmed = memory;
-	struct region *normalised = trimmed + regions_trimmed_most(n);
-	struct region_edge *edges = (void *)(normalised + regions_normalised_most(n));
+	struct region *normalised = trimmed + regions_trimmed_max(n);
+	struct region_edge *edges = (void *)(normalised + regions_normalised_max(n));
 	size_t count = regions_normalise(in, n, edges, normalised);
 
 	*out = trimmed;

@@ -42,18 +42,18 @@ static inline size_t regions_edges_needed(size_t n)
 	return 2 * n;
 }
 
-static inline size_t regions_normalised_most(size_t n)
+static inline size_t regions_normalised_max(size_t n)
 {
 	return 2 * n;
 }
 
-static inline size_t regions_trimmed_most(size_t n)
+static inline size_t regions_trimmed_max(size_t n)
 {
-	return 3 * regions_normalised_most(n);
+	return 3 * regions_normalised_max(n);
 }
 
 /* Bytes -> bytes.  Statements that are empty or have an unknown type are passed over.
- * `edges` has room for regions_edges_needed(n), `out` for regions_normalised_most(n).
+ * `edges` has room for regions_edges_needed(n), `out` for regions_normalised_max(n).
  * Returns the number of regions. */
 size_t regions_normalise(const struct region *in, size_t n, struct region_edge *edges,
 			 struct region *out);

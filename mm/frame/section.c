@@ -36,11 +36,11 @@ LOCK_CLASS(section_lock_class, "section growth", RANK_SECTION);
 static struct spinlock growth = SPINLOCK_INIT(&section_lock_class);
 static _Atomic unsigned growing_cpu = NOBODY;
 static struct seed seed = { PFN_NONE, PFN_NONE };
-static struct section_totals totals;
+static struct section_stats stats;
 static _Atomic uint64_t dormant_frames[ZONES]; /* a sum over dormant sections */
 static unsigned fail_step;
-static const struct section_mapper *mapper;         /* NULL: the boot table is in use */
-static struct prange adopted[SECTION_ADOPTED_MOST]; /* length 0: free */
+static const struct section_mapper *mapper;        /* NULL: the boot table is in use */
+static struct prange adopted[SECTION_ADOPTED_MAX]; /* length 0: free */
 
 /* ---- what is there ---- */
 
@@ -170,11 +170,11 @@ static void leave_out_beyond(void)
 		uint64_t start = max_u64(regions[i].start, PHYS_LIMIT);
 
 		if (regions[i].type == REGION_USABLE && start < regions[i].end)
-			totals.beyond_frames += (regions[i].end - start) / PAGE_SIZE;
+			stats.beyond_frames += (regions[i].end - start) / PAGE_SIZE;
 	}
-	if (totals.beyond_frames != 0)
+	if (stats.beyond_frames != 0)
 		warn("%lu MiB of memory above 16 TiB are left out",
-		     totals.beyond_frames * PAGE_SIZE >> 20);
+		     stats.beyond_frames * PAGE_SIZE >> 20);
 }
 
 static void cover(uint32_t index, uint64_t end_frame)
@@ -212,7 +212,7 @@ err_t section_init(const struct region *r, size_t n)
 	regions = r;
 	region_count = n;
 	boot_taken = (struct prange){ 0 };
-	totals = (struct section_totals){ 0 };
+	stats = (struct section_stats){ 0 };
 	mapper = NULL;
 	memset(adopted, 0, sizeof(adopted));
 	seed = (struct seed){ PFN_NONE, PFN_NONE };
@@ -229,7 +229,7 @@ err_t section_init(const struct region *r, size_t n)
 		if (sections[i].usable > metadata_frames(&sections[i]))
 			set_state(i, SECTION_DORMANT);
 		else
-			totals.sparse_frames += sections[i].usable;
+			stats.sparse_frames += sections[i].usable;
 	}
 	low = (uint32_t)min_u64(count, ZONE_LOW_FRAMES / SECTION_FRAMES);
 	zone_init(&zones[ZONE_LOW], "low", tables, 0, low);
@@ -307,7 +307,7 @@ static err_t populate(uint32_t index, paddr_t slots, paddr_t extra)
 	s->slots = paddr_to_pfn(slots);
 	tables[index] = arch_direct(extra);
 	set_state(index, SECTION_POPULATED);
-	totals.populated++;
+	stats.populated++;
 	return OK;
 }
 
@@ -383,7 +383,7 @@ static void open_section(uint32_t index)
 void section_open(struct prange taken)
 {
 	boot_taken = taken;
-	totals.boot_frames = taken.len / PAGE_SIZE;
+	stats.boot_frames = taken.len / PAGE_SIZE;
 	count_usable_in(taken);
 	for (unsigned z = 0; z < ZONES; z++)
 		atomic_store_explicit(&dormant_frames[z], 0, memory_order_relaxed);
@@ -420,7 +420,7 @@ static void give_back(pfn_t pfn, uint64_t used, uint64_t whole)
 	if (zone_of(pfn) == ZONE_LOW && pfn >= boot_taken.start.raw / PAGE_SIZE &&
 	    pfn < (boot_taken.start.raw + boot_taken.len) / PAGE_SIZE)
 		return; /* the first seed is the boot allocator's for ever */
-	totals.meta_frames += used;
+	stats.meta_frames += used;
 	if (used < whole)
 		zone_add(&zones[zone_of(pfn)], pfn + (pfn_t)used, (uint32_t)(whole - used));
 }
@@ -482,7 +482,7 @@ static bool in_range(struct prange r, uint64_t pa)
 
 static bool was_adopted(uint64_t pa)
 {
-	for (unsigned i = 0; i < SECTION_ADOPTED_MOST; i++)
+	for (unsigned i = 0; i < SECTION_ADOPTED_MAX; i++)
 		if (in_range(adopted[i], pa))
 			return true;
 	return false;
@@ -502,7 +502,7 @@ bool section_owns(pfn_t pfn)
 
 struct prange section_adopted(unsigned i)
 {
-	return i < SECTION_ADOPTED_MOST ? adopted[i] : (struct prange){ 0 };
+	return i < SECTION_ADOPTED_MAX ? adopted[i] : (struct prange){ 0 };
 }
 
 static bool can_adopt(uint64_t pa)
@@ -517,10 +517,10 @@ err_t section_adopt(struct prange range)
 {
 	struct prange *place = adopted;
 
-	while (place < adopted + SECTION_ADOPTED_MOST && place->len != 0)
+	while (place < adopted + SECTION_ADOPTED_MAX && place->len != 0)
 		place++;
 	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 ||
-	    place == adopted + SECTION_ADOPTED_MOST || range.start.raw > PHYS_LIMIT - range.len)
+	    place == adopted + SECTION_ADOPTED_MAX || range.start.raw > PHYS_LIMIT - range.len)
 		return ERR_BAD_RANGE;
 	for (uint64_t at = 0; at < range.len; at += PAGE_SIZE)
 		if (!can_adopt(range.start.raw + at))
@@ -549,9 +549,9 @@ uint64_t section_dormant_frames(enum zone_id zone)
 	return atomic_load_explicit(&dormant_frames[zone], memory_order_relaxed); /* a glance */
 }
 
-struct section_totals section_totals(void)
+struct section_stats section_stats(void)
 {
-	struct section_totals t = totals;
+	struct section_stats t = stats;
 
 	t.dormant = t.seed_frames = 0;
 	for (uint32_t i = 0; i < count; i++)

@@ -80,12 +80,12 @@ bool section_owns(pfn_t pfn);
 
 /* Memory that the allocator never had comes to it: whole frames of a range in populated sections
  * that nobody uses any more.  At boot, by the first CPU.  ERR_BAD_RANGE: no such range, or the
- * SECTION_ADOPTED_MOST are there.  ERR_IN_USE.  In both cases nothing happened. */
+ * SECTION_ADOPTED_MAX are there.  ERR_IN_USE.  In both cases nothing happened. */
 err_t section_adopt(struct prange range);
 /* The ranges that came that way, one after the other; length 0: no more. */
 struct prange section_adopted(unsigned i);
 enum {
-	SECTION_ADOPTED_MOST = 4,
+	SECTION_ADOPTED_MAX = 4,
 };
 
 /* Populate one more section of the zone.  ERR_NOT_FOUND: none is dormant.  ERR_NO_MEMORY: no memory
@@ -98,7 +98,7 @@ struct meta_slot *section_slot(paddr_t pa);
 /* Usable frames of the zone that have no metadata yet. */
 uint64_t section_dormant_frames(enum zone_id zone);
 
-struct section_totals {
+struct section_stats {
 	uint64_t populated, dormant; /* sections */
 	uint64_t dormant_frames;
 	uint64_t sparse_frames; /* left out: metadata would cost more than they give */
@@ -107,7 +107,7 @@ struct section_totals {
 	uint64_t seed_frames;   /* set aside for the next section's metadata */
 	uint64_t meta_frames;   /* metadata of grown sections */
 };
-struct section_totals section_totals(void);
+struct section_stats section_stats(void);
 uint32_t section_count(void);
 const struct section *section_at(uint32_t index);
 

@@ -121,7 +121,7 @@ static uint32_t block_merge(struct zone *z, struct zone_part *p, uint32_t chunk,
 static void whole_add(struct zone *z, uint32_t chunk, unsigned order) __requires(z->whole.lock)
 {
 	part_count_add(&z->whole, UINT64_C(1) << order);
-	chunk = block_merge(z, &z->whole, chunk, &order, ORDER_MOST);
+	chunk = block_merge(z, &z->whole, chunk, &order, ORDER_MAX);
 	chunk_link(z, &z->whole, chunk, CHUNK_BLOCK, order);
 }
 
@@ -507,7 +507,7 @@ pfn_t zone_alloc(struct zone *z, unsigned order)
 {
 	pfn_t pfn;
 
-	ASSERT(order <= ORDER_MOST);
+	ASSERT(order <= ORDER_MAX);
 	if (order >= PAGEBLOCK_ORDER)
 		return alloc_whole(z, order);
 	return zone_alloc_blocks(z, order, 1, &pfn) != 0 ? pfn : PFN_NONE;
@@ -578,7 +578,7 @@ static bool range_is_populated(const struct zone *z, pfn_t pfn, unsigned order)
 
 err_t zone_free(struct zone *z, pfn_t pfn, unsigned order)
 {
-	if (order > ORDER_MOST || !range_is_populated(z, pfn, order))
+	if (order > ORDER_MAX || !range_is_populated(z, pfn, order))
 		return ERR_NOT_OWNED;
 	return order < PAGEBLOCK_ORDER ? free_to_shard(z, pfn, order) : free_whole(z, pfn, order);
 }

@@ -59,7 +59,7 @@ enum {
 	PAGEBLOCK_ORDER = 14,
 	PAGEBLOCK_FRAMES = 1 << PAGEBLOCK_ORDER,
 	PAGEBLOCK_CHUNKS = PAGEBLOCK_FRAMES / CHUNK_FRAMES,
-	ZONE_SHARDS = 4,  /* who locks all holds few enough: see LOCKS_HELD_MOST in kern/lock.h */
+	ZONE_SHARDS = 4,  /* who locks all holds few enough: see LOCKS_HELD_MAX in kern/lock.h */
 	ZONE_LINES = 128, /* bytes: neighbours in cache lines that are fetched in pairs */
 };
 

@@ -62,7 +62,7 @@ static const char *check_block(const struct zone *z, uint32_t chunk, unsigned or
 		return "Z3: a whole block is not marked, or another is";
 	if (chunk_at(z, chunk)->place != CHUNK_BLOCK || chunk % block_chunks(order) != 0)
 		return "Z3: a block is not aligned or not marked";
-	if (order < ORDER_MOST && chunk_at(z, buddy)->place == CHUNK_BLOCK &&
+	if (order < ORDER_MAX && chunk_at(z, buddy)->place == CHUNK_BLOCK &&
 	    chunk_at(z, buddy)->order == order)
 		return "Z3: two free buddies";
 	return NULL;

@@ -36,7 +36,7 @@ void zone_add(struct zone *z, pfn_t first, uint32_t frames)
 
 		if (first != 0)
 			order = (unsigned)min_u64(order, bits_lowest(first));
-		order = (unsigned)min_u64(order, ORDER_MOST);
+		order = (unsigned)min_u64(order, ORDER_MAX);
 		if (zone_free(z, first, order) != OK)
 			panic("zone %s was given frame %#x twice", z->name, first);
 		first += UINT32_C(1) << order;

@@ -48,11 +48,11 @@ void heap_each_object(void (*fn)(void *ctx, const void *object, size_t room), vo
 			section_each_range(i, each_in_range, &each);
 }
 
-struct heap_class_totals heap_class_totals(unsigned number)
+struct heap_class_stats heap_class_stats(unsigned number)
 {
 	struct slab_class *c = &slab_classes[number];
 	uintptr_t irq = spin_lock_irq(&c->lock);
-	struct heap_class_totals t = {
+	struct heap_class_stats t = {
 		.slabs = c->slabs,
 		.empty = c->empty,
 		.queued = c->queued,
@@ -73,15 +73,15 @@ struct heap_class_totals heap_class_totals(unsigned number)
 	return t;
 }
 
-struct heap_totals heap_totals(void)
+struct heap_stats heap_stats(void)
 {
-	struct heap_totals sum = {
+	struct heap_stats sum = {
 		.large_frames = atomic_load_explicit(&heap.large_frames, memory_order_relaxed),
 		.cpu_frames = heap.cpus == 0 ? 0 : (uint64_t)(heap.cpus - 1) << heap_cpu_order(),
 	};
 
 	for (unsigned number = 1; number < HEAP_CLASSES; number++) {
-		struct heap_class_totals t = heap_class_totals(number);
+		struct heap_class_stats t = heap_class_stats(number);
 
 		sum.slab_frames += t.slabs;
 		sum.allocated += t.allocated;

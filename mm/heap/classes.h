@@ -29,7 +29,7 @@ enum {
 	HEAP_GRAIN_BITS = 4,
 	HEAP_GRAIN = 1 << HEAP_GRAIN_BITS, /* each size and offset is a multiple of it */
 	HEAP_FRAME_GRAINS = PAGE_SIZE / HEAP_GRAIN,
-	HEAP_SMALL_MOST = PAGE_SIZE, /* larger ones are blocks of frames */
+	HEAP_SMALL_MAX = PAGE_SIZE, /* larger ones are blocks of frames */
 	HEAP_SLOT_TAGS = 4,
 	HEAP_FRACTION_BITS = 32,
 	HEAP_CLASS_NONE = 0, /* of size 0: never holds anything */
@@ -67,7 +67,7 @@ enum {
 };
 #undef HEAP_COUNT_ONE
 
-/* Class of a size, HEAP_CLASS_NONE for 0 and for sizes above HEAP_SMALL_MOST.  For constants: it
+/* Class of a size, HEAP_CLASS_NONE for 0 and for sizes above HEAP_SMALL_MAX.  For constants: it
  * folds to a number; others use a table made from it. */
 static __forceinline unsigned heap_class_of(size_t size)
 {

@@ -9,8 +9,8 @@ enum {
 	POISON_FREE = 0x6b,
 	POISON_NEW = 0x5a,
 	POISON_RED = 0xcc,
-	RED_LEAST = 16, /* bytes of red zone at least */
-	SITES_MOST = 64,
+	RED_MIN = 16, /* bytes of red zone at least */
+	SITES_MAX = 64,
 };
 #define RECORD_ALLOCATED UINT64_C(0x6b65656c416c6c6f)
 #define RECORD_FREE      UINT64_C(0x6b65656c46726565)
@@ -49,7 +49,7 @@ bool heap_debug_parse(const char *value, unsigned *out)
 
 void heap_set_debug(unsigned new_flags)
 {
-	struct heap_totals t = heap_totals();
+	struct heap_stats t = heap_stats();
 
 	ASSERT(heap.cpus != 0 && t.slab_frames == 0 && t.large_frames == 0);
 	flags = new_flags;
@@ -65,7 +65,7 @@ unsigned heap_debug_flags(void)
 
 size_t heap_debug_extra(void)
 {
-	return flags == 0 ? 0 : sizeof(struct record) + RED_LEAST;
+	return flags == 0 ? 0 : sizeof(struct record) + RED_MIN;
 }
 
 static struct record *record_of(const void *object, size_t room)
@@ -166,7 +166,7 @@ struct site {
 };
 
 struct leaks {
-	struct site site[SITES_MOST];
+	struct site site[SITES_MAX];
 	unsigned sites;
 	uint64_t objects, bytes; /* all, also those of sites that did not fit */
 };
@@ -183,7 +183,7 @@ static void count_object(void *ctx, const void *object, size_t room)
 	l->bytes += r->size;
 	while (i < l->sites && l->site[i].where != r->allocated_at)
 		i++;
-	if (i == SITES_MOST)
+	if (i == SITES_MAX)
 		return;
 	if (i == l->sites)
 		l->site[l->sites++] = (struct site){ r->allocated_at, 0, 0, r->ticks };

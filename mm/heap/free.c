@@ -19,7 +19,7 @@ struct target {
 /* The head of a large object that the frame lies in, or PFN_NONE. */
 static pfn_t large_around(pfn_t pfn)
 {
-	for (unsigned order = 1; order <= ORDER_MOST; order++) {
+	for (unsigned order = 1; order <= ORDER_MAX; order++) {
 		pfn_t head = pfn >> order << order;
 		const struct meta_slot *slot = section_slot(pfn_to_paddr(head));
 		struct slot_state s;

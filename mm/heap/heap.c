@@ -38,8 +38,7 @@ static void find_tags(struct heap_magazine *m, enum heap_magazines how)
 static void magazine_init(struct heap_magazine *m, unsigned number)
 {
 	struct heap_shape s = heap_shape_of(number);
-	uint64_t most = s.size == 0 ? 0
-				    : max_u64(HEAP_MAGAZINE_BYTES / s.size, HEAP_MAGAZINE_LEAST);
+	uint64_t most = s.size == 0 ? 0 : max_u64(HEAP_MAGAZINE_BYTES / s.size, HEAP_MAGAZINE_MIN);
 
 	most = min_u64(most, HEAP_MAGAZINE) & ~UINT64_C(1); /* two batches */
 	m->base = m->entry;
@@ -471,7 +470,7 @@ static void *alloc_large(size_t size, size_t align)
 	struct frame *f;
 
 	order = order < align_order ? align_order : order;
-	if (order > ORDER_MOST)
+	if (order > ORDER_MAX)
 		return NULL;
 	f = get_frames(FRAME_HEAP_LARGE, order);
 	if (f == NULL && reclaim_enter(&cpu)) {
@@ -491,7 +490,7 @@ static unsigned class_for(size_t size, size_t align)
 {
 	unsigned number = heap_class_of(size);
 
-	if (size == 0 || size > HEAP_SMALL_MOST || align > HEAP_SMALL_MOST)
+	if (size == 0 || size > HEAP_SMALL_MAX || align > HEAP_SMALL_MAX)
 		return HEAP_CLASS_NONE;
 	while (heap_class_size(number) % align != 0)
 		number++;
@@ -531,7 +530,7 @@ void *heap_alloc_slow(size_t size, size_t align, const void *where, uintptr_t ir
 
 static __forceinline void *alloc_any(size_t size, const void *where)
 {
-	if (unlikely(size > HEAP_SMALL_MOST))
+	if (unlikely(size > HEAP_SMALL_MAX))
 		return heap_alloc_slow(size, HEAP_GRAIN, where, arch_irq_save());
 	return heap_hit(heap.magazine_of[(size + HEAP_GRAIN - 1) / HEAP_GRAIN], size, HEAP_GRAIN,
 			where);

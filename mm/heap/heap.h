@@ -56,7 +56,7 @@ enum {
 	HEAP_MAGAZINE = 64, /* objects */
 	HEAP_BATCH = HEAP_MAGAZINE / 2,
 	HEAP_MAGAZINE_BYTES = 32768, /* a magazine holds no more than this, but at least a few */
-	HEAP_MAGAZINE_LEAST = 8,
+	HEAP_MAGAZINE_MIN = 8,
 };
 
 /* `top` is written by the owner alone, interrupts off, or by who empties it on its behalf; others
@@ -92,8 +92,8 @@ struct heap_span {
 struct heap {
 	struct heap_cpu *cpu[ARCH_MAX_CPUS]; /* (c) */
 	struct heap_span span;
-	uint16_t magazine_of[HEAP_SMALL_MOST / HEAP_GRAIN + 1]; /* (c) by size in grains, offset */
-	unsigned cpus;                                          /* (c) */
+	uint16_t magazine_of[HEAP_SMALL_MAX / HEAP_GRAIN + 1]; /* (c) by size in grains, offset */
+	unsigned cpus;                                         /* (c) */
 	_Atomic uint64_t large_frames;
 };
 extern struct heap heap;
@@ -160,7 +160,7 @@ __must_check void *heap_alloc_any(size_t size);
  * NULL: no memory, size 0, or more than there can be. */
 __must_check static __forceinline void *heap_alloc(size_t size)
 {
-	if (__builtin_constant_p(size) && size <= HEAP_SMALL_MOST)
+	if (__builtin_constant_p(size) && size <= HEAP_SMALL_MAX)
 		return heap_hit(heap_magazine_offset(heap_class_of(size)), size, HEAP_GRAIN, NULL);
 	return heap_alloc_any(size);
 }
@@ -221,18 +221,18 @@ void heap_age(void);
 
 /* ---- looking ---- */
 
-struct heap_totals {
+struct heap_stats {
 	uint64_t slab_frames, large_frames, cpu_frames; /* held from the frame allocator */
 	uint64_t allocated, cached, in_slabs;           /* small objects; exact when quiescent */
 	uint64_t allocated_bytes;                       /* of small ones, by class */
 };
-struct heap_totals heap_totals(void);
+struct heap_stats heap_stats(void);
 
-struct heap_class_totals {
+struct heap_class_stats {
 	uint64_t slabs, empty, queued;
 	uint64_t in_slabs, in_depot, in_magazines, allocated; /* objects */
 };
-struct heap_class_totals heap_class_totals(unsigned number);
+struct heap_class_stats heap_class_stats(unsigned number);
 
 /* fn for each object that is allocated, `room` being its size; objects that come and go meanwhile
  * may be missed. */

@@ -9,12 +9,12 @@
 
 enum {
 	KEEP_LEVEL = 2, /* nodes of the kernel's half from here up stay */
-	IMAGE_SECTIONS_MOST = 8,
+	IMAGE_SECTIONS_MAX = 8,
 };
 
 LOCK_CLASS(kspace_lock_class, "kernel space", RANK_KERNEL_SPACE);
 struct kspace kspace;
-static struct kspace_section image[IMAGE_SECTIONS_MOST];
+static struct kspace_section image[IMAGE_SECTIONS_MAX];
 static size_t image_count;
 
 const struct page_prop kspace_memory_prop = { PROP_READ | PROP_WRITE | PROP_GLOBAL,
@@ -43,7 +43,7 @@ static err_t map_direct(uint64_t start, uint64_t end)
 		uint64_t stop = min_u64(end, arch_memory_type_change(start));
 
 		err = map_whole(kspace.layout.direct + start, start, stop - start,
-				kspace_memory_prop, arch_pt_leaf_level_most());
+				kspace_memory_prop, arch_pt_leaf_level_max());
 		start = stop;
 	}
 	return err;
@@ -141,7 +141,7 @@ err_t kspace_build(const struct kspace_layout *where, const struct kspace_sectio
 	struct vrange area = { where->vmalloc, where->vmalloc_len };
 	err_t err;
 
-	ASSERT(count > 0 && count <= IMAGE_SECTIONS_MOST && where->vmalloc_len % GIB(1) == 0);
+	ASSERT(count > 0 && count <= IMAGE_SECTIONS_MAX && where->vmalloc_len % GIB(1) == 0);
 	kspace = (struct kspace){ .lock = SPINLOCK_INIT(&kspace_lock_class),
 				  .layout = *where,
 				  .regions = r,
@@ -241,9 +241,9 @@ err_t kspace_image_page_put(vaddr_t va, paddr_t pa, struct page_prop prop)
 	return err;
 }
 
-struct kspace_totals kspace_totals(void)
+struct kspace_stats kspace_stats(void)
 {
-	struct kspace_totals t = kspace.totals;
+	struct kspace_stats t = kspace.stats;
 
 	t.nodes = page_table_nodes(&kspace.table);
 	return t;

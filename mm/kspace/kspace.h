@@ -100,14 +100,14 @@ struct kspace_window {
 };
 /* The window in this entry of the list; false: none.  For the monitor. */
 bool kspace_window_at(unsigned index, struct kspace_window *out);
-unsigned kspace_windows_most(void);
+unsigned kspace_windows_max(void);
 
 /* K1, K2 and the nodes' invariants.  NULL, or what is wrong in words. */
 __must_check const char *kspace_check(void);
 
-struct kspace_totals {
+struct kspace_stats {
 	uint64_t areas, pages; /* of vmalloc, stacks included */
 	uint64_t windows;      /* of MMIO */
 	uint64_t nodes;        /* tables, the root included */
 };
-struct kspace_totals kspace_totals(void);
+struct kspace_stats kspace_stats(void);

@@ -27,7 +27,7 @@ struct kspace {
 	struct kspace_layout layout; /* (c) from here to regions */
 	const struct region *regions;
 	size_t region_count;
-	struct kspace_totals totals; /* (l) */
+	struct kspace_stats stats; /* (l) */
 };
 extern struct kspace kspace;
 

@@ -8,7 +8,7 @@
 #include "mm/frame/regions.h"
 
 enum {
-	WINDOWS_MOST = 256,
+	WINDOWS_MAX = 256,
 };
 
 struct window {
@@ -20,7 +20,7 @@ struct window {
 	unsigned order;
 };
 
-static struct window windows[WINDOWS_MOST];
+static struct window windows[WINDOWS_MAX];
 static unsigned windows_used; /* entries from here on were never used */
 
 void kspace_windows_init(void)
@@ -55,7 +55,7 @@ static struct window *window_free_entry(void) __requires(kspace.lock)
 	for (unsigned i = 0; i < windows_used; i++)
 		if (windows[i].count == 0)
 			return &windows[i];
-	return windows_used == WINDOWS_MOST ? NULL : &windows[windows_used++];
+	return windows_used == WINDOWS_MAX ? NULL : &windows[windows_used++];
 }
 
 /* Large windows keep the offset within 2 MiB, so that large pages fit; the pages before it are the
@@ -83,7 +83,7 @@ static err_t window_make(struct window *w, uint64_t pa, uint64_t len, enum mem_t
 	ASSERT(err == OK);
 	err = cursor_set_marker(&c, PAGE_SIZE, kspace_area_marker(a));
 	if (err == OK)
-		err = cursor_map_pa(&c, paddr(pa), len, prop, arch_pt_leaf_level_most());
+		err = cursor_map_pa(&c, paddr(pa), len, prop, arch_pt_leaf_level_max());
 	cursor_close(&c);
 	if (err != OK)
 		kspace_clear_range(w->va - PAGE_SIZE, len / PAGE_SIZE + 1, w->range, w->order);
@@ -103,7 +103,7 @@ static err_t map_mmio_locked(uint64_t pa, uint64_t len, enum mem_type type, vadd
 	if (w == NULL) {
 		w = window_free_entry();
 		err = w == NULL ? ERR_NO_MEMORY : window_make(w, pa, len, type);
-		kspace.totals.windows += err == OK;
+		kspace.stats.windows += err == OK;
 	}
 	if (err != OK)
 		return err;
@@ -143,7 +143,7 @@ void kspace_unmap_mmio(void *window)
 		if (windows[i].count != 0 && va - windows[i].va < windows[i].len)
 			w = &windows[i];
 	if (w != NULL && --w->count == 0) {
-		kspace.totals.windows--;
+		kspace.stats.windows--;
 		kspace_clear_range(w->va - PAGE_SIZE, w->len / PAGE_SIZE + 1, w->range, w->order);
 	}
 	spin_unlock_irq(&kspace.lock, irq);
@@ -154,7 +154,7 @@ void kspace_unmap_mmio(void *window)
 bool kspace_window_at(unsigned index, struct kspace_window *out)
 {
 	uintptr_t irq = spin_lock_irq(&kspace.lock);
-	bool used = index < WINDOWS_MOST && windows[index].count != 0;
+	bool used = index < WINDOWS_MAX && windows[index].count != 0;
 
 	if (used)
 		*out = (struct kspace_window){ windows[index].pa, windows[index].len,
@@ -164,7 +164,7 @@ bool kspace_window_at(unsigned index, struct kspace_window *out)
 	return used;
 }
 
-unsigned kspace_windows_most(void)
+unsigned kspace_windows_max(void)
 {
-	return WINDOWS_MOST;
+	return WINDOWS_MAX;
 }

@@ -7,31 +7,31 @@
 #include "lib/string.h"
 
 enum {
-	SECTIONS_MOST = 64,           /* of 1 GiB of virtual pages in the vmalloc area */
-	RUN_ORDER_MOST = CHUNK_ORDER, /* memory comes in runs of at most 2 MiB */
+	SECTIONS_MAX = 64,           /* of 1 GiB of virtual pages in the vmalloc area */
+	RUN_ORDER_MAX = CHUNK_ORDER, /* memory comes in runs of at most 2 MiB */
 	RECENT_ORDERS = 10,
-	RECENT_MOST = 8,
+	RECENT_MAX = 8,
 	MARKER_PAGES_BITS = 20,
 	MARKER_ORDER_BITS = 5,
 	MARKER_PURPOSE_SHIFT = MARKER_PAGES_BITS + MARKER_ORDER_BITS,
 };
 
 static struct zone ranges; /* virtual pages of the vmalloc area */
-static struct chunk_table *range_tables[SECTIONS_MOST];
+static struct chunk_table *range_tables[SECTIONS_MAX];
 static uint32_t range_sections; /* populated so far */
 
 /* Ranges that were given back lately, invalidated, by order: most areas are small and short-lived.
  */
 static struct {
 	unsigned count;
-	pfn_t range[RECENT_MOST];
+	pfn_t range[RECENT_MAX];
 } recent[RECENT_ORDERS];
 
 /* ---- virtual ranges ---- */
 
 void kspace_ranges_init(void)
 {
-	uint32_t sections = (uint32_t)min_u64(kspace.layout.vmalloc_len / GIB(1), SECTIONS_MOST);
+	uint32_t sections = (uint32_t)min_u64(kspace.layout.vmalloc_len / GIB(1), SECTIONS_MAX);
 
 	range_sections = 0;
 	memset(recent, 0, sizeof(recent));
@@ -66,7 +66,7 @@ pfn_t kspace_range_alloc(unsigned order)
 {
 	pfn_t first = PFN_NONE;
 
-	if (order > ORDER_MOST)
+	if (order > ORDER_MAX)
 		return PFN_NONE;
 	if (order < RECENT_ORDERS && recent[order].count > 0)
 		return recent[order].range[--recent[order].count];
@@ -78,7 +78,7 @@ pfn_t kspace_range_alloc(unsigned order)
 
 static void range_free(pfn_t first, unsigned order) __requires(kspace.lock)
 {
-	if (order < RECENT_ORDERS && recent[order].count < RECENT_MOST)
+	if (order < RECENT_ORDERS && recent[order].count < RECENT_MAX)
 		recent[order].range[recent[order].count++] = first;
 	else if (zone_free(&ranges, first, order) != OK)
 		panic("virtual range %#lx is free already", kspace_range_va(first));
@@ -140,7 +140,7 @@ static void chain_free(struct run_chain *chain)
 
 static bool chain_alloc(struct run_chain *chain, uint32_t pages)
 {
-	unsigned most = RUN_ORDER_MOST;
+	unsigned most = RUN_ORDER_MAX;
 
 	chain->head = PFN_NONE;
 	while (pages > 0) {
@@ -224,8 +224,8 @@ static void *area_alloc(size_t bytes, enum area_purpose purpose)
 					   a.order);
 	}
 	if (err == OK) {
-		kspace.totals.areas++;
-		kspace.totals.pages += a.pages;
+		kspace.stats.areas++;
+		kspace.stats.pages += a.pages;
 	}
 	spin_unlock_irq(&kspace.lock, irq);
 	chain_free(&chain);
@@ -244,8 +244,8 @@ static void area_free(const void *p, enum area_purpose purpose, const char *who)
 		spin_unlock_irq(&kspace.lock, irq);
 		panic("%s of %p, which is not the start of an area", who, p);
 	}
-	kspace.totals.areas--;
-	kspace.totals.pages -= a.pages;
+	kspace.stats.areas--;
+	kspace.stats.pages -= a.pages;
 	kspace_clear_range(va - PAGE_SIZE, (uint64_t)a.pages + 1, va_range(va - PAGE_SIZE),
 			   a.order);
 	spin_unlock_irq(&kspace.lock, irq);

@@ -17,7 +17,7 @@
  * batch is finished: who maps it again elsewhere finishes before he lets the range go.
  *
  * Pages are invalidated one by one, each by the size that it was mapped with (finding MOM-02: a
- * 2 MiB page is one shootdown, not 512), up to SHOOTDOWN_PAGES_MOST; above that everything is
+ * 2 MiB page is one shootdown, not 512), up to SHOOTDOWN_PAGES_MAX; above that everything is
  * invalidated at once.  When there is no room for more frames the batch finishes itself in between;
  * nodes, and trees of them with all that they own, need no room: they are linked through their
  * MetaSlots.
@@ -31,7 +31,7 @@
 #include "mm/pt/node.h"
 
 enum {
-	TLB_RUNS_MOST = 24,
+	TLB_RUNS_MAX = 24,
 };
 
 struct tlb_batch {
@@ -39,7 +39,7 @@ struct tlb_batch {
 	struct {
 		struct frame *first; /* frames in a row, or one block */
 		uint32_t n;
-	} run[TLB_RUNS_MOST];
+	} run[TLB_RUNS_MAX];
 	unsigned runs;
 	pfn_t dead; /* the first of the nodes, PT_NODE_LAST: none */
 };
@@ -64,7 +64,7 @@ void tlb_batch_finish(struct tlb_batch *b);
 /* Whether no more runs of frames find room until the batch is finished. */
 static inline bool tlb_batch_is_full(const struct tlb_batch *b)
 {
-	return b->runs == TLB_RUNS_MOST;
+	return b->runs == TLB_RUNS_MAX;
 }
 
 /* Put the n frames in a row from `first` on, or one block, after the shootdown.  It is not full. */

@@ -27,7 +27,7 @@ static const struct pt_format cpu_format = {
 	.make_marker = pte_make_marker,
 	.marker = pte_marker,
 	.is_canonical = pte_is_canonical,
-	.leaf_level_most = arch_pt_leaf_level_most,
+	.leaf_level_max = arch_pt_leaf_level_max,
 	.finish = tlb_batch_finish,
 };
 

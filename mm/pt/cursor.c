@@ -6,7 +6,7 @@
 #include "mm/pt/engine.h"
 #include "mm/pt/spot.h"
 
-PER_CPU(struct cursor_totals, cursor_totals);
+PER_CPU(struct cursor_stats, cursor_stats);
 
 /* ---- moving ---- */
 
@@ -59,9 +59,9 @@ struct pt_item cursor_query(const struct cursor *c)
 }
 
 err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop prop,
-		    unsigned level_most)
+		    unsigned level_max)
 {
-	return engine_map_pa(&cpu_format, c, pa, len, prop, level_most);
+	return engine_map_pa(&cpu_format, c, pa, len, prop, level_max);
 }
 
 err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop)

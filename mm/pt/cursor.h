@@ -7,7 +7,7 @@
  *
  *   struct cursor c;
  *   err = cursor_open(&c, &table, range, &gone);
- *   err = cursor_map_pa(&c, pa, len, prop, level_most);
+ *   err = cursor_map_pa(&c, pa, len, prop, level_max);
  *   cursor_close(&c);
  *   tlb_batch_finish(&gone);
  *
@@ -103,11 +103,11 @@ bool cursor_find(struct cursor *c, struct pt_item *item);
 
 /* ---- mapping ---- */
 
-/* Map [pa, pa + len) from va on with the largest pages that fit, up to level `level_most`;
+/* Map [pa, pa + len) from va on with the largest pages that fit, up to level `level_max`;
  * untracked. ERR_IN_USE: something is mapped or marked there.  ERR_BAD_RANGE: alignment, or beyond
  * the range. ERR_NO_MEMORY.  C3 on errors. */
 err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop prop,
-		    unsigned level_most);
+		    unsigned level_max);
 
 /* Map a frame, or a block whose order is that of a page size, and own its count; PROP_TRACKED is
  * set. On an error the caller keeps f.  Errors as above. */
@@ -178,7 +178,7 @@ err_t cursor_collapse(struct cursor *c, unsigned level);
 
 /* How often large entries were taken apart and put together, of every table; each CPU writes its
  * own.  (a), relaxed. */
-struct cursor_totals {
+struct cursor_stats {
 	_Atomic uint64_t splits, collapses;
 };
-extern struct cursor_totals cursor_totals; /* PER_CPU */
+extern struct cursor_stats cursor_stats; /* PER_CPU */

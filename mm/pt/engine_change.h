@@ -244,7 +244,7 @@ static bool fills_the_batch(const struct cursor *c, const struct frame *node, un
 {
 	unsigned empty = PT_NODE_ENTRIES - pt_node_children(node);
 
-	return c->gone->shootdown.pages > SHOOTDOWN_PAGES_MOST || n > empty + SHOOTDOWN_PAGES_MOST;
+	return c->gone->shootdown.pages > SHOOTDOWN_PAGES_MAX || n > empty + SHOOTDOWN_PAGES_MAX;
 }
 
 /* Entries of the node that p ends in, from the cursor on, down to the next table; bytes passed. */
@@ -362,7 +362,7 @@ static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct c
 	struct frame *node;
 	pte_t first;
 
-	if (level < 2 || level > fmt->leaf_level_most() || level > c->level ||
+	if (level < 2 || level > fmt->leaf_level_max() || level > c->level ||
 	    c->va % pte_span(level) != 0 || pte_span(level) > cursor_left(c))
 		return ERR_BAD_RANGE;
 	pt_path_descend(fmt, c, level, &p);
@@ -385,7 +385,7 @@ static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct c
 	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index],
 				       clear_parts(fmt, node), memory_order_acq_rel);
 	epoch_retire_frame(node);
-	percpu_add(&this_cpu_ptr(cursor_totals)->collapses, 1);
+	percpu_add(&this_cpu_ptr(cursor_stats)->collapses, 1);
 	cursor_move(c, pte_span(level));
 	return OK;
 }

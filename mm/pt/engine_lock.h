@@ -23,7 +23,7 @@ static __forceinline void batch_run(const struct pt_format *fmt, struct tlb_batc
 
 /* Nodes from the one that a cursor holds, or a root, down; node[level] is the lowest. */
 struct pt_path {
-	struct frame *node[PT_LEVEL_MOST + 1];
+	struct frame *node[PT_LEVEL_MAX + 1];
 	unsigned level;
 };
 
@@ -137,7 +137,7 @@ static void unlock_below(const struct pt_format *fmt, const struct frame *node, 
 static void unlock_path(const struct pt_format *fmt, const struct frame *node, unsigned level,
 			vaddr_t va)
 {
-	struct frame *held[PT_LEVEL_MOST];
+	struct frame *held[PT_LEVEL_MAX];
 	unsigned n = 0;
 
 	for (; level > 1; level--) {
@@ -194,7 +194,7 @@ static void pt_path_prune(const struct pt_format *fmt, struct cursor *c, struct 
 
 /* The nodes on the way to va, node[0] the highest that stays, each the parent of the next. */
 struct branch {
-	struct frame *node[PT_LEVEL_MOST];
+	struct frame *node[PT_LEVEL_MAX];
 	unsigned top, levels; /* level of node[0]; how many are held */
 };
 

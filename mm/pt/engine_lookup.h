@@ -157,8 +157,8 @@ static bool is_of_others(const struct page_table *pt, const struct frame *child)
 static const char *each_node(const struct pt_format *fmt, const struct page_table *pt,
 			     uint64_t *nodes)
 {
-	const struct frame *node[PT_LEVEL_MOST + 1];
-	unsigned index[PT_LEVEL_MOST + 1] = { 0 }, level = pt->levels;
+	const struct frame *node[PT_LEVEL_MAX + 1];
+	unsigned index[PT_LEVEL_MAX + 1] = { 0 }, level = pt->levels;
 	const char *wrong = engine_check_node(fmt, pt->root);
 
 	*nodes = 1;

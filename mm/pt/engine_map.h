@@ -13,7 +13,7 @@
 static err_t pt_path_extend(const struct pt_format *fmt, vaddr_t va, unsigned stop,
 			    struct pt_path *p)
 {
-	struct frame *made[PT_LEVEL_MOST + 1] __uninitialized;
+	struct frame *made[PT_LEVEL_MAX + 1] __uninitialized;
 	unsigned level;
 
 	if (p->level == stop)
@@ -86,12 +86,12 @@ static err_t fill_node(const struct pt_format *fmt, struct cursor *c, const stru
 }
 
 static __forceinline err_t engine_map_pa(const struct pt_format *fmt, struct cursor *c, paddr_t pa,
-					 uint64_t len, struct page_prop prop, unsigned level_most)
+					 uint64_t len, struct page_prop prop, unsigned level_max)
 {
-	unsigned most = level_most < fmt->leaf_level_most() ? level_most : fmt->leaf_level_most();
+	unsigned most = level_max < fmt->leaf_level_max() ? level_max : fmt->leaf_level_max();
 	uint64_t end = pa.raw + len;
 
-	if ((pa.raw | len) % PAGE_SIZE != 0 || len > cursor_left(c) || level_most < 1)
+	if ((pa.raw | len) % PAGE_SIZE != 0 || len > cursor_left(c) || level_max < 1)
 		return ERR_BAD_RANGE;
 	prop.flags &= (uint16_t)~PROP_TRACKED;
 	while (len > 0) {
@@ -160,14 +160,14 @@ static __forceinline err_t engine_set_marker(const struct pt_format *fmt, struct
 /* The level whose page has 2^order frames, or 0. */
 static unsigned level_of_order(unsigned order)
 {
-	return order % PT_INDEX_BITS == 0 && order / PT_INDEX_BITS < PT_LEAF_LEVEL_MOST
+	return order % PT_INDEX_BITS == 0 && order / PT_INDEX_BITS < PT_LEAF_LEVEL_MAX
 		       ? order / PT_INDEX_BITS + 1
 		       : 0;
 }
 
 static bool page_fits(const struct pt_format *fmt, const struct cursor *c, unsigned level)
 {
-	return level != 0 && level <= fmt->leaf_level_most() && c->va % pte_span(level) == 0 &&
+	return level != 0 && level <= fmt->leaf_level_max() && c->va % pte_span(level) == 0 &&
 	       pte_span(level) <= cursor_left(c);
 }
 

@@ -31,7 +31,7 @@ static void row_add(struct row *row, struct frame *f, unsigned level)
 }
 
 /* What the node's entries own goes, and it joins the list.  Depth: a node's children are one level
- * lower, so at most PT_LEVEL_MOST calls deep. */
+ * lower, so at most PT_LEVEL_MAX calls deep. */
 static void empty_dead(const struct pt_format *fmt, struct frame *node, struct epoch_list *list)
 {
 	unsigned level = pt_node_level(node), left = pt_node_children(node);

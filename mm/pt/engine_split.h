@@ -49,7 +49,7 @@ static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, 
 	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
 		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,
 					       memory_order_relaxed);
-	percpu_add(&this_cpu_ptr(cursor_totals)->splits, 1);
+	percpu_add(&this_cpu_ptr(cursor_stats)->splits, 1);
 	p->node[--p->level] = node;
 	return OK;
 }

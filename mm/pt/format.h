@@ -47,7 +47,7 @@ struct pt_format {
 	/* Whether a table of that many levels has this address. */
 	bool (*is_canonical)(vaddr_t va, unsigned levels);
 	/* The highest level that can have leaves. */
-	unsigned (*leaf_level_most)(void);
+	unsigned (*leaf_level_max)(void);
 	/* n entries from `first` on were written, and a walker must see them in memory: for walkers
 	 * that do not look into caches.  NULL: they do. */
 	void (*write_back)(const _Atomic pte_t *first, unsigned n);
@@ -63,11 +63,11 @@ static __forceinline bool pt_is_present(const struct pt_format *fmt, pte_t pte)
 /* Of a present entry in a table of `level`. */
 static __forceinline bool pt_is_leaf(const struct pt_format *fmt, pte_t pte, unsigned level)
 {
-	return level == 1 || (level <= PT_LEAF_LEVEL_MOST && (pte & fmt->large) != 0);
+	return level == 1 || (level <= PT_LEAF_LEVEL_MAX && (pte & fmt->large) != 0);
 }
 
 /* Of any entry in a table of level 2 or above: whether it leads to another table.  `large` is never
- * set above PT_LEAF_LEVEL_MOST. */
+ * set above PT_LEAF_LEVEL_MAX. */
 static __forceinline bool pt_is_table(const struct pt_format *fmt, pte_t pte)
 {
 	return (pte & fmt->large) == 0 && (pte & fmt->present) != 0;

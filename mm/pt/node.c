@@ -9,7 +9,7 @@
 #include "mm/pt/engine_node.h"
 
 enum {
-	POOL_MOST = 64, /* more than an advance of epochs frees at once */
+	POOL_MAX = 64, /* more than an advance of epochs frees at once */
 };
 
 static unsigned fail_step;
@@ -22,7 +22,7 @@ void pt_node_inject_failure(unsigned nth)
 /* Zeroed frames of kind FRAME_PAGE_TABLE, count 1.  The owner's, with interrupts off. */
 struct pool {
 	unsigned count;
-	struct frame *node[POOL_MOST];
+	struct frame *node[POOL_MAX];
 } __aligned(64);
 
 static PER_CPU(struct pool, pool);
@@ -41,7 +41,7 @@ static bool pool_give(struct frame *node)
 {
 	uintptr_t irq = arch_irq_save();
 	struct pool *p = this_cpu_ptr(pool);
-	bool fits = p->count < POOL_MOST;
+	bool fits = p->count < POOL_MAX;
 
 	if (fits)
 		p->node[p->count++] = node;

@@ -9,10 +9,10 @@ enum {
 	ENTRY_WORDS_BYTES = 96,
 };
 
-static const char *const table_names[PT_LEVEL_MOST + 1] = {
+static const char *const table_names[PT_LEVEL_MAX + 1] = {
 	"?", "PT", "PD", "PDPT", "PML4", "PML5"
 };
-static const char *const page_names[PT_LEAF_LEVEL_MOST + 1] = { "?", "4 KiB", "2 MiB", "1 GiB" };
+static const char *const page_names[PT_LEAF_LEVEL_MAX + 1] = { "?", "4 KiB", "2 MiB", "1 GiB" };
 
 /* An entry of the table at pa; false: no memory that keel knows lies there. */
 static bool read_entry(uint64_t at, pte_t *out)

@@ -17,11 +17,11 @@ struct pt_walk {
 	unsigned levels; /* of the table */
 	unsigned last;   /* level of the last entry that was read; levels + 1: none could be */
 	bool readable;   /* false: what the last entry leads to cannot be a table */
-	uint64_t at[PT_LEVEL_MOST + 1]; /* physical address of the entry of each level */
-	pte_t entry[PT_LEVEL_MOST + 1];
+	uint64_t at[PT_LEVEL_MAX + 1]; /* physical address of the entry of each level */
+	pte_t entry[PT_LEVEL_MAX + 1];
 };
 
-/* Walk va through the table at `root`; levels <= PT_LEVEL_MOST. */
+/* Walk va through the table at `root`; levels <= PT_LEVEL_MAX. */
 void pt_walk_read(struct pt_walk *w, paddr_t root, unsigned levels, vaddr_t va);
 
 /* The leaf that the walk ends in, or 0: it is not mapped. */

@@ -46,7 +46,7 @@ static err_t refusal(uint32_t marker, enum fault_access access)
 /* ---- a page of 4 KiB, whose entry is held ---- */
 
 enum {
-	FAULT_AROUND_MOST = 32, /* pages that one fault maps beyond its own */
+	FAULT_AROUND_MAX = 32, /* pages that one fault maps beyond its own */
 };
 
 /* One fault. */
@@ -69,7 +69,7 @@ static err_t map_zero_page(struct pt_spot *spot, unsigned flags)
 	if ((flags & PROP_WRITE) != 0)
 		flags ^= PROP_WRITE | PROP_COPY;
 	flags |= PROP_USER | PROP_ACCESSED | PROP_FORKED;
-	vm_total_add(&this_cpu_ptr(vm_totals)->zero_page);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->zero_page);
 	pt_spot_fill(spot, pte_make_leaf(vm_zero_page().raw,
 					 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1));
 	return OK;
@@ -84,10 +84,10 @@ static struct frame *zeroed_frame(void)
 	return f;
 }
 
-/* Pages in a row before the one at `index` that are there already, up to FAULT_AROUND_MOST. */
+/* Pages in a row before the one at `index` that are there already, up to FAULT_AROUND_MAX. */
 static unsigned pages_before(const struct pt_spot *spot, unsigned index)
 {
-	unsigned most = index < FAULT_AROUND_MOST ? index : FAULT_AROUND_MOST, n = 0;
+	unsigned most = index < FAULT_AROUND_MAX ? index : FAULT_AROUND_MAX, n = 0;
 
 	/* relaxed: the node is held */
 	while (n < most &&
@@ -115,7 +115,7 @@ static __noinline void fault_around(const struct job *j, const struct pt_spot *s
 			return;
 		/* release: what the page holds is visible before the page */
 		atomic_store_explicit(entry, own_leaf(f, flags), memory_order_release);
-		vm_total_add(&this_cpu_ptr(vm_totals)->ahead);
+		vm_stat_add(&this_cpu_ptr(vm_stats)->ahead);
 	}
 }
 
@@ -126,7 +126,7 @@ static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flag
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
-	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->zeroed);
 	pt_spot_fill(spot, own_leaf(f, flags | PROP_ACCESSED | PROP_DIRTY));
 	if (before != 0)
 		fault_around(j, spot, flags, before);
@@ -141,7 +141,7 @@ static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t
 
 	if (err != OK)
 		return err;
-	vm_total_add(&this_cpu_ptr(vm_totals)->object);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->object);
 	pt_spot_fill(spot, own_leaf(f, vm_marker_prop(marker) | PROP_SHARED | PROP_ACCESSED));
 	return OK;
 }
@@ -179,7 +179,7 @@ static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 	shootdown_run(&shootdown);
 	if ((old & PTE_TRACKED) != 0)
 		frame_put(pt_node_leaf_frame(old));
-	vm_total_add(zeros ? &this_cpu_ptr(vm_totals)->zeroed : &this_cpu_ptr(vm_totals)->copied);
+	vm_stat_add(zeros ? &this_cpu_ptr(vm_stats)->zeroed : &this_cpu_ptr(vm_stats)->copied);
 	return OK;
 }
 
@@ -191,12 +191,12 @@ static err_t fault_cow(const struct job *j, struct pt_spot *spot)
 		if (!pt_leaf_is_sole_owner(pte))
 			return cow_copy(j, spot);
 		pt_spot_flip(spot, pt_forked_bits(&cpu_format));
-		vm_total_add(&this_cpu_ptr(vm_totals)->reused);
+		vm_stat_add(&this_cpu_ptr(vm_stats)->reused);
 		return OK;
 	}
 	if (!allows(pte_prop(pte).flags, j->access))
 		return ERR_DENIED;
-	vm_total_add(&this_cpu_ptr(vm_totals)->spurious);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->spurious);
 	return OK;
 }
 
@@ -239,7 +239,7 @@ static err_t map_large(struct locked *h, struct page_prop prop, unsigned level)
 static err_t cow_copy_large(struct locked *h, const struct pt_item *item, struct page_prop prop)
 {
 	memcpy(arch_direct(frame_paddr(h->large)), arch_direct(item->pa), pte_span(item->level));
-	vm_total_add(&this_cpu_ptr(vm_totals)->copied_large);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->copied_large);
 	return map_large(h, prop, item->level);
 }
 
@@ -266,7 +266,7 @@ static err_t cow_copy_in_parts(struct locked *h, const struct pt_item *item, str
 		err = cursor_map(&h->cursor, f, prop);
 		ASSERT(err == OK);
 		from += PAGE_SIZE;
-		vm_total_add(&this_cpu_ptr(vm_totals)->copied);
+		vm_stat_add(&this_cpu_ptr(vm_stats)->copied);
 	}
 	h->parts.frames = 0;
 	return OK;
@@ -287,7 +287,7 @@ static err_t cow_large(struct locked *h, const struct pt_item *item)
 	struct page_prop prop = item->prop;
 
 	if (cursor_reuse(&h->cursor) == OK) {
-		vm_total_add(&this_cpu_ptr(vm_totals)->reused);
+		vm_stat_add(&this_cpu_ptr(vm_stats)->reused);
 		return OK;
 	}
 	prop.flags = (uint16_t)((prop.flags & ~(PROP_COPY | PROP_FORKED)) | PROP_WRITE |
@@ -301,7 +301,7 @@ static err_t fault_large_cow(const struct job *j, struct locked *h, const struct
 		return cow_large(h, item);
 	if (!allows(item->prop.flags, j->access))
 		return ERR_DENIED;
-	vm_total_add(&this_cpu_ptr(vm_totals)->spurious);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->spurious);
 	return OK;
 }
 
@@ -319,7 +319,7 @@ static err_t fault_large_anon(const struct job *j, struct locked *h, const struc
 		return err == OK ? ERR_BUSY : err;
 	}
 	prop.flags |= PROP_DIRTY;
-	vm_total_add(&this_cpu_ptr(vm_totals)->zeroed_large);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->zeroed_large);
 	return map_large(h, prop, held);
 }
 
@@ -419,7 +419,7 @@ static err_t fault_locked(const struct job *j, struct locked *h, unsigned held)
 static err_t fault_large(const struct job *j)
 {
 	struct locked h __uninitialized;
-	unsigned held = 1, most = arch_pt_leaf_level_most();
+	unsigned held = 1, most = arch_pt_leaf_level_max();
 	err_t err = OK;
 
 	locked_init(&h);
@@ -451,9 +451,9 @@ static err_t fault_large(const struct job *j)
 static __cold err_t count_failure(err_t err)
 {
 	if (err == ERR_NO_MEMORY)
-		vm_total_add(&this_cpu_ptr(vm_totals)->no_memory);
+		vm_stat_add(&this_cpu_ptr(vm_stats)->no_memory);
 	else
-		vm_total_add(&this_cpu_ptr(vm_totals)->refused);
+		vm_stat_add(&this_cpu_ptr(vm_stats)->refused);
 	return err;
 }
 

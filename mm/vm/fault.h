@@ -14,7 +14,7 @@ err_t vm_fault_init(void);
  * same rights.  ERR_IN_USE: it is shared on purpose, or of 1 GiB.  ERR_NO_MEMORY. */
 err_t vm_fault_own_large(struct vm_space *s, vaddr_t va);
 
-static inline void vm_total_add(_Atomic uint64_t *total)
+static inline void vm_stat_add(_Atomic uint64_t *counter)
 {
-	percpu_add(total, 1);
+	percpu_add(counter, 1);
 }

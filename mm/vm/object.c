@@ -13,7 +13,7 @@ enum {
 
 LOCK_CLASS(numbers_class, "numbers of shared objects", RANK_SPACES);
 static struct spinlock numbers_lock = SPINLOCK_INIT(&numbers_class);
-static struct vm_object *objects[VM_OBJECTS_MOST]; /* (l) to change an entry */
+static struct vm_object *objects[VM_OBJECTS_MAX]; /* (l) to change an entry */
 
 /* ---- life ---- */
 
@@ -22,13 +22,13 @@ static bool number_take(struct vm_object *o)
 	uintptr_t irq = spin_lock_irq(&numbers_lock);
 	unsigned i = 0;
 
-	while (i < VM_OBJECTS_MOST && objects[i] != NULL)
+	while (i < VM_OBJECTS_MAX && objects[i] != NULL)
 		i++;
-	if (i < VM_OBJECTS_MOST)
+	if (i < VM_OBJECTS_MAX)
 		objects[i] = o;
 	spin_unlock_irq(&numbers_lock, irq);
 	o->number = i;
-	return i < VM_OBJECTS_MOST;
+	return i < VM_OBJECTS_MAX;
 }
 
 static void number_give(const struct vm_object *o)
@@ -43,7 +43,7 @@ err_t vm_object_new(uint64_t bytes, struct vm_object **out)
 {
 	struct vm_object *o;
 
-	if (bytes == 0 || bytes > VM_OBJECT_BYTES_MOST)
+	if (bytes == 0 || bytes > VM_OBJECT_BYTES_MAX)
 		return ERR_BAD_RANGE;
 	o = heap_zalloc(sizeof(*o));
 	if (o == NULL)
@@ -84,7 +84,7 @@ void vm_object_put(struct vm_object *o)
 
 struct vm_object *vm_object_of(unsigned number)
 {
-	ASSERT(number < VM_OBJECTS_MOST && objects[number] != NULL); /* O2 */
+	ASSERT(number < VM_OBJECTS_MAX && objects[number] != NULL); /* O2 */
 	return objects[number];
 }
 
@@ -166,7 +166,7 @@ void vm_object_set_copy(struct vm_object_set *to, const struct vm_object_set *fr
 
 void vm_object_set_clear(struct vm_object_set *set)
 {
-	for (unsigned i = 0; i < VM_OBJECTS_MOST; i++)
+	for (unsigned i = 0; i < VM_OBJECTS_MAX; i++)
 		if (vm_object_set_has(set, i))
 			vm_object_put(vm_object_of(i));
 	for (unsigned w = 0; w < VM_OBJECT_WORDS; w++)

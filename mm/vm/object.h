@@ -23,11 +23,11 @@
 #include "mm/vm/marker.h"
 
 enum {
-	VM_OBJECTS_MOST = 256,
-	VM_OBJECT_WORDS = VM_OBJECTS_MOST / 64,
+	VM_OBJECTS_MAX = 256,
+	VM_OBJECT_WORDS = VM_OBJECTS_MAX / 64,
 };
-#define VM_OBJECT_BYTES_MOST GIB(512)
-_Static_assert(VM_OBJECTS_MOST <= 1 << VM_MARKER_OBJECT_BITS, "a marker holds every number");
+#define VM_OBJECT_BYTES_MAX GIB(512)
+_Static_assert(VM_OBJECTS_MAX <= 1 << VM_MARKER_OBJECT_BITS, "a marker holds every number");
 
 struct vm_object {
 	struct page_table pages;
@@ -42,7 +42,7 @@ struct vm_object_set {
 };
 
 /* An object of `bytes`, rounded up to pages, of count 1.  ERR_BAD_RANGE: 0 or above
- * VM_OBJECT_BYTES_MOST; ERR_NO_MEMORY: also when there are VM_OBJECTS_MOST. */
+ * VM_OBJECT_BYTES_MAX; ERR_NO_MEMORY: also when there are VM_OBJECTS_MAX. */
 err_t vm_object_new(uint64_t bytes, struct vm_object **out);
 void vm_object_put(struct vm_object *o) __takes(1);
 

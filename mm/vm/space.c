@@ -19,7 +19,7 @@ static struct spinlock spaces_lock = SPINLOCK_INIT(&spaces_class);
 static struct vm_space *spaces; /* (l), by number, the youngest first */
 static unsigned next_number;    /* (l) */
 static const struct page_table *kernel_table;
-PER_CPU(struct vm_totals, vm_totals);
+PER_CPU(struct vm_stats, vm_stats);
 
 /* ---- life ---- */
 
@@ -220,8 +220,7 @@ static err_t map_marker(struct vm_space *s, struct vrange range, uint32_t marker
 
 err_t vm_space_map(struct vm_space *s, struct vrange range, unsigned rights, unsigned largest)
 {
-	if (!range_ok(s, range) || !rights_ok(rights) || largest < 1 ||
-	    largest > PT_LEAF_LEVEL_MOST)
+	if (!range_ok(s, range) || !rights_ok(rights) || largest < 1 || largest > PT_LEAF_LEVEL_MAX)
 		return ERR_BAD_RANGE;
 	return map_marker(s, range, vm_marker_anon(rights, largest));
 }
@@ -343,7 +342,7 @@ err_t vm_space_unmap(struct vm_space *s, struct vrange range, uint64_t *done)
 	*done = 0;
 	if (!range_ok(s, range))
 		return ERR_BAD_RANGE;
-	vm_total_add(&this_cpu_ptr(vm_totals)->unmaps);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->unmaps);
 	return change_range(s, range, NULL, done);
 }
 
@@ -360,7 +359,7 @@ err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights,
 	*done = 0;
 	if (!range_ok(s, range) || !rights_ok(rights))
 		return ERR_BAD_RANGE;
-	vm_total_add(&this_cpu_ptr(vm_totals)->protects);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->protects);
 	return change_range(s, range, &change, done);
 }
 
@@ -415,7 +414,7 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 
 	if (err != OK)
 		return err;
-	vm_total_add(&this_cpu_ptr(vm_totals)->forks);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->forks);
 	vm_object_set_copy(&child->objects, &s->objects);
 	err = fork_pieces(s, child);
 	/* whoever maps an object while this runs may leave markers of it in the child, too */

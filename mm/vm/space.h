@@ -115,13 +115,13 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out);
 err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access);
 
 /* What faults became of, and what operations did; each CPU writes its own.  (a), relaxed. */
-struct vm_totals {
+struct vm_stats {
 	_Atomic uint64_t zero_page, zeroed, ahead, zeroed_large, object, copied, copied_large,
 		reused;
 	_Atomic uint64_t spurious, refused, no_memory;
 	_Atomic uint64_t forks, unmaps, protects;
 };
-extern struct vm_totals vm_totals; /* PER_CPU */
+extern struct vm_stats vm_stats; /* PER_CPU */
 
 /* ---- for the monitor and tests ---- */
 

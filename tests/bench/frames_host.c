@@ -25,7 +25,7 @@
 #include "tests/test.h"
 
 enum {
-	ALLOC_ORDER_MOST = 10, /* what the harness asks for */
+	ALLOC_ORDER_MAX = 10, /* what the harness asks for */
 	LOW_BATCH = 64,
 };
 #define BOOT_MEMORY MIB(128) /* 4 MiB of slots for each GiB, chunk tables, caches */
@@ -118,7 +118,7 @@ static const struct frame_ops operations = {
 	.free = give,
 	.drain = frame_cache_drain,
 	.free_frames = free_frames,
-	.max_order = ALLOC_ORDER_MOST,
+	.max_order = ALLOC_ORDER_MAX,
 };
 
 const struct frame_ops *frame_ops_get(void)

@@ -46,7 +46,7 @@ static void give(void *object, size_t size)
 
 static size_t footprint(void)
 {
-	struct heap_totals t = heap_totals();
+	struct heap_stats t = heap_stats();
 
 	return (t.slab_frames + t.large_frames + t.cpu_frames) * PAGE_SIZE;
 }

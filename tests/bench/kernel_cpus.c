@@ -239,11 +239,6 @@ static __forceinline void area_give(unsigned kib)
 	vfree(area);
 }
 
-static uint64_t figure(const _Atomic uint64_t *total)
-{
-	return atomic_load_explicit(total, memory_order_relaxed);
-}
-
 static void run_shootdowns(void *unused)
 {
 	const struct shootdown_stats *t = per_cpu_ptr(shootdown_stats, 0);
@@ -252,13 +247,13 @@ static void run_shootdowns(void *unused)
 	(void)unused;
 	measure_overhead();
 	measure("map_kib", AREA_KIB, SHOOTDOWN_SAMPLES, 1, nothing, area_take, area_give);
-	requests = figure(&t->requests);
-	ipis = figure(&t->ipis);
-	marks = figure(&t->marks);
+	requests = percpu_read(&t->requests);
+	ipis = percpu_read(&t->ipis);
+	marks = percpu_read(&t->marks);
 	measure("unmap_kib", AREA_KIB, SHOOTDOWN_SAMPLES, 1, area_take, area_give, nothing);
 	print("SHOOTDOWN cpus=%u operations=%u requests=%lu ipis=%lu marks=%lu\n", cpu_count(),
-	      SHOOTDOWN_SAMPLES, figure(&t->requests) - requests, figure(&t->ipis) - ipis,
-	      figure(&t->marks) - marks);
+	      SHOOTDOWN_SAMPLES, percpu_read(&t->requests) - requests, percpu_read(&t->ipis) - ipis,
+	      percpu_read(&t->marks) - marks);
 }
 
 static void be_busy(void *unused)

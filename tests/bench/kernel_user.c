@@ -153,7 +153,7 @@ static __forceinline void end_child(unsigned unused)
 	touch_pages(FORK_PAGES);
 }
 
-/* One figure from a loop of `n` touches, what the touches cost without a fault taken off. */
+/* One result from a loop of `n` touches, what the touches cost without a fault taken off. */
 static void print_per_page(const char *name, uint64_t ticks, unsigned n)
 {
 	sample[0] = ticks - (uint64_t)n * touch_overhead;

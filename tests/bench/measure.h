@@ -5,7 +5,7 @@
  *   BENCH name med=12.00 min=12.00 max=90.00 n=501
  *
  * per operation, the cost of reading the TSC taken off.  Exact where the TSC ticks once per
- * instruction.  Interrupts stay on, so that switching them off and on is in the figures; the caller
+ * instruction.  Interrupts stay on, so that switching them off and on is in the results; the caller
  * stops the timer.  Each bench file has a copy of these functions, for inlining.
  */
 #pragma once
@@ -33,7 +33,7 @@ static inline void sort_samples(unsigned n)
 	}
 }
 
-static inline void print_figure(const char *label, uint64_t ticks, unsigned per)
+static inline void print_stat(const char *label, uint64_t ticks, unsigned per)
 {
 	uint64_t v = ticks * HUNDREDTHS / per;
 
@@ -44,9 +44,9 @@ static inline void print_samples(const char *name, unsigned order, unsigned n, u
 {
 	sort_samples(n);
 	print("BENCH %s%u", name, order);
-	print_figure("med", sample[n / 2], per);
-	print_figure("min", sample[0], per);
-	print_figure("max", sample[n - 1], per);
+	print_stat("med", sample[n / 2], per);
+	print_stat("min", sample[0], per);
+	print_stat("max", sample[n - 1], per);
 	print(" n=%u\n", n);
 }
 

@@ -88,9 +88,9 @@ static inline unsigned arch_pt_levels(void)
 	return 4;
 }
 
-static inline unsigned arch_pt_leaf_level_most(void)
+static inline unsigned arch_pt_leaf_level_max(void)
 {
-	return PT_LEAF_LEVEL_MOST;
+	return PT_LEAF_LEVEL_MAX;
 }
 
 static inline void arch_tlb_invalidate_page(vaddr_t va)

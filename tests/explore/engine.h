@@ -36,7 +36,7 @@
  * is a failure.  Time stands still: no wait ends by its limit.  A task in arch_idle() rests until
  * an interrupt came.
  *
- * LIMIT: buffers have BUFFER_MOST entries; handlers are not interrupted; a weak exchange does not
+ * LIMIT: buffers have BUFFER_MAX entries; handlers are not interrupted; a weak exchange does not
  * fail without a reason; two states are taken for one when their 64 bits agree.
  *
  * A state is named by 64 bits: each task's history (its steps, and what it read
@@ -54,9 +54,9 @@
 #include "tests/explore/explore.h"
 
 enum {
-	TASKS_MOST = 24, /* with handlers of ipis */
-	BUFFER_MOST = 8,
-	WATCH_MOST = 64,
+	TASKS_MAX = 24, /* with handlers of ipis */
+	BUFFER_MAX = 8,
+	WATCH_MAX = 64,
 	STACK_BYTES = 65536,
 	GRAIN = 4, /* bytes of a location */
 	ACCESS_GRAINS = 8 / GRAIN,
@@ -68,7 +68,7 @@ enum {
  * after what its CPU did before, and before what it does then.  `strict` holds between tasks of one
  * CPU: only what kept them apart counts, which is the interrupt flag or an atomic access. */
 struct clock {
-	uint32_t of[TASKS_MOST], strict[TASKS_MOST];
+	uint32_t of[TASKS_MAX], strict[TASKS_MAX];
 };
 
 /* Four bytes that are accessed atomically. */
@@ -91,7 +91,7 @@ struct buffered {
 };
 
 struct cpu {
-	struct buffered buffer[BUFFER_MOST];
+	struct buffered buffer[BUFFER_MAX];
 	unsigned buffered;
 	bool irq_off;
 	int interrupt;         /* task number of the handler that runs, or -1 */
@@ -122,7 +122,7 @@ struct task {
 	struct clock clock;    /* what happened before its next step */
 	struct clock acquired; /* by relaxed loads, for an acquire fence */
 	struct clock fenced;   /* at its last release fence */
-	struct watch watch[WATCH_MOST];
+	struct watch watch[WATCH_MAX];
 	unsigned watches;
 	bool watches_all; /* of all memory: there was no room */
 	bool woken;
@@ -155,7 +155,7 @@ struct access {
 
 struct engine {
 	const struct explore_scenario *scenario;
-	struct task task[TASKS_MOST];
+	struct task task[TASKS_MAX];
 	unsigned tasks;
 	struct cpu cpu[EXPLORE_CPUS];
 	int current;  /* task number; -1: none, a setup or check is */
@@ -201,7 +201,7 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
 
 static inline void clock_join(struct clock *to, const struct clock *from)
 {
-	for (unsigned i = 0; i < TASKS_MOST; i++) {
+	for (unsigned i = 0; i < TASKS_MAX; i++) {
 		to->of[i] = to->of[i] > from->of[i] ? to->of[i] : from->of[i];
 		to->strict[i] = to->strict[i] > from->strict[i] ? to->strict[i] : from->strict[i];
 	}

@@ -22,7 +22,7 @@ enum {
 
 extern const struct explore_scenario __start_explore[], __stop_explore[];
 
-struct totals {
+struct stats {
 	unsigned passed, failed;
 };
 
@@ -137,7 +137,7 @@ static const char *schedule_given(void)
 	return s == NULL || *s == '\0' ? NULL : seed;
 }
 
-static void run(const struct explore_scenario *s, unsigned number, struct totals *t)
+static void run(const struct explore_scenario *s, unsigned number, struct stats *t)
 {
 	const char *schedule = schedule_given();
 	bool good;
@@ -154,7 +154,7 @@ static void run(const struct explore_scenario *s, unsigned number, struct totals
 int main(int argc, char **argv)
 {
 	const char *globs = argc > 1 ? argv[1] : "*";
-	struct totals t = { 0 };
+	struct stats t = { 0 };
 	unsigned count = 0, number = 0;
 
 	engine.inside = true;

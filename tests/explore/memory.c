@@ -7,8 +7,8 @@
 
 enum {
 	LOCATIONS = 1 << 15, /* powers of two */
-	UNDO_MOST = 1 << 20,
-	SET_MOST = 128,
+	UNDO_MAX = 1 << 20,
+	SET_MAX = 128,
 };
 
 struct engine engine = { .current = -1 };
@@ -46,12 +46,12 @@ struct undo {
 	uint8_t size;
 };
 
-static struct undo undo[UNDO_MOST];
+static struct undo undo[UNDO_MAX];
 static unsigned undos, setup_undos;
 
 static void undo_record(uintptr_t at, unsigned size)
 {
-	if (undos == UNDO_MOST) {
+	if (undos == UNDO_MAX) {
 		fprintf(stderr, "explore: an execution writes too much\n");
 		exit(1);
 	}
@@ -197,7 +197,7 @@ void memory_continue(unsigned first, unsigned second)
 	const struct clock *before = &engine.task[first].clock;
 	struct clock *c = &engine.task[second].clock;
 
-	for (unsigned i = 0; i < TASKS_MOST; i++)
+	for (unsigned i = 0; i < TASKS_MAX; i++)
 		c->of[i] = c->of[i] > before->of[i] ? c->of[i] : before->of[i];
 	clock_tick(first);
 }
@@ -306,7 +306,7 @@ static void drain_own(void)
 /* ---- what may leave the buffers ---- */
 
 struct set {
-	uintptr_t grain[SET_MOST];
+	uintptr_t grain[SET_MAX];
 	unsigned n;
 };
 
@@ -321,7 +321,7 @@ static bool set_has(const struct set *s, uintptr_t at, unsigned size)
 static void set_add(struct set *s, uintptr_t at, unsigned size)
 {
 	for (uintptr_t g = at / GRAIN; g <= (at + size - 1) / GRAIN; g++)
-		if (!set_has(s, g * GRAIN, 1) && s->n < SET_MOST)
+		if (!set_has(s, g * GRAIN, 1) && s->n < SET_MAX)
 			s->grain[s->n++] = g;
 }
 
@@ -463,7 +463,7 @@ static void watch(const struct access *a)
 		const struct location *l = location_of(a->at + i * GRAIN);
 		struct watch *w = watch_of(t, l);
 
-		if (w == NULL && t->watches == WATCH_MOST) {
+		if (w == NULL && t->watches == WATCH_MAX) {
 			t->watches_all = true;
 			continue;
 		}
@@ -545,7 +545,7 @@ void memory_store(const struct access *a, uint64_t value)
 
 	task_point(a);
 	record_atomic(a);
-	if (c->buffered == BUFFER_MOST)
+	if (c->buffered == BUFFER_MAX)
 		memory_commit_one(t->what.cpu);
 	t->history = mix(t->history, ACCESS_STORE + 1);
 	t->wrote = true;

@@ -8,7 +8,7 @@
 enum {
 	GRANULES = 1 << 18, /* a power of two */
 	GRANULE = 8,        /* bytes that are looked at together */
-	RECORDS_MOST = 1 << 20,
+	RECORDS_MAX = 1 << 20,
 	NO_RECORD = -1,
 };
 
@@ -28,7 +28,7 @@ struct granule {
 
 static struct granule granules[GRANULES];
 static unsigned granule_count;
-static struct record records[RECORDS_MOST];
+static struct record records[RECORDS_MAX];
 static int record_count;
 
 static struct granule *granule_of(uintptr_t at)
@@ -100,7 +100,7 @@ static void granule_access(uintptr_t at, struct record now)
 		same->pc = now.pc;
 		return;
 	}
-	if (record_count == RECORDS_MOST) {
+	if (record_count == RECORDS_MAX) {
 		fprintf(stderr, "explore: an execution uses too much memory\n");
 		exit(1);
 	}

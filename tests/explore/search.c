@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 enum {
-	DEPTH_MOST = 1 << 18, /* choices of an execution */
+	DEPTH_MAX = 1 << 18,  /* choices of an execution */
 	STEPS_RECORDED = 256, /* choices that are not the first option, of an execution */
 	SEEN_FIRST = 1 << 16,
 };
@@ -28,7 +28,7 @@ struct seen {
 };
 
 static struct {
-	struct choice choice[DEPTH_MOST];
+	struct choice choice[DEPTH_MAX];
 	unsigned depth, length; /* of this execution so far; of what is fixed */
 	unsigned bound, used;   /* preemptions */
 	bool again, pruned;
@@ -209,7 +209,7 @@ static unsigned within_bound(const struct option *options, unsigned n, unsigned 
 
 unsigned search_choose(const struct option *options, unsigned n, unsigned phase)
 {
-	unsigned index[TASKS_MOST + EXPLORE_CPUS + 1], kept, pick = 0;
+	unsigned index[TASKS_MAX + EXPLORE_CPUS + 1], kept, pick = 0;
 
 	if (n > 1)
 		count_choice();
@@ -223,7 +223,7 @@ unsigned search_choose(const struct option *options, unsigned n, unsigned phase)
 	} else {
 		if (seen_before(phase))
 			leave_pruned();
-		if (search.depth == DEPTH_MOST)
+		if (search.depth == DEPTH_MAX)
 			explore_fail("no end after %u choices", search.depth);
 		search.choice[search.depth] = (struct choice){ (uint8_t)kept, 0 };
 		search.length = search.depth + 1;

@@ -11,8 +11,8 @@
 #define EXPLORE_STACKS UINT64_C(0x300000000000)
 
 enum {
-	STEPS_MOST = 100000, /* of an execution: more is a loop without end */
-	OPTIONS_MOST = TASKS_MOST + EXPLORE_CPUS,
+	STEPS_MAX = 100000, /* of an execution: more is a loop without end */
+	OPTIONS_MAX = TASKS_MAX + EXPLORE_CPUS,
 	PHASE_TURN = 0,
 	PHASE_MEMORY = 1,
 	HISTORY_SPUN = 101,
@@ -54,15 +54,14 @@ static void fiber_entry(unsigned number)
 
 static void fibers_make(void)
 {
-	char *stacks = mmap((void *)EXPLORE_STACKS, TASKS_MOST * STACK_BYTES,
-			    PROT_READ | PROT_WRITE,
+	char *stacks = mmap((void *)EXPLORE_STACKS, TASKS_MAX * STACK_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (stacks == MAP_FAILED) {
 		perror("explore: stacks");
 		exit(1);
 	}
-	for (unsigned i = 0; i < TASKS_MOST; i++) {
+	for (unsigned i = 0; i < TASKS_MAX; i++) {
 		static ucontext_t context;
 
 		engine.task[i].stack = stacks + i * STACK_BYTES;
@@ -269,7 +268,7 @@ static void be_patient(struct task *t)
 /* Give the turn to whoever is chosen; returns when the current task has it again. */
 static void take_turns(enum who who)
 {
-	struct option o[OPTIONS_MOST];
+	struct option o[OPTIONS_MAX];
 
 	for (;;) {
 		unsigned n = who == ANYBODY ? add_all(o) : add_turns(o, who), pick;
@@ -293,7 +292,7 @@ static void take_turns(enum who who)
 /* Buffered stores that the access could tell may leave first. */
 static void let_stores_leave(const struct access *a)
 {
-	struct option o[OPTIONS_MOST];
+	struct option o[OPTIONS_MAX];
 	unsigned n, pick;
 
 	while ((n = add_shootdowns(o, memory_conflicts(a))) != 0) {
@@ -310,7 +309,7 @@ static void let_stores_leave(const struct access *a)
 static void count_step(void)
 {
 	task_now()->history = mix(task_now()->history, HISTORY_STEP);
-	if (++engine.step > STEPS_MOST)
+	if (++engine.step > STEPS_MAX)
 		explore_fail("no end after %u steps", engine.step);
 }
 
@@ -359,7 +358,7 @@ static void add_task(struct explore_task what)
 {
 	struct task *t = &engine.task[engine.tasks];
 
-	if (engine.tasks == TASKS_MOST) {
+	if (engine.tasks == TASKS_MAX) {
 		fprintf(stderr, "explore: too many tasks\n");
 		exit(1);
 	}
@@ -394,7 +393,7 @@ void task_begin(void)
 
 void task_run_all(void)
 {
-	struct option o[OPTIONS_MOST];
+	struct option o[OPTIONS_MAX];
 	unsigned n = add_turns(o, ANYBODY), pick = search_choose(o, n, PHASE_TURN);
 	struct task *t = &engine.task[o[pick].who];
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-	NAMES_MOST = 32,
+	NAMES_MAX = 32,
 	TEXT_BYTES = 128,
 	TEXTS = 8, /* that one line may hold */
 };
@@ -23,7 +23,7 @@ struct name {
 	size_t bytes, unit;
 };
 
-static struct name names[NAMES_MOST];
+static struct name names[NAMES_MAX];
 static unsigned name_count;
 
 static const Elf64_Sym *symbols;
@@ -57,7 +57,7 @@ void trace_init(void)
 
 void explore_name(const char *name, const void *at, size_t bytes, size_t unit)
 {
-	if (name_count < NAMES_MOST)
+	if (name_count < NAMES_MAX)
 		names[name_count++] = (struct name){ name, (uintptr_t)at, bytes, unit };
 }
 

@@ -29,12 +29,12 @@ static void require(bool condition)
 
 static void check_apply(const struct cmdline *c)
 {
-	struct region sources[2 + CMDLINE_MEMMAP_MOST] = { { 0, GIB(4), REGION_USABLE },
-							   { 0, MIB(1), REGION_RESERVED } };
+	struct region sources[2 + CMDLINE_MEMMAP_MAX] = { { 0, GIB(4), REGION_USABLE },
+							  { 0, MIB(1), REGION_RESERVED } };
 	struct boot_info bi = {
 		.sources = sources,
 		.source_count = 2,
-		.source_room = 2 + CMDLINE_MEMMAP_MOST,
+		.source_room = 2 + CMDLINE_MEMMAP_MAX,
 	};
 
 	cmdline_apply_memory(c, &bi);
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cmdline_parse(text, &c);
 	free(text);
 	require(c.mem_limit != 0);
-	require(c.memmap_count <= CMDLINE_MEMMAP_MOST);
+	require(c.memmap_count <= CMDLINE_MEMMAP_MAX);
 	require(strlen(c.ktest) < CMDLINE_TEXT_BYTES && strlen(c.monitor) < CMDLINE_TEXT_BYTES);
 	for (unsigned i = 0; i < c.memmap_count; i++)
 		require(c.memmap[i].start < c.memmap[i].end);

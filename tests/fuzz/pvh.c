@@ -30,7 +30,7 @@ enum {
 	PIECE_BYTES = 64,
 	VERSION_AT = 4,
 	SPARE = 2,
-	ARENA_MOST = 1 << 24, /* larger ones only cost time */
+	ARENA_MAX = 1 << 24, /* larger ones only cost time */
 };
 
 struct memory {
@@ -106,7 +106,7 @@ static void parse(const struct pvh *pvh)
 	struct boot_info bi;
 	uint8_t *memory;
 
-	if (room > ARENA_MOST)
+	if (room > ARENA_MAX)
 		return;
 	memory = malloc(room);
 	require(memory != NULL);

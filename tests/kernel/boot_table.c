@@ -14,7 +14,7 @@ void ktest_check_boot_table(void);
 
 enum {
 	CR0_PE_BIT = 1 << 0,
-	LEVELS_MOST = 5,
+	LEVELS_MAX = 5,
 };
 #define CR0_PG_BIT (UINT64_C(1) << 31)
 
@@ -25,8 +25,8 @@ struct walk {
 /* Depth first with a stack of its own: tables are shared, so some are seen more than once. */
 static void walk_tables(struct walk *w)
 {
-	uint64_t table[LEVELS_MOST + 1] = { 0 };
-	unsigned index[LEVELS_MOST + 1] = { 0 };
+	uint64_t table[LEVELS_MAX + 1] = { 0 };
+	unsigned index[LEVELS_MAX + 1] = { 0 };
 	unsigned top = (read_cr4() & CR4_LA57) != 0 ? 5 : 4, level = top;
 
 	table[top] = read_cr3() & PTE_ADDRESS;

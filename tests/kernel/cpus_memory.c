@@ -22,8 +22,8 @@ enum {
 	BLOCK_ONE_IN = 8,
 	BLOCK_ORDERS = 5,
 	LARGE_ONE_IN = 64,
-	OBJECT_LEAST = 48, /* holds a struct stamp */
-	OBJECT_MOST = 4096,
+	OBJECT_MIN = 48, /* holds a struct stamp */
+	OBJECT_MAX = 4096,
 	BY_CODE = 0xc0de,
 	BY_INTERRUPT = 0x1e4,
 };
@@ -102,10 +102,10 @@ static struct stamp *take_frames(struct crew_member *me, uint64_t owner)
 
 static struct stamp *take_object(struct crew_member *me, uint64_t owner)
 {
-	uint64_t most = crew_random_below(me, 2) == 0 ? 4 * OBJECT_LEAST : OBJECT_MOST;
+	uint64_t most = crew_random_below(me, 2) == 0 ? 4 * OBJECT_MIN : OBJECT_MAX;
 	size_t bytes = crew_random_below(me, LARGE_ONE_IN) == 0
 			       ? 3 * PAGE_SIZE
-			       : OBJECT_LEAST + crew_random_below(me, most - OBJECT_LEAST + 1);
+			       : OBJECT_MIN + crew_random_below(me, most - OBJECT_MIN + 1);
 	struct stamp *s = heap_alloc_any(bytes);
 
 	if (s != NULL)

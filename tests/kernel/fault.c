@@ -119,7 +119,7 @@ TEST(fault_backtrace_of_a_damaged_chain_ends)
 
 TEST(fault_backtrace_is_bounded_and_folds_recursion)
 {
-	static uint64_t chain[2 * (BACKTRACE_MOST + 10)];
+	static uint64_t chain[2 * (BACKTRACE_MAX + 10)];
 	vaddr_t text = (vaddr_t)panic;
 	struct backtrace b;
 
@@ -129,7 +129,7 @@ TEST(fault_backtrace_is_bounded_and_folds_recursion)
 	}
 	backtrace_of(&b, text + 1000, (vaddr_t)chain, (vaddr_t)chain);
 	CHECK_EQ(b.end, BACKTRACE_CUT);
-	CHECK_EQ(b.count, BACKTRACE_MOST);
+	CHECK_EQ(b.count, BACKTRACE_MAX);
 	for (unsigned i = 0; i < ARRAY_SIZE(chain); i += 2)
 		chain[i + 1] = text + 1;
 	backtrace_of(&b, text + 1000, (vaddr_t)chain, (vaddr_t)chain);

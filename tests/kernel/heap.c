@@ -16,7 +16,7 @@ enum {
 	IRQ_PERIOD_US = 100,
 	LARGE_EACH = 64, /* one in so many is larger than a frame */
 	LARGE_BYTES = 3 * PAGE_SIZE,
-	HOUSEKEEPING_MS = 101, /* its period is 100 */
+	CPU_MAINTENANCE_MS = 101, /* its period is 100 */
 	VISITS = 2,
 	REFUSE_EACH = 3, /* frames, when memory is to be short */
 	BY_CODE = 0xc0,
@@ -132,13 +132,13 @@ static void record(void *unused)
 }
 
 /* A CPU's timers go off in the order of their deadlines, however late: the next visit of
- * housekeeping is before this one. */
+ * maintenance_timer is before this one. */
 static void wait_for_a_visit(void)
 {
 	struct timer timer = { 0 };
 
 	went_off = false;
-	timer_start(&timer, arch_ticks() + HOUSEKEEPING_MS * arch_ticks_per_ms(), record, NULL);
+	timer_start(&timer, arch_ticks() + CPU_MAINTENANCE_MS * arch_ticks_per_ms(), record, NULL);
 	while (!went_off)
 		arch_relax();
 	(void)timer_cancel_wait(&timer);
@@ -149,12 +149,12 @@ TEST(heap_timer_gives_idle_magazines_back)
 {
 	struct heap_magazine *m = &heap.cpu[arch_cpu_id()]->magazine[heap_class_of(64)];
 	struct ledger before = machine_ledger();
-	uint64_t slabs = heap_class_totals(heap_class_of(64)).slabs;
+	uint64_t slabs = heap_class_stats(heap_class_of(64)).slabs;
 
 	heap_free(heap_alloc_any(64));
 	for (unsigned i = 0; i < VISITS; i++)
 		wait_for_a_visit();
 	CHECK_EQ(heap_top(m) - m->base, 0);
-	CHECK_EQ(heap_class_totals(heap_class_of(64)).slabs, slabs);
+	CHECK_EQ(heap_class_stats(heap_class_of(64)).slabs, slabs);
 	check_end(&before);
 }

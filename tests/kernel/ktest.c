@@ -68,7 +68,7 @@ void test_at_end(void)
 
 void ktest_exit(const char *globs, uint64_t seed)
 {
-	struct test_totals t;
+	struct test_stats t;
 
 	/* a test that asks which CPU it is on is there still when it acts; the first CPU runs */
 	(void)thread_pin(0);

@@ -43,7 +43,7 @@ static void lock_and_shoot(struct crew_member *me)
 	struct shootdown f;
 
 	shootdown_init(&f, &tlb_kernel_space);
-	for (uint64_t n = crew_random_below(me, SHOOTDOWN_PAGES_MOST + 4) + 1; n > 0; n--)
+	for (uint64_t n = crew_random_below(me, SHOOTDOWN_PAGES_MAX + 4) + 1; n > 0; n--)
 		shootdown_add_page(&f, page);
 	if (crew_random_below(me, 2) == 0)
 		crew_spend_us(crew_random_below(me, HOLD_US));
@@ -108,7 +108,7 @@ static uint64_t requests_so_far(void)
 TEST(audit_moi_04_shootdowns_of_lock_holders_on_all_cpus_end)
 {
 	struct ledger before;
-	struct kspace_totals areas = kspace_totals();
+	struct kspace_stats areas = kspace_stats();
 	uint64_t requests = requests_so_far();
 	const char *why;
 
@@ -120,8 +120,8 @@ TEST(audit_moi_04_shootdowns_of_lock_holders_on_all_cpus_end)
 	NEED(crew_run(storm));
 	CHECK_EQ(wrong, 0);
 	CHECK_EQ(refused, 0);
-	CHECK_EQ(kspace_totals().areas, areas.areas);
-	CHECK_EQ(kspace_totals().windows, areas.windows);
+	CHECK_EQ(kspace_stats().areas, areas.areas);
+	CHECK_EQ(kspace_stats().windows, areas.windows);
 	test_diag("%lu shootdowns", requests_so_far() - requests);
 	CHECK_LEDGER(&before);
 	why = kspace_check();
@@ -181,17 +181,17 @@ static uint64_t large_pages, large_all; /* what the last CPU forgot */
  * long ago as well. */
 static void unmap_large(struct crew_member *me)
 {
-	const struct shootdown_stats *totals = per_cpu_ptr(shootdown_stats, cpu_count() - 1);
+	const struct shootdown_stats *stats = per_cpu_ptr(shootdown_stats, cpu_count() - 1);
 	paddr_t device = paddr(UINT64_C(0xfd000000)); /* no memory is there */
 	void *window;
 
 	crew_meet();
 	if (me->cpu == 0 && kspace_map_mmio(device, MIB(4), MEM_UNCACHED, &window) == OK) {
-		large_pages = totals->pages;
-		large_all = totals->everything;
+		large_pages = stats->pages;
+		large_all = stats->everything;
 		kspace_unmap_mmio(window);
-		large_pages = totals->pages - large_pages;
-		large_all = totals->everything - large_all;
+		large_pages = stats->pages - large_pages;
+		large_all = stats->everything - large_all;
 	} else {
 		refused += me->cpu == 0;
 	}

@@ -28,9 +28,9 @@ static void answer(void *cpu)
 }
 
 /* However long that CPU stands still; one that never answers is a test that does not end. */
-static void wait_until_at_least(_Atomic unsigned *count, unsigned least)
+static void wait_until_at_least(_Atomic unsigned *count, unsigned min)
 {
-	while (*count < least)
+	while (*count < min)
 		arch_relax();
 }
 

@@ -145,7 +145,7 @@ static void count_one(void *unused)
 TEST(thread_kernel_memory_comes_back)
 {
 	struct ledger before = machine_ledger();
-	uint64_t areas = kspace_totals().areas;
+	uint64_t areas = kspace_stats().areas;
 	unsigned threads = thread_count();
 
 	counter = 0;
@@ -159,7 +159,7 @@ TEST(thread_kernel_memory_comes_back)
 	}
 	CHECK_EQ(counter, LIVES);
 	CHECK_EQ(thread_count(), threads);
-	CHECK_EQ(kspace_totals().areas, areas);
+	CHECK_EQ(kspace_stats().areas, areas);
 	CHECK_LEDGER(&before);
 }
 
@@ -176,7 +176,7 @@ static bool reaper_waits(void)
 
 TEST(thread_kernel_detached_ones_are_reaped)
 {
-	uint64_t areas = kspace_totals().areas;
+	uint64_t areas = kspace_stats().areas;
 	unsigned threads = thread_count();
 
 	counter = 0;
@@ -185,7 +185,7 @@ TEST(thread_kernel_detached_ones_are_reaped)
 	/* all were handed to the reaper, which is done with the last one */
 	while (thread_count() != threads || !reaper_waits())
 		thread_sleep(1);
-	CHECK_EQ(kspace_totals().areas, areas);
+	CHECK_EQ(kspace_stats().areas, areas);
 	CHECK_EQ(counter, DETACHED);
 }
 

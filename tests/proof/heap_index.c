@@ -23,7 +23,7 @@ static inline size_t heap_class_size(unsigned number);
 
 /*@ assigns \nothing;
     ensures \result < HEAP_CLASSES;
-    ensures \result != HEAP_CLASS_NONE <==> 0 < size <= HEAP_SMALL_MOST;
+    ensures \result != HEAP_CLASS_NONE <==> 0 < size <= HEAP_SMALL_MAX;
     ensures \result != HEAP_CLASS_NONE ==> size_of(\result - 1) < size <= size_of(\result); */
 static unsigned heap_class_of(size_t size);
 
@@ -48,7 +48,7 @@ static inline bool heap_shape_tags_in_slot(const struct heap_shape *s);
 static inline uint32_t heap_shape_offset(const struct heap_shape *s, uint32_t place);
 
 /* An object lies behind the tags and before the next one, for every size that can be asked for. */
-/*@ requires 0 < size <= HEAP_SMALL_MOST; assigns \nothing;
+/*@ requires 0 < size <= HEAP_SMALL_MAX; assigns \nothing;
     ensures \result >= size; */
 uint32_t object_has_room(size_t size, uint32_t place)
 {

@@ -99,7 +99,7 @@ HEAP_SIZES(CLAIMS_OF)
 /* The table for sizes that are no constants goes by whole grains. */
 CLAIM(class_depends_on_grains_alone, uint64_t size)
 {
-	GIVEN(size >= 1 && size <= HEAP_SMALL_MOST);
+	GIVEN(size >= 1 && size <= HEAP_SMALL_MAX);
 	return heap_class_of(size) ==
 	       heap_class_of((size + HEAP_GRAIN - 1) / HEAP_GRAIN * HEAP_GRAIN);
 }

@@ -27,12 +27,12 @@ static inline uint32_t owners_of(const struct frame *f)
 /* The largest pages that there are. */
 static inline unsigned largest_level(void)
 {
-	return PT_LEAF_LEVEL_MOST;
+	return PT_LEAF_LEVEL_MAX;
 }
 
 #define meta_slot_at            slot_at
 #define frame_count             owners_of
-#define arch_pt_leaf_level_most largest_level
+#define arch_pt_leaf_level_max largest_level
 #include "mm/pt/cursor.c"
 #include "mm/pt/page_table.c"
 
@@ -94,7 +94,7 @@ CLAIM(level_that_covers_is_the_lowest, uint64_t start, uint64_t len, unsigned le
 	unsigned lowest = 1, level = levels == 4 ? level_that_covers(4, start, end)
 						 : level_that_covers(5, start, end);
 
-	for (unsigned l = 1; l < PT_LEVEL_MOST; l++)
+	for (unsigned l = 1; l < PT_LEVEL_MAX; l++)
 		if (l == lowest && l < levels &&
 		    (!node_has(l, start, end) || node_is_filled(l, start, end)))
 			lowest = l + 1;
@@ -106,7 +106,7 @@ CLAIM(level_that_covers_is_the_lowest, uint64_t start, uint64_t len, unsigned le
  */
 CLAIM(ends_below_are_the_same_range, uint64_t start, uint64_t end, uint64_t va, unsigned level)
 {
-	GIVEN(level >= 2 && level <= PT_LEVEL_MOST);
+	GIVEN(level >= 2 && level <= PT_LEVEL_MAX);
 	uint64_t node = ~(uint64_t)0 >> (64 - PT_PAGE_SHIFT - PT_INDEX_BITS * level);
 	uint64_t child = pte_span(level) - 1;
 
@@ -202,11 +202,11 @@ static bool fits(uint64_t va, uint64_t pa, uint64_t len, unsigned level)
 
 CLAIM(level_is_the_largest_that_fits, uint64_t va, uint64_t pa, uint64_t len, unsigned most)
 {
-	GIVEN(most >= 1 && most <= PT_LEVEL_MOST && fits(va, pa, len, 1));
+	GIVEN(most >= 1 && most <= PT_LEVEL_MAX && fits(va, pa, len, 1));
 #define LEVEL(n) level_that_fits(va, pa, len, n)
 	unsigned level = FOR_1_TO_5(most, LEVEL), largest = 1;
 
-	for (unsigned l = 2; l <= PT_LEVEL_MOST; l++)
+	for (unsigned l = 2; l <= PT_LEVEL_MAX; l++)
 		largest = l <= most && fits(va, pa, len, l) ? l : largest;
 	return level == largest;
 }
@@ -217,8 +217,8 @@ CLAIM(page_that_fits_lies_in_the_range, uint64_t start, uint64_t end, uint64_t v
 {
 	struct cursor c = cursor_at(start, end, va, done);
 
-	GIVEN(stands(&c, cursor_left(&c)) && level <= PT_LEVEL_MOST);
-	bool whole = level >= 1 && level <= arch_pt_leaf_level_most() && !done &&
+	GIVEN(stands(&c, cursor_left(&c)) && level <= PT_LEVEL_MAX);
+	bool whole = level >= 1 && level <= arch_pt_leaf_level_max() && !done &&
 		     va % pte_span(level) == 0 &&
 		     end_of(va, pte_span(level)) <= end_of(end, 1);
 
@@ -235,7 +235,7 @@ CLAIM(level_of_an_order_has_its_frames, unsigned order)
 
 CLAIM(item_is_the_entry_around_the_address, uint64_t va, unsigned level)
 {
-	GIVEN(level >= 1 && level <= PT_LEVEL_MOST);
+	GIVEN(level >= 1 && level <= PT_LEVEL_MAX);
 	struct pt_item item = pt_item_of(&cpu_format, 0, level, va);
 
 	return item.kind == PT_ITEM_ABSENT && item.start <= va && va - item.start < item.len &&
@@ -245,7 +245,7 @@ CLAIM(item_is_the_entry_around_the_address, uint64_t va, unsigned level)
 /* To the end of the entry or of the length: strictly on, and never beyond either. */
 CLAIM(step_over_ends_at_the_entry, uint64_t va, unsigned level, uint64_t len)
 {
-	GIVEN(level >= 1 && level <= PT_LEVEL_MOST && len > 0 && len % PAGE_SIZE == 0 &&
+	GIVEN(level >= 1 && level <= PT_LEVEL_MAX && len > 0 && len % PAGE_SIZE == 0 &&
 	      va % PAGE_SIZE == 0);
 	uint64_t step = step_over(va, level, len), rest = pte_span(level) - va % pte_span(level);
 
@@ -257,7 +257,7 @@ CLAIM(step_over_ends_at_the_entry, uint64_t va, unsigned level, uint64_t len)
 
 static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
 {
-	return level >= 1 && level <= PT_LEAF_LEVEL_MOST && type < MEM_TYPES &&
+	return level >= 1 && level <= PT_LEAF_LEVEL_MAX && type < MEM_TYPES &&
 	       (pa & UINT64_C(0x000ffffffffff000)) == pa && pa % pte_span(level) == 0;
 }
 
@@ -295,7 +295,7 @@ static bool has(uint64_t word, uint64_t bits)
 
 static bool is_leaf(pte_t pte, unsigned level)
 {
-	return level >= 1 && level <= PT_LEAF_LEVEL_MOST && pte_is_present(pte) &&
+	return level >= 1 && level <= PT_LEAF_LEVEL_MAX && pte_is_present(pte) &&
 	       pte_is_leaf(pte, level);
 }
 

@@ -32,7 +32,7 @@ static uint64_t address_of(pte_t pte)
 /* What callers give to pte_make_leaf(). */
 static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
 {
-	return is_level(level, 1, PT_LEAF_LEVEL_MOST) && type < MEM_TYPES && address_of(pa) == pa &&
+	return is_level(level, 1, PT_LEAF_LEVEL_MAX) && type < MEM_TYPES && address_of(pa) == pa &&
 	       pa % pte_span(level) == 0;
 }
 
@@ -101,7 +101,7 @@ CLAIM(leaf_has_the_memory_type, uint64_t pa, uint16_t flags, uint8_t type, unsig
 /* Of any leaf, others' included: what keel does not make is told as uncached. */
 CLAIM(type_is_never_told_as_more_cached, uint64_t pte, unsigned level)
 {
-	GIVEN(is_level(level, 1, PT_LEAF_LEVEL_MOST));
+	GIVEN(is_level(level, 1, PT_LEAF_LEVEL_MAX));
 	unsigned pat = pat_of(pte, level);
 
 	switch (pte_mem_type(pte)) {
@@ -115,13 +115,13 @@ CLAIM(type_is_never_told_as_more_cached, uint64_t pte, unsigned level)
 /* Of any entry: bit 7 means a page at levels 2 and 3 alone. */
 CLAIM(leaf_is_what_the_cpu_takes_for_one, uint64_t pte, unsigned level)
 {
-	GIVEN(is_level(level, 1, PT_LEVEL_MOST));
+	GIVEN(is_level(level, 1, PT_LEVEL_MAX));
 	return pte_is_leaf(pte, level) == (level == 1 || (level <= 3 && bit(pte, 7)));
 }
 
 CLAIM(table_leads_to_its_node, uint64_t pa, unsigned level)
 {
-	GIVEN(is_level(level, 2, PT_LEVEL_MOST) && address_of(pa) == pa);
+	GIVEN(is_level(level, 2, PT_LEVEL_MAX) && address_of(pa) == pa);
 	pte_t pte = pte_make_table(pa);
 
 	return pte_paddr(pte) == pa && pte_is_present(pte) && !pte_is_leaf(pte, level) &&
@@ -165,7 +165,7 @@ CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint16_t flags, uint8_t type, un
  * cache that looks at 44 of them, at 8 TiB or more. */
 CLAIM(marker_names_no_memory, uint32_t marker, unsigned level, unsigned bits)
 {
-	GIVEN(marker >> PT_MARKER_BITS == 0 && is_level(level, 1, PT_LEAF_LEVEL_MOST) && bits >= 44 &&
+	GIVEN(marker >> PT_MARKER_BITS == 0 && is_level(level, 1, PT_LEAF_LEVEL_MAX) && bits >= 44 &&
 	      bits <= 52);
 	pte_t pte = pte_make_marker(marker);
 	uint64_t seen = address_of(pte) & ((UINT64_C(1) << bits) - 1) & ~(pte_span(level) - 1);
@@ -186,7 +186,7 @@ CLAIM(marker_says_what_it_was_made_from, uint32_t marker)
 
 CLAIM(span_of_each_level, unsigned level)
 {
-	GIVEN(is_level(level, 1, PT_LEVEL_MOST));
+	GIVEN(is_level(level, 1, PT_LEVEL_MAX));
 	return pte_span(1) == PT_PAGE_BYTES && pte_span(2) == PT_LARGE_BYTES &&
 	       pte_span(3) == PT_HUGE_BYTES &&
 	       (level == 1 || pte_span(level) == pte_span(level - 1) * PT_ENTRIES);
@@ -194,7 +194,7 @@ CLAIM(span_of_each_level, unsigned level)
 
 CLAIM(index_is_the_field_of_the_address, uint64_t va, unsigned level)
 {
-	GIVEN(is_level(level, 1, PT_LEVEL_MOST));
+	GIVEN(is_level(level, 1, PT_LEVEL_MAX));
 	return pte_index(va, level) < PT_ENTRIES &&
 	       pte_index(va, level) == (va / pte_span(level)) % PT_ENTRIES &&
 	       pte_index(va, 1) == (va >> 12 & 0x1ff) && pte_index(va, 2) == (va >> 21 & 0x1ff) &&
@@ -205,10 +205,10 @@ CLAIM(index_is_the_field_of_the_address, uint64_t va, unsigned level)
 /* Addresses between one multiple of the span and the next share an entry, the next has another. */
 CLAIM(entry_covers_its_span, uint64_t a, uint64_t b, unsigned level)
 {
-	GIVEN(is_level(level, 1, PT_LEVEL_MOST) && a >> 57 == b >> 57);
+	GIVEN(is_level(level, 1, PT_LEVEL_MAX) && a >> 57 == b >> 57);
 	bool same = true;
 
-	for (unsigned l = 1; l <= PT_LEVEL_MOST; l++)
+	for (unsigned l = 1; l <= PT_LEVEL_MAX; l++)
 		same = same && (l < level || pte_index(a, l) == pte_index(b, l));
 	return same == (a - a % pte_span(level) == b - b % pte_span(level));
 }

@@ -23,9 +23,9 @@
 /*@ requires n <= MOST; assigns \nothing; ensures \result == 2 * n; */
 static inline size_t regions_edges_needed(size_t n);
 /*@ requires n <= MOST; assigns \nothing; ensures \result == 2 * n; */
-static inline size_t regions_normalised_most(size_t n);
+static inline size_t regions_normalised_max(size_t n);
 /*@ requires n <= MOST; assigns \nothing; ensures \result == 6 * n; */
-static inline size_t regions_trimmed_most(size_t n);
+static inline size_t regions_trimmed_max(size_t n);
 
 #include "mm/frame/regions.h"
 

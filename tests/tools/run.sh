@@ -5,7 +5,7 @@
 # test boots; PART is a file beside this one without its .sh.
 #
 # Each check is seen to accept a good tree and to object to a bad one, in a temporary folder.
-# No network, no root, no build of keel itself.  Prints KTAP and the totals.
+# No network, no root, no build of keel itself.  Prints KTAP and the summary.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -59,7 +59,7 @@ put() {
 fresh_tree() { rm -rf "$work/tree" && mkdir "$work/tree"; }
 
 echo 'KTAP version 1'
-for part in ${*:-totals layers seam lint setup mutate fresh keel screen flash smp vm readme}; do
+for part in ${*:-summary layers seam lint setup mutate fresh keel screen flash smp vm readme}; do
 	. "$here/$part.sh"
 done
 echo "1..$(count)"

@@ -64,7 +64,7 @@ static unsigned slow_order_at(unsigned index)
 }
 
 /* Order of the smallest free block that has room for 2^order, or CHUNK_NO_BLOCK. */
-static int slow_least_room(unsigned order)
+static int slow_min_room(unsigned order)
 {
 	int least = CHUNK_NO_BLOCK;
 
@@ -156,7 +156,7 @@ static void make_random_chunk(void)
 
 static void check_find(unsigned order)
 {
-	int at = chunk_find(&bits, order), least = slow_least_room(order);
+	int at = chunk_find(&bits, order), least = slow_min_room(order);
 
 	NEED((at == CHUNK_NO_INDEX) == (least == CHUNK_NO_BLOCK));
 	if (at == CHUNK_NO_INDEX)

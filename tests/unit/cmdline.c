@@ -219,17 +219,17 @@ TEST(cmdline_a_memmap_list_counts_whole_or_not_at_all)
 
 TEST(cmdline_more_memmaps_than_there_is_room_for_are_warned_about)
 {
-	static char text[32 * CMDLINE_MEMMAP_MOST];
+	static char text[32 * CMDLINE_MEMMAP_MAX];
 	size_t n = 0;
 
-	for (unsigned i = 0; i < CMDLINE_MEMMAP_MOST; i++)
+	for (unsigned i = 0; i < CMDLINE_MEMMAP_MAX; i++)
 		n += print_to(text + n, sizeof(text) - n, "memmap=4K$%uM ", i);
 	CHECK_EQ(warnings_of(text), 0);
-	CHECK_EQ(got.memmap_count, CMDLINE_MEMMAP_MOST);
+	CHECK_EQ(got.memmap_count, CMDLINE_MEMMAP_MAX);
 	print_to(text + n, sizeof(text) - n, "memmap=4K$1G panic=7");
 	CHECK_EQ(warnings_of(text), 1);
-	CHECK_EQ(got.memmap_count, CMDLINE_MEMMAP_MOST);
-	check_memmap(CMDLINE_MEMMAP_MOST - 1, MIB(31), MIB(31) + KIB(4), REGION_RESERVED);
+	CHECK_EQ(got.memmap_count, CMDLINE_MEMMAP_MAX);
+	check_memmap(CMDLINE_MEMMAP_MAX - 1, MIB(31), MIB(31) + KIB(4), REGION_RESERVED);
 	CHECK_EQ(got.panic_seconds, 7);
 }
 
@@ -289,7 +289,7 @@ TEST(cmdline_random_texts_are_survived)
 					  ? (char)(1 + test_random_below(255))
 					  : letters[test_random_below(sizeof(letters) - 1)];
 		warnings_of(text);
-		NEED(got.memmap_count <= CMDLINE_MEMMAP_MOST);
+		NEED(got.memmap_count <= CMDLINE_MEMMAP_MAX);
 		NEED(strlen(got.ktest) < CMDLINE_TEXT_BYTES);
 		NEED(strlen(got.monitor) < CMDLINE_TEXT_BYTES);
 		NEED(got.mem_limit != 0);

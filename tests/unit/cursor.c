@@ -627,7 +627,7 @@ TEST(cursor_protect_invalidates_what_it_changed)
 	begin(4);
 	hold(BASE, MIB(4));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), MIB(4), ro, 1), OK);
-	CHECK_EQ(cursor_protect(jump(BASE), SHOOTDOWN_PAGES_MOST * PAGE_SIZE, &change), OK);
+	CHECK_EQ(cursor_protect(jump(BASE), SHOOTDOWN_PAGES_MAX * PAGE_SIZE, &change), OK);
 	CHECK_EQ(gone.shootdown.pages, 0);
 	change.prop = rw;
 	CHECK_EQ(cursor_protect(jump(AT(7)), PAGE_SIZE, &change), OK);

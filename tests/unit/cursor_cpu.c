@@ -10,7 +10,7 @@
 
 enum {
 	ROUNDS = 3000,
-	DELAY_MOST = 2000, /* turns */
+	DELAY_MAX = 2000, /* turns */
 };
 #define BASE TIB(1)
 
@@ -66,7 +66,7 @@ static bool split_while_it_writes(void)
 	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ BASE, MIB(2) }, &gone), OK);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 2), OK);
 	CHECK_EQ(cursor_jump(&c, BASE + PAGE_SIZE), OK);
-	atomic_store(&cpu.delay, (unsigned)test_random_below(DELAY_MOST));
+	atomic_store(&cpu.delay, (unsigned)test_random_below(DELAY_MAX));
 	atomic_store(&cpu.entry, entry_of_level_2());
 	CHECK_EQ(cursor_split(&c), OK);
 	while (atomic_load(&cpu.entry) != NULL)

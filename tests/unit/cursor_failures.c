@@ -14,7 +14,7 @@
 
 enum {
 	SINGLES = 600,
-	RUNS_MOST = 64,
+	RUNS_MAX = 64,
 	FIRST_OF_RUN = 8, /* of the singles */
 };
 #define BASE  TIB(1)
@@ -48,7 +48,7 @@ struct run {
 
 struct picture {
 	unsigned runs;
-	struct run run[RUNS_MOST];
+	struct run run[RUNS_MAX];
 	uint32_t of_block[CHUNK_FRAMES]; /* counts */
 	uint32_t of_single[SINGLES];
 	uint32_t of_loose;
@@ -76,7 +76,7 @@ static void add_run(struct picture *p, const struct pt_item *i)
 
 	if (p->runs > 0 && continues(&p->run[p->runs - 1], &next))
 		p->run[p->runs - 1].end = next.end;
-	else if (p->runs < RUNS_MOST)
+	else if (p->runs < RUNS_MAX)
 		p->run[p->runs++] = next;
 	else
 		test_fail(__FILE__, __LINE__, "more runs than there is room for");

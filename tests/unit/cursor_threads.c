@@ -28,7 +28,7 @@ enum {
 	SLOTS_IN_FIRST = 2, /* the others are in another node of level 2 */
 	ROUNDS = 700,
 	ACCESSES = 12, /* of a thread between two holds */
-	MAPS_MOST = 16,
+	MAPS_MAX = 16,
 	SMALL = 8,
 	MARKERS = 1 << 20,
 	WATCHED = 64, /* pages of which a holder sees that nobody can write them */
@@ -256,7 +256,7 @@ static void op_map(struct worker *w)
 {
 	unsigned first = below(w, w->pages);
 
-	for (unsigned i = first; i < w->pages && i < first + MAPS_MOST; i++) {
+	for (unsigned i = first; i < w->pages && i < first + MAPS_MAX; i++) {
 		struct cell *cell = &map[w->page + i];
 		struct frame *f = fresh_frame();
 		err_t err;

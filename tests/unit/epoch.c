@@ -13,7 +13,7 @@
 
 enum {
 	CPUS = 4,
-	OBJECTS = 8 * EPOCH_BACKLOG_MOST,
+	OBJECTS = 8 * EPOCH_BACKLOG_MAX,
 	POLLS = 10,
 	MANY = 100000,
 };
@@ -114,9 +114,9 @@ TEST(epoch_frees_in_small_steps_and_keeps_up)
 	}
 	arch_irq_restore(irq);
 #ifndef KEEL_TESTS
-	CHECK(most <= EPOCH_BACKLOG_MOST); /* other CPUs of a kernel may be inside */
+	CHECK(most <= EPOCH_BACKLOG_MAX); /* other CPUs of a kernel may be inside */
 #endif
-	test_diag("%lu of %u at most waited", most, EPOCH_BACKLOG_MOST);
+	test_diag("%lu of %u at most waited", most, EPOCH_BACKLOG_MAX);
 	epoch_barrier();
 	CHECK_EQ(frees, MANY);
 }
@@ -259,7 +259,7 @@ TEST(epoch_goes_on_while_somebody_is_always_inside)
 		enter_as(1 + (i + 1) % 2);
 		exit_as(1 + i % 2);
 	}
-	CHECK(epoch_backlog(0) <= EPOCH_BACKLOG_MOST);
+	CHECK(epoch_backlog(0) <= EPOCH_BACKLOG_MAX);
 	exit_as(1 + OBJECTS % 2);
 	epoch_barrier();
 	CHECK_EQ(frees, OBJECTS);

@@ -217,7 +217,7 @@ TEST(frame_cache_with_interrupts_off_misses_at_most_64_frames_a_cpu)
 	while (n < ARRAY_SIZE(held) && (held[n] = frame_alloc(FRAME_TEST)) != NULL)
 		n++;
 	arch_irq_restore(irq);
-	CHECK(n + (CPUS - 1) * HOT_MOST >= all);
+	CHECK(n + (CPUS - 1) * HOT_MAX >= all);
 	while (n > 0)
 		frame_put(held[--n]);
 	CHECK_LEDGER(&before);

@@ -213,7 +213,7 @@ TEST(framebuffer_wide_screens_have_larger_dots)
 	begin(&f, &b);
 	CHECK_EQ(f.scale, 1);
 	CHECK_EQ(screen.rows, 1);
-	CHECK_EQ(screen.columns, SCREEN_COLUMNS_MOST);
+	CHECK_EQ(screen.columns, SCREEN_COLUMNS_MAX);
 	write_text("flat\nline");
 	check_picture(&f);
 }

@@ -39,9 +39,9 @@ static void check_end(const struct ledger *before)
 TEST(heap_class_is_the_least_that_fits)
 {
 	CHECK_EQ(heap_class_of(0), HEAP_CLASS_NONE);
-	CHECK_EQ(heap_class_of(HEAP_SMALL_MOST + 1), HEAP_CLASS_NONE);
+	CHECK_EQ(heap_class_of(HEAP_SMALL_MAX + 1), HEAP_CLASS_NONE);
 	CHECK_EQ(heap_class_of(UINT64_MAX), HEAP_CLASS_NONE);
-	for (size_t size = 1; size <= HEAP_SMALL_MOST; size++) {
+	for (size_t size = 1; size <= HEAP_SMALL_MAX; size++) {
 		unsigned number = heap_class_of(size);
 
 		CHECK(heap_class_size(number) >= size && heap_class_size(number - 1) < size);
@@ -295,7 +295,7 @@ static void *grown[GROW_OBJECTS];
 
 static uint64_t frames_held(void)
 {
-	struct heap_totals t = heap_totals();
+	struct heap_stats t = heap_stats();
 
 	return t.slab_frames + t.large_frames;
 }

@@ -25,7 +25,7 @@ enum {
 	IRQ_ALLOCS = 100,    /* at the least */
 	HIT_IRQ_US = 100,
 	HIT_TURNS = 3000,
-	HIT_MOST = 100000000,
+	HIT_MAX = 100000000,
 };
 
 /* ---- a shadow map: who has each grain of memory ---- */
@@ -130,7 +130,7 @@ static void check_end(const struct ledger *before)
 
 	heap_drain();
 	CHECK_EQ(atomic_load(&wrong), 0);
-	CHECK_EQ(heap_totals().slab_frames + heap_totals().large_frames, 0);
+	CHECK_EQ(heap_stats().slab_frames + heap_stats().large_frames, 0);
 	CHECK_LEDGER(before);
 	why = heap_check();
 	CHECK_STR(why == NULL ? "" : why, "");
@@ -246,13 +246,13 @@ TEST(heap_cpus_take_from_others_before_they_need_much_more)
 		if (i % s.objects != 0)
 			heap_free(p[i]);
 	age(0);
-	frames = heap_totals().slab_frames;
+	frames = heap_stats().slab_frames;
 	CHECK(frames >= PART_SLABS);
 	host_cpu = 1;
 	for (unsigned i = 0; i < n / 2; i++)
 		if (i % s.objects != 0)
 			NEED((p[i] = heap_alloc_any(PART_SIZE)) != NULL);
-	CHECK_EQ(heap_totals().slab_frames, frames);
+	CHECK_EQ(heap_stats().slab_frames, frames);
 	for (unsigned i = 0; i < n; i++)
 		if (i < n / 2 || i % s.objects == 0)
 			heap_free(p[i]);
@@ -528,7 +528,7 @@ TEST(heap_interrupts_do_not_get_the_object_of_a_hit)
 
 	irq_turns = 0;
 	host_timer_start(HIT_IRQ_US, allocate_one_in_interrupt);
-	for (unsigned i = 0; irq_turns < HIT_TURNS && i < HIT_MOST; i++) {
+	for (unsigned i = 0; irq_turns < HIT_TURNS && i < HIT_MAX; i++) {
 		void *p = heap_alloc_any(64);
 
 		same += p == irq_has;

@@ -121,7 +121,7 @@ TEST(kspace_uses_the_largest_pages_that_fit)
 		(void)walk(DIRECT + at, &rights, &page);
 		CHECK(page >= MIB(2));
 		at = align_up(r[i].start, GIB(1));
-		if (at + GIB(1) > r[i].end || arch_pt_leaf_level_most() < 3)
+		if (at + GIB(1) > r[i].end || arch_pt_leaf_level_max() < 3)
 			continue;
 		(void)walk(DIRECT + at, &rights, &page);
 		CHECK_EQ(page, GIB(1));
@@ -186,7 +186,7 @@ static void check_area(const struct test_area *a)
 TEST(kspace_areas_are_apart_guarded_and_come_back)
 {
 	static struct test_area areas[AREAS];
-	struct kspace_totals was;
+	struct kspace_stats was;
 	struct ledger before;
 
 	begin();
@@ -194,7 +194,7 @@ TEST(kspace_areas_are_apart_guarded_and_come_back)
 	vfree(vmalloc(PAGE_SIZE));
 	vfree(vmalloc(MIB(4)));
 	before = machine_ledger();
-	was = kspace_totals();
+	was = kspace_stats();
 	memset(areas, 0, sizeof(areas));
 	for (unsigned step = 0; step < STEPS; step++) {
 		unsigned i = (unsigned)test_random_below(AREAS);
@@ -215,10 +215,10 @@ TEST(kspace_areas_are_apart_guarded_and_come_back)
 	}
 	for (unsigned i = 0; i < AREAS; i++)
 		vfree(areas[i].p);
-	CHECK_EQ(kspace_totals().areas, was.areas);
-	CHECK_EQ(kspace_totals().pages, was.pages);
+	CHECK_EQ(kspace_stats().areas, was.areas);
+	CHECK_EQ(kspace_stats().pages, was.pages);
 	/* level-2 tables that were made meanwhile stay: the one honest difference */
-	before.available -= kspace_totals().nodes - was.nodes;
+	before.available -= kspace_stats().nodes - was.nodes;
 	CHECK_LEDGER(&before);
 	CHECK(kspace_check() == NULL);
 }
@@ -271,14 +271,14 @@ TEST(kspace_windows_of_two_devices_in_a_page_are_shared_and_counted)
 {
 	uint64_t rights, page;
 	uint8_t *a, *b, *c;
-	struct kspace_totals was;
+	struct kspace_stats was;
 
 	begin();
-	was = kspace_totals();
+	was = kspace_stats();
 	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY + 0x200), 0x200, MEM_UNCACHED, (void **)&a), OK);
 	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY + 0xe00), 0x200, MEM_UNCACHED, (void **)&b), OK);
 	CHECK_EQ(a + 0xc00, b);
-	CHECK_EQ(kspace_totals().windows, was.windows + 1);
+	CHECK_EQ(kspace_stats().windows, was.windows + 1);
 	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 8, MEM_WRITE_COMBINING, (void **)&c),
 		 ERR_IN_USE);
 	CHECK_EQ(walk((vaddr_t)a, &rights, &page), NO_MEMORY + 0x200);
@@ -291,7 +291,7 @@ TEST(kspace_windows_of_two_devices_in_a_page_are_shared_and_counted)
 	CHECK_EQ(walk((vaddr_t)c, &rights, &page), NO_MEMORY);
 	CHECK_EQ(rights & 0x18, 0x08); /* PAT 1: write-combining */
 	kspace_unmap_mmio(c);
-	CHECK_EQ(kspace_totals().windows, was.windows);
+	CHECK_EQ(kspace_stats().windows, was.windows);
 }
 
 TEST(kspace_large_windows_use_large_pages)
@@ -373,7 +373,7 @@ TEST(kspace_survives_every_failure_of_a_node)
 	vfree(vmalloc(PAGE_SIZE));
 	for (unsigned nth = 1; nth < 8; nth++) {
 		struct ledger before = machine_ledger();
-		uint64_t nodes = kspace_totals().nodes;
+		uint64_t nodes = kspace_stats().nodes;
 
 		pt_node_inject_failure(nth);
 		p = vmalloc(MIB(5));
@@ -383,7 +383,7 @@ TEST(kspace_survives_every_failure_of_a_node)
 		if (kspace_map_mmio(paddr(NO_MEMORY), MIB(3), MEM_UNCACHED, &window) == OK)
 			kspace_unmap_mmio(window);
 		pt_node_inject_failure(0);
-		before.available -= kspace_totals().nodes - nodes;
+		before.available -= kspace_stats().nodes - nodes;
 		CHECK_LEDGER(&before);
 	}
 }

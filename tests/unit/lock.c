@@ -222,15 +222,15 @@ TEST(lock_that_was_not_initialised_is_refused)
 TEST(lock_beyond_the_most_is_refused)
 __no_tsa
 {
-	static struct spinlock many[LOCKS_HELD_MOST + 1];
+	static struct spinlock many[LOCKS_HELD_MAX + 1];
 	uintptr_t irq = arch_irq_save();
 
-	for (unsigned i = 0; i <= LOCKS_HELD_MOST; i++)
+	for (unsigned i = 0; i <= LOCKS_HELD_MAX; i++)
 		spin_init(&many[i], &sorted_class);
-	for (unsigned i = 0; i < LOCKS_HELD_MOST; i++)
+	for (unsigned i = 0; i < LOCKS_HELD_MAX; i++)
 		spin_lock(&many[i]);
-	CHECK(test_panics(take, &many[LOCKS_HELD_MOST], "is one lock too many for this CPU"));
-	for (unsigned i = 0; i < LOCKS_HELD_MOST; i++)
+	CHECK(test_panics(take, &many[LOCKS_HELD_MAX], "is one lock too many for this CPU"));
+	for (unsigned i = 0; i < LOCKS_HELD_MAX; i++)
 		spin_unlock(&many[i]);
 	arch_irq_restore(irq);
 }

@@ -7,7 +7,7 @@
 
 enum {
 	TEXT_BYTES = 3 * LOG_BYTES,
-	PIECE_MOST = 700,
+	PIECE_MAX = 700,
 	ROUNDS = 200,
 };
 
@@ -21,7 +21,7 @@ static void fill(size_t total)
 	for (size_t i = 0; i < total; i++)
 		text[i] = test_random_below(40) == 0 ? '\n' : (char)('a' + test_random_below(26));
 	for (size_t at = 0; at < total;) {
-		size_t n = min_u64(test_random_below(PIECE_MOST), total - at);
+		size_t n = min_u64(test_random_below(PIECE_MAX), total - at);
 
 		log_write(&ring, text + at, n);
 		at += n;
@@ -34,7 +34,7 @@ static void check_rest(uint64_t at, size_t total)
 	uint64_t from = at;
 
 	for (;;) {
-		size_t n = log_read(&ring, &at, piece, 1 + test_random_below(PIECE_MOST));
+		size_t n = log_read(&ring, &at, piece, 1 + test_random_below(PIECE_MAX));
 
 		if (n == 0)
 			break;

@@ -14,7 +14,7 @@ enum {
 	COLUMNS = 40,
 	ROWS = 4,
 	ROUNDS = 20000,
-	KEYS_MOST = 32,
+	KEYS_MAX = 32,
 };
 
 #define PROMPT "keel> "
@@ -245,14 +245,14 @@ TEST(line_history_keeps_the_last_ones)
 
 /* ---- keys of a terminal ---- */
 
-static int found[KEYS_MOST];
+static int found[KEYS_MAX];
 
 static unsigned from_terminal(const char *bytes)
 {
 	struct keys_terminal t = { 0 };
 	unsigned n = 0;
 
-	for (; *bytes != '\0' && n < KEYS_MOST; bytes++) {
+	for (; *bytes != '\0' && n < KEYS_MAX; bytes++) {
 		int key = keys_from_terminal(&t, (uint8_t)*bytes);
 
 		if (key != KEY_NONE)
@@ -305,7 +305,7 @@ static unsigned from_keyboard(const char *codes, size_t n)
 	struct keys_keyboard k = { 0 };
 	unsigned keys = 0;
 
-	for (size_t i = 0; i < n && keys < KEYS_MOST; i++) {
+	for (size_t i = 0; i < n && keys < KEYS_MAX; i++) {
 		int key = keys_from_keyboard(&k, (uint8_t)codes[i]);
 
 		if (key != KEY_NONE)

@@ -1201,11 +1201,11 @@ TEST(multiboot2_bytes_behind_the_block_are_not_part_of_it)
 
 TEST(multiboot2_sizes_that_cannot_be_are_refused)
 {
-	static const uint32_t totals[] = { 0, 1, 7, 8, 15, INT32_MAX, UINT32_MAX };
+	static const uint32_t stats[] = { 0, 1, 7, 8, 15, INT32_MAX, UINT32_MAX };
 
-	for (unsigned i = 0; i < ARRAY_SIZE(totals); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(stats); i++) {
 		make_rich_block();
-		put_at(0, totals[i], 4);
+		put_at(0, stats[i], 4);
 		CHECK(parse() == ERR_BAD_FORMAT);
 	}
 	for (uint32_t size = 0; size < 8; size++) {

@@ -17,10 +17,10 @@ enum {
 	WINDOW_AT = 0x6000,
 	WINDOW_BYTES = 16384,
 	SPARE = 1,
-	STRING_MOST = 4096, /* what the parser believes of a string */
+	STRING_MAX = 4096, /* what the parser believes of a string */
 	ENTRY_BYTES = 24,
 	MODULE_BYTES = 32,
-	COUNT_MOST = 65536,
+	COUNT_MAX = 65536,
 
 	/* Offsets in the window. */
 	INFO = 0,
@@ -373,7 +373,7 @@ TEST(pvh_without_a_map_it_is_not_found)
 
 TEST(pvh_counts_that_are_too_large_are_refused)
 {
-	static const uint32_t counts[] = { COUNT_MOST + 1, INT32_MAX, UINT32_MAX };
+	static const uint32_t counts[] = { COUNT_MAX + 1, INT32_MAX, UINT32_MAX };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
 		make_info();
@@ -431,7 +431,7 @@ TEST(pvh_a_string_without_an_end_stops_where_it_must)
 	make_info();
 	memset(window + TEXT, 'a', WINDOW_BYTES - TEXT);
 	NEED(parse() == OK);
-	CHECK_EQ(strlen(got.bi.cmdline), STRING_MOST);
+	CHECK_EQ(strlen(got.bi.cmdline), STRING_MAX);
 	window_end = TEXT + 10; /* memory ends before it */
 	NEED(parse() == OK);
 	CHECK_STR(got.bi.cmdline, "aaaaaaaaaa");

@@ -15,7 +15,7 @@
 enum {
 	LEVELS = 4,
 	PAGES = 3 * 512, /* of the window that the model covers */
-	NODES_MOST = 16,
+	NODES_MAX = 16,
 	FRAMES = 64, /* of the window, that the table counts */
 #ifdef KEEL_TESTS
 	STEPS = 300,
@@ -44,12 +44,12 @@ static struct tlb_batch gone;
 static struct {
 	uint64_t table; /* physical address, 0: free */
 	uint64_t entry[PT_ENTRIES];
-} seen[NODES_MOST];
+} seen[NODES_MAX];
 static unsigned lines; /* that were written back */
 
 static uint64_t *seen_table(uint64_t table)
 {
-	for (unsigned i = 0; i < NODES_MOST; i++)
+	for (unsigned i = 0; i < NODES_MAX; i++)
 		if (seen[i].table == table)
 			return seen[i].entry;
 	return NULL;
@@ -60,7 +60,7 @@ void second_stage_write_back(const _Atomic pte_t *first, unsigned n)
 	uint64_t pa = arch_direct_to_paddr((const void *)(uintptr_t)first).raw;
 	uint64_t table = align_down(pa, PAGE_SIZE), *entry = seen_table(table);
 
-	for (unsigned i = 0; entry == NULL && i < NODES_MOST; i++)
+	for (unsigned i = 0; entry == NULL && i < NODES_MAX; i++)
 		if (seen[i].table == 0) {
 			seen[i].table = table;
 			memset(seen[i].entry, 0xff, PAGE_SIZE);
@@ -111,7 +111,7 @@ static bool equal(struct access a, struct access b)
 static void invalidate(const struct shootdown *f)
 {
 	for (unsigned page = 0; page < PAGES; page++) {
-		bool is_named = f->pages > SHOOTDOWN_PAGES_MOST;
+		bool is_named = f->pages > SHOOTDOWN_PAGES_MAX;
 
 		for (unsigned i = 0; !is_named && i < f->pages; i++)
 			is_named = page_va(page) >> remembered[page].shift ==
@@ -143,7 +143,7 @@ void second_stage_finish(struct tlb_batch *b)
 				  (uint64_t)b->run[i].n * PAGE_SIZE);
 		frame_put_run(b->run[i].first, b->run[i].n);
 	}
-	for (unsigned i = 0; i < NODES_MOST; i++)
+	for (unsigned i = 0; i < NODES_MAX; i++)
 		if (seen[i].table != 0 && seen[i].table != frame_paddr(pt.root).raw &&
 		    atomic_load_explicit(&meta_slot_at(paddr(seen[i].table))->u.node.dead,
 					 memory_order_relaxed) != 0)

@@ -10,7 +10,7 @@
 
 static uint64_t dormant_sections(void)
 {
-	return section_totals().dormant;
+	return section_stats().dormant;
 }
 
 TEST(section_stays_dormant_until_it_is_needed)
@@ -20,12 +20,11 @@ TEST(section_stays_dormant_until_it_is_needed)
 	struct ledger before;
 
 	machine_start_simple(64, GIB(8) >> 20, 1);
-	CHECK_EQ(section_totals().populated, 1);
+	CHECK_EQ(section_stats().populated, 1);
 	CHECK_EQ(dormant_sections(), 8);
 	before = machine_ledger();
 	/* a whole section as one block: its metadata comes from elsewhere */
-	while (n < ARRAY_SIZE(held) &&
-	       (held[n] = frame_alloc_block(FRAME_TEST, ORDER_MOST)) != NULL)
+	while (n < ARRAY_SIZE(held) && (held[n] = frame_alloc_block(FRAME_TEST, ORDER_MAX)) != NULL)
 		n++;
 	CHECK(n >= 7);
 	CHECK_EQ(dormant_sections(), 0);
@@ -61,12 +60,12 @@ TEST(section_growth_survives_each_failure_of_its_metadata)
 		machine_start_simple(64, GIB(3) >> 20, 1);
 		before = machine_ledger();
 		section_inject_failure(nth);
-		f = frame_alloc_block(FRAME_TEST, ORDER_MOST);
+		f = frame_alloc_block(FRAME_TEST, ORDER_MAX);
 		section_inject_failure(0);
 		if (f != NULL)
 			frame_put(f);
 		CHECK_LEDGER(&before);
-		f = frame_alloc_block(FRAME_TEST, ORDER_MOST);
+		f = frame_alloc_block(FRAME_TEST, ORDER_MAX);
 		NEED(f != NULL);
 		frame_put(f);
 		CHECK_LEDGER(&before);
@@ -102,7 +101,7 @@ TEST(section_with_too_little_memory_is_left_out)
 	struct ledger before;
 
 	NEED(machine_start(r, ARRAY_SIZE(r), 1, MIB(32) / PAGE_SIZE) == OK);
-	CHECK_EQ(section_totals().sparse_frames, MIB(1) / PAGE_SIZE + 2);
+	CHECK_EQ(section_stats().sparse_frames, MIB(1) / PAGE_SIZE + 2);
 	before = machine_ledger();
 	CHECK_LEDGER(&before);
 }
@@ -116,7 +115,7 @@ TEST(section_leaves_memory_above_16_tib_out)
 
 	NEED(machine_start(r, ARRAY_SIZE(r), 1, MIB(32) / PAGE_SIZE) == OK);
 	CHECK_EQ(warn_count(), warnings + 1);
-	CHECK_EQ(section_totals().beyond_frames, GIB(2) / PAGE_SIZE + 1);
+	CHECK_EQ(section_stats().beyond_frames, GIB(2) / PAGE_SIZE + 1);
 	before = machine_ledger();
 	CHECK_LEDGER(&before);
 }
@@ -124,7 +123,7 @@ TEST(section_leaves_memory_above_16_tib_out)
 TEST(section_work_at_boot_does_not_grow_with_memory)
 {
 	machine_start_simple(512, GIB(128) >> 20, 1);
-	CHECK_EQ(section_totals().populated, 1);
+	CHECK_EQ(section_stats().populated, 1);
 }
 
 TEST(boot_allocator_takes_from_the_largest_region_and_says_what)

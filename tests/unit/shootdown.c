@@ -44,8 +44,8 @@ enum {
 	CPUS = 4,
 	LEVELS = 4,
 };
-#define KERNEL_VA          UINT64_C(0xffffc10000000000)
-#define USER_VA            UINT64_C(0x0000400000000000)
+#define KERNEL_VA         UINT64_C(0xffffc10000000000)
+#define USER_VA           UINT64_C(0x0000400000000000)
 
 static const struct page_prop kernel_rw = { PROP_READ | PROP_WRITE | PROP_GLOBAL, MEM_WRITE_BACK };
 static const struct page_prop user_rw = { PROP_READ | PROP_WRITE | PROP_USER, MEM_WRITE_BACK };
@@ -120,13 +120,13 @@ static void switch_to(unsigned cpu, struct tlb_space *space)
 	host_cpu = self;
 }
 
-static uint64_t total(unsigned cpu, size_t offset)
+static uint64_t stat_of(unsigned cpu, size_t offset)
 {
-	const uint8_t *totals = (const uint8_t *)per_cpu_ptr(shootdown_stats, cpu);
+	const uint8_t *stats = (const uint8_t *)per_cpu_ptr(shootdown_stats, cpu);
 
-	return atomic_load((const _Atomic uint64_t *)(const void *)(totals + offset));
+	return atomic_load((const _Atomic uint64_t *)(const void *)(stats + offset));
 }
-#define TOTAL(cpu, member) total(cpu, offsetof(struct shootdown_stats, member))
+#define STAT(cpu, member) stat_of(cpu, offsetof(struct shootdown_stats, member))
 
 TEST(host_tlb_keeps_what_nobody_invalidated)
 {
@@ -151,10 +151,10 @@ TEST(shootdown_reaches_every_cpu)
 {
 	begin();
 	check_reaches_everybody();
-	CHECK_EQ(TOTAL(0, requests), 1);
-	CHECK_EQ(TOTAL(0, ipis), CPUS - 1);
+	CHECK_EQ(STAT(0, requests), 1);
+	CHECK_EQ(STAT(0, ipis), CPUS - 1);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
-		CHECK_EQ(TOTAL(cpu, pages), 1);
+		CHECK_EQ(STAT(cpu, pages), 1);
 	end();
 }
 
@@ -199,15 +199,15 @@ TEST(shootdown_of_many_pages_is_one_of_everything)
 
 	begin();
 	shootdown_init(&f, &tlb_kernel_space);
-	for (unsigned i = 0; i < SHOOTDOWN_PAGES_MOST; i++)
+	for (unsigned i = 0; i < SHOOTDOWN_PAGES_MAX; i++)
 		shootdown_add_page(&f, KERNEL_VA + i * PAGE_SIZE);
 	shootdown_run(&f);
-	CHECK_EQ(TOTAL(1, pages), SHOOTDOWN_PAGES_MOST);
-	CHECK_EQ(TOTAL(1, everything), 0);
+	CHECK_EQ(STAT(1, pages), SHOOTDOWN_PAGES_MAX);
+	CHECK_EQ(STAT(1, everything), 0);
 	shootdown_add_page(&f, KERNEL_VA);
 	shootdown_run(&f);
-	CHECK_EQ(TOTAL(1, pages), SHOOTDOWN_PAGES_MOST);
-	CHECK_EQ(TOTAL(1, everything), 1);
+	CHECK_EQ(STAT(1, pages), SHOOTDOWN_PAGES_MAX);
+	CHECK_EQ(STAT(1, everything), 1);
 	end();
 }
 
@@ -218,8 +218,8 @@ TEST(shootdown_without_pages_asks_nobody)
 	begin();
 	shootdown_init(&f, &tlb_kernel_space);
 	shootdown_run(&f);
-	CHECK_EQ(TOTAL(0, requests), 0);
-	CHECK_EQ(TOTAL(1, served), 0);
+	CHECK_EQ(STAT(0, requests), 0);
+	CHECK_EQ(STAT(1, served), 0);
 	end();
 }
 
@@ -241,9 +241,9 @@ TEST(shootdown_of_a_space_asks_those_who_have_it_loaded)
 	shootdown_init(&f, &space);
 	shootdown_add_page(&f, USER_VA);
 	shootdown_run(&f);
-	CHECK_EQ(TOTAL(0, ipis), 1);
-	CHECK_EQ(TOTAL(1, served), 1);
-	CHECK_EQ(TOTAL(2, served), 0);
+	CHECK_EQ(STAT(0, ipis), 1);
+	CHECK_EQ(STAT(1, served), 1);
+	CHECK_EQ(STAT(2, served), 0);
 	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
 	end();
 }
@@ -263,23 +263,23 @@ TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
 	tlb_batch_init(&gone, &tlb_kernel_space);
 	unmap(KERNEL_VA, 1, &gone);
 	tlb_batch_finish(&gone);
-	CHECK_EQ(TOTAL(0, marks), 1);
-	CHECK_EQ(TOTAL(0, ipis), CPUS - 2);
-	CHECK_EQ(TOTAL(1, served), 0);
+	CHECK_EQ(STAT(0, marks), 1);
+	CHECK_EQ(STAT(0, ipis), CPUS - 2);
+	CHECK_EQ(STAT(1, served), 0);
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
 	check_reaches_everybody(); /* a mark that is there is enough */
-	CHECK_EQ(TOTAL(0, marks), 2);
+	CHECK_EQ(STAT(0, marks), 2);
 	host_cpu = 1;
 	tlb_idle_leave();
 	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
-	CHECK_EQ(TOTAL(1, everything), 1);
+	CHECK_EQ(STAT(1, everything), 1);
 	tlb_idle_leave();
 	tlb_idle_enter();
 	tlb_idle_leave();
-	CHECK_EQ(TOTAL(1, everything), 1); /* no mark, nothing to invalidate */
+	CHECK_EQ(STAT(1, everything), 1); /* no mark, nothing to invalidate */
 	host_cpu = 0;
 	check_reaches_everybody();
-	CHECK_EQ(TOTAL(1, served), 1);
+	CHECK_EQ(STAT(1, served), 1);
 	end();
 }
 
@@ -305,8 +305,8 @@ TEST(shootdown_asks_idle_cpus_too_when_tables_go)
 	unmap(KERNEL_VA, 1, &gone);
 	tlb_batch_finish(&gone);
 	CHECK(!host_tlb_has_table(1, node));
-	CHECK_EQ(TOTAL(0, marks), 0);
-	CHECK_EQ(TOTAL(1, served), 1);
+	CHECK_EQ(STAT(0, marks), 0);
+	CHECK_EQ(STAT(1, served), 1);
 	end();
 }
 
@@ -323,7 +323,7 @@ TEST(shootdown_does_not_wait_for_a_cpu_that_a_panic_stopped)
 		CHECK(!cpu_set_has(&per_cpu_ptr(shootdown_mail, 2)->from, 0));
 		CHECK(!atomic_load(&per_cpu_ptr(shootdown_mail, 2)->pending));
 	}
-	CHECK_EQ(TOTAL(1, served), 2);
+	CHECK_EQ(STAT(1, served), 2);
 	end();
 }
 
@@ -345,7 +345,7 @@ TEST(shootdown_context_is_kept_over_a_switch)
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
 	switch_to(1, &a);
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
-	CHECK_EQ(TOTAL(1, kept), 1);
+	CHECK_EQ(STAT(1, kept), 1);
 	CHECK(!cpu_set_has(&b.loaded, 1) && cpu_set_has(&a.loaded, 1));
 	end();
 }
@@ -367,11 +367,11 @@ TEST(shootdown_context_that_is_behind_is_invalidated_when_it_comes_back)
 	shootdown_init(&f, &a);
 	shootdown_add_page(&f, USER_VA);
 	shootdown_run(&f);
-	CHECK_EQ(TOTAL(0, ipis), 0); /* nobody has it loaded */
+	CHECK_EQ(STAT(0, ipis), 0); /* nobody has it loaded */
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
 	switch_to(1, &a);
 	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
-	CHECK_EQ(TOTAL(1, kept), 0);
+	CHECK_EQ(STAT(1, kept), 0);
 	end();
 }
 
@@ -391,7 +391,7 @@ TEST(shootdown_context_goes_to_another_space_when_all_are_used)
 		CHECK_EQ(host_tlb_has_page(1, pa, PAGE_SIZE), i < TLB_CONTEXTS);
 	}
 	switch_to(1, &space[0]);
-	CHECK_EQ(TOTAL(1, kept), 0);
+	CHECK_EQ(STAT(1, kept), 0);
 	end();
 }
 
@@ -412,7 +412,7 @@ TEST(shootdown_contexts_end_when_a_kernel_table_goes)
 	unmap(KERNEL_VA, 1, &gone);
 	tlb_batch_finish(&gone);
 	switch_to(1, &a);
-	CHECK_EQ(TOTAL(1, kept), 0);
+	CHECK_EQ(STAT(1, kept), 0);
 	CHECK(!can_access(1, KERNEL_VA));
 	end();
 }
@@ -441,11 +441,11 @@ TEST(shootdown_by_broadcast_asks_nobody)
 	unmap(USER_VA, 1, &gone);
 	tlb_batch_finish(&gone);
 	CHECK(host_tlb_log.broadcasts > 0);
-	CHECK_EQ(TOTAL(0, ipis), 0);
+	CHECK_EQ(STAT(0, ipis), 0);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK(!host_tlb_has_page(cpu, pa, PAGE_SIZE));
 	switch_to(1, &a);
-	CHECK_EQ(TOTAL(1, kept), 1); /* nothing of it is behind */
+	CHECK_EQ(STAT(1, kept), 1); /* nothing of it is behind */
 	end();
 }
 #endif

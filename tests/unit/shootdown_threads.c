@@ -41,9 +41,9 @@ static uint64_t sum_of(size_t offset)
 	uint64_t sum = 0;
 
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
-		const uint8_t *totals = (const uint8_t *)per_cpu_ptr(shootdown_stats, cpu);
+		const uint8_t *stats = (const uint8_t *)per_cpu_ptr(shootdown_stats, cpu);
 
-		sum += atomic_load((const _Atomic uint64_t *)(const void *)(totals + offset));
+		sum += atomic_load((const _Atomic uint64_t *)(const void *)(stats + offset));
 	}
 	return sum;
 }
@@ -78,7 +78,7 @@ static void *storm(void *arg)
 		struct shootdown f;
 
 		shootdown_init(&f, &tlb_kernel_space);
-		for (uint64_t n = worker_random(w) % (SHOOTDOWN_PAGES_MOST + 4) + 1; n > 0; n--)
+		for (uint64_t n = worker_random(w) % (SHOOTDOWN_PAGES_MAX + 4) + 1; n > 0; n--)
 			shootdown_add_page(&f, KERNEL_VA + n * PAGE_SIZE);
 		storm_wait(lock);
 		shootdown_run(&f);
@@ -189,7 +189,7 @@ static void check_every_tlb(const struct frame *f, const struct frame *const *no
 static err_t round_of(vaddr_t va)
 {
 	uint64_t seen = atomic_load(&reads);
-	const struct frame *nodes[PT_LEVEL_MOST];
+	const struct frame *nodes[PT_LEVEL_MAX];
 	struct frame *f = frame_alloc(FRAME_TEST);
 	struct tlb_batch gone;
 	unsigned n = 0;

@@ -121,7 +121,7 @@ TEST(source_gaps_agree_with_a_search_of_every_page)
 
 /* Thousands of statements, the highest first, each usable page in the way of another: a look at all
  * for each of them would be too many, for each pair of them never end. */
-TEST(source_gaps_in_a_hostile_map_take_two_looks_a_statement_at_most)
+TEST(source_gaps_in_a_hostile_map_take_two_passes_an_entry_at_most)
 {
 	enum {
 		PAIRS = 2000,

@@ -66,17 +66,17 @@ TEST(glob_matches_the_whole_of_a_name)
 }
 
 enum {
-	GLOB_MOST = 8,
+	GLOB_MAX = 8,
 };
 
 /* can[i] : the pattern so far matches the first i characters. */
 static bool slow_glob(const char *pattern, const char *s)
 {
-	bool can[GLOB_MOST + 1] = { true };
+	bool can[GLOB_MAX + 1] = { true };
 	size_t n = strlen(s);
 
 	for (; *pattern != '\0'; pattern++) {
-		bool next[GLOB_MOST + 1] = { false };
+		bool next[GLOB_MAX + 1] = { false };
 
 		for (size_t i = 0; i <= n; i++) {
 			if (*pattern == '*')
@@ -91,7 +91,7 @@ static bool slow_glob(const char *pattern, const char *s)
 
 static void random_text(char *s, const char *letters, size_t letter_count)
 {
-	size_t n = test_random_below(GLOB_MOST + 1);
+	size_t n = test_random_below(GLOB_MAX + 1);
 
 	for (size_t i = 0; i < n; i++)
 		s[i] = letters[test_random_below(letter_count)];
@@ -100,7 +100,7 @@ static void random_text(char *s, const char *letters, size_t letter_count)
 
 TEST(glob_random_patterns_agree_with_a_table)
 {
-	char pattern[GLOB_MOST + 1], s[GLOB_MOST + 1];
+	char pattern[GLOB_MAX + 1], s[GLOB_MAX + 1];
 	unsigned matched = 0;
 
 	for (unsigned round = 0; round < ROUNDS; round++) {

@@ -109,7 +109,7 @@ TEST(vm_object_pages_outside_are_refused)
 
 	begin();
 	CHECK_EQ(vm_object_new(0, &none), ERR_BAD_RANGE);
-	CHECK_EQ(vm_object_new(VM_OBJECT_BYTES_MOST + 1, &none), ERR_BAD_RANGE);
+	CHECK_EQ(vm_object_new(VM_OBJECT_BYTES_MAX + 1, &none), ERR_BAD_RANGE);
 	CHECK_EQ(vm_object_new(UINT64_MAX, &none), ERR_BAD_RANGE);
 	CHECK(none == NULL);
 	NEED(vm_object_new((PAGES - 1) * PAGE_SIZE + 1, &o) == OK && vm_space_new(&s) == OK);
@@ -140,22 +140,22 @@ TEST(vm_object_pages_outside_are_refused)
 
 TEST(vm_object_numbers_end_and_come_back)
 {
-	static struct vm_object *all[VM_OBJECTS_MOST];
+	static struct vm_object *all[VM_OBJECTS_MAX];
 	struct vm_object *more = NULL;
 	unsigned number;
 
 	begin();
-	for (unsigned i = 0; i < VM_OBJECTS_MOST; i++)
+	for (unsigned i = 0; i < VM_OBJECTS_MAX; i++)
 		NEED(vm_object_new(PAGE_SIZE, &all[i]) == OK);
 	CHECK_EQ(vm_object_new(PAGE_SIZE, &more), ERR_NO_MEMORY);
 	CHECK(more == NULL);
-	number = all[VM_OBJECTS_MOST / 2]->number;
-	vm_object_put(all[VM_OBJECTS_MOST / 2]);
-	CHECK_EQ(vm_object_new(PAGE_SIZE, &all[VM_OBJECTS_MOST / 2]), OK);
-	CHECK_EQ(all[VM_OBJECTS_MOST / 2]->number, number);
+	number = all[VM_OBJECTS_MAX / 2]->number;
+	vm_object_put(all[VM_OBJECTS_MAX / 2]);
+	CHECK_EQ(vm_object_new(PAGE_SIZE, &all[VM_OBJECTS_MAX / 2]), OK);
+	CHECK_EQ(all[VM_OBJECTS_MAX / 2]->number, number);
 	CHECK_EQ(vm_object_new(PAGE_SIZE, &more), ERR_NO_MEMORY);
-	CHECK_OWNERS((&(struct handles){ .object = all, .objects = VM_OBJECTS_MOST }));
-	for (unsigned i = 0; i < VM_OBJECTS_MOST; i++)
+	CHECK_OWNERS((&(struct handles){ .object = all, .objects = VM_OBJECTS_MAX }));
+	for (unsigned i = 0; i < VM_OBJECTS_MAX; i++)
 		vm_object_put(all[i]);
 	CHECK_LEDGER(&before);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of monitor/vm_report.c: extents and figures against a look at every page. */
+/* Tests of monitor/vm_report.c: extents and stats against a look at every page. */
 #include "monitor/vm_report.h"
 
 #include "lib/command.h"
@@ -110,10 +110,10 @@ static const char *wrong_with_extents(const struct vm_space *s)
 	return all_mean(s, page, page_at(PAGES), nothing) ? NULL : "R2: a page is in no extent";
 }
 
-/* The figures again, page by page, and R3. */
-static bool figures_agree(const struct vm_space *s)
+/* The stats again, page by page, and R3. */
+static bool stats_agree(const struct vm_space *s)
 {
-	struct vm_figures f = vm_figures_of(s);
+	struct vm_space_stats f = vm_space_stats_of(s);
 	uint64_t bytes[VM_WHATS] = { 0 }, resident = 0;
 
 	for (vaddr_t va = BASE; va < page_at(PAGES); va += PAGE_SIZE) {
@@ -181,7 +181,7 @@ TEST(vm_report_agrees_with_a_look_at_every_page)
 		if (wrong == NULL)
 			wrong = wrong_with_extents(child);
 		CHECK_STR(wrong == NULL ? "" : wrong, "");
-		CHECK(figures_agree(s) && figures_agree(child));
+		CHECK(stats_agree(s) && stats_agree(child));
 		vm_space_put(s);
 		vm_space_put(child);
 	}

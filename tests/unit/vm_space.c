@@ -444,8 +444,8 @@ TEST(vm_space_1_gib_pages_change_whole_or_not_at_all)
 	spaces_begin(MIB_OF_HOST, 3072, 1);
 	before = machine_ledger();
 	NEED(vm_space_new(&s) == OK);
-	f = frame_alloc_block(FRAME_USER, ORDER_MOST);
-	if (f == NULL || arch_pt_leaf_level_most() < 3) {
+	f = frame_alloc_block(FRAME_USER, ORDER_MAX);
+	if (f == NULL || arch_pt_leaf_level_max() < 3) {
 		test_skip("no block of 1 GiB is free");
 		if (f != NULL)
 			frame_put(f);

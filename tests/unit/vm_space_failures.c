@@ -14,7 +14,7 @@ enum {
 	RO = PROP_READ,
 	RW = PROP_READ | PROP_WRITE,
 	LARGE = 512, /* pages */
-	NTH_MOST = 64,
+	NTH_MAX = 64,
 	SINGLES = 16, /* frames that come one by one; then there are blocks again */
 	MIB_OF_HOST = 256,
 };
@@ -338,9 +338,9 @@ TEST(vm_space_survives_every_failure_of_a_node)
 		const struct operation *o = &takes_nodes[i];
 		unsigned nth = 1;
 
-		while (nth < NTH_MOST && !try_without_node(o, nth))
+		while (nth < NTH_MAX && !try_without_node(o, nth))
 			nth++;
-		if (nth <= o->least || nth == NTH_MOST)
+		if (nth <= o->least || nth == NTH_MAX)
 			test_fail(__FILE__, __LINE__, "%s succeeds without its node %u", o->name,
 				  nth);
 		CHECK_LEDGER(&before);

@@ -18,7 +18,7 @@ enum {
 	SINGLES = 3, /* frames that are mapped on purpose; behind them is a block */
 	BLOCK = SINGLES,
 	FRAMES,
-	SMALL_MOST = 8, /* pages of most ranges */
+	SMALL_MAX = 8, /* pages of most ranges */
 	MIB_OF_HOST = 256,
 	CHECK_EVERY = 32,  /* steps */
 	COUNT_EVERY = 256, /* likewise */
@@ -189,7 +189,7 @@ static void random_range(struct step *s)
 	if (test_random_below(4) == 0) /* where large pages may come to be */
 		s->first = BEFORE + (unsigned)test_random_below(2) * LARGE;
 	if (test_random_below(3) != 0)
-		most = SMALL_MOST;
+		most = SMALL_MAX;
 	else if (test_random_below(3) == 0)
 		most = LARGE;
 	s->n = 1 + (unsigned)test_random_below(most);

@@ -145,7 +145,7 @@ TEST(vm_space_bad_rights_are_refused)
 		CHECK_EQ(done, 0);
 	}
 	CHECK_EQ(vm_space_map(s, pages(100, 1), RW, 0), ERR_BAD_RANGE);
-	CHECK_EQ(vm_space_map(s, pages(100, 1), RW, PT_LEAF_LEVEL_MOST + 1), ERR_BAD_RANGE);
+	CHECK_EQ(vm_space_map(s, pages(100, 1), RW, PT_LEAF_LEVEL_MAX + 1), ERR_BAD_RANGE);
 	CHECK_EQ(vm_space_map(s, pages(100, 1), RW, UINT32_MAX), ERR_BAD_RANGE);
 	CHECK_PICTURE(&picture, s);
 	vm_space_put(s);

@@ -15,7 +15,7 @@ enum {
 	CPUS = 3,
 	OBJECTS = 2,
 	POLLS = 2,
-	POLLS_MOST = 8, /* until all is free, once nobody is inside */
+	POLLS_MAX = 8, /* until all is free, once nobody is inside */
 	ALIVE = 42,
 };
 
@@ -122,7 +122,7 @@ static void replace_and_retire(void *arg)
 
 static void check_of(unsigned objects)
 {
-	for (unsigned i = 0; i < POLLS_MOST; i++)
+	for (unsigned i = 0; i < POLLS_MAX; i++)
 		for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 			explore_as(cpu);
 			(void)epoch_poll();

@@ -9,12 +9,12 @@
 
 enum {
 	MACHINE_KIB = 8192,
-	HELD_MOST = 4096,
+	HELD_MAX = 4096,
 	A_FEW = 2,
 	BLOCK_ORDER = 1,
 };
 
-static pfn_t held[HELD_MOST];
+static pfn_t held[HELD_MAX];
 static unsigned holds; /* by the setup */
 EXPLORE_MODEL static unsigned had;
 
@@ -22,7 +22,7 @@ EXPLORE_MODEL static unsigned had;
 static void hold_all_but(unsigned left)
 {
 	holds = (unsigned)frame_available() - left;
-	if (holds > HELD_MOST || !frame_take_bulk(holds, held))
+	if (holds > HELD_MAX || !frame_take_bulk(holds, held))
 		explore_fail("the setup cannot have %u frames", holds);
 }
 
@@ -107,7 +107,7 @@ static void take_and_give_block(void *arg)
 static void setup_blocks(void)
 {
 	setup(2);
-	frame_caches.depot_most[BLOCK_ORDER] = 1; /* this memory is too small for depots */
+	frame_caches.depot_max[BLOCK_ORDER] = 1; /* this memory is too small for depots */
 	take_and_give_block(NULL);
 }
 

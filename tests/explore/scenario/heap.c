@@ -9,13 +9,13 @@
 
 enum {
 	MACHINE_KIB = 8192,
-	HELD_MOST = 4096,
+	HELD_MAX = 4096,
 	SIZE = 2048, /* two to a slab: one batch takes few */
 	SMALL = 64,  /* and more than a batch to a slab */
 	OBJECTS = 2,
 };
 
-static struct frame *held[HELD_MOST];
+static struct frame *held[HELD_MAX];
 static unsigned holds;
 static void *kept[OBJECTS];
 EXPLORE_MODEL static const void *owned[2 * OBJECTS];
@@ -56,7 +56,7 @@ static void check(void)
 	if (wrong != NULL)
 		explore_fail("heap: %s", wrong);
 	heap_drain();
-	EXPLORE_CHECK(heap_totals().allocated == 0 && heap_totals().slab_frames == 0);
+	EXPLORE_CHECK(heap_stats().allocated == 0 && heap_stats().slab_frames == 0);
 	explore_machine_check();
 }
 
@@ -114,7 +114,7 @@ static void hold_frames_but(unsigned left)
 {
 	frame_cache_drain();
 	holds = (unsigned)frame_available() - left;
-	if (holds > HELD_MOST || frame_alloc_bulk(FRAME_TEST, holds, held) != OK)
+	if (holds > HELD_MAX || frame_alloc_bulk(FRAME_TEST, holds, held) != OK)
 		explore_fail("the setup cannot have %u frames", holds);
 }
 

@@ -7,11 +7,11 @@
 #include "tests/explore/explore.h"
 
 enum {
-	OWNED_MOST = 1 << 14, /* frames */
+	OWNED_MAX = 1 << 14, /* frames */
 	SLOTS_NAMED = 1 << 16,
 };
 
-EXPLORE_MODEL static uint8_t owned[OWNED_MOST];
+EXPLORE_MODEL static uint8_t owned[OWNED_MAX];
 static uint64_t marked;
 
 void explore_machine(uint64_t kib, unsigned cpus)
@@ -71,7 +71,7 @@ void explore_machine_check(void)
 void explore_frame_had(uint32_t pfn, unsigned order)
 {
 	for (uint32_t i = 0; i < 1u << order; i++) {
-		if (pfn + i >= OWNED_MOST)
+		if (pfn + i >= OWNED_MAX)
 			explore_fail("frame %#x is none", pfn + i);
 		if (owned[pfn + i] != 0)
 			explore_fail("frame %#x is had twice", pfn + i);

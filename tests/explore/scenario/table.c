@@ -9,9 +9,9 @@
 
 enum {
 	MACHINE_KIB = 8192,
-	FRAMES_MOST = 1 << 14,
+	FRAMES_MAX = 1 << 14,
 	NODES_EACH = 6, /* ready for each CPU */
-	POLLS_MOST = 4, /* until all is free, once nobody is inside */
+	POLLS_MAX = 4,  /* until all is free, once nobody is inside */
 };
 #define FIRST_PA GIB(1) /* no memory of the machine: these pages are not tracked */
 
@@ -195,13 +195,13 @@ void table_unmap(unsigned page)
 
 /* ---- looking ---- */
 
-static uint16_t owners[FRAMES_MOST];
+static uint16_t owners[FRAMES_MAX];
 
 EXPLORE_UNSEEN static const struct meta_slot *slot_behind(pte_t pte)
 {
 	uint64_t pfn = pte_paddr(pte) / PAGE_SIZE;
 
-	if (pfn >= FRAMES_MOST)
+	if (pfn >= FRAMES_MAX)
 		explore_fail("an entry %#lx leads out of memory", pte);
 	owners[pfn]++;
 	return meta_slot_of((pfn_t)pfn);
@@ -242,7 +242,7 @@ EXPLORE_UNSEEN static void search_below(const pte_t *entries, unsigned level)
 
 EXPLORE_UNSEEN void table_lookup(void)
 {
-	for (unsigned i = 0; i < FRAMES_MOST; i++)
+	for (unsigned i = 0; i < FRAMES_MAX; i++)
 		owners[i] = 0;
 	search_below(arch_direct(frame_paddr(table.root)), table.levels);
 }
@@ -277,7 +277,7 @@ void table_check(void)
 	wrong = page_table_check(&table);
 	if (wrong != NULL)
 		explore_fail("%s", wrong);
-	for (unsigned i = 0; i < POLLS_MOST; i++)
+	for (unsigned i = 0; i < POLLS_MAX; i++)
 		for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
 			explore_as(cpu);
 			(void)epoch_poll();
