@@ -576,7 +576,7 @@ def bench_cpus(runs):
 # ---- ready
 
 def bench_ready():
-    print("From kernel_main() to the first frame that can be had, instructions")
+    print("From kernel_main() to the first available frame, instructions")
     rows, net = [], []
     for name, machine in MACHINES:
         text = boot(machine, "poweroff")

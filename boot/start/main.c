@@ -80,7 +80,7 @@ static struct topology topology;
 static struct prange screen;     /* its memory; length 0: there is none */
 static struct prange trampoline; /* below 1 MiB, for smp_start(); length 0: no room */
 static struct {
-	uint64_t entered, ready; /* TSC at kernel_main() and when frames could be had */
+	uint64_t entered, ready; /* TSC at kernel_main() and when frames were available */
 	uint64_t console;        /* of the ticks between them, those that output took */
 } stamps;
 
@@ -607,7 +607,7 @@ static bool route_isa(unsigned line, const char *name)
 	return !isa->level && ioapic_route(isa->gsi, wire, apic_id(), name, input_came) == OK;
 }
 
-/* Interrupts of what is there; where one of them cannot be had, keys are looked for. */
+/* Enable interrupts for the devices present; poll if one cannot be routed. */
 static void start_input(void)
 {
 	bool serial = serial_is_present(), keyboard = acpi_may_have_i8042(&acpi);
@@ -630,7 +630,7 @@ static void report(void)
 	      boot_info.loader[0] != '\0' ? boot_info.loader : "an unnamed loader",
 	      boot_table_levels(), boot_info.has_efi_map ? "UEFI" : "BIOS");
 	print("keel: command line: %s\n", boot_info.cmdline);
-	print("keel: %zu statements about memory, %zu regions, %lu MiB usable\n",
+	print("keel: %zu memory map entries, %zu regions, %lu MiB usable\n",
 	      boot_info.source_count, region_count,
 	      regions_bytes(regions, region_count, REGION_USABLE) >> 20);
 	print("keel: %zu modules, %zu ACPI tables\n", boot_info.module_count, acpi.count);
@@ -638,7 +638,7 @@ static void report(void)
 	      apic_timer_mode_name());
 	print("keel: %u CPUs, %s, %u inputs of IOAPICs, up to %d frames cached for each CPU\n",
 	      cpu_count(), apic_is_x2apic() ? "x2APIC" : "xAPIC", ioapic_inputs(), HOT_MAX);
-	print("keel: %lu MiB of frames can be had, %lu KiB taken at start\n",
+	print("keel: %lu MiB available, %lu KiB allocated at boot\n",
 	      frame_available() * PAGE_SIZE >> 20, boot_alloc_used() >> 10);
 	print("keel: ready after %lu ticks, %lu of them for the console\n",
 	      stamps.ready - stamps.entered, stamps.console);
