@@ -148,11 +148,38 @@ void arch_tlb_broadcast_page(vaddr_t va);
 void arch_tlb_broadcast_all(void);
 void arch_tlb_broadcast_wait(void);
 
+/* ---- devices ----
+ *
+ * Exactly one access of exactly this width, in program order with other accesses to devices
+ * (finding REM-03).  A read that no device answers gives all ones. */
+
+/* I/O ports. */
+static inline uint8_t arch_port_read8(uint16_t port);
+static inline uint16_t arch_port_read16(uint16_t port);
+static inline uint32_t arch_port_read32(uint16_t port);
+static inline void arch_port_write8(uint16_t port, uint8_t v);
+static inline void arch_port_write16(uint16_t port, uint16_t v);
+static inline void arch_port_write32(uint16_t port, uint32_t v);
+
+/* Registers in memory, mapped by kspace_map_mmio() (mm/kspace/kspace.h) and aligned to their
+ * width. */
+static inline uint8_t arch_mmio_read8(const void __iomem *reg);
+static inline uint16_t arch_mmio_read16(const void __iomem *reg);
+static inline uint32_t arch_mmio_read32(const void __iomem *reg);
+static inline uint64_t arch_mmio_read64(const void __iomem *reg);
+static inline void arch_mmio_write8(void __iomem *reg, uint8_t v);
+static inline void arch_mmio_write16(void __iomem *reg, uint16_t v);
+static inline void arch_mmio_write32(void __iomem *reg, uint32_t v);
+static inline void arch_mmio_write64(void __iomem *reg, uint64_t v);
+
 /* ---- time ---- */
 
-/* A monotonic counter, and how many of its ticks make a millisecond (never 0). */
+/* A monotonic counter, and how many of its ticks make a millisecond (never 0): a guess that makes
+ * waits too long rather than too short, until start-up sets what it measured
+ * (drivers/clock/counter.h). */
 static inline uint64_t arch_ticks(void);
 uint64_t arch_ticks_per_ms(void);
+void arch_ticks_set_rate(uint64_t per_ms);
 
 /* Ticks as microseconds and back, rounded down.  At 4 GHz it is right for spans below 53 days. */
 enum {
@@ -176,21 +203,9 @@ void arch_timer_set(uint64_t deadline);
 
 /* ---- console ---- */
 
-/* The serial port, or the standard streams of a process.  Nothing happens where there is none. */
+/* Output of the last resort, for messages while the console (drivers/tty/console.h) is what fails.
+ * x86-64: COM1 without any set-up; a process: standard output. */
 void arch_console_write(const char *bytes, size_t n);
-/* The next byte that was typed there, or -1 at once when there is none. */
-int arch_console_read(void);
-/* The next scan code (set 1) of a keyboard, or -1 at once when there is none. */
-int arch_keyboard_read(void);
-/* How whoever has read both until there was nothing learns that there is something again. */
-enum arch_input {
-	ARCH_INPUT_POLL,  /* by looking all the time: there are no timers */
-	ARCH_INPUT_SLEEP, /* by looking now and then */
-	ARCH_INPUT_CALLS, /* by a call of `came`, with interrupts off, before or after he asked */
-};
-enum arch_input arch_input_listen(void (*came)(void));
-/* Hide the cursor that firmware left blinking on a VGA in text mode. */
-void arch_vga_cursor_hide(void);
 
 /* ---- the end ---- */
 

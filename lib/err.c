@@ -13,9 +13,11 @@ const char *err_name(err_t e)
 	case ERR_NOT_OWNED: return "not owned";
 	case ERR_UNIQUE: return "unique owner";
 	case ERR_OVERFLOW: return "overflow";
-	case ERR_TIMEOUT: return "timeout";
+	case ERR_TIMED_OUT: return "timed out";
 	case ERR_NOT_FOUND: return "not found";
 	case ERR_DENIED: return "denied";
+	case ERR_IO: return "I/O error";
+	case ERR_UNSUPPORTED: return "unsupported";
 	}
 	return "unknown error";
 }

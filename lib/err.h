@@ -19,9 +19,11 @@ typedef enum __must_check err {
 	ERR_NOT_OWNED,  /* free, reserved or not populated: nobody may claim it */
 	ERR_UNIQUE,     /* the object has one exclusive owner */
 	ERR_OVERFLOW,   /* a count would leave its range */
-	ERR_TIMEOUT,    /* hardware did not answer in its time */
+	ERR_TIMED_OUT,  /* hardware did not answer in its time */
 	ERR_NOT_FOUND,
-	ERR_DENIED, /* it is there, and may not be used so */
+	ERR_DENIED,      /* it is there, and may not be used so */
+	ERR_IO,          /* a device reported an error, or answered nonsense */
+	ERR_UNSUPPORTED, /* the device, or keel, does not have that */
 } err_t;
 
 /* The constant's name in words, never NULL. */

@@ -138,3 +138,37 @@ static inline uint64_t arch_ticks(void)
 {
 	return host_ticks();
 }
+
+/* Register models: arch/host/device.h. */
+uint64_t host_port_read(uint16_t port, unsigned bytes);
+void host_port_write(uint16_t port, unsigned bytes, uint64_t v);
+uint64_t host_mmio_read(uintptr_t va, unsigned bytes);
+void host_mmio_write(uintptr_t va, unsigned bytes, uint64_t v);
+
+#define ARCH_PORT(bits)                                                                            \
+	static inline uint##bits##_t arch_port_read##bits(uint16_t port)                           \
+	{                                                                                          \
+		return (uint##bits##_t)host_port_read(port, bits / 8);                             \
+	}                                                                                          \
+	static inline void arch_port_write##bits(uint16_t port, uint##bits##_t v)                  \
+	{                                                                                          \
+		host_port_write(port, bits / 8, v);                                                \
+	}
+#define ARCH_MMIO(bits)                                                                            \
+	static inline uint##bits##_t arch_mmio_read##bits(const void __iomem *reg)                 \
+	{                                                                                          \
+		return (uint##bits##_t)host_mmio_read((uintptr_t)reg, bits / 8);                   \
+	}                                                                                          \
+	static inline void arch_mmio_write##bits(void __iomem *reg, uint##bits##_t v)              \
+	{                                                                                          \
+		host_mmio_write((uintptr_t)reg, bits / 8, v);                                      \
+	}
+ARCH_PORT(8)
+ARCH_PORT(16)
+ARCH_PORT(32)
+ARCH_MMIO(8)
+ARCH_MMIO(16)
+ARCH_MMIO(32)
+ARCH_MMIO(64)
+#undef ARCH_PORT
+#undef ARCH_MMIO

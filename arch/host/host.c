@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "arch/host/device.h"
 #include "arch/host/sanitizer.h"
 #include "kern/percpu.h"
 #include "kern/thread.h"
@@ -347,6 +348,7 @@ void host_machine_reset(void)
 	}
 	prepare_areas();
 	host_tlb_reset();
+	host_device_reset();
 	for (unsigned i = 0; i < ARCH_MAX_CPUS; i++)
 		cpus[i].stopped = false;
 }
@@ -449,29 +451,15 @@ uint64_t arch_ticks_per_ms(void)
 	return TICKS_PER_MS;
 }
 
+/* Nanoseconds, whatever was measured. */
+void arch_ticks_set_rate(uint64_t per_ms)
+{
+	(void)per_ms;
+}
+
 void arch_console_write(const char *bytes, size_t n)
 {
 	fwrite(bytes, 1, n, stdout);
-}
-
-int arch_console_read(void)
-{
-	return getchar();
-}
-
-int arch_keyboard_read(void)
-{
-	return -1;
-}
-
-enum arch_input arch_input_listen(void (*came)(void))
-{
-	(void)came;
-	return ARCH_INPUT_POLL; /* reading waits */
-}
-
-void arch_vga_cursor_hide(void)
-{
 }
 
 void arch_exit(enum arch_exit how)

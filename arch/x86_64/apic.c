@@ -193,7 +193,7 @@ static void send_x2apic(uint32_t to, uint32_t command)
 static err_t send(uint32_t to, uint32_t command)
 {
 	uintptr_t irq;
-	err_t err = ERR_TIMEOUT;
+	err_t err = ERR_TIMED_OUT;
 
 	if (!usable)
 		return ERR_NOT_FOUND;

@@ -35,7 +35,7 @@ uint32_t apic_id(void);
 void apic_end_of_interrupt(void);
 
 /* Send to the CPU whose APIC has that identifier.  Interrupts off for the time of the call.
- * ERR_TIMEOUT: the previous one was not accepted within a millisecond (xAPIC); nothing was sent.
+ * ERR_TIMED_OUT: the previous one was not accepted within a millisecond (xAPIC); nothing was sent.
  * ERR_BAD_RANGE: an xAPIC cannot name that one. */
 err_t apic_send(uint32_t to, unsigned vector);
 err_t apic_send_nmi(uint32_t to);

@@ -54,7 +54,7 @@ err_t apic_timer_init(void (*due)(void))
 	} else {
 		counts_per_ms = measure();
 		if (counts_per_ms == 0)
-			return ERR_TIMEOUT;
+			return ERR_TIMED_OUT;
 		mode = MODE_COUNT;
 	}
 	apic_timer_init_cpu();

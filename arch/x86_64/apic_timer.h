@@ -15,7 +15,7 @@
 #include "lib/types.h"
 
 /* On the first CPU, after apic_init() and clock_init(): measure.  `due` is called by each timer
- * interrupt, on its CPU.  ERR_TIMEOUT: it does not count.  ERR_NOT_FOUND: no local APIC. */
+ * interrupt, on its CPU.  ERR_TIMED_OUT: it does not count.  ERR_NOT_FOUND: no local APIC. */
 err_t apic_timer_init(void (*due)(void));
 /* On every CPU, the first too: this one's timer is ready, nothing is set. */
 void apic_timer_init_cpu(void);

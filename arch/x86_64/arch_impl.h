@@ -110,3 +110,51 @@ static inline uint64_t arch_ticks(void)
 {
 	return rdtsc();
 }
+
+static inline uint8_t arch_port_read8(uint16_t port)
+{
+	return inb(port);
+}
+
+static inline uint16_t arch_port_read16(uint16_t port)
+{
+	return inw(port);
+}
+
+static inline uint32_t arch_port_read32(uint16_t port)
+{
+	return inl(port);
+}
+
+static inline void arch_port_write8(uint16_t port, uint8_t v)
+{
+	outb(port, v);
+}
+
+static inline void arch_port_write16(uint16_t port, uint16_t v)
+{
+	outw(port, v);
+}
+
+static inline void arch_port_write32(uint16_t port, uint32_t v)
+{
+	outl(port, v);
+}
+
+/* One mov each: a compiler may not split, merge or repeat it. */
+#define ARCH_MMIO(bits, mov, in, out)                                                              \
+	static inline uint##bits##_t arch_mmio_read##bits(const void __iomem *reg)                 \
+	{                                                                                          \
+		uint##bits##_t v;                                                                  \
+		__asm__ volatile(mov " (%1), %0" : out(v) : "r"(reg) : "memory");                  \
+		return v;                                                                          \
+	}                                                                                          \
+	static inline void arch_mmio_write##bits(void __iomem *reg, uint##bits##_t v)              \
+	{                                                                                          \
+		__asm__ volatile(mov " %0, (%1)" : : in(v), "r"(reg) : "memory");                  \
+	}
+ARCH_MMIO(8, "movb", "q", "=q")
+ARCH_MMIO(16, "movw", "r", "=r")
+ARCH_MMIO(32, "movl", "r", "=r")
+ARCH_MMIO(64, "movq", "r", "=r")
+#undef ARCH_MMIO

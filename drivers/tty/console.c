@@ -83,6 +83,22 @@ static void release(const struct locked *h) __no_tsa
 
 /* ---- output ---- */
 
+static struct console_port serial; /* NULL functions: there is none */
+
+void console_set_serial(const struct console_port *port)
+{
+	struct locked h = hold();
+
+	serial = *port;
+	release(&h);
+}
+
+static void serial_write(const char *bytes, size_t n)
+{
+	if (serial.write != NULL)
+		serial.write(serial.context, bytes, n);
+}
+
 /* Not from within: a fault while drawing, which may be about the screen's memory, must not draw.
  * What is left out appears with the next catch_up(), when there is one. */
 static bool can_draw(void)
@@ -113,7 +129,7 @@ static void console_write(struct print_sink *sink, const char *bytes, size_t n)
 
 	(void)sink;
 	log_write(&ring, bytes, n);
-	arch_console_write(bytes, n);
+	serial_write(bytes, n);
 	catch_up();
 	release(&h);
 }
@@ -135,7 +151,7 @@ static void show_only(const char *bytes, size_t n)
 {
 	struct locked h = hold();
 
-	arch_console_write(bytes, n);
+	serial_write(bytes, n);
 	if (can_draw())
 		draw(bytes, n);
 	release(&h);
@@ -242,13 +258,31 @@ unsigned console_columns(void)
 
 /* ---- input ---- */
 
+static struct console_port keyboard_port;
+static enum console_input input_mode = CONSOLE_INPUT_POLL;
+
+void console_set_keyboard(const struct console_port *port)
+{
+	keyboard_port = *port;
+}
+
+void console_set_input(enum console_input mode)
+{
+	input_mode = mode;
+}
+
+static int port_read(const struct console_port *port)
+{
+	return port->read == NULL ? -1 : port->read(port->context);
+}
+
 int console_key(void)
 {
 	int key = KEY_NONE, byte;
 
-	while (key == KEY_NONE && (byte = arch_console_read()) >= 0)
+	while (key == KEY_NONE && (byte = port_read(&serial)) >= 0)
 		key = keys_from_terminal(&terminal, (uint8_t)byte);
-	while (key == KEY_NONE && (byte = arch_keyboard_read()) >= 0)
+	while (key == KEY_NONE && (byte = port_read(&keyboard_port)) >= 0)
 		key = keys_from_keyboard(&keyboard, (uint8_t)byte);
 	return key;
 }
@@ -256,22 +290,20 @@ int console_key(void)
 LOCK_CLASS(readers_class, "readers of keys", RANK_WAIT_QUEUE);
 static struct wait_queue readers = WAIT_QUEUE_INIT(&readers_class);
 
-static void wake_readers(void)
+void console_input_came(void)
 {
 	(void)wait_wake_all(&readers);
 }
 
 int console_wait_key(void)
 {
-	enum arch_input how = ARCH_INPUT_POLL;
+	enum console_input how = arch_irq_is_off() ? CONSOLE_INPUT_POLL : input_mode;
 	int key = KEY_NONE;
 
-	if (!arch_irq_is_off())
-		how = arch_input_listen(wake_readers);
-	if (how == ARCH_INPUT_CALLS)
+	if (how == CONSOLE_INPUT_INTERRUPTS)
 		wait_until(&readers, (key = console_key()) != KEY_NONE);
 	while (key == KEY_NONE && (key = console_key()) == KEY_NONE) {
-		if (how == ARCH_INPUT_SLEEP)
+		if (how == CONSOLE_INPUT_SLEEP)
 			thread_sleep(POLL_MS);
 		else
 			arch_relax();

@@ -17,8 +17,36 @@
 #include "boot/boot_info.h"
 #include "lib/err.h"
 
-/* From now on print() goes to the log and to the serial port.  Before the first print. */
+/* A device with a byte stream.  A function that is NULL: it has none of that. */
+struct console_port {
+	void (*write)(void *context, const char *bytes, size_t n);
+	int (*read)(void *context); /* the next byte, or -1 at once */
+	void *context;
+};
+
+/* From now on print() goes to the log.  Before the first print. */
 void console_init(void);
+
+/* Output goes to this serial port too, and keys come from it as terminal bytes; the log is not
+ * repeated there.  The port stays. */
+void console_set_serial(const struct console_port *port);
+
+/* Keys come from this keyboard too, as scan codes of set 1. */
+void console_set_keyboard(const struct console_port *port);
+
+/* How console_wait_key() learns of input. */
+enum console_input {
+	CONSOLE_INPUT_POLL,       /* by polling without a pause: there are no timers */
+	CONSOLE_INPUT_SLEEP,      /* by polling every 10 ms */
+	CONSOLE_INPUT_INTERRUPTS, /* console_input_came() follows each first byte that waits */
+};
+void console_set_input(enum console_input mode);
+
+/* Interrupt handlers of the ports call it; it reads nothing.  The interrupt lines are
+ * edge-triggered: a device raises its line with the first byte that waits and lowers it when the
+ * last was read, so a reader that reads until the port is empty gets another call for the next
+ * byte, whether that comes before or after it waits.  Any context. */
+void console_input_came(void);
 
 /* Choose the screen that `b` describes, and say in *memory what must be mapped, writable and best
  * write-combining, to show it.  ERR_NOT_FOUND: b->address is 0.  ERR_BAD_FORMAT: a warning has

@@ -11,6 +11,12 @@ enum {
 	STANDARD_ROWS = 25,
 	COLOURS = 0x0700, /* light grey on black */
 	COLOURS_CURSOR = 0x7000,
+
+	/* IBM VGA technical reference, CRT controller: cursor start register */
+	CRTC_INDEX = 0x3d4,
+	CRTC_DATA = 0x3d5,
+	CRTC_CURSOR_START = 0x0a,
+	CURSOR_OFF = 1 << 5,
 };
 
 struct boot_framebuffer vga_text_standard(void)
@@ -54,12 +60,19 @@ static void vga_text_draw(struct screen_painter *p, unsigned row, unsigned colum
 	*(volatile uint16_t *)at = (uint16_t)(colours | (cell & ~SCREEN_CURSOR));
 }
 
+/* Firmware leaves a blinking cursor. */
+static void vga_text_hide_cursor(void)
+{
+	arch_port_write8(CRTC_INDEX, CRTC_CURSOR_START);
+	arch_port_write8(CRTC_DATA, CURSOR_OFF);
+}
+
 static void vga_text_clear(struct screen_painter *p)
 {
 	for (unsigned row = 0; row < p->rows; row++)
 		for (unsigned column = 0; column < p->columns; column++)
 			vga_text_draw(p, row, column, ' ');
-	arch_vga_cursor_hide();
+	vga_text_hide_cursor();
 }
 
 void vga_text_start(struct vga_text *v, const struct boot_framebuffer *b, void *base)

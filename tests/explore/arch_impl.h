@@ -113,3 +113,24 @@ static inline uint64_t arch_ticks(void)
 {
 	return 0;
 }
+
+/* No device: a read gives all ones. */
+#define ARCH_DEVICE(space, address, bits)                                                          \
+	static inline uint##bits##_t arch_##space##_read##bits(const address at)                   \
+	{                                                                                          \
+		(void)at;                                                                          \
+		return UINT##bits##_MAX;                                                           \
+	}                                                                                          \
+	static inline void arch_##space##_write##bits(address at, uint##bits##_t v)                \
+	{                                                                                          \
+		(void)at;                                                                          \
+		(void)v;                                                                           \
+	}
+ARCH_DEVICE(port, uint16_t, 8)
+ARCH_DEVICE(port, uint16_t, 16)
+ARCH_DEVICE(port, uint16_t, 32)
+ARCH_DEVICE(mmio, void __iomem *, 8)
+ARCH_DEVICE(mmio, void __iomem *, 16)
+ARCH_DEVICE(mmio, void __iomem *, 32)
+ARCH_DEVICE(mmio, void __iomem *, 64)
+#undef ARCH_DEVICE

@@ -113,23 +113,14 @@ uint64_t arch_ticks_per_ms(void)
 	return 1;
 }
 
+void arch_ticks_set_rate(uint64_t per_ms)
+{
+	(void)per_ms;
+}
+
 void arch_console_write(const char *bytes, size_t n)
 {
 	fwrite(bytes, 1, n, stderr);
-}
-
-int arch_console_read(void)
-{
-	return -1;
-}
-
-int arch_keyboard_read(void)
-{
-	return -1;
-}
-
-void arch_vga_cursor_hide(void)
-{
 }
 
 void arch_exit(enum arch_exit how)

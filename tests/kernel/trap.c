@@ -3,7 +3,6 @@
 #include "arch/x86_64/trap.h"
 
 #include "arch/arch.h"
-#include "arch/x86_64/clock.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/heap/heap.h"
@@ -162,7 +161,8 @@ TEST(trap_timer_interrupts_come_by_themselves)
 
 TEST(clock_was_calibrated_by_hardware)
 {
-	CHECK(strcmp(clock_source_name(), "nothing") != 0);
+	/* a guess is 5 GHz exactly */
+	CHECK(arch_ticks_per_ms() != 5000000);
 	CHECK(arch_ticks_per_ms() > 1000);
 }
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* faults.c - what follows a panic, and who resolves a fault of the user's half. */
+#include "arch/x86_64/backtrace.h"
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/fault.h"
+#include "arch/x86_64/smp.h"
+#include "arch/x86_64/stacks.h"
+#include "boot/start/start.h"
+#include "kern/lock.h"
+#include "mm/vm/space.h"
+#include "monitor/monitor.h"
+
+static bool panicking; /* from the message of a panic to the prompt or the end */
+
+static void panic_monitor(void *arg)
+{
+	(void)arg;
+	panicking = false;
+	fault_settled();
+	lock_abandon_held();
+	monitor_run("");
+}
+
+/* The prompt after a panic is on the boot stack, which nobody needs any more, whatever became of
+ * the stack that panicked; a panic from there begins it anew.  Interrupts stay off. */
+void start_panic(const char *message)
+{
+	static const char nested[] = "\nkeel: panic: within a panic; halted\n";
+	uint64_t start = arch_ticks();
+
+	(void)message;
+	interrupts_off();
+	if (!panicking) {
+		panicking = true;
+		smp_stop_others();
+		backtrace_print_panic();
+	} else if (!start_state.options.has_ktest) {
+		arch_console_write(nested, sizeof(nested) - 1); /* print() may be what panics */
+		halt_for_ever();
+	}
+	if (start_state.options.has_ktest)
+		arch_exit(ARCH_EXIT_FAIL);
+	if (start_state.options.panic_seconds != 0) {
+		while (arch_ticks() - start <
+		       start_state.options.panic_seconds * 1000 * arch_ticks_per_ms())
+			arch_relax();
+		arch_exit(ARCH_EXIT_REBOOT);
+	}
+	run_on_stack(boot_stacks.boot + sizeof(boot_stacks.boot), panic_monitor, NULL);
+}
+
+/* An access to the space that the CPU has loaded. */
+bool start_resolve_fault(vaddr_t va, enum fault_access access)
+{
+	struct vm_space *s = vm_space_current();
+
+	return s != NULL && vm_space_handle_fault(s, va, access) == OK;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* hooks.c - every call from a lower layer into a higher one, in one table. */
+#include "boot/start/start.h"
+#include "kern/shootdown.h"
+#include "kern/thread.h"
+#include "kern/timer.h"
+#include "monitor/fault_report.h"
+
+/* A CPU that waits for a lock serves TLB shootdowns. */
+static void serve_while_waiting(void)
+{
+	if (shootdown_pending())
+		shootdown_serve();
+}
+
+const struct start_hooks start_hooks = {
+	.panic = start_panic,                 /* lib/panic.h -> monitor */
+	.explain_fault = fault_report,        /* arch/x86_64/fault.h -> monitor */
+	.resolve_fault = start_resolve_fault, /* arch/x86_64/fault.h -> mm/vm */
+	.timer_due = timer_interrupt,         /* arch/x86_64/apic_timer.h -> kern/timer.h */
+	.after_interrupt = thread_preempt,    /* arch/x86_64/trap.h -> kern/thread.h */
+	.lock_wait = serve_while_waiting,     /* kern/lock.h -> kern/shootdown.h */
+};
