@@ -16,6 +16,8 @@ each finding, `file:line: [rule] what`; the exit status is 1 when there is any.
   machine-path    a path of one developer's machine
   undocumented    a function declared in a header without a comment on it or on its group
   idle-continue   the last statement of a loop is `continue`
+  slot-cast       a `struct meta_slot *`, or the address of a member, is cast to another pointer
+                  (finding MOP-01): mm/frame/meta.h names what a slot may hold
 
 An example in a header comment is not dead code when it is indented by two spaces or more;
 neither is an ACSL contract.
@@ -214,6 +216,45 @@ def check_continues(code):
             yield i, "idle-continue", "the loop ends here anyway"
 
 
+SLOT_HOME = "mm/frame/meta.h"
+# Functions that return a slot, for files that only call them; and the opaque handle of frame.h.
+SLOT_FUNCTIONS = {"meta_slot_of", "meta_slot_at", "section_slot", "frame_slot", "slab_slot_of"}
+SLOT_MAY_BECOME = re.compile(r"(?:const )?struct (?:meta_slot|frame) ?\*")
+SLOT_NAME = re.compile(r"\bstruct\s+meta_slot\s*\*\s*(?:const\s+)?(\w+)")
+SLOT_CAST = re.compile(
+    r"(?P<casts>(?:\(\s*(?:const\s+|_Atomic\s+|struct\s+|union\s+)*\w+[\s*]*\)\s*)+)[\s(]*"
+    r"(?P<address>&?)[\s(]*(?P<of>(?:\w+(?:\.|->))*)(?P<name>\w+)")
+
+
+def is_slot(match, here, anywhere):
+    """Whether what a match of SLOT_CAST casts is a slot, or the address of a part of one."""
+    if match["address"]:
+        return re.match(r"\w+", match["of"] + match["name"])[0] in here
+    code, end = match.string, match.end()
+    called = re.match(r"\s*\(", code[end:])
+    if called:
+        end = closing(code, end + called.end() - 1) + 1
+    slots = anywhere if match["of"] or called else here
+    return match["name"] in slots and not re.match(r"\s*(?:->|\[)", code[end:])
+
+
+def check_slot_casts(code):
+    """A variable is a slot in the function that declares it; a function or a member, in the file.
+
+    LIMIT: a slot that becomes another pointer without a cast, through `void *`, is not seen.
+    """
+    anywhere, start = SLOT_FUNCTIONS | set(SLOT_NAME.findall(code)), 0
+    for part in re.split(r"(?m)(?<=^\})", code):
+        here = SLOT_FUNCTIONS | set(SLOT_NAME.findall(part))
+        for match in SLOT_CAST.finditer(part):
+            cast = " ".join(match["casts"].split(")")[0].strip("( \t\n").split())
+            if "*" in cast and not SLOT_MAY_BECOME.fullmatch(cast) and \
+                    is_slot(match, here, anywhere):
+                yield (line_of(code, start + match.start()), "slot-cast",
+                       f"{match['name']} becomes a {cast}")
+        start += len(part)
+
+
 def findings(path, text):
     bare = blank_comments(text)
     code = blank_directives(bare)
@@ -221,6 +262,8 @@ def findings(path, text):
     yield from check_dead_code(text, bare)
     yield from check_function_lengths(code)
     yield from check_continues(code)
+    if not path.as_posix().endswith(SLOT_HOME):
+        yield from check_slot_casts(code)
     length = len(text.splitlines())
     if length > FILE_LINES:
         yield FILE_LINES + 1, "long-file", f"{length} lines, {FILE_LINES} are the most"

@@ -173,3 +173,62 @@ void f(int n)
 	}
 }
 END
+finds slot-cast slot_cast_to_its_payload mm/a.c <<'END'
+static void f(struct meta_slot *slot)
+{
+	((struct payload *)slot)->level = 1;
+}
+END
+finds slot-cast slot_cast_by_way_of_another_type mm/a.c <<'END'
+unsigned f(const struct meta_slot *s)
+{
+	return ((const uint8_t *)(uintptr_t)s)[14];
+}
+END
+finds slot-cast slot_of_a_call_cast_to_its_payload mm/a.c <<'END'
+void *f(pfn_t pfn)
+{
+	return (void *)meta_slot_of(pfn);
+}
+END
+finds slot-cast address_of_a_member_of_a_slot_cast mm/a.c <<'END'
+struct payload *f(struct meta_slot *slot)
+{
+	return (struct payload *)&slot->u;
+}
+END
+finds slot-cast member_that_is_a_slot_cast mm/a.c <<'END'
+struct target {
+	struct meta_slot *slot;
+};
+uint8_t *f(struct target *t)
+{
+	return (uint8_t *)t->slot;
+}
+END
+accepts address_with_the_name_of_a_slot mm/a.c <<'END'
+void f(struct meta_slot *slot)
+{
+	(void)slot;
+}
+uint32_t *g(uintptr_t slot)
+{
+	return (uint32_t *)(slot + 4);
+}
+END
+accepts slot_used_by_its_members_and_its_handle mm/a.c <<'END'
+struct frame *f(struct meta_slot *slot, struct frame *g)
+{
+	const struct meta_slot *other = (const struct meta_slot *)(const void *)g;
+
+	h((uintptr_t)slot, (unsigned)slot->u.word, (void *)g, frame_slot(g)->u.node.level);
+	(void)slot;
+	return (struct frame *)(void *)meta_slot_at(at(other));
+}
+END
+accepts slot_cast_at_home mm/frame/meta.h <<'END'
+static inline struct word *f(struct meta_slot *slot)
+{
+	return (struct word *)slot;
+}
+END
