@@ -8,7 +8,7 @@
  *   }
  *
  * TEST puts a record into the section `tests`; the host's main (tests/host_main.c)
- * and the kernel's runner (tests/ktest.c) walk the section, so a test file is linked
+ * and the kernel's runner (tests/kernel/ktest.c) walk the section, so a test file is linked
  * into either without being named anywhere.  A name is a sentence; a test of an audit
  * finding starts with `audit_` and its identifier: audit_mem_01_overlaps_are_merged.
  * Order differs between compilers: no test may depend on another.

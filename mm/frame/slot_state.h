@@ -15,7 +15,7 @@
  *   DYING   the last owner put it; its on_drop runs; nobody else may look
  *   UNIQUE  one owner who may change the metadata
  *
- * A transition takes the old state and answers with the new one or with an error; mm/meta.c
+ * A transition takes the old state and answers with the new one or with an error; mm/frame/meta.h
  * applies it by one compare-and-swap loop, so what is proved and explored here is what runs.
  *
  * Invariants:

@@ -23,7 +23,7 @@ void explore_irq_restore(uintptr_t old);
 void explore_relax(void);
 /* Interrupts are off, on until one has come, and off again. */
 void explore_halt(void);
-/* This CPU invalidates a page: scenario/tlb.c. */
+/* This CPU invalidates a page: tests/explore/scenario/tlb.c. */
 void explore_tlb_invalidate_page(vaddr_t va);
 
 static inline unsigned arch_cpu_id(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/cursor*.c: each operation, what it takes and what it refuses. */
+/* Tests of mm/pt/cursor*.c: each operation, what it takes and what it refuses. */
 #include "mm/pt/cursor.h"
 #include "mm/pt/cpu_format.h"
 

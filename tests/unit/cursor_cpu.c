@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/cursor*.c against a CPU that sets bits in entries meanwhile: a thread of the host. */
+/* Tests of mm/pt/cursor*.c against a CPU that sets bits in entries meanwhile: a host thread. */
 #ifndef KEEL_TESTS
 #include <pthread.h>
 

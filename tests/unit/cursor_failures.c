@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each operation of mm/cursor*.c with the nth node refused, for every n: it says so, it has done
+ * Each operation of mm/pt/cursor*.c with the nth node refused, for every n: it says so, it has done
  * exactly what it moved over (C3), and nothing is leaked.
  *
  * A table with something of everything is built anew for each n.  What a failed operation left is

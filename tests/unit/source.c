@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of boot/source.c beside those of the parsers, which go through it (unit/multiboot2.c). */
+/* Tests of boot/source.c; those of the parsers (tests/unit/multiboot2.c) go through it too. */
 #include "boot/source.h"
 
 #include "lib/bits.h"
