@@ -52,8 +52,7 @@ static const uint8_t *read_low(void *ctx, uint64_t pa, uint64_t len)
 	return arch_direct(paddr(pa));
 }
 
-/* A place for start_state.boot_info and the start_state.regions, somewhere that everybody calls
- * usable. */
+/* A place for boot_info and the regions that every memory map entry calls usable. */
 static struct boot_arena place_arena(const struct source_walk *walk, size_t bytes)
 {
 	uint64_t start;
@@ -154,8 +153,7 @@ void start_make_regions(struct boot_arena *arena)
 	uint64_t end = arch_direct_to_paddr(arena->end).raw;
 	void *memory;
 
-	/* the whole arena, from its beginning, stays: start_state.boot_info and the
-	 * the regions live in it */
+	/* the whole arena stays: boot_info and the regions live in it */
 	start_add_source(arch_direct_to_paddr(start_state.boot_info.sources).raw, end,
 			 REGION_BOOT_INFO);
 	memory = boot_arena_take(arena, regions_bytes_needed(start_state.boot_info.source_count));
