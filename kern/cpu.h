@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h - which CPUs run, and sets of them.
+ * cpu.h - the online CPUs, and sets of CPUs.
  *
- * CPUs that run have the numbers 0 .. cpu_count() - 1, in the order in which they came; a CPU that
- * never answers gets none.  The count only grows, and a CPU is counted when it can be asked for
- * anything: its area, tables, timer and idle thread are there.
+ * Online CPUs have the numbers 0 .. cpu_count() - 1, in the order in which they came up; a CPU that
+ * never answers gets no number.  The count only grows.  A CPU is counted when it can serve
+ * requests: its per-CPU area, descriptor tables, timer and idle thread are set up.
  *
- * A set is a bitmap that any CPU may change one bit of at a time; reading a whole set is
- * reading its words one by one.
+ * A set is a bitmap.  Any CPU may change one bit at a time; a whole set is read word by word.
  */
 #pragma once
 
@@ -26,20 +25,20 @@ struct cpu_set {
 
 extern _Atomic unsigned cpu_running;
 
-/* At least 1.  Acquire: what a CPU set up before it was counted is seen. */
+/* At least 1.  Acquire: what a CPU set up before it was counted is visible. */
 static inline unsigned cpu_count(void)
 {
 	return atomic_load_explicit(&cpu_running, memory_order_acquire);
 }
 
-/* The next CPU runs; called by itself, with everything set up.  Returns its number. */
+/* Counts the calling CPU as online, after it has set up everything.  Returns its number. */
 unsigned cpu_count_one_more(void);
 
-/* A fresh machine with `n` CPUs that run: the host's tests. */
+/* Host tests: start with `n` CPUs online. */
 void cpu_set_count(unsigned n);
 
-/* Both are full barriers: what was stored before is visible before the bit changes, and what is
- * loaded after is loaded after. */
+/* Both are full barriers: earlier stores are visible before the bit changes, and later loads
+ * execute after it. */
 static inline void cpu_set_add(struct cpu_set *s, unsigned cpu)
 {
 	atomic_fetch_or_explicit(&s->word[cpu / CPU_SET_WORD_BITS],

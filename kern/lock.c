@@ -32,33 +32,33 @@ void lock_wait(struct spinlock *l, uint32_t ticket)
 #ifdef KEEL_DEBUG
 
 enum {
-	/* beyond LOCKS_HELD_MAX, for who only tries: the console within a panic about that */
+	/* beyond LOCKS_HELD_MAX, for spin_try_lock(): the console during a panic about the limit */
 	LOCKS_TRIED_MAX = 2,
 	HELD_ROOM = LOCKS_HELD_MAX + LOCKS_TRIED_MAX,
 };
 
-/* A lock that is held; the class besides, as the lock's memory may be gone when it is abandoned. */
+/* A held lock.  Stores the class too, as the lock's memory may be freed when it is abandoned. */
 struct held {
-	const struct spinlock *lock; /* NULL: being entered or taken out, below an NMI */
+	const struct spinlock *lock; /* NULL: an NMI interrupted its entry or removal */
 	struct lock_class *class;
 	uintptr_t where;
 	uint64_t since; /* ticks */
 };
 
-/* Only the CPU itself looks here, but for `off`.  An NMI, which may print, can come anywhere: depth
- * is raised before an entry is written and lowered after the last is gone. */
+/* Only its own CPU accesses this, except for `off`.  An NMI, which may print, can come anywhere:
+ * depth is raised before an entry is written and lowered after the last is cleared. */
 struct lock_cpu {
 	_Atomic unsigned depth;
 	struct held held[HELD_ROOM];
-	uint64_t off_since; /* of the outermost lock */
+	uint64_t off_since; /* when the outermost lock was taken */
 	uintptr_t off_where;
-	struct lock_record off; /* (a) written by its CPU, reset by anybody */
+	struct lock_record off; /* (a) written by its CPU, reset by any */
 };
 
 static PER_CPU(struct lock_cpu, lock_cpu);
 static _Atomic(struct lock_class *) classes; /* linked by `next` */
 
-/* What spinlock.holder says when this CPU holds it. */
+/* The value of spinlock.holder when this CPU holds it. */
 static unsigned own_mark(void)
 {
 	return arch_cpu_id() + 1;
@@ -66,24 +66,25 @@ static unsigned own_mark(void)
 
 static bool holds(const struct spinlock *l)
 {
-	/* relaxed: only this CPU's own store matters to it */
+	/* relaxed: only this CPU stores its own mark */
 	return atomic_load_explicit(&l->holder, memory_order_relaxed) == own_mark();
 }
 
 static unsigned depth_of(const struct lock_cpu *me)
 {
-	return atomic_load_explicit(&me->depth, memory_order_relaxed); /* this CPU's */
+	return atomic_load_explicit(&me->depth,
+				    memory_order_relaxed); /* written by this CPU only */
 }
 
 static void set_depth(struct lock_cpu *me, unsigned depth)
 {
-	/* in the order of the program, which is all that an NMI sees */
+	/* program order is enough for an NMI on this CPU */
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&me->depth, depth, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* ---- breaches ---- */
+/* ---- violations ---- */
 
 static void panic_about(const char *what, const struct lock_class *class,
 			uintptr_t where) __noreturn __cold;
@@ -127,7 +128,7 @@ static bool may_nest(const struct held *outer, const struct spinlock *inner)
 	       outer->lock < inner;
 }
 
-/* L1, for who takes a lock in whatever way. */
+/* L1, for both spin_lock() and spin_try_lock(). */
 static void check_context(const struct spinlock *l, uintptr_t where)
 {
 	if (l->class == NULL)
@@ -136,7 +137,7 @@ static void check_context(const struct spinlock *l, uintptr_t where)
 		panic_about("taken with interrupts on", l->class, where);
 }
 
-/* L2 and L3, for who will wait. */
+/* L2 and L3, for spin_lock(), which may wait. */
 static void check_order(const struct spinlock *l, uintptr_t where)
 {
 	struct lock_cpu *me = this_cpu_ptr(lock_cpu);
@@ -192,7 +193,7 @@ void lock_each_class(void (*fn)(const struct lock_class *c, void *arg), void *ar
 		fn(c, arg);
 }
 
-/* Nobody else writes the record. */
+/* The caller is the only writer of the record. */
 static void write_record(struct lock_record *r, uint64_t ticks, uintptr_t where)
 {
 	if (ticks <= atomic_load_explicit(&r->ticks, memory_order_relaxed))
@@ -201,8 +202,8 @@ static void write_record(struct lock_record *r, uint64_t ticks, uintptr_t where)
 	atomic_store_explicit(&r->ticks, ticks, memory_order_relaxed);
 }
 
-/* Interrupts are off.  CPUs may hold different locks of a class: `recording` makes the two words of
- * a record belong together.  An NMI that finds its own CPU recording leaves its record out. */
+/* Interrupts are off.  CPUs may hold different locks of a class: `recording` keeps the two words
+ * of a record consistent.  An NMI that interrupts its own CPU's update skips its own. */
 static void record_longest(struct lock_class *c, struct lock_record *r, uint64_t ticks,
 			   uintptr_t where)
 {
@@ -259,7 +260,8 @@ static void enter(struct spinlock *l, uintptr_t where)
 	list_class(l->class);
 }
 
-/* Take the lock off the stack, out of turn perhaps; one that was abandoned is not there. */
+/* Removes the lock from the held stack, not necessarily from its top; an abandoned lock is not
+ * on it. */
 static struct held leave(struct spinlock *l)
 {
 	struct lock_cpu *me = this_cpu_ptr(lock_cpu);
@@ -321,7 +323,7 @@ void lock_release_checked(struct spinlock *l)
 		panic_about("released by a CPU that does not hold it", l->class, where);
 	h = leave(l);
 	now = arch_ticks();
-	lock_pass_on(l); /* the lock's memory may be gone from here on */
+	lock_pass_on(l); /* the lock's memory may be freed from here on */
 	if (h.class == NULL)
 		return;
 	record_longest(h.class, &h.class->hold, now - h.since, h.where);

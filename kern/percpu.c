@@ -5,7 +5,7 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 
-static uintptr_t biases[ARCH_MAX_CPUS]; /* 0: no area; the template itself is nobody's */
+static uintptr_t biases[ARCH_MAX_CPUS]; /* 0: no area; the template itself is no CPU's area */
 
 size_t percpu_bytes(void)
 {

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * percpu.h - variables of which every CPU has one of its own.
+ * percpu.h - per-CPU variables.
  *
- *   static PER_CPU(struct pool, pool);            definition, with an initialiser if need be
+ *   static PER_CPU(struct pool, pool);            definition, with an optional initialiser
  *   this_cpu(pool).count++                        this CPU's, one instruction on x86-64
  *   this_cpu_ptr(pool), per_cpu_ptr(pool, cpu)    as pointers
  *
- * The linker puts all of them side by side into one section, the template.  Each CPU has an
- * area, a copy of the template as the linker left it; a CPU's bias is the distance from the
- * template to its area, so that a variable's address plus the bias is the CPU's own variable.
- * x86-64 keeps the bias in the GS base, the host in a thread-local.
+ * The linker puts all of them side by side into one section, the template.  Each CPU has an area, a
+ * copy of the template as the linker left it; a CPU's bias is the distance from the template to its
+ * area, so that a variable's address plus the bias is the address of the CPU's own copy.  x86-64
+ * keeps the bias in the GS base, the host in a thread-local.
  *
  * Invariants (document 001):
- *   P1  a CPU's bias is set before its first access; until then it leads to addresses that nothing
- *       uses, so that an access faults and is explained as what it is
- *   P2  the template is nobody's area: it is never written, and after the last copy was made the
- *       kernel cannot even read it
+ *   P1  a CPU's bias is set before its first access; until then it leads to unmapped addresses, so
+ *       that an early access faults and the fault can be explained
+ *   P2  the template is no CPU's area: it is never written, and after the last copy was made it is
+ *       unmapped
  *
- * Locking: none.  A CPU's variables are its own, touched with interrupts off or by a thread that
- * stays on its CPU; what others may look at is atomic, and its definition says so.
+ * Locking: none.  A CPU's variables are its own, accessed with interrupts off or by a thread that
+ * stays on its CPU; what other CPUs may read is atomic, as its definition states.
  */
 #pragma once
 
@@ -26,45 +26,46 @@
 
 #include "arch/arch.h"
 
-/* `static` goes before it; an array needs a struct or typedef around it. */
+/* `static` goes before it; an array needs to be wrapped in a struct or typedef. */
 #define PER_CPU(type, name) __used_in("percpu") type name
 
-/* This CPU's variable, an lvalue whose address cannot be taken: this_cpu_ptr() for that. */
+/* This CPU's variable, an lvalue whose address cannot be taken: use this_cpu_ptr() for that. */
 #define this_cpu(name)     arch_this_cpu(name)
 #define this_cpu_ptr(name) ((__typeof__(name) *)(arch_percpu_bias() + (uintptr_t) & (name)))
 
-/* That of a CPU whose area was prepared. */
+/* The variable of another CPU, whose area is prepared. */
 #define per_cpu_ptr(name, cpu) ((__typeof__(name) *)(percpu_bias_of(cpu) + (uintptr_t) & (name)))
 
-/* Add to a counter of this CPU that others may read.  Interrupts are off, or no handler adds. */
+/* Adds to a counter of this CPU that other CPUs may read.  Interrupts are off, or no handler
+ * adds to it. */
 static inline void percpu_add(_Atomic uint64_t *counter, uint64_t n)
 {
-	/* relaxed, and no exchange: the owner alone writes */
+	/* relaxed, and no read-modify-write: only the owner writes */
 	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
 			      memory_order_relaxed);
 }
 
-/* Bytes of an area; a multiple of its alignment, PERCPU_ALIGN. */
+/* Size of an area in bytes; a multiple of its alignment, PERCPU_ALIGN. */
 size_t percpu_bytes(void);
 enum {
 	PERCPU_ALIGN = 64,
 };
 
-/* `area`, percpu_bytes() at a multiple of PERCPU_ALIGN, becomes that of `cpu`: the template is
- * copied there.  It is kept for ever.  Returns the bias, for the CPU to load. */
+/* Makes `area`, percpu_bytes() long and aligned to PERCPU_ALIGN, the area of `cpu`: copies the
+ * template there.  It is never freed.  Returns the bias, which the CPU loads. */
 uintptr_t percpu_prepare(unsigned cpu, void *area);
 
 /* Whether the CPU has an area. */
 bool percpu_is_prepared(unsigned cpu);
 
-/* Of a CPU whose area was prepared. */
+/* The bias of a CPU whose area is prepared. */
 uintptr_t percpu_bias_of(unsigned cpu);
 
-/* The template, for who takes it out of the address space after the last percpu_prepare(). */
+/* The template, for the code that unmaps it after the last percpu_prepare(). */
 extern char __start_percpu[];
 extern char __stop_percpu[];
 
-/* A counter of any CPU; relaxed: it may change meanwhile. */
+/* Reads a counter of any CPU; relaxed: it may change concurrently. */
 static inline uint64_t percpu_read(const _Atomic uint64_t *counter)
 {
 	return atomic_load_explicit(counter, memory_order_relaxed);

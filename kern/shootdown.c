@@ -14,36 +14,37 @@ PER_CPU(struct shootdown_mail, shootdown_mail);
 PER_CPU(_Atomic uint32_t, tlb_idle_state) = TLB_RUNNING;
 PER_CPU(struct shootdown_stats, shootdown_stats);
 
-/* What a CPU asks of others; written by itself, read by those whose mailbox has its bit. */
+/* A CPU's request to other CPUs; written by its own CPU, read by those whose mailbox has its
+ * bit. */
 struct request {
 	const struct shootdown *what;
-	uint64_t generation;          /* of the space, with this shootdown */
+	uint64_t generation;          /* of the space, including this shootdown */
 	_Atomic uint32_t outstanding; /* (a) acknowledgements */
 } __aligned(64);
 static PER_CPU(struct request, request);
 
-/* A space whose translations this CPU may still have. */
+/* A space of which this CPU may still cache translations. */
 struct context {
-	uint64_t id;         /* of the space; 0: nothing */
+	uint64_t id;         /* of the space; 0: unused */
 	uint64_t generation; /* up to which it has invalidated */
 };
 
-/* The owner's alone, interrupts off. */
+/* Used only by its own CPU, interrupts off. */
 struct residence {
 	struct tlb_space *space; /* loaded */
 	unsigned current;        /* its context */
-	unsigned victim;         /* the next to be given to another space */
+	unsigned victim;         /* the next context to reuse */
 	struct context context[TLB_CONTEXTS];
 };
 static PER_CPU(struct residence, residence) = { .space = &tlb_kernel_space };
 
 static _Atomic uint64_t next_id = KERNEL_SPACE_ID + 1;
-static uint64_t patience; /* in ticks; 0: as the header says */
+static uint64_t patience; /* in ticks; 0: SHOOTDOWN_PATIENCE_MS */
 
 void tlb_space_init(struct tlb_space *space)
 {
 	*space = (struct tlb_space){
-		/* relaxed: the number alone matters */
+		/* relaxed: only uniqueness matters */
 		.id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed)
 	};
 }
@@ -62,10 +63,11 @@ static void invalidate_pages(const struct shootdown *f)
 	percpu_add(&this_cpu_ptr(shootdown_stats)->pages, f->pages);
 }
 
-/* Everything of every space.  What contexts remember is then true, or older than it need be. */
+/* Invalidates all translations of all spaces.  The generations stored in other contexts may then
+ * be older than necessary, never too new. */
 static void invalidate_all(struct residence *r)
 {
-	/* seq_cst: read before the shootdown, which covers all that was counted so far */
+	/* seq_cst: read before the invalidation, which covers all generations so far */
 	r->context[r->current].generation = atomic_load_explicit(&r->space->generation,
 								 memory_order_seq_cst);
 	arch_tlb_invalidate_all();
@@ -85,8 +87,8 @@ static void invalidate_kernel(struct residence *r, const struct shootdown *f)
 				r->context[i].id = 0;
 }
 
-/* Requests of one space may come in another order than their generations: only the one that is next
- * can be done page by page. */
+/* Requests for one space may arrive in another order than their generations: only the next
+ * generation can be invalidated page by page. */
 static void invalidate_loaded(struct residence *r, const struct shootdown *f, uint64_t generation)
 {
 	struct context *c = &r->context[r->current];
@@ -112,7 +114,7 @@ static void invalidate(const struct shootdown *f, uint64_t generation)
 		invalidate_kernel(r, f);
 	else if (f->space == r->space)
 		invalidate_loaded(r, f, generation);
-	/* else: kept under a context at most, whose generation is behind */
+	/* else: cached at most under another context, whose generation is behind */
 }
 
 /* ---- serving ---- */
@@ -160,11 +162,12 @@ void shootdown_serve(void)
 	struct shootdown_mail *mail = this_cpu_ptr(shootdown_mail);
 	uint64_t word[CPU_SET_WORDS];
 
-	tlb_idle_leave(); /* what a request says may lie where a page was unmapped */
-	/* full barrier: a bit whose setter saw the old value is taken below */
+	/* the request may lie where a page was remapped while this CPU was idle */
+	tlb_idle_leave();
+	/* full barrier: a bit whose setter saw `pending` set is taken below */
 	if (atomic_exchange_explicit(&mail->pending, 0, memory_order_seq_cst) != 0) {
 		for (unsigned w = 0; w < CPU_SET_WORDS; w++)
-			/* acquire pairs with cpu_set_add() in ask(): the request is seen */
+			/* acquire pairs with cpu_set_add() in send_request() */
 			word[w] = atomic_exchange_explicit(&mail->from.word[w], 0,
 							   memory_order_acq_rel);
 		percpu_add(&this_cpu_ptr(shootdown_stats)->served, invalidate_for(word));
@@ -179,7 +182,7 @@ static void serve_call(void *arg)
 	shootdown_serve();
 }
 
-/* ---- asking ---- */
+/* ---- initiator ---- */
 
 /* seq_cst throughout: after the barrier (B) of shootdown_run(). */
 static bool mark_if_idle(_Atomic uint32_t *state)
@@ -193,9 +196,10 @@ static bool mark_if_idle(_Atomic uint32_t *state)
 	return seen == TLB_MARKED;
 }
 
-/* A panic stopped that CPU: it touches nothing any more, and nobody waits for it.  The
- * acknowledgements that will come from it all the same, as it took the request before. */
-static __cold unsigned take_back(unsigned cpu)
+/* Withdraws the request from a CPU that a panic stopped and that accesses nothing any more.
+ * Returns the number of acknowledgements still to come from it: 1 if it took the request before
+ * it stopped, else 0. */
+static __cold unsigned cancel_request(unsigned cpu)
 {
 	_Atomic uint64_t *word =
 		&per_cpu_ptr(shootdown_mail, cpu)->from.word[arch_cpu_id() / CPU_SET_WORD_BITS];
@@ -204,8 +208,8 @@ static __cold unsigned take_back(unsigned cpu)
 	return (atomic_fetch_and_explicit(word, ~bit, memory_order_acq_rel) & bit) != 0 ? 0 : 1;
 }
 
-/* Acknowledgements that will come from that CPU. */
-static unsigned ask(unsigned cpu, enum shootdown_reach reach)
+/* Sends this CPU's request to `cpu`.  Returns the number of acknowledgements to expect. */
+static unsigned send_request(unsigned cpu, enum shootdown_reach reach)
 {
 	struct shootdown_stats *stats = this_cpu_ptr(shootdown_stats);
 	struct shootdown_mail *mail = per_cpu_ptr(shootdown_mail, cpu);
@@ -215,19 +219,19 @@ static unsigned ask(unsigned cpu, enum shootdown_reach reach)
 		return 0;
 	}
 	cpu_set_add(&mail->from, arch_cpu_id());
-	/* seq_cst: after the bit; whoever found 0 ipis (T4) */
+	/* seq_cst: after the bit; the CPU that finds 0 sends the IPI (T4) */
 	if (atomic_exchange_explicit(&mail->pending, 1, memory_order_seq_cst) == 0) {
 		percpu_add(&stats->ipis, 1);
 		if (call_on_cpu(cpu, serve_call, NULL) != OK) {
-			/* whoever comes next is to see the same */
+			/* so that the next initiator also tries to send an IPI */
 			atomic_store_explicit(&mail->pending, 0, memory_order_relaxed);
-			return take_back(cpu);
+			return cancel_request(cpu);
 		}
 	}
 	return 1;
 }
 
-/* CPUs of a word of the set that have the space loaded. */
+/* Word w of the set of CPUs that have the space loaded. */
 static uint64_t targets(const struct tlb_space *space, unsigned w, unsigned running)
 {
 	unsigned first = w * CPU_SET_WORD_BITS;
@@ -240,11 +244,11 @@ static uint64_t targets(const struct tlb_space *space, unsigned w, unsigned runn
 						    : (UINT64_C(1) << (running - first)) - 1;
 }
 
-static void ask_all(struct request *r)
+static void send_requests(struct request *r)
 {
 	unsigned self = arch_cpu_id(), asked = 0, running = cpu_count();
 
-	/* counts below 0 until the sum is known; relaxed: the bits that lead here follow */
+	/* wraps below 0 until the sum is added; relaxed: the mailbox bits that publish it follow */
 	atomic_store_explicit(&r->outstanding, 0, memory_order_relaxed);
 	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
 		for (uint64_t left = targets(r->what->space, w, running); left != 0;
@@ -252,15 +256,16 @@ static void ask_all(struct request *r)
 			unsigned cpu = w * CPU_SET_WORD_BITS + bits_lowest(left);
 
 			if (cpu != self)
-				asked += ask(cpu, r->what->reach);
+				asked += send_request(cpu, r->what->reach);
 		}
-	/* relaxed: the wait looks with acquire */
+	/* relaxed: wait_for_all() reads it with acquire */
 	atomic_fetch_add_explicit(&r->outstanding, asked, memory_order_relaxed);
 }
 
-/* Those that have not taken this CPU's bit, which get another IPI; one that has is at it.  A CPU
- * that was stopped after its IPI is waited for no longer. */
-static __cold void name_the_silent(struct request *r)
+/* Reports the CPUs that have not taken this CPU's bit and sends them another IPI; a CPU that has
+ * taken it is processing the request.  A CPU that was stopped after its IPI is no longer waited
+ * for. */
+static __cold void report_unresponsive(struct request *r)
 {
 	bool named = false;
 
@@ -270,7 +275,7 @@ static __cold void name_the_silent(struct request *r)
 		if (call_on_cpu(cpu, serve_call, NULL) == OK)
 			warn("CPU %u does not answer a TLB shootdown of CPU %u", cpu,
 			     arch_cpu_id());
-		else if (take_back(cpu) == 0)
+		else if (cancel_request(cpu) == 0)
 			atomic_fetch_sub_explicit(&r->outstanding, 1, memory_order_relaxed);
 		named = true;
 	}
@@ -298,7 +303,7 @@ static void wait_for_all(struct request *r)
 		waited = arch_ticks() - start;
 		if (unlikely(waited > limit)) {
 			limit = 2 * waited;
-			name_the_silent(r);
+			report_unresponsive(r);
 		}
 	}
 	if (waited > atomic_load_explicit(longest, memory_order_relaxed))
@@ -326,33 +331,33 @@ void shootdown_run(const struct shootdown *f)
 	r = this_cpu_ptr(request);
 	percpu_add(&this_cpu_ptr(shootdown_stats)->requests, 1);
 	r->what = f;
-	/* (B) in both cases; a broadcast reaches all contexts, none of them is behind */
+	/* (B) in both cases; a broadcast reaches all contexts, so none falls behind */
 	r->generation = 1 + atomic_fetch_add_explicit(&f->space->generation,
 						      arch_tlb_can_broadcast() ? 0 : 1,
 						      memory_order_seq_cst);
 	if (arch_tlb_can_broadcast()) {
 		broadcast(f);
 	} else if (f->space == &tlb_kernel_space && cpu_count() == 1) {
-		invalidate(f,
-			   r->generation); /* whoever is counted later invalidates everything: S2 */
+		/* a CPU that is counted later invalidates everything: S2 */
+		invalidate(f, r->generation);
 	} else {
-		ask_all(r);
+		send_requests(r);
 		invalidate(f, r->generation);
 		wait_for_all(r);
 	}
 	arch_irq_restore(irq);
 }
 
-/* ---- which space ---- */
+/* ---- the loaded space ---- */
 
-/* The space's context on this CPU becomes the current one.  Whether what is remembered under it is
- * true. */
+/* Makes the space's context the current one on this CPU.  Returns whether translations cached
+ * under it are still valid. */
 static enum arch_tlb_past choose_context(struct residence *r, const struct tlb_space *space,
 					 uint64_t generation)
 {
-	unsigned most = arch_tlb_contexts() < TLB_CONTEXTS ? arch_tlb_contexts() : TLB_CONTEXTS;
+	unsigned count = arch_tlb_contexts() < TLB_CONTEXTS ? arch_tlb_contexts() : TLB_CONTEXTS;
 
-	for (unsigned i = 0; i < most; i++) {
+	for (unsigned i = 0; i < count; i++) {
 		struct context *c = &r->context[i];
 
 		if (c->id != space->id)
@@ -363,7 +368,7 @@ static enum arch_tlb_past choose_context(struct residence *r, const struct tlb_s
 		c->generation = generation;
 		return ARCH_TLB_INVALIDATE;
 	}
-	r->current = most == 0 ? 0 : r->victim++ % most;
+	r->current = count == 0 ? 0 : r->victim++ % count;
 	r->context[r->current] = (struct context){ space->id, generation };
 	return ARCH_TLB_INVALIDATE;
 }
@@ -398,7 +403,7 @@ struct tlb_space *tlb_loaded_space(void)
 
 void tlb_idle_enter(void)
 {
-	/* release: what ran before is over when an initiator sees the state */
+	/* release: earlier accesses are complete when an initiator sees the state */
 	atomic_store_explicit(this_cpu_ptr(tlb_idle_state), TLB_IDLE, memory_order_release);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* thread.c - lives of threads, and their waiting. */
+/* thread.c - creation, exit and waiting of threads. */
 #include "kern/thread_impl.h"
 #include "lib/panic.h"
 #include "lib/print.h"
@@ -11,17 +11,17 @@ enum wake {
 	WAKE_PARKED, /* the next unpark makes it ready */
 };
 
-/* Guards the list of all threads and what follows; outside the run queues. */
+/* Protects the list of all threads and the variables below; outer to the run queue locks. */
 LOCK_CLASS(registry_class, "list of threads", RANK_THREADS);
 static struct spinlock registry = SPINLOCK_INIT(&registry_class);
 static struct thread *all_first, *all_last;
-static struct thread *ended;  /* detached ones, to be had from thread_wait_ended() */
-static struct thread *reaper; /* that waits there */
+static struct thread *ended;  /* detached ones, for thread_wait_ended() */
+static struct thread *reaper; /* the thread that waits there */
 static paddr_t kernel_root;   /* (c) once it is set */
 
 /* ---- waiting ---- */
 
-/* The running thread, which may wait: T6. */
+/* The running thread; asserts that it may wait: T6. */
 static struct thread *self_to_wait(uintptr_t irq)
 {
 	struct thread *self = this_cpu(scheduler).current;
@@ -30,7 +30,7 @@ static struct thread *self_to_wait(uintptr_t irq)
 	return self;
 }
 
-/* Whether it waited; else the token was there already, whoever left it. */
+/* Returns whether it waited; if not, the token was already set. */
 static bool park(void)
 {
 	uintptr_t irq = arch_irq_save();
@@ -38,7 +38,7 @@ static bool park(void)
 	unsigned wake = WAKE_NONE;
 	bool waited;
 
-	set_state(self, THREAD_PARKED); /* before anybody can make it ready */
+	set_state(self, THREAD_PARKED); /* before another CPU can make it ready */
 	/* acquire pairs with thread_unpark(), whose caller changed what this thread waits for */
 	waited = atomic_compare_exchange_strong_explicit(
 		&self->wake, &wake, WAKE_PARKED, memory_order_acq_rel, memory_order_relaxed);
@@ -62,8 +62,8 @@ void thread_unpark(struct thread *t)
 	uintptr_t irq = arch_irq_save();
 	unsigned wake = atomic_load_explicit(&t->wake, memory_order_relaxed);
 
-	/* Also a token that is there already is written anew: release, for what was changed since.
-	 */
+	/* Writes the token even if it is already set: release, for what the caller changed
+	 * since. */
 	while (!atomic_compare_exchange_weak_explicit(&t->wake, &wake,
 						      wake == WAKE_PARKED ? WAKE_NONE : WAKE_TOKEN,
 						      memory_order_acq_rel, memory_order_relaxed))
@@ -78,9 +78,9 @@ static void unpark(void *t)
 	thread_unpark(t);
 }
 
-/* Whether a token of somebody else may be gone: the timer did not go off, or perhaps it and the
- * other came before the wait, and were one.  Else the two were one after the other, and what came
- * second is there still. */
+/* Returns whether it may have consumed another thread's token: the timer did not fire, or its
+ * token and the other one came before the wait and were merged.  Otherwise the two came one
+ * after the other, and the second is still set. */
 static bool park_until(uint64_t deadline)
 {
 	struct thread *self = thread_self();
@@ -107,7 +107,7 @@ void thread_sleep(unsigned ms)
 		thread_unpark(thread_self());
 }
 
-/* ---- life ---- */
+/* ---- creation and exit ---- */
 
 struct thread *thread_self(void)
 {
@@ -157,7 +157,7 @@ void thread_set_space(struct tlb_space *space, paddr_t root)
 	arch_irq_restore(irq);
 }
 
-/* Everything but the stack. */
+/* Initialises everything but the stack. */
 static void init(struct thread *t, const char *name)
 {
 	uintptr_t irq;
@@ -171,7 +171,7 @@ static void init(struct thread *t, const char *name)
 	spin_unlock_irq(&registry, irq);
 }
 
-/* The first code of every thread. */
+/* Entry point of every created thread. */
 static void begin(void *arg)
 {
 	struct thread *t = arg;
@@ -226,12 +226,12 @@ void thread_bury(struct thread *t)
 {
 	spin_lock(&registry);
 	t->gone = true;
-	atomic_store_explicit(&t->on_cpu, false, memory_order_relaxed); /* the lock orders it */
+	atomic_store_explicit(&t->on_cpu, false, memory_order_relaxed); /* ordered by the lock */
 	if (t->detached) {
 		t->next = ended;
 		ended = t;
 	}
-	/* under the lock: the joiner frees t and may end itself as soon as it has had it */
+	/* under the lock: the joiner may free t and exit itself as soon as it has taken the lock */
 	if (t->detached && reaper != NULL)
 		thread_unpark(reaper);
 	else if (t->joiner != NULL)
@@ -239,8 +239,8 @@ void thread_bury(struct thread *t)
 	spin_unlock(&registry);
 }
 
-/* Off the lists: its memory is the caller's. */
-static void remove_from_list(struct thread *t)
+/* t is off all lists; the caller may free its memory afterwards. */
+static void release_stack(struct thread *t)
 {
 	arch_thread_release(t->sp);
 }
@@ -258,7 +258,7 @@ void thread_join(struct thread *t)
 	}
 	list_remove(t);
 	spin_unlock_irq(&registry, irq);
-	remove_from_list(t);
+	release_stack(t);
 }
 
 struct thread *thread_wait_ended(void)
@@ -275,11 +275,11 @@ struct thread *thread_wait_ended(void)
 	ended = t->next;
 	list_remove(t);
 	spin_unlock_irq(&registry, irq);
-	remove_from_list(t);
+	release_stack(t);
 	return t;
 }
 
-/* ---- where ---- */
+/* ---- affinity ---- */
 
 err_t thread_set_affinity(struct thread *t, const struct cpu_set *cpus)
 {
@@ -295,7 +295,7 @@ err_t thread_set_affinity(struct thread *t, const struct cpu_set *cpus)
 				      atomic_load_explicit(&cpus->word[i], memory_order_relaxed),
 				      memory_order_relaxed);
 	if (t == thread_self())
-		thread_yield(); /* to where it may run */
+		thread_yield(); /* migrates if it may not run here */
 	return OK;
 }
 
@@ -311,7 +311,7 @@ err_t thread_pin(unsigned cpu)
 
 /* ---- CPUs ---- */
 
-/* The code that runs now becomes s->own. */
+/* Makes the running code the thread s->own. */
 static void adopt(struct scheduler *s, const char *name)
 {
 	init(&s->own, name);
@@ -355,7 +355,7 @@ void thread_start_cpu(void)
 	arch_irq_restore(irq);
 }
 
-/* ---- looking ---- */
+/* ---- information ---- */
 
 static void describe(const struct thread *t, struct thread_info *out)
 {
@@ -370,7 +370,7 @@ static void describe(const struct thread *t, struct thread_info *out)
 	memcpy(out->name, t->name, sizeof(out->name));
 	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
 		out->affinity[i] = atomic_load_explicit(&t->affinity.word[i], memory_order_relaxed);
-	/* it may stop running meanwhile: a display */
+	/* it may stop running meanwhile: for display only */
 	if (out->state == THREAD_RUNNING && arch_ticks() > since)
 		out->ticks += arch_ticks() - since;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread_impl.h - what thread.c (lives and waiting) and thread_switch.c (run queues, switches, idle
- * CPUs) share.  Invariants and locks: kern/thread.h.
+ * thread_impl.h - shared by thread.c (creation, exit, waiting) and thread_switch.c (run queues,
+ * switches, idle CPUs).  Invariants and locks: kern/thread.h.
  */
 #pragma once
 
@@ -12,23 +12,23 @@
 struct run_queue {
 	struct spinlock lock;
 	struct thread *first, *last;
-	_Atomic unsigned count; /* others read it without the lock, as a hint */
+	_Atomic unsigned count; /* read by other CPUs without the lock, as a hint */
 };
 
-/* All but the queue is touched by its own CPU alone, with interrupts off. */
+/* Everything but the queue is used only by its own CPU, with interrupts off. */
 struct scheduler {
 	struct run_queue queue;
 	struct thread *current, *idle;
-	struct thread *previous; /* from which the CPU is switching away */
+	struct thread *previous; /* the thread that the CPU is switching away from */
 	struct timer slice;
-	bool armed;        /* the slice */
+	bool armed;        /* the slice timer is armed */
 	bool preempt;      /* the slice is over */
-	struct thread own; /* whose stack the CPU came with */
+	struct thread own; /* the thread on the CPU's boot stack */
 };
 
 extern struct scheduler scheduler; /* PER_CPU */
 
-/* A display, and for checks. */
+/* For display and checks only. */
 static inline void set_state(struct thread *t, enum thread_state state)
 {
 	atomic_store_explicit(&t->state, state, memory_order_relaxed);
@@ -39,24 +39,24 @@ static inline enum thread_state state_of(const struct thread *t)
 	return (enum thread_state)atomic_load_explicit(&t->state, memory_order_relaxed);
 }
 
-/* Interrupts are off for all that follows. */
+/* Interrupts are off for all functions below. */
 
-/* Make t, which waits or is new, ready.  It may run, end and be gone before this returns. */
+/* Makes t, which is parked or new, ready.  It may run, end and be freed before this returns. */
 void thread_enqueue(struct thread *t);
 
-/* The running thread, whose state says why, gives up the CPU. */
+/* Switches away from the running thread, whose state gives the reason. */
 void thread_block(void);
-/* The running thread stays ready, but others go first. */
+/* Requeues the running thread behind the others and switches. */
 void thread_requeue(void);
 
-/* First of all on a stack that was switched to: the one that was left is free to be used. */
+/* Called first on the new stack after a switch: releases the thread that was left. */
 void thread_finish_switch(void) __noinline;
 
-/* No CPU is idle: the first one begins. */
+/* Clears the set of idle CPUs, before the first CPU starts to schedule. */
 void thread_clear_idle_cpus(void);
 
-/* The life of the first CPU's idle thread. */
+/* Entry point of the first CPU's idle thread. */
 void thread_idle_main(void *unused);
 
-/* thread.c: a thread that has ended is off its stack. */
+/* thread.c: called when an ended thread is off its stack. */
 void thread_bury(struct thread *t);

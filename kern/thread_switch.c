@@ -11,7 +11,7 @@ enum {
 LOCK_CLASS(queues_class, "run queue of a CPU", RANK_RUN_QUEUE);
 PER_CPU(struct scheduler, scheduler) = { .queue = { .lock = SPINLOCK_INIT(&queues_class) } };
 
-static struct cpu_set idle_cpus; /* that halt or are about to */
+static struct cpu_set idle_cpus; /* halted or about to halt */
 
 static void resched(void *unused);
 
@@ -49,8 +49,8 @@ static void queue_remove(struct run_queue *q, struct thread *t) __requires(q->lo
 	atomic_store_explicit(&q->count, queue_count(q) - 1, memory_order_relaxed);
 }
 
-/* The first that may run on `cpu` and is on no other's stack pointer; it is taken out and is the
- * caller's.  *busy: there was one that will be off its stack in a moment. */
+/* Removes and returns the first thread that may run on `cpu` and whose stack no other CPU is
+ * using; NULL: none.  *busy: there was one that is about to leave its stack. */
 static struct thread *queue_take(struct run_queue *q, unsigned cpu, const struct thread *self,
 				 bool *busy)
 {
@@ -60,7 +60,7 @@ static struct thread *queue_take(struct run_queue *q, unsigned cpu, const struct
 	for (t = q->first; t != NULL; t = t->next) {
 		if (!cpu_set_has(&t->affinity, cpu))
 			continue;
-		/* acquire pairs with thread_finish_switch(): its sp is there to see */
+		/* acquire pairs with thread_finish_switch(): its sp is visible */
 		if (t == self || !atomic_load_explicit(&t->on_cpu, memory_order_acquire))
 			break;
 		*busy = true;
@@ -74,9 +74,10 @@ static struct thread *queue_take(struct run_queue *q, unsigned cpu, const struct
 	return t;
 }
 
-/* ---- which CPU ---- */
+/* ---- placement ---- */
 
-/* The idle CPU is the caller's to wake, and counts as idle no more; false: somebody was faster. */
+/* Claims an idle CPU, which the caller must wake, and removes it from the set; false: it is not
+ * idle, or another CPU claimed it first. */
 static bool claim_idle(unsigned cpu)
 {
 	uint64_t bit = UINT64_C(1) << cpu % CPU_SET_WORD_BITS;
@@ -87,11 +88,11 @@ static bool claim_idle(unsigned cpu)
 		bit) != 0;
 }
 
-/* An idle CPU that may run t, `home` if that is one, or CPU_NONE.  T5: t is in its queue already.
- */
+/* Claims an idle CPU that may run t, preferably `home`, or returns CPU_NONE.  T5: t is already
+ * in its queue. */
 static unsigned claim_idle_for(const struct thread *t, unsigned home)
 {
-	/* t's place in the queue is seen by a CPU that announces itself after this */
+	/* a CPU that announces itself as idle after this sees t in its queue */
 	atomic_thread_fence(memory_order_seq_cst);
 	if (claim_idle(home))
 		return home;
@@ -109,7 +110,7 @@ static unsigned claim_idle_for(const struct thread *t, unsigned home)
 	return CPU_NONE;
 }
 
-/* One that a panic has stopped takes nothing any more. */
+/* A CPU that a panic has stopped ignores this, hence no error. */
 static void resched_cpu(unsigned cpu)
 {
 	err_t err = call_on_cpu(cpu, resched, NULL);
@@ -117,7 +118,7 @@ static void resched_cpu(unsigned cpu)
 	(void)err;
 }
 
-/* The CPU whose queue t goes to: its last one, or else the first that it may run on. */
+/* The CPU to queue t on: its last one, or else the first that it may run on. */
 static unsigned home_of(const struct thread *t)
 {
 	unsigned cpu = atomic_load_explicit(&t->cpu, memory_order_relaxed);
@@ -143,9 +144,9 @@ void thread_enqueue(struct thread *t)
 	target = claim_idle_for(t, home);
 	spin_unlock(&q->lock);
 	if (target != CPU_NONE)
-		resched_cpu(target); /* it takes t, or another that waits */
+		resched_cpu(target); /* it takes t, or another queued thread */
 	if (first && target != home)
-		resched_cpu(home); /* whoever runs there has company, and needs a slice */
+		resched_cpu(home); /* the thread that runs there now needs a slice */
 }
 
 /* ---- slices ---- */
@@ -162,7 +163,7 @@ static void arm_slice(struct scheduler *s)
 	timer_start(&s->slice, since + THREAD_SLICE_MS * arch_ticks_per_ms(), slice_over, s);
 }
 
-/* The timer is not moved at every switch: it may find a turn that has only begun. */
+/* The timer is not rearmed at every switch, so it may expire early in a later turn. */
 static void slice_over(void *arg)
 {
 	struct scheduler *s = arg;
@@ -177,8 +178,8 @@ static void slice_over(void *arg)
 		arm_slice(s);
 }
 
-/* Asked of a CPU when somebody came into its queue, or it is idle and somebody waits elsewhere:
- * the interrupt alone ends a halt. */
+/* Runs on a CPU by IPI when a thread was queued on it, or when it is idle and a thread is queued
+ * elsewhere; the interrupt itself ends a halt. */
 static void resched(void *unused)
 {
 	struct scheduler *s = this_cpu_ptr(scheduler);
@@ -190,7 +191,7 @@ static void resched(void *unused)
 
 /* ---- switching ---- */
 
-/* A function of its own, so that nothing about the CPU is remembered from before the switch. */
+/* Not inlined, so that the compiler keeps no per-CPU address from before the switch. */
 void thread_finish_switch(void)
 {
 	struct thread *left = this_cpu(scheduler).previous;
@@ -202,8 +203,9 @@ void thread_finish_switch(void)
 		atomic_store_explicit(&left->on_cpu, false, memory_order_release);
 }
 
-/* `next` was taken out of its queue, or is the idle thread.  Interrupts are off, no lock is held.
- * All switches go through here.  Stacks lie in the kernel's half, which is in every space. */
+/* Switches to `next`, which was removed from its queue or is the idle thread.  Interrupts are
+ * off, no lock is held.  All switches go through here.  Stacks lie in the kernel's half, which
+ * is mapped in every space. */
 static void switch_to(struct thread *next)
 {
 	struct scheduler *s = this_cpu_ptr(scheduler);
@@ -211,7 +213,7 @@ static void switch_to(struct thread *next)
 	uint64_t now = arch_ticks();
 
 	lock_check_none_held("a switch of threads");
-	/* its own CPU alone writes these; a monitor reads them */
+	/* written only by its own CPU; read by the monitor */
 	atomic_store_explicit(&self->ticks,
 			      atomic_load_explicit(&self->ticks, memory_order_relaxed) + now -
 				      atomic_load_explicit(&self->since, memory_order_relaxed),
@@ -250,7 +252,7 @@ void thread_requeue(void)
 	unsigned target;
 
 	if (!cpu_set_has(&self->affinity, arch_cpu_id())) {
-		thread_enqueue(self); /* there nobody takes it before the switch is complete */
+		thread_enqueue(self); /* no CPU takes it before the switch is complete */
 		thread_block();
 		return;
 	}
@@ -283,7 +285,8 @@ void thread_yield(void)
 
 /* ---- idle ---- */
 
-/* Something to run on this CPU, its own or another's; NULL: nothing, *busy: but soon. */
+/* Takes a thread to run on this CPU from its own queue or another's; NULL: none.  *busy: there
+ * will be one soon. */
 static struct thread *find_work(bool *busy)
 {
 	unsigned me = arch_cpu_id(), n = cpu_count();
@@ -299,7 +302,7 @@ static struct thread *find_work(bool *busy)
 	return NULL;
 }
 
-/* Until an interrupt; other CPUs need not ask this one to invalidate translations meanwhile. */
+/* Halts until an interrupt; page shootdowns only mark this CPU meanwhile. */
 static void wait_for_interrupt(void)
 {
 	tlb_idle_enter();
@@ -354,11 +357,11 @@ static const char *check_queued(const struct scheduler *s, const struct thread *
 {
 	if (state_of(t) != THREAD_READY ||
 	    atomic_load_explicit(&t->cpu, memory_order_relaxed) != cpu)
-		return "T1: a thread in a run queue is not ready, or another CPU's";
+		return "T1: a thread in a run queue is not ready, or belongs to another CPU";
 	if (t->next == NULL ? s->queue.last != t : t->next->prev != t)
 		return "T2: the links of a run queue do not agree";
 	if (!cpu_set_has(&t->affinity, cpu) || t == s->idle)
-		return "T3: a thread is queued where it may not be";
+		return "T3: a thread is queued on a CPU where it may not run";
 	return NULL;
 }
 
@@ -368,7 +371,7 @@ static const char *check_queue(const struct scheduler *s, unsigned cpu)
 	unsigned n = 0;
 
 	if (s->queue.first != NULL && s->queue.first->prev != NULL)
-		return "T2: something stands before the first of a run queue";
+		return "T2: the first thread of a run queue has a predecessor";
 	for (const struct thread *t = s->queue.first; t != NULL && why == NULL; t = t->next) {
 		why = check_queued(s, t, cpu);
 		if (++n > queue_count(&s->queue))

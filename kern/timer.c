@@ -10,8 +10,8 @@ struct timer_heap {
 	struct spinlock lock;
 	struct timer *root;
 	size_t count;
-	_Atomic(struct timer *) running; /* whose handler runs: compared, never followed */
-	uint64_t set;                    /* what the machine's timer is set to */
+	_Atomic(struct timer *) running; /* its handler runs: compared, never dereferenced */
+	uint64_t set;                    /* deadline that the hardware timer is set to */
 };
 
 LOCK_CLASS(timers_class, "timers of a CPU", RANK_TIMERS);
@@ -20,7 +20,7 @@ static PER_CPU(struct timer_heap, timers) = { .lock = SPINLOCK_INIT(&timers_clas
 
 /* ---- the heap ---- */
 
-/* One heap of two, each of which may be none. */
+/* Merges two heaps, each of which may be empty. */
 static struct timer *meld(struct timer *a, struct timer *b)
 {
 	if (a == NULL || b == NULL)
@@ -39,7 +39,7 @@ static struct timer *meld(struct timer *a, struct timer *b)
 	return a;
 }
 
-/* One heap of a row of siblings: in pairs from the left, then all from the right. */
+/* Merges a list of siblings into one heap: in pairs from the left, then all from the right. */
 static struct timer *meld_row(struct timer *row)
 {
 	struct timer *pairs = NULL, *root = NULL;
@@ -93,7 +93,7 @@ static void heap_remove(struct timer_heap *h, struct timer *t) __requires(h->loc
 	h->count--;
 }
 
-/* Written under the lock; who waits for a handler looks without it. */
+/* Written under the lock; timer_cancel_wait() reads it without. */
 static void set_running(struct timer_heap *h, struct timer *t)
 {
 	atomic_store_explicit(&h->running, t, memory_order_release);
@@ -101,12 +101,12 @@ static void set_running(struct timer_heap *h, struct timer *t)
 
 static struct timer *running(const struct timer_heap *h)
 {
-	/* acquire: what the handler did is done */
+	/* acquire: the handler's stores are visible */
 	return atomic_load_explicit(&h->running, memory_order_acquire);
 }
 
-/* The machine's timer follows the root.  On the heap's own CPU; not while a handler runs there,
- * after which it is done anyway. */
+/* Sets the hardware timer to the root's deadline.  On the heap's own CPU.  Does nothing while a
+ * handler runs there: timer_interrupt() does it afterwards. */
 static void set_machine(struct timer_heap *h) __requires(h->lock)
 {
 	uint64_t deadline = h->root == NULL ? ARCH_TIMER_NEVER : h->root->deadline;
@@ -117,11 +117,11 @@ static void set_machine(struct timer_heap *h) __requires(h->lock)
 	arch_timer_set(deadline);
 }
 
-/* The heap where t was started last, locked; NULL: none.  Interrupts are off. */
+/* Locks and returns the heap where t was started last; NULL: none.  Interrupts are off. */
 static struct timer_heap *lock_home(struct timer *t) __no_tsa
 {
 	for (;;) {
-		/* acquire: the heap is as its CPU set it up */
+		/* acquire: sees the heap as its CPU initialised it */
 		struct timer_heap *h = atomic_load_explicit(&t->home, memory_order_acquire);
 
 		if (h == NULL)
@@ -133,7 +133,7 @@ static struct timer_heap *lock_home(struct timer *t) __no_tsa
 	}
 }
 
-/* Take t out of wherever it waits.  True: it did.  *runs is the heap of the CPU that runs its
+/* Removes t from its heap.  True: it was pending.  *runs is the heap of the CPU that runs its
  * handler, or NULL.  Interrupts are off. */
 static bool take_out(struct timer *t, struct timer_heap **runs) __no_tsa
 {
@@ -148,15 +148,16 @@ static bool take_out(struct timer *t, struct timer_heap **runs) __no_tsa
 	waits = t->pending;
 	if (waits)
 		heap_remove(h, t);
-	/* another CPU's machine may go off once for nothing */
+	/* another CPU's hardware timer may fire once spuriously */
 	if (h == this_cpu_ptr(timers))
 		set_machine(h);
 	spin_unlock(&h->lock);
 	return waits;
 }
 
-/* Take t out, and lock the heap that it goes to: this CPU's; but while its handler runs it stays
- * with the CPU that runs it, where who cancels it finds that out.  Interrupts are off. */
+/* Removes t from its heap, and locks and returns the heap to start it in: this CPU's, or, while
+ * its handler runs, that of the CPU that runs it, where timer_cancel() detects the running
+ * handler.  Interrupts are off. */
 static struct timer_heap *lock_new_home(struct timer *t) __no_tsa
 {
 	struct timer_heap *own = this_cpu_ptr(timers), *h = lock_home(t);
@@ -166,8 +167,7 @@ static struct timer_heap *lock_new_home(struct timer *t) __no_tsa
 			heap_remove(h, t);
 		if (h == own || running(h) == t)
 			return h;
-		/* so that nobody who holds the old one's lock takes it for a timer there; the lock
-		 * orders */
+		/* so that no holder of the old heap's lock finds it there; ordered by the lock */
 		atomic_store_explicit(&t->home, NULL, memory_order_relaxed);
 		spin_unlock(&h->lock);
 	}
@@ -175,7 +175,7 @@ static struct timer_heap *lock_new_home(struct timer *t) __no_tsa
 	return own;
 }
 
-/* ---- owners ---- */
+/* ---- public interface ---- */
 
 void timer_start(struct timer *t, uint64_t deadline, void (*fn)(void *arg), void *arg) __no_tsa
 {
@@ -187,7 +187,7 @@ void timer_start(struct timer *t, uint64_t deadline, void (*fn)(void *arg), void
 	t->arg = arg;
 	atomic_store_explicit(&t->home, h, memory_order_release); /* lock_home() */
 	heap_insert(h, t);
-	set_machine(h); /* another CPU's waits for its handler */
+	set_machine(h); /* another CPU's heap: the end of the running handler does it */
 	spin_unlock(&h->lock);
 	arch_irq_restore(irq);
 }
@@ -216,12 +216,12 @@ bool timer_cancel_wait(struct timer *t)
 	struct timer_heap *runs;
 	bool waited = false;
 
-	/* in each turn anew: the handler may have started it again */
+	/* in each iteration: the handler may have restarted it */
 	do {
 		uintptr_t irq = arch_irq_save();
 
 		waited |= take_out(t, &runs);
-		ASSERT(runs != this_cpu_ptr(timers)); /* it would wait for itself */
+		ASSERT(runs != this_cpu_ptr(timers)); /* would wait for itself */
 		arch_irq_restore(irq);
 		while (runs != NULL && running(runs) == t)
 			arch_relax();
@@ -229,7 +229,7 @@ bool timer_cancel_wait(struct timer *t)
 	return waited;
 }
 
-/* ---- the machine ---- */
+/* ---- the interrupt ---- */
 
 void timer_interrupt(void)
 {
@@ -237,7 +237,7 @@ void timer_interrupt(void)
 	uint64_t now = arch_ticks();
 
 	spin_lock(&h->lock);
-	h->set = ARCH_TIMER_NEVER; /* it went off */
+	h->set = ARCH_TIMER_NEVER; /* one-shot: it has fired */
 	for (unsigned i = 0; i < TIMER_BATCH && h->root != NULL && h->root->deadline <= now; i++) {
 		struct timer *t = h->root;
 		void (*fn)(void *arg) = t->fn;
@@ -246,7 +246,7 @@ void timer_interrupt(void)
 		heap_remove(h, t);
 		set_running(h, t);
 		spin_unlock(&h->lock);
-		fn(arg); /* t may be gone now */
+		fn(arg); /* t may be freed now */
 		spin_lock(&h->lock);
 		set_running(h, NULL);
 	}
@@ -256,7 +256,7 @@ void timer_interrupt(void)
 
 /* ---- invariants ---- */
 
-/* The one after t when a heap is walked from the top, children first; NULL: the end. */
+/* The successor of t in a preorder walk of the heap; NULL: the end. */
 static const struct timer *after(const struct timer *t)
 {
 	if (t->child != NULL)
@@ -277,7 +277,7 @@ static const char *check_timer(const struct timer_heap *h, const struct timer *t
 		return "H2: a sibling does not point back";
 	for (const struct timer *c = t->child; c != NULL; c = c->next)
 		if (c->deadline < t->deadline)
-			return "H1: a timer is due before the one above it";
+			return "H1: a timer is due before its parent";
 	if (!t->pending || atomic_load_explicit(&t->home, memory_order_relaxed) != h)
 		return "H4: a timer in a heap is not pending there";
 	return NULL;

@@ -50,7 +50,7 @@ void wait_end(struct wait_queue *q, struct waiter *w)
 	spin_unlock_irq(&q->lock, irq);
 }
 
-/* Under the lock: until wait_end() has had it, waiter and thread are there. */
+/* Under the lock: waiter and thread exist until wait_end() has taken it. */
 static void wake_first(struct wait_queue *q) __requires(q->lock)
 {
 	struct waiter *w = q->first;

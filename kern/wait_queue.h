@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wait_queue.h - threads that wait for something to become true.
+ * wait_queue.h - threads that wait for a condition.
  *
- *   wait_until(&q, ring_has_room(r))           waits; the condition is evaluated again and again
- *   ...; wait_wake_one(&q) or wait_wake_all    by whoever made it true, from any context
+ *   wait_until(&q, ring_has_room(r))           waits; re-evaluates the condition after each wake-up
+ *   ...; wait_wake_one(&q) or wait_wake_all    after making it true, from any context
  *
- * A waiter puts itself into the queue before it looks at its condition, and whoever changes the
- * condition does so before it looks into the queue, so that one of the two sees the other.  A wake
- * takes its waiter out; one that finds its condition still false queues again, at the end.
+ * A waiter queues itself before it evaluates its condition, and a waker changes the condition
+ * before it reads the queue, so that at least one of the two sees the other.  A wake-up removes its
+ * waiter from the queue; a waiter that finds its condition still false queues again, at the end.
  *
- * Invariant: a waiter is in the queue of its wait_until() or in none, and never after it returned.
+ * Invariant: a waiter is in the queue of its wait_until() or in none, and in none after
+ * wait_until() returned.
  *
- * Locking: a lock per queue, with interrupts off; run queues are taken under it.  The queue must
+ * Locking: a lock per queue, with interrupts off; run queues are locked under it.  The queue must
  * outlive its waiters and wakers.
  */
 #pragma once
@@ -27,19 +28,19 @@ struct waiter {
 
 struct wait_queue {
 	struct spinlock lock;
-	struct waiter *first, *last; /* in the order in which they came */
+	struct waiter *first, *last; /* in order of arrival */
 };
 
-/* The class is one of RANK_WAIT_QUEUE: LOCK_CLASS(). */
+/* The lock class, from LOCK_CLASS(), has RANK_WAIT_QUEUE. */
 #define WAIT_QUEUE_INIT(lock_class)                                                                \
 	{                                                                                          \
 		.lock = SPINLOCK_INIT(lock_class)                                                  \
 	}
 
-/* An empty queue. */
+/* Initialises an empty queue. */
 void wait_queue_init(struct wait_queue *q, struct lock_class *class);
 
-/* Let the running thread wait until `condition`, an expression, holds; interrupts are on. */
+/* Blocks the running thread until `condition`, an expression, is true; interrupts are on. */
 #define wait_until(q, condition)                                                                   \
 	do {                                                                                       \
 		struct wait_queue *wait_q_ = (q);                                                  \
@@ -53,11 +54,11 @@ void wait_queue_init(struct wait_queue *q, struct lock_class *class);
 		wait_end(wait_q_, &wait_w_);                                                       \
 	} while (0)
 
-/* The halves of wait_until(): into the queue unless it is there; out of it if it is there. */
+/* The halves of wait_until(): queue the waiter unless it is queued; remove it if it is queued. */
 void wait_begin(struct wait_queue *q, struct waiter *w);
 void wait_end(struct wait_queue *q, struct waiter *w);
 
-/* Wake the one that has waited longest, or all that wait now.  Any context.  Whether there was
- * one. */
+/* Wakes the longest-waiting thread, or all current waiters.  Any context.  Returns whether there
+ * was one. */
 bool wait_wake_one(struct wait_queue *q);
 bool wait_wake_all(struct wait_queue *q);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bits.h - total functions on words.
+ * bits.h - total functions on 64-bit words.
  *
- * Total means: defined for every argument, zero included (finding MOM-03 was an
- * ilog2(0)).  Where zero has no answer, the answer is named in the comment.
+ * Total: defined for every argument, including zero (finding MOM-03 was an ilog2(0)).  Where zero
+ * has no natural result, the comment states the result.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ static inline unsigned bits_log2(uint64_t v)
 	return v == 0 ? 0 : 63u - (unsigned)__builtin_clzll(v);
 }
 
-/* Least k with 2^k >= v; 0 for 0 and 1; 64 above 2^63. */
+/* Smallest k with 2^k >= v; 0 for 0 and 1; 64 above 2^63. */
 static inline unsigned bits_order(uint64_t v)
 {
 	return v <= 1 ? 0 : bits_log2(v - 1) + 1;
@@ -40,7 +40,7 @@ static inline bool bits_is_pow2(uint64_t v)
 	return v != 0 && (v & (v - 1)) == 0;
 }
 
-/* Greatest multiple of `unit` at or below v; `unit` must not be 0. */
+/* Rounds v down to a multiple of `unit`, which must not be 0. */
 /*@ requires unit > 0; assigns \nothing;
     ensures \result == v - v % unit; */
 static inline uint64_t align_down(uint64_t v, uint64_t unit)
@@ -48,8 +48,8 @@ static inline uint64_t align_down(uint64_t v, uint64_t unit)
 	return v - v % unit;
 }
 
-/* Least multiple of `unit` at or above v, or the greatest multiple there is when that
- * does not fit in 64 bits; `unit` must not be 0. */
+/* Rounds v up to a multiple of `unit`, or down when the result does not fit in 64 bits; `unit`
+ * must not be 0. */
 /*@ requires unit > 0; assigns \nothing;
     behavior is_one: assumes v % unit == 0; ensures \result == v;
     behavior fits: assumes v % unit != 0 && v - v % unit + unit <= UINT64_MAX;

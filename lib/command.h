@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * command.h - the monitor's commands, each defined beside what it shows.
+ * command.h - the monitor's commands, each defined next to the code that it reports on.
  *
  *   COMMAND(regions, "", "the map of physical memory") { ... argc, argv ... }
  *
- * puts a record into the section `commands`; the monitor (monitor/monitor.c) walks the section.
- * A command prints with print() and returns; it must be right with interrupts on.
+ * puts a record into the section `commands`; the monitor (monitor/monitor.c) walks the section.  A
+ * command prints with print() and returns; it must work with interrupts on.
  */
 #pragma once
 
@@ -24,13 +24,13 @@ struct command {
 	static void command_##command_name(int argc __attribute__((unused)),                       \
 					   char **argv __attribute__((unused)))
 
-/* Split `line` at spaces (it is written to) and run the command that it names.  False: there is no
- * such command; an empty line is none and is fine. */
+/* Splits `line` at spaces in place and runs the command that it names.  False: there is no such
+ * command; an empty line does nothing and returns true. */
 bool command_run(char *line);
 
-/* ---- arguments; false: the whole of the text is none ---- */
+/* ---- arguments; false: the text does not parse as a whole ---- */
 
-/* A number, or bytes, as str_to_size() reads them: "16", "0x1000", "64k", "1t". */
+/* A number or size as str_to_size() reads it: "16", "0x1000", "64k", "1t". */
 bool command_number(const char *text, uint64_t *value);
 
 /* An address: hexadecimal with or without 0x, or a symbol. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compiler.h - every attribute that keel asks of a compiler or a checker.
+ * compiler.h - compiler and checker attributes.
  *
- * Three readers besides gcc and clang see these headers: sparse, Frama-C and
- * the clang analyzer.  What one of them cannot parse is hidden here, so that
- * no other file needs an #ifdef for a tool.
+ * Besides gcc and clang, sparse, Frama-C and the clang analyzer parse these headers.  What one of
+ * them cannot parse is hidden here, so that no other file needs an #ifdef for a tool.
  */
 #pragma once
 
@@ -32,7 +31,7 @@
 #define __noinline __attribute__((noinline))
 #define __cold     __attribute__((cold, noinline))
 
-/* A local that its first use initialises: the compiler's own zeroing of it would only cost. */
+/* A local that is written before it is read: suppresses automatic zero-initialisation. */
 #if __has_attribute(uninitialized)
 #define __uninitialized __attribute__((uninitialized))
 #else
@@ -55,7 +54,7 @@
 #define __guarded_by(x) /* members: clang 14 rejects it, 19 misreports it */
 #endif
 
-/* Ownership, seen by the clang analyzer (make analyze) and free everywhere else. */
+/* Ownership attributes for the clang analyzer (make analyze); empty everywhere else. */
 #ifdef __clang_analyzer__
 #define __owns     __attribute__((ownership_returns(malloc)))
 #define __takes(n) __attribute__((ownership_takes(malloc, n)))

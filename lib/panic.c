@@ -8,7 +8,7 @@ enum {
 };
 
 static panic_handler_t handler;
-static bool saying; /* the message is being printed */
+static bool printing; /* the message is being printed */
 
 panic_handler_t panic_set_handler(panic_handler_t new_handler)
 {
@@ -26,12 +26,12 @@ void panic(const char *format, ...)
 	va_start(args, format);
 	print_to_va(message, sizeof(message), format, args);
 	va_end(args);
-	if (!saying) {
-		saying = true;
+	if (!printing) {
+		printing = true;
 		print("keel: panic: %s\n", message);
 	}
-	/* said, or what prints is what panicked: the handler knows what to do about either */
-	saying = false;
+	/* either printed, or print() itself panicked: the handler copes with both */
+	printing = false;
 	if (handler != NULL)
 		handler(message);
 	for (;;)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * panic.h - what happens when a contract inside the kernel is broken.
+ * panic.h - assertions and panic.
  *
- * ASSERT is always on and cheap; DASSERT is for debug builds and may cost anything.
- * Neither is ever reached by what a user, a device or the firmware supplies.
+ * ASSERT is always on and cheap; DASSERT is for debug builds and may be expensive.  Input from a
+ * user, a device or the firmware must never reach either.
  *
- * The composition root says what a panic does after its message (halt, exit code,
- * monitor); tests say that it returns to them, so that misuse can be tested.
+ * Start-up code sets what a panic does after its message (halt, exit code, monitor); tests set a
+ * handler that returns to the test, so that misuse can be tested.
  */
 #pragma once
 
@@ -14,10 +14,11 @@
 
 #include "lib/types.h"
 
-/* Print the message, then run the handler; a handler that returns, or none, ends in a loop. */
+/* Prints the message, then calls the handler; if it returns, or there is none, loops for ever. */
 void panic(const char *format, ...) __printf(1, 2) __noreturn __cold;
 
-/* Called after the message with the bare message.  NULL: loop for ever. */
+/* Sets the function that is called with the bare message after it was printed.  NULL: loop for
+ * ever. */
 typedef void (*panic_handler_t)(const char *message);
 panic_handler_t panic_set_handler(panic_handler_t handler);
 

@@ -48,8 +48,8 @@ static void put_padded(struct print_sink *sink, const struct spec *spec, const c
 		       const char *body, size_t n)
 {
 	size_t prefix_len = strlen(prefix);
-	size_t total = n + prefix_len;
-	size_t pad = spec->width > total ? spec->width - total : 0;
+	size_t len = n + prefix_len;
+	size_t pad = spec->width > len ? spec->width - len : 0;
 	bool zeros = spec->zero && !spec->left;
 
 	if (!spec->left && !zeros)
@@ -75,11 +75,11 @@ static void put_number(struct print_sink *sink, const struct spec *spec, uint64_
 	put_padded(sink, spec, prefix, text + at, sizeof(text) - at);
 }
 
-static size_t bounded_len(const char *s, size_t most)
+static size_t bounded_len(const char *s, size_t max)
 {
 	size_t n = 0;
 
-	while (n < most && s[n] != '\0')
+	while (n < max && s[n] != '\0')
 		n++;
 	return n;
 }
@@ -106,7 +106,7 @@ static const char *read_digits(const char *f, size_t *value)
 	return f;
 }
 
-/* Bytes of the integer that the length modifier names. */
+/* Stores the size of the integer that the length modifier names. */
 static const char *read_length(const char *f, unsigned *bytes)
 {
 	*bytes = sizeof(int);
@@ -217,7 +217,7 @@ void print_va(struct print_sink *sink, const char *f, va_list args)
 struct buffer_sink {
 	struct print_sink sink;
 	char *at;
-	size_t room, total; /* room without the terminator */
+	size_t room, len; /* room: without the terminator; len: untruncated */
 };
 
 static void buffer_write(struct print_sink *sink, const char *bytes, size_t n)
@@ -225,8 +225,8 @@ static void buffer_write(struct print_sink *sink, const char *bytes, size_t n)
 	struct buffer_sink *b = container_of(sink, struct buffer_sink, sink);
 	size_t fits = n < b->room ? n : b->room;
 
-	b->total += n;
-	if (fits == 0) /* the buffer may be NULL then */
+	b->len += n;
+	if (fits == 0) /* the buffer may be NULL */
 		return;
 	memcpy(b->at, bytes, fits);
 	b->at += fits;
@@ -240,7 +240,7 @@ size_t print_to_va(char *buffer, size_t size, const char *format, va_list args)
 	print_va(&b.sink, format, args);
 	if (size != 0)
 		*b.at = '\0';
-	return b.total;
+	return b.len;
 }
 
 size_t print_to(char *buffer, size_t size, const char *format, ...)
@@ -267,7 +267,7 @@ void warn(const char *format, ...)
 {
 	va_list args;
 
-	atomic_fetch_add_explicit(&warnings, 1, memory_order_relaxed); /* a statistic */
+	atomic_fetch_add_explicit(&warnings, 1, memory_order_relaxed); /* statistics only */
 	print("keel: warning: ");
 	va_start(args, format);
 	print_va(current_sink, format, args);

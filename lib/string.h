@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * string.h - the part of the C library that a freestanding program must bring.
+ * string.h - the C library functions that a freestanding program must supply.
  *
- * Compilers emit calls to the four mem functions on their own.  The host build
- * takes all of these from its C library; the kernel build from string.c.
+ * Compilers emit calls to the four mem functions on their own.  The host build uses the C library's
+ * functions; the kernel build uses string.c.
  */
 #pragma once
 
@@ -18,13 +18,12 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 
-/* Copy at most size - 1 bytes and terminate; true when all of src fitted. */
+/* Copies at most size - 1 bytes and terminates; true when all of src fitted. */
 bool str_copy(char *dst, const char *src, size_t size);
 
-/* Shell-like match of the whole of `s`: `*` any run, `?` one character.  Linear stack, no
- * recursion. */
+/* Shell-like match of all of `s`: `*` any run, `?` one character.  Iterative, no recursion. */
 bool str_glob(const char *pattern, const char *s);
 
-/* Decimal, 0x hexadecimal or 0 octal, with an optional K, M, G or T suffix (powers of 1024).
- * Returns the first character not read, or NULL when there is no number or it overflows. */
+/* Parses decimal, 0x hexadecimal or 0 octal, with an optional K, M, G or T suffix (powers of
+ * 1024).  Returns the first character not read, or NULL when there is no number or it overflows. */
 const char *str_to_size(const char *s, uint64_t *value);

@@ -6,7 +6,7 @@
 
 static const struct symbols_head *head;
 static const char *names;
-static vaddr_t names_end; /* addresses from here up have no name */
+static vaddr_t names_end; /* addresses at or above this have no name */
 
 static bool entries_are_good(const struct symbols_head *h)
 {
