@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* host_main.c - the host's half of the test runner: keel-test [GLOBS], SEED= and SHARED= set. */
+/* host_main.c - the host's part of the test runner: keel-test [GLOBS], SEED= and SHARED= set. */
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ static void stdout_write(struct print_sink *sink, const char *bytes, size_t n)
 
 static struct print_sink stdout_sink = { stdout_write };
 
-/* ---- panics that are expected ---- */
+/* ---- expected panics ---- */
 
 static jmp_buf panic_return;
 static const char *panic_text;
@@ -40,7 +40,7 @@ static void catch_panic(const char *message)
 	longjmp(panic_return, 1);
 }
 
-/* A panic that no test asked for: whatever it holds stays locked, so the run ends here. */
+/* An unexpected panic: the locks that it holds stay locked, so the run ends here. */
 static void die(const char *message)
 {
 	test_diag("no test expected the panic: %s", message);
@@ -50,7 +50,7 @@ static void die(const char *message)
 bool test_panics(void (*fn)(void *arg), void *arg, const char *text)
 {
 	panic_handler_t old = panic_set_handler(catch_panic);
-	volatile uintptr_t irq = arch_irq_save(); /* what panics may have interrupts off */
+	volatile uintptr_t irq = arch_irq_save(); /* the panicking code may have interrupts off */
 
 	arch_irq_restore(irq);
 	panic_text = text;
@@ -64,7 +64,7 @@ bool test_panics(void (*fn)(void *arg), void *arg, const char *text)
 
 /* ---- shared data ---- */
 
-/* Data lives until the process ends; the chain keeps it reachable for the leak check. */
+/* Data is never freed; the list keeps it reachable for the leak check. */
 struct kept {
 	struct kept *next;
 	max_align_t bytes[];

@@ -51,7 +51,7 @@ void cpus_stop(void)
 	const char *why = thread_check();
 
 	CHECK_STR(why == NULL ? "" : why, "");
-	CHECK_EQ(thread_count(), n + 1); /* main and the idle ones */
+	CHECK_EQ(thread_count(), n + 1); /* main and the idle threads */
 	atomic_store(&stop, true);
 	for (unsigned i = 1; i < n; i++)
 		CHECK_EQ(call_on_cpu(i, nothing, NULL), OK);

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * host_threads.h - CPUs of the host's tests that run threads.
+ * host_threads.h - host tests: CPUs that run threads.
  *
- * CPUs are pthreads, each with an idle loop, and threads are contexts that they carry.  The test
- * itself is the thread "main", pinned to CPU 0.  Threads may be preempted anywhere and come back on
- * another CPU, so they use nothing of the C library.
+ * CPUs are pthreads, each with an idle loop, and threads are contexts that run on them.  The test
+ * itself is the thread "main", pinned to CPU 0.  Threads may be preempted anywhere and continue on
+ * another CPU, so they must not call the C library.
  *
- * Called by the thread of the test alone.
+ * Called only by the test's own thread.
  */
 #pragma once
 
 #include "kern/thread.h"
 
 enum {
-	CPUS = 4, /* at most */
+	CPUS = 4, /* max */
 	STACK_BYTES = 64 * 1024,
 	STACKS = 24,
 };
 extern uint8_t stacks[STACKS][STACK_BYTES];
 
-/* A machine of n CPUs. */
+/* Starts a machine with n CPUs. */
 void cpus_start(unsigned n);
-/* Fails the test unless every thread has ended and all invariants hold. */
+/* Stops the machine; fails the test unless every thread has ended and all invariants hold. */
 void cpus_stop(void);
 
-/* A thread on the i-th stack, running; on whatever CPU, or on that one. */
+/* Starts a thread on the i-th stack, on any CPU or on `cpu`. */
 struct thread *spawn(unsigned i, void (*fn)(void *arg), void *arg);
 struct thread *spawn_on(unsigned cpu, unsigned i, void (*fn)(void *arg), void *arg);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * host_workers.h - pthreads of the host's tests that are CPUs, each with random numbers of its own.
+ * host_workers.h - host tests: pthreads that act as CPUs, each with its own random numbers.
  *
- * A worker's function gets its struct worker, and calls host_cpu_bind() where it wants to be that
- * CPU.  Its seed comes from the test's, so that only the schedule differs from run to run.
+ * A worker's function gets its struct worker, and calls host_cpu_bind() to become that CPU.  Its
+ * seed derives from the test's, so that only the schedule differs from run to run.
  *
- * Called by the thread of the test alone.
+ * Called only by the test's own thread.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct worker {
 
 uint64_t worker_random(struct worker *w);
 
-/* fn(&w[i]) runs on n threads, for the CPUs from `first` on. */
+/* Runs fn(&w[i]) on n threads, as the CPUs from `first` on. */
 void workers_start(struct worker *w, unsigned first, unsigned n, void *(*fn)(void *));
-/* Returns when they have ended; the caller is CPU 0 again. */
+/* Waits until they have ended; the caller is CPU 0 again. */
 void workers_join(struct worker *w, unsigned n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* runner.c - the half of the test runner that the host and the kernel share. */
+/* runner.c - the part of the test runner shared by the host and the kernel. */
 #include "tests/test.h"
 
 #include "kern/lock.h"
@@ -69,7 +69,7 @@ uint64_t test_random_below(uint64_t n)
 	return test_random() % n;
 }
 
-/* Whether the name matches one of the globs, which commas part. */
+/* Whether the name matches one of the comma-separated globs. */
 static bool matches(const char *globs, const char *name)
 {
 	char glob[128];

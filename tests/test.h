@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test.h - one idiom, two homes.
+ * test.h - unit tests that run on the host and in the kernel.
  *
  *   TEST(zone_merges_to_the_top)
  *   {
  *           CHECK_EQ(zone_free_frames(&z), 512);
  *   }
  *
- * TEST puts a record into the section `tests`; the host's main (tests/host_main.c)
- * and the kernel's runner (tests/kernel/ktest.c) walk the section, so a test file is linked
- * into either without being named anywhere.  A name is a sentence; a test of an audit
- * finding starts with `audit_` and its identifier: audit_mem_01_overlaps_are_merged.
- * Order differs between compilers: no test may depend on another.
+ * TEST puts a record into the section `tests`; the host's main (tests/host_main.c) and the kernel's
+ * runner (tests/kernel/ktest.c) walk the section, so a test file only needs to be linked.  A name
+ * reads like a sentence; a test of an audit finding starts with `audit_` and its identifier:
+ * audit_mem_01_overlaps_are_merged.  Order differs between compilers: tests must not depend on each
+ * other.
  *
- * A failed CHECK records the failure and goes on; a failed NEED leaves the test.
- * test_panics() runs what must end in a panic whose message holds a text.
+ * A failed CHECK records the failure and continues; a failed NEED returns from the test.
+ * test_panics() runs code that must panic with a message that contains a text.
  */
 #pragma once
 
@@ -36,18 +36,18 @@ struct test {
 
 void test_fail(const char *file, int line, const char *format, ...) __printf(3, 4);
 
-/* Say why a test does not apply here, then return from it. */
+/* Reports why a test does not apply here; the test then returns. */
 void test_skip(const char *format, ...) __printf(1, 2);
 
-/* A line of diagnosis in the log ("# ..."). */
+/* Prints a diagnostic line ("# ..."). */
 void test_diag(const char *format, ...) __printf(1, 2);
 
 /* Deterministic random numbers; the seed is printed by the runner and set with SEED=. */
 uint64_t test_random(void);
 uint64_t test_random_below(uint64_t n); /* n > 0 */
 
-/* For who has a generator of its own, threads that run side by side: the next number, which is also
- * the next state.  Never 0.  xorshift64: Marsaglia 2003. */
+/* For concurrent threads with their own generators: returns the next number, which is also the
+ * next state.  Never 0.  xorshift64: Marsaglia 2003. */
 static inline uint64_t test_random_of(uint64_t *state)
 {
 	*state ^= *state << 13;
@@ -58,14 +58,14 @@ static inline uint64_t test_random_of(uint64_t *state)
 uint64_t test_seed(void);
 void test_reseed(uint64_t seed);
 
-/* A file of shared test data, read whole, by its path below the data folder; NULL when the
- * folder or the file is not there.  The bytes live until the process ends.  Host only. */
+/* Reads a whole file of shared test data, by its path below the data folder; NULL when the
+ * folder or the file does not exist.  The bytes stay until the process ends.  Host only. */
 const uint8_t *test_data(const char *path, size_t *len);
-/* The names in a folder of the data, '\n' separated; NULL when it is not there.  Host only. */
+/* The names in a folder of the data, '\n' separated; NULL when it does not exist.  Host only. */
 const char *test_data_list(const char *folder);
 
-/* Run fn(arg) and return true when it ended in a panic whose message contains `text`.
- * No lock may be held by fn when it panics. */
+/* Runs fn(arg); returns true when it ended in a panic whose message contains `text`.  fn must
+ * hold no lock when it panics. */
 bool test_panics(void (*fn)(void *arg), void *arg, const char *text);
 
 #define CHECK(x)                                                                                   \
@@ -98,12 +98,12 @@ bool test_panics(void (*fn)(void *arg), void *arg, const char *text);
 				  check_a_, check_b_);                                             \
 	} while (0)
 
-/* The runner, shared by both homes: run every test whose name matches a glob of the
- * comma-separated list, print KTAP 1, and count. */
+/* The runner: runs every test whose name matches a glob of the comma-separated list, prints KTAP
+ * 1, and counts. */
 struct test_stats {
 	unsigned passed, failed, skipped;
 };
 struct test_stats test_run_all(const char *globs);
 
-/* Supplied by each machine: markers about all tests together, before their sum. */
+/* Supplied by the host and the kernel: prints diagnostics about all tests, before the summary. */
 void test_at_end(void);

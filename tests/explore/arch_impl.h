@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch_impl.h - the inline half of arch/arch.h for the explorer: a CPU is a turn in a schedule.
+ * arch_impl.h - the inline half of arch/arch.h for the explorer, which simulates CPUs.
  *
  * Memory lies at fixed addresses, so that a schedule means the same in every run.
  */
@@ -14,14 +14,14 @@
 #define EXPLORE_DIRECT  UINT64_C(0x200000000000)
 #define EXPLORE_PER_CPU UINT64_C(0x400000000000)
 
-/* The turn's CPU; its interrupt flag, 1 is on; let somebody else make a step. */
+/* The current task's CPU; its interrupt flag, 1 is on; let another task make a step. */
 unsigned explore_cpu(void);
 uintptr_t explore_percpu_bias(void);
 uintptr_t explore_irq_save(void);
 bool explore_irq_is_off(void);
 void explore_irq_restore(uintptr_t old);
 void explore_relax(void);
-/* Interrupts are off, on until one has come, and off again. */
+/* Interrupts are off; turns them on until one has come, then off again. */
 void explore_halt(void);
 /* This CPU invalidates a page: tests/explore/scenario/tlb.c. */
 void explore_tlb_invalidate_page(vaddr_t va);
@@ -108,7 +108,7 @@ static inline bool arch_tlb_can_broadcast(void)
 	return false;
 }
 
-/* Time stands still: a wait that only its limit would end is a deadlock. */
+/* Time does not advance: a wait that only its timeout would end is a deadlock. */
 static inline uint64_t arch_ticks(void)
 {
 	return 0;

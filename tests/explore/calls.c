@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calls.c - what gcc and clang let code call for its accesses under -fsanitize=thread.
+ * calls.c - the functions that gcc and clang call for memory accesses under -fsanitize=thread.
  *
- * The library of that name is not linked: these are its entries, in the explorer's meaning.  The
- * names are the compilers' (LLVM's compiler-rt, tsan_interface.h and tsan_interface_atomic.h).
- * Outside of tasks an access is just done; what a check writes is taken back.
+ * The TSan runtime is not linked: the explorer defines its entry points.  The names are the
+ * compilers' (LLVM's compiler-rt, tsan_interface.h and tsan_interface_atomic.h).  Outside of tasks
+ * an access is done directly; what a check writes is undone.
  */
 #include "tests/explore/engine.h"
 
@@ -68,9 +68,9 @@ PLAINS(4)
 PLAINS(8)
 PLAINS(16)
 
-/* ---- atomic ones ---- */
+/* ---- atomic accesses ---- */
 
-/* Whether the explorer does it; then it is inside until leave(). */
+/* Returns whether the explorer performs the access; then engine.inside is set until leave(). */
 static bool enter(uintptr_t at, unsigned size, enum access_kind kind)
 {
 	if (!in_task()) {
@@ -124,7 +124,7 @@ static uint64_t op_xor(uint64_t old, uint64_t operand)
 		kind, (uintptr_t)at, (bits) / 8, order, PC                                         \
 	}
 
-/* A seq_cst store is an exchange on this machine. */
+/* A seq_cst store is an exchange on x86. */
 #define LOAD_STORE(bits)                                                                           \
 	uint##bits##_t __tsan_atomic##bits##_load(const uint##bits##_t *at, int order);            \
 	uint##bits##_t __tsan_atomic##bits##_load(const uint##bits##_t *at, int order)             \
@@ -196,7 +196,7 @@ static uint64_t op_xor(uint64_t old, uint64_t operand)
 		return same;                                                                       \
 	}
 
-/* clang's form answers with what was found. */
+/* clang's form returns the value found. */
 #define COMPARE_VALUE(bits)                                                                        \
 	uint##bits##_t __tsan_atomic##bits##_compare_exchange_val(                                 \
 		uint##bits##_t *at, uint##bits##_t expected, uint##bits##_t value, int order,      \
@@ -240,7 +240,7 @@ void __tsan_atomic_thread_fence(int order)
 	leave();
 }
 
-/* Handlers of a CPU see its stores in order anyway. */
+/* A CPU's handlers see its stores in program order anyway. */
 void __tsan_atomic_signal_fence(int order)
 {
 	(void)order;

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explore.h - what a scenario of `make explore` says.
+ * explore.h - the interface of scenarios for `make explore`.
  *
- * A scenario is a few tasks on a few simulated CPUs over keel's own code.  The explorer runs them
- * in every order that differs by at most `bound` preemptions, with interrupts at every
- * point where they are on, and with every delay that the store buffers of x86 allow.  See
- * tests/explore/engine.h for what that means exactly.
+ * A scenario is a few tasks on a few simulated CPUs that call keel's code.  The explorer runs them
+ * in every order with at most `bound` preemptions, with interrupts at every point where they are
+ * on, and with every delay that the store buffers of x86 allow.  tests/explore/engine.h defines
+ * that exactly.
  *
- * Scenario files and keel's sources are compiled for a race detector, and the explorer is what
- * they then call: every access to memory is seen, the atomic ones are where CPUs change turns.
- * What setup() and the tasks write is taken back after each execution, so setup() runs once.
+ * Scenario files and keel's sources are compiled with -fsanitize=thread, and the explorer supplies
+ * the functions that the instrumented code calls: it sees every access to memory, and switches CPUs
+ * at atomic ones.  Writes of setup() and the tasks are undone after each execution, so setup() runs
+ * once.
  *
- * Model variables (who owns what, how often something happened) are marked EXPLORE_MODEL: their
- * accesses are the test's own, no races.
+ * Model variables (owners, counters of the test) are marked EXPLORE_MODEL: accesses to them belong
+ * to the test and are never races.
  */
 #pragma once
 
@@ -24,8 +25,8 @@ enum {
 };
 
 enum explore_kind {
-	EXPLORE_THREAD,    /* one for each CPU at most */
-	EXPLORE_INTERRUPT, /* begins once, at any point of its CPU when interrupts are on there */
+	EXPLORE_THREAD,    /* at most one per CPU */
+	EXPLORE_INTERRUPT, /* runs once, at any point of its CPU where interrupts are on */
 };
 
 struct explore_task {
@@ -38,13 +39,14 @@ struct explore_task {
 
 struct explore_scenario {
 	const char *name;
-	/* Before the first execution: bring the state up.  Nothing runs beside it. */
+	/* Runs before the first execution: initialises the state.  Nothing runs concurrently. */
 	void (*setup)(void);
-	/* After each execution, all store buffers empty and nothing else running.  NULL: none. */
+	/* Runs after each execution, with all store buffers empty and nothing else running.
+	 * NULL: none. */
 	void (*check)(void);
-	/* NULL, or a part of the failure that must be found: a bug which is in the scenario. */
+	/* NULL, or a part of the failure that must be found: the scenario has a bug on purpose. */
 	const char *must_find;
-	/* Preemptions; 0: EXPLORE_BOUND. */
+	/* Max preemptions; 0: EXPLORE_BOUND. */
 	unsigned bound;
 	struct explore_task task[EXPLORE_TASKS];
 };
@@ -59,30 +61,33 @@ enum {
 
 #define EXPLORE_MODEL __attribute__((section("explore_model")))
 
-/* A function whose accesses the explorer does not see: it looks at memory as it is. */
+/* A function whose accesses are not instrumented: it reads memory directly. */
 #define EXPLORE_UNSEEN __attribute__((noinline, no_sanitize("thread")))
 
-/* Whether that task of the scenario spins at this moment. */
+/* Whether that task of the scenario is spinning. */
 bool explore_spins(unsigned task);
 
-/* This execution has shown a mistake; does not return. */
+/* Fails this execution; does not return. */
 void explore_fail(const char *format, ...) __printf(1, 2) __noreturn;
 
-#define EXPLORE_CHECK(x) ((x) ? (void)0 : explore_fail("%s:%d: not so: %s", __FILE__, __LINE__, #x))
+#define EXPLORE_CHECK(x)                                                                           \
+	((x) ? (void)0 : explore_fail("%s:%d: check failed: %s", __FILE__, __LINE__, #x))
 
-/* Give addresses a name in traces: [at, at + bytes), in units of `unit` bytes. */
+/* Names addresses in traces: [at, at + bytes), in units of `unit` bytes. */
 void explore_name(const char *name, const void *at, size_t bytes, size_t unit);
 
-/* In a setup or check: from here on as that CPU.  Each begins as CPU 0. */
+/* In a setup or check: continues as that CPU.  Each starts as CPU 0. */
 void explore_as(unsigned cpu);
 
-/* A machine of `kib` KiB of usable memory from 1 MiB on, frames ready, caches for `cpus`. */
+/* Sets up a machine with `kib` KiB of usable memory from 1 MiB on, frames initialised, caches
+ * for `cpus` CPUs. */
 void explore_machine(uint64_t kib, unsigned cpus);
-/* For a check: nobody has a frame that was not had after explore_machine_mark(), zones and the
- * audit agree. */
+/* In a check: no frame is allocated beyond those at explore_machine_mark(), zones and the audit
+ * agree. */
 void explore_machine_mark(void);
 void explore_machine_check(void);
 
-/* Who owns a frame, said where it was had and before it is given back; fails when two do. */
+/* Record the owner of a frame, after its allocation and before it is freed; fail when two own
+ * it. */
 void explore_frame_had(uint32_t pfn, unsigned order);
 void explore_frame_gone(uint32_t pfn, unsigned order);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* machine.c - the rest of the seam, memory, and a machine whose frames scenarios play with. */
+/* machine.c - the rest of the arch interface, and memory. */
 #include "tests/explore/engine.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@ enum {
 
 static uintptr_t biases[EXPLORE_CPUS];
 
-/* ---- the seam ---- */
+/* ---- arch interface ---- */
 
 static void reserve(uint64_t at, size_t bytes)
 {

@@ -2,10 +2,10 @@
 /*
  * main.c - explore [GLOBS]: scenarios by name, results as KTAP.
  *
- * SEED=text  follow one schedule, as a failure prints it, and tell what happens
- * LIMIT=n    executions of a scenario at most
- * BOUND=n    preemptions at most, instead of the scenarios' own
- * ALL=1      look at known states again: takes long, and must come to as many states
+ * SEED=text  follow one schedule, as a failure prints it, and print a trace
+ * LIMIT=n    max executions of a scenario
+ * BOUND=n    max preemptions, instead of the scenarios' own
+ * ALL=1      explore known states again: takes long, and must find as many states
  */
 #include "tests/explore/engine.h"
 
@@ -88,7 +88,7 @@ static bool failure_has(const char *text)
 	return str_glob(glob, engine.failure);
 }
 
-/* Whether the failure is the one that is in the scenario; tells of any other. */
+/* Whether the failure is the one that the scenario must find; prints any other. */
 static bool failure_is_wanted(const struct explore_scenario *s, const struct search_result *r)
 {
 	bool wanted = search_replay(s, r->schedule, REPLAY_QUIETLY) && s->must_find != NULL &&
@@ -96,7 +96,7 @@ static bool failure_is_wanted(const struct explore_scenario *s, const struct sea
 
 	if (wanted)
 		return true;
-	(void)search_replay(s, r->schedule, REPLAY_TELLING);
+	(void)search_replay(s, r->schedule, REPLAY_TRACED);
 	printf("# %s\n# make explore T=%s SEED=%s, %u preemptions\n", engine.failure, s->name,
 	       r->schedule, r->bound);
 	return false;
@@ -110,23 +110,23 @@ static bool explore(const struct explore_scenario *s)
 	bool good = r.end == SEARCH_FAILED ? failure_is_wanted(s, &r) : s->must_find == NULL;
 
 	if (r.end != SEARCH_FAILED && !good)
-		printf("# a mistake is in it and was not found: %s\n", s->must_find);
+		printf("# the scenario has a bug that was not found: %s\n", s->must_find);
 	printf("# explored (%u CPUs, bound %u, %lu executions, %lu states, %s)\n", cpus_of(s),
 	       r.bound, r.executions, r.states,
-	       r.end == SEARCH_FAILED && good ? "found what must be found" : ends[r.end]);
+	       r.end == SEARCH_FAILED && good ? "found the expected failure" : ends[r.end]);
 	return good;
 }
 
-/* One schedule of it; good when it does not fail. */
+/* Runs one schedule of it; true if it does not fail. */
 static bool replay(const struct explore_scenario *s, const char *schedule)
 {
-	bool fails = search_replay(s, schedule, REPLAY_TELLING);
+	bool fails = search_replay(s, schedule, REPLAY_TRACED);
 
-	printf("# %s\n", fails ? engine.failure : "this schedule ends well");
+	printf("# %s\n", fails ? engine.failure : "this schedule does not fail");
 	return !fails;
 }
 
-/* A schedule, or NULL: the numbers that other tests take are none. */
+/* The schedule in SEED, or NULL: the plain numbers of other test programs are not schedules. */
 static const char *schedule_given(void)
 {
 	const char *seed = getenv("SEED");

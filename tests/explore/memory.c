@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* memory.c - what an access does; see engine.h for the machine and the order. */
+/* memory.c - memory accesses; engine.h defines the machine and the order. */
 #include "tests/explore/engine.h"
 
 #include <stdio.h>
@@ -38,7 +38,7 @@ static void bytes_write(uintptr_t at, unsigned size, uint64_t value)
 	}
 }
 
-/* ---- taking back ---- */
+/* ---- undo ---- */
 
 struct undo {
 	uintptr_t at;
@@ -105,7 +105,7 @@ static struct location *location_of(uintptr_t at)
 		locations[i].execution = engine.execution;
 		locations[i].writer = 0;
 		locations[i].release = (struct clock){ .of = { 0 } };
-		locations[i].head = NOBODY;
+		locations[i].head = NO_TASK;
 	}
 	return &locations[i];
 }
@@ -175,7 +175,7 @@ void memory_plain(uintptr_t at, size_t size, enum plain_kind kind, const void *p
 	}
 	if (is_model(at))
 		return;
-	/* a plain access to what this CPU stored atomically before: in order */
+	/* a plain access to a location that this CPU stored to atomically before: keep the order */
 	c = cpu_now();
 	for (unsigned i = 0; i < c->buffered; i++)
 		if (c->buffer[i].at < at + size && at < c->buffer[i].at + c->buffer[i].size)
@@ -231,8 +231,8 @@ static void order_read(const struct location *l, int order)
 	clock_join(acquires(order) ? &t->clock : &t->acquired, &l->release);
 }
 
-/* What a write hands to those who acquire from it, besides what the one before it did; ends the
- * writer's epoch when that is something. */
+/* The clock that a write releases, in addition to that of the write before it; a release ends
+ * the writer's epoch. */
 static struct clock order_write(int order)
 {
 	struct task *t = task_now();
@@ -243,7 +243,7 @@ static struct clock order_write(int order)
 	return c;
 }
 
-/* A relaxed store goes on with what the same task released there before. */
+/* A relaxed store continues the release sequence of the same task. */
 static void continue_release(struct buffered *b)
 {
 	const struct cpu *c = cpu_now();
@@ -253,7 +253,7 @@ static void continue_release(struct buffered *b)
 	for (unsigned i = 0; i < c->buffered; i++)
 		if (c->buffer[i].at == b->at)
 			before = c->buffer[i].head == engine.current ? &c->buffer[i].release : NULL;
-	b->head = before == NULL ? NOBODY : engine.current;
+	b->head = before == NULL ? NO_TASK : engine.current;
 	if (before != NULL)
 		clock_join(&b->release, before);
 }
@@ -297,13 +297,13 @@ void memory_commit_one(unsigned cpu)
 		    trace_address(b.at));
 }
 
-static void drain_own(void)
+static void commit_own(void)
 {
 	while (cpu_now()->buffered != 0)
 		memory_commit_one(task_now()->what.cpu);
 }
 
-/* ---- what may leave the buffers ---- */
+/* ---- stores that may leave the buffers ---- */
 
 struct set {
 	uintptr_t grain[SET_MAX];
@@ -325,7 +325,7 @@ static void set_add(struct set *s, uintptr_t at, unsigned size)
 			s->grain[s->n++] = g;
 }
 
-/* CPUs with an entry in the set, which grows by what must leave before such an entry. */
+/* CPUs with an entry in the set; adds the entries that must leave before such an entry. */
 static unsigned set_close(struct set *s)
 {
 	unsigned before, cpus = 0;
@@ -355,7 +355,7 @@ static bool buffers_are_empty(void)
 	return true;
 }
 
-/* Whether the CPU's own buffer has every byte. */
+/* Whether the CPU's own buffer holds every byte. */
 static bool is_forwarded(const struct cpu *c, uintptr_t at, unsigned size)
 {
 	for (unsigned i = 0; i < c->buffered; i++)
@@ -381,8 +381,8 @@ unsigned memory_conflicts(const struct access *a)
 	return cpus == self ? 0 : cpus;
 }
 
-/* A task's own store is no news to it: to let it leave would only make the task do the same again,
- * with the same store. */
+/* Skips a task's own stores: it has already read them, so committing them would not end its
+ * spinning. */
 static void add_watched(struct set *s, const struct task *t)
 {
 	for (unsigned w = 0; w < t->watches; w++)
@@ -422,7 +422,7 @@ unsigned memory_leftovers(void)
 		if ((set_close(&s) & ~(1u << k)) != 0)
 			return cpus;
 	}
-	return cpus & -cpus; /* in any order */
+	return cpus & -cpus; /* the order does not matter */
 }
 
 /* ---- spinning ---- */
@@ -440,8 +440,8 @@ static struct watch *watch_of(struct task *t, const struct location *l)
 	return NULL;
 }
 
-/* Who finds something else than a moment ago in the same turn has seen a change: the turn was no
- * turn in which nothing happened. */
+/* A task that reads another value than before in the same iteration has seen a change: the
+ * iteration does not count as unchanged. */
 static void find_changes(const struct access *a)
 {
 	struct task *t = task_now();
@@ -505,7 +505,7 @@ static uint64_t view(const struct access *a)
 	return value;
 }
 
-/* The history now depends on the writes that are read. */
+/* Adds the writes that are read to the history. */
 static void read_history(const struct access *a, int order)
 {
 	struct task *t = task_now();
@@ -558,7 +558,7 @@ void memory_store(const struct access *a, uint64_t value)
 	trace_event(a->pc, "stores %#lx to %s", value, trace_address(a->at));
 }
 
-/* The write of an exchange continues what was released before it. */
+/* The write of an exchange continues the release sequence before it. */
 static void write_exchanged(const struct access *a, uint64_t value)
 {
 	struct clock release = order_write(a->order);
@@ -581,7 +581,7 @@ uint64_t memory_exchange(const struct access *a, uint64_t (*fn)(uint64_t old, ui
 	task_point(a);
 	record_atomic(a);
 	find_changes(a);
-	drain_own();
+	commit_own();
 	old = bytes_read(a->at, a->size);
 	value = fn(old, operand);
 	read_history(a, a->order);
@@ -600,7 +600,7 @@ bool memory_compare_exchange(const struct access *a, uint64_t *expected, uint64_
 	task_point(a);
 	record_atomic(a);
 	find_changes(a);
-	drain_own();
+	commit_own();
 	old = bytes_read(a->at, a->size);
 	same = old == (*expected & mask);
 	read_history(a, same ? a->order : fails);
@@ -619,7 +619,7 @@ void memory_fence(const struct access *a)
 
 	if (a->order == __ATOMIC_SEQ_CST) {
 		task_point(a);
-		drain_own();
+		commit_own();
 		trace_event(a->pc, "fence");
 	}
 	if (acquires(a->order))

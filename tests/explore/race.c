@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* race.c - who accessed which bytes, and whether in order; see engine.h for what a race is. */
+/* race.c - race detection; engine.h defines a race. */
 #include "tests/explore/engine.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 enum {
 	GRANULES = 1 << 18, /* a power of two */
-	GRANULE = 8,        /* bytes that are looked at together */
+	GRANULE = 8,        /* bytes per granule */
 	RECORDS_MAX = 1 << 20,
 	NO_RECORD = -1,
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* search.c - choices, depth first, with what was seen before; schedules that are given. */
+/* search.c - depth-first search over choices, with a cache of states; given schedules. */
 #include "tests/explore/engine.h"
 
 #include <stdio.h>
@@ -7,7 +7,7 @@
 
 enum {
 	DEPTH_MAX = 1 << 18,  /* choices of an execution */
-	STEPS_RECORDED = 256, /* choices that are not the first option, of an execution */
+	STEPS_RECORDED = 256, /* choices of an execution that are not the first option */
 	SEEN_FIRST = 1 << 16,
 };
 
@@ -19,7 +19,7 @@ struct choice {
 struct deviation {
 	unsigned step, nth;
 	char letter;
-	unsigned who;
+	unsigned number;
 };
 
 struct seen {
@@ -29,10 +29,10 @@ struct seen {
 
 static struct {
 	struct choice choice[DEPTH_MAX];
-	unsigned depth, length; /* of this execution so far; of what is fixed */
+	unsigned depth, length; /* choices made in this execution; choices that are fixed */
 	unsigned bound, used;   /* preemptions */
 	bool again, pruned;
-	unsigned step, nth; /* of the choice that is being made */
+	unsigned step, nth; /* of the current choice */
 	struct deviation taken[STEPS_RECORDED];
 	unsigned takens;
 	/* a schedule to follow */
@@ -44,7 +44,7 @@ static struct {
 	uint64_t room, states;
 } search;
 
-/* ---- what was seen ---- */
+/* ---- states seen ---- */
 
 static struct seen *seen_find(uint64_t key)
 {
@@ -89,7 +89,7 @@ static uint64_t state_key(unsigned phase)
 	return key == 0 ? 1 : key;
 }
 
-/* Whether this state is known with no more preemptions spent; else it is from now on. */
+/* Whether this state was seen with no more preemptions spent; records it if not. */
 static bool seen_before(unsigned phase)
 {
 	uint64_t key = state_key(phase);
@@ -114,7 +114,7 @@ static char option_letter(const struct option *o, unsigned phase)
 {
 	if (phase == 0)
 		return (char)o->kind;
-	return o->kind == OPTION_RUN ? 'w' : 'g'; /* stores wait, or go */
+	return o->kind == OPTION_RUN ? 'w' : 'g'; /* stores wait, or proceed */
 }
 
 static void record_taken(const struct option *o, unsigned phase)
@@ -122,7 +122,7 @@ static void record_taken(const struct option *o, unsigned phase)
 	if (search.takens < STEPS_RECORDED)
 		search.taken[search.takens++] = (struct deviation){ search.step, search.nth,
 								    option_letter(o, phase),
-								    o->who };
+								    o->number };
 }
 
 static void schedule_print(char *to, size_t room)
@@ -137,11 +137,11 @@ static void schedule_print(char *to, size_t room)
 		if (d->nth != 0 && at < room)
 			at += (size_t)snprintf(to + at, room - at, ".%u", d->nth);
 		if (at < room)
-			at += (size_t)snprintf(to + at, room - at, "%c%u", d->letter, d->who);
+			at += (size_t)snprintf(to + at, room - at, "%c%u", d->letter, d->number);
 	}
 }
 
-/* One deviation at the start of the text; where it ends, or NULL. */
+/* Parses one deviation at the start of the text; returns its end, or NULL. */
 static const char *deviation_read(const char *text, struct deviation *d)
 {
 	int used = 0;
@@ -152,7 +152,7 @@ static const char *deviation_read(const char *text, struct deviation *d)
 	text += used;
 	if (*text == '.' && sscanf(text, ".%u%n", &d->nth, &used) == 1)
 		text += used;
-	if (sscanf(text, "%c%u%n", &d->letter, &d->who, &used) != 2)
+	if (sscanf(text, "%c%u%n", &d->letter, &d->number, &used) != 2)
 		return NULL;
 	text += used;
 	return *text == ',' ? text + 1 : text;
@@ -168,7 +168,7 @@ static bool schedule_read(const char *text)
 	return text != NULL;
 }
 
-/* Which choice this is. */
+/* Numbers the current choice. */
 static void count_choice(void)
 {
 	search.nth = search.step == engine.step ? search.nth + 1 : 0;
@@ -182,7 +182,8 @@ static unsigned follow(const struct option *options, unsigned n, unsigned phase)
 	if (search.next == search.givens || d->step != search.step || d->nth != search.nth)
 		return 0;
 	for (unsigned i = 0; i < n; i++)
-		if (option_letter(&options[i], phase) == d->letter && options[i].who == d->who) {
+		if (option_letter(&options[i], phase) == d->letter &&
+		    options[i].number == d->number) {
 			search.next++;
 			return i;
 		}
@@ -224,7 +225,7 @@ unsigned search_choose(const struct option *options, unsigned n, unsigned phase)
 		if (seen_before(phase))
 			leave_pruned();
 		if (search.depth == DEPTH_MAX)
-			explore_fail("no end after %u choices", search.depth);
+			explore_fail("still running after %u choices", search.depth);
 		search.choice[search.depth] = (struct choice){ (uint8_t)kept, 0 };
 		search.length = search.depth + 1;
 	}
@@ -286,7 +287,7 @@ static bool next_choice(void)
 	return true;
 }
 
-/* All schedules with at most `bound` preemptions. */
+/* Searches all schedules with at most `bound` preemptions. */
 static void search_bound(const struct explore_scenario *s, unsigned bound, uint64_t limit,
 			 struct search_result *r)
 {
@@ -335,11 +336,11 @@ bool search_replay(const struct explore_scenario *s, const char *schedule, enum 
 	bool failed;
 
 	if (!schedule_read(schedule)) {
-		fprintf(stderr, "explore: '%s' is no schedule\n", schedule);
+		fprintf(stderr, "explore: '%s' is not a schedule\n", schedule);
 		exit(1);
 	}
 	search.following = engine.naming = true;
-	engine.tracing = how == REPLAY_TELLING;
+	engine.tracing = how == REPLAY_TRACED;
 	failed = execute(s);
 	search.following = engine.naming = engine.tracing = false;
 	return failed;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* task.c - tasks are fibers; who may run, interrupts, ipis, spinning. */
+/* task.c - tasks as fibers; scheduling, interrupts, IPIs, spinning. */
 #include "tests/explore/engine.h"
 
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #define EXPLORE_STACKS UINT64_C(0x300000000000)
 
 enum {
-	STEPS_MAX = 100000, /* of an execution: more is a loop without end */
+	STEPS_MAX = 100000, /* of an execution: more is an endless loop */
 	OPTIONS_MAX = TASKS_MAX + EXPLORE_CPUS,
 	PHASE_TURN = 0,
 	PHASE_MEMORY = 1,
@@ -21,10 +21,10 @@ enum {
 	HISTORY_PATIENT,
 	HISTORY_STEP,
 	HISTORY_HALTED,
-	PATIENCE = 3000, /* turns of a loop: some try again after many */
+	PATIENCE = 3000, /* iterations: some loops retry after many */
 };
 
-/* IPIs are exchanges of their CPU's word. */
+/* An IPI is modelled as an exchange of its CPU's word. */
 static uint64_t call_box[EXPLORE_CPUS];
 
 static jmp_buf prepared;
@@ -113,7 +113,8 @@ static void begin_interrupt(struct task *t)
 	}
 }
 
-/* A spinning thread below looks again: the handler's stores are in its own CPU's buffer. */
+/* Wakes a spinning thread that was interrupted: the handler's stores are in its own CPU's
+ * buffer. */
 static void end_interrupt(struct task *t)
 {
 	struct cpu *c = cpu_now();
@@ -129,7 +130,7 @@ static void end_interrupt(struct task *t)
 		}
 }
 
-/* ---- whose turn it may be ---- */
+/* ---- scheduling ---- */
 
 static bool enabled(unsigned number)
 {
@@ -144,8 +145,8 @@ static bool enabled(unsigned number)
 	return c->interrupt < 0 || c->interrupt == (int)number;
 }
 
-/* The task that runs when nobody preempts: the current one, or the one that its handler
- * interrupted; -1. */
+/* The task that runs without a preemption: the current one, or the one that its handler
+ * interrupted; -1: none. */
 static int preferred(void)
 {
 	const struct task *t = task_now();
@@ -161,12 +162,12 @@ static int preferred(void)
 	return -1;
 }
 
-enum who {
-	ANYBODY,
+enum candidates {
+	ALL_TASKS,
 	INTERRUPTS, /* of this CPU, besides the current task */
 };
 
-static unsigned add_turns(struct option *o, enum who who)
+static unsigned add_turns(struct option *o, enum candidates from)
 {
 	int first = preferred();
 	unsigned n = 0, here = engine.current < 0 ? EXPLORE_CPUS : task_now()->what.cpu;
@@ -178,14 +179,14 @@ static unsigned add_turns(struct option *o, enum who who)
 		bool arrives = t->what.kind == EXPLORE_INTERRUPT && t->state == TASK_READY &&
 			       t->what.cpu == here;
 
-		if ((int)i == first || !enabled(i) || (who == INTERRUPTS && !arrives))
+		if ((int)i == first || !enabled(i) || (from == INTERRUPTS && !arrives))
 			continue;
 		o[n++] = (struct option){ OPTION_RUN, (uint8_t)i, first >= 0 && !arrives };
 	}
 	return n;
 }
 
-/* When nothing else happens, those who spin go on spinning, once. */
+/* When nothing else can happen, each spinning task runs one more iteration. */
 static unsigned add_spinners(struct option *o)
 {
 	unsigned n = 0;
@@ -201,7 +202,7 @@ static unsigned add_spinners(struct option *o)
 	return n;
 }
 
-static unsigned add_shootdowns(struct option *o, unsigned cpus)
+static unsigned add_commits(struct option *o, unsigned cpus)
 {
 	unsigned n = 0;
 
@@ -222,7 +223,7 @@ static bool all_done(void)
 static void fail_stuck(void)
 {
 	char text[FAILURE_BYTES];
-	int at = snprintf(text, sizeof(text), "nobody can go on:");
+	int at = snprintf(text, sizeof(text), "deadlock, no task can continue:");
 
 	for (unsigned i = 0; i < engine.tasks && at < (int)sizeof(text); i++) {
 		const struct task *t = &engine.task[i];
@@ -232,11 +233,11 @@ static void fail_stuck(void)
 			continue;
 		at += snprintf(text + at, sizeof(text) - (size_t)at, " %s on cpu %u (%s, %s)%s",
 			       t->what.name, t->what.cpu,
-			       t->state == TASK_READY    ? "has not begun"
+			       t->state == TASK_READY    ? "not started"
 			       : t->state == TASK_HALTED ? "halts"
 							 : "spins",
 			       c->irq_off ? "interrupts off" : "interrupts on",
-			       t->watches == 0 || t->state != TASK_SPINNING ? "" : " looking at");
+			       t->watches == 0 || t->state != TASK_SPINNING ? "" : " watching");
 		for (unsigned w = 0;
 		     t->state == TASK_SPINNING && w < t->watches && at < (int)sizeof(text); w++)
 			at += snprintf(text + at, sizeof(text) - (size_t)at, " %s",
@@ -245,14 +246,14 @@ static void fail_stuck(void)
 	explore_fail("%s", text);
 }
 
-/* What may happen next: turns, and stores that would let somebody who spins go on; when there is
- * nothing of that, any store, and then another turn for who spins. */
+/* The possible next steps: tasks, and commits of stores that spinning tasks watch; if there are
+ * none, any commit, and then another iteration of a spinning task. */
 static unsigned add_all(struct option *o)
 {
-	unsigned n = add_turns(o, ANYBODY);
+	unsigned n = add_turns(o, ALL_TASKS);
 
-	n += add_shootdowns(o + n, memory_wakers());
-	n = n != 0 ? n : add_shootdowns(o, memory_leftovers());
+	n += add_commits(o + n, memory_wakers());
+	n = n != 0 ? n : add_commits(o, memory_leftovers());
 	return n != 0 ? n : add_spinners(o);
 }
 
@@ -265,13 +266,13 @@ static void be_patient(struct task *t)
 	t->history = mix(t->history, HISTORY_PATIENT);
 }
 
-/* Give the turn to whoever is chosen; returns when the current task has it again. */
-static void take_turns(enum who who)
+/* Switches to the chosen task; returns when the current task runs again. */
+static void take_turns(enum candidates from)
 {
 	struct option o[OPTIONS_MAX];
 
 	for (;;) {
-		unsigned n = who == ANYBODY ? add_all(o) : add_turns(o, who), pick;
+		unsigned n = from == ALL_TASKS ? add_all(o) : add_turns(o, from), pick;
 
 		if (n == 0 && all_done())
 			task_end(NULL);
@@ -279,38 +280,37 @@ static void take_turns(enum who who)
 			fail_stuck();
 		pick = search_choose(o, n, PHASE_TURN);
 		if (o[pick].kind == OPTION_COMMIT) {
-			memory_commit_one(o[pick].who);
+			memory_commit_one(o[pick].number);
 			continue;
 		}
-		be_patient(&engine.task[o[pick].who]);
-		if (o[pick].who != engine.current)
-			switch_to(o[pick].who);
+		be_patient(&engine.task[o[pick].number]);
+		if (o[pick].number != engine.current)
+			switch_to(o[pick].number);
 		return;
 	}
 }
 
-/* Buffered stores that the access could tell may leave first. */
+/* Lets buffered stores that the access could observe leave first. */
 static void let_stores_leave(const struct access *a)
 {
 	struct option o[OPTIONS_MAX];
 	unsigned n, pick;
 
-	while ((n = add_shootdowns(o, memory_conflicts(a))) != 0) {
+	while ((n = add_commits(o, memory_conflicts(a))) != 0) {
 		o[n] = (struct option){ OPTION_RUN, (uint8_t)engine.current, 0 };
 		pick = search_choose(o, n + 1, PHASE_MEMORY);
 		if (pick == n)
 			return;
-		memory_commit_one(o[pick].who);
+		memory_commit_one(o[pick].number);
 	}
 }
 
-/* The current task comes to a place where others may come first, which its history tells from the
- * last such place. */
+/* The current task reaches a scheduling point; its history distinguishes it from the last one. */
 static void count_step(void)
 {
 	task_now()->history = mix(task_now()->history, HISTORY_STEP);
 	if (++engine.step > STEPS_MAX)
-		explore_fail("no end after %u steps", engine.step);
+		explore_fail("still running after %u steps", engine.step);
 }
 
 void task_point(const struct access *a)
@@ -319,7 +319,7 @@ void task_point(const struct access *a)
 
 	count_step();
 	if (memory_is_shared(a) || is_call)
-		take_turns(ANYBODY);
+		take_turns(ALL_TASKS);
 	let_stores_leave(a);
 }
 
@@ -333,7 +333,7 @@ static void end_task(void)
 	if (t->what.kind == EXPLORE_INTERRUPT)
 		end_interrupt(t);
 	count_step();
-	take_turns(ANYBODY);
+	take_turns(ALL_TASKS);
 	abort();
 }
 
@@ -346,7 +346,7 @@ void task_prepare(const struct explore_scenario *s)
 	engine.scenario = s;
 }
 
-/* What the last turn did does not count any more. */
+/* Resets what is known of the last iteration. */
 static void begin_turn(struct task *t)
 {
 	t->print = 0;
@@ -394,10 +394,10 @@ void task_begin(void)
 void task_run_all(void)
 {
 	struct option o[OPTIONS_MAX];
-	unsigned n = add_turns(o, ANYBODY), pick = search_choose(o, n, PHASE_TURN);
-	struct task *t = &engine.task[o[pick].who];
+	unsigned n = add_turns(o, ALL_TASKS), pick = search_choose(o, n, PHASE_TURN);
+	struct task *t = &engine.task[o[pick].number];
 
-	engine.current = o[pick].who;
+	engine.current = o[pick].number;
 	t->state = TASK_RUNNING;
 	t->history = mix(t->history, HISTORY_BEGAN);
 	if (t->what.kind == EXPLORE_INTERRUPT)
@@ -428,7 +428,7 @@ void explore_fail(const char *format, ...)
 	task_end(text);
 }
 
-/* ---- the seam: this CPU ---- */
+/* ---- arch interface: this CPU ---- */
 
 unsigned explore_cpu(void)
 {
@@ -489,8 +489,8 @@ void explore_irq_restore(uintptr_t old)
 	engine.inside = false;
 }
 
-/* Whether a turn of the loop was seen whole, and the next would be the same: the last one began
- * here too, and changed nothing or did what the one before did. */
+/* Whether an iteration of the loop was seen completely and the next would be the same: the last
+ * one started here too, and changed nothing or did the same as the one before. */
 static bool turn_repeats(const struct task *t, const void *pc)
 {
 	return t->spun_at == pc && (!t->wrote || t->print == t->last_print) && !memory_changed(t);
@@ -512,7 +512,7 @@ void explore_relax(void)
 	} else if (turn_repeats(t, pc)) {
 		t->state = TASK_SPINNING;
 		trace_event(NULL, "      (%s spins)", t->what.name);
-		take_turns(ANYBODY);
+		take_turns(ALL_TASKS);
 		t->state = TASK_RUNNING;
 	}
 	t->spun_at = pc;
@@ -538,7 +538,7 @@ void explore_halt(void)
 	t->history = mix(t->history, HISTORY_HALTED);
 	trace_event(NULL, "      (%s halts)", t->what.name);
 	count_step();
-	take_turns(ANYBODY);
+	take_turns(ALL_TASKS);
 	t->state = TASK_RUNNING;
 	t->spun_at = NULL;
 	begin_turn(t);
@@ -552,14 +552,14 @@ bool explore_spins(unsigned task)
 	return engine.task[task].state == TASK_SPINNING;
 }
 
-/* ---- ipis ---- */
+/* ---- IPIs ---- */
 
 static uint64_t add(uint64_t old, uint64_t operand)
 {
 	return old + operand;
 }
 
-/* A request that waits already takes this one in. */
+/* Merges the request into a pending one; true if there is one. */
 static bool merge(unsigned cpu, void (*fn)(void *arg), void *arg)
 {
 	for (unsigned i = 0; i < engine.tasks; i++) {
@@ -575,7 +575,8 @@ static bool merge(unsigned cpu, void (*fn)(void *arg), void *arg)
 	return false;
 }
 
-/* The stores of the sender are visible to the handler: an IPI is a locked operation. */
+/* The sender's stores are visible to the handler: an IPI empties the store buffer like a locked
+ * operation. */
 static void post(unsigned cpu, void (*fn)(void *arg), void *arg, const void *pc)
 {
 	struct access a = { ACCESS_EXCHANGE, (uintptr_t)&call_box[cpu], 8, __ATOMIC_ACQ_REL, pc };

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread.c - the seam's threads: contexts on stacks of their own, which whatever task is their CPU
- * carries on.
+ * thread.c - arch threads: contexts with their own stacks, which run in the task of their current
+ * CPU.
  *
- * A context that is left is written, and one that is switched to is read, as far as the explorer is
- * concerned: so a CPU that takes a thread before it is off its old one's stack is a race.
+ * To the explorer, leaving a context is a write and switching to it is a read: so a CPU that takes
+ * a thread before the old CPU is off its stack is a race.
  */
 #include "tests/explore/engine.h"
 
 #include <stdlib.h>
 #include <ucontext.h>
 
-/* At the top of a new thread's stack, where it stays: each execution begins there anew. */
+/* At the top of a new thread's stack, never overwritten: each execution starts there. */
 struct start {
-	jmp_buf context; /* first: what a stack pointer leads to */
+	jmp_buf context; /* must be first: saved stack pointers point to it */
 	void (*fn)(void *arg);
 	void *arg;
 };

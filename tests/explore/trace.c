@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* trace.c - addresses by name, from the program's own symbols, and what happened in words. */
+/* trace.c - names of addresses, from the program's own symbols, and traces of events. */
 #include "tests/explore/engine.h"
 
 #include <elf.h>
@@ -14,7 +14,7 @@
 enum {
 	NAMES_MAX = 32,
 	TEXT_BYTES = 128,
-	TEXTS = 8, /* that one line may hold */
+	TEXTS = 8, /* buffers that one line may use */
 };
 
 struct name {

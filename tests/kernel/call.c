@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of what one CPU asks of another that does not listen for a while. */
+/* Tests of call_on_cpu() to a CPU that has interrupts off for a while. */
 #include "lib/string.h"
 #include "tests/kernel/crew.h"
 #include "tests/test.h"
 
 enum {
-	REQUESTS = 100, /* more than there is room for */
-	ROOM = 8,       /* less than that */
+	REQUESTS = 100, /* more than the queue holds */
+	ROOM = 8,       /* fewer than the queue holds */
 };
 
 static _Atomic unsigned sent, done[REQUESTS];
@@ -24,8 +24,8 @@ static void record_last(void *unused)
 	heard = true;
 }
 
-/* Interrupts are off until so many requests were sent. */
-static void hear_nothing(void)
+/* Keeps interrupts off until `until_sent` requests were sent. */
+static void keep_interrupts_off(void)
 {
 	uintptr_t irq = arch_irq_save();
 
@@ -35,20 +35,20 @@ static void hear_nothing(void)
 	arch_irq_restore(irq);
 }
 
-/* The first CPU asks the last one, which hears nothing at first. */
-static void ask_deaf(struct crew_member *me)
+/* The first CPU sends requests to the last one, which has interrupts off at first. */
+static void send_to_deaf(struct crew_member *me)
 {
 	unsigned other = cpu_count() - 1;
 
 	if (me->cpu == other)
-		hear_nothing();
+		keep_interrupts_off();
 	while (me->cpu == 0 && !deaf)
 		arch_relax();
 	for (unsigned i = 0; me->cpu == 0 && i < requests; i++) {
 		refused += call_on_cpu(other, record, (void *)(uintptr_t)(i % kinds)) != OK;
 		sent = i + 1;
 	}
-	/* requests are done in turn: all others were, when this one is */
+	/* requests run in order: when this one has run, all others have */
 	while (me->cpu == 0 && !heard) {
 		refused += call_on_cpu(other, record_last, NULL) != OK;
 		arch_relax();
@@ -56,7 +56,8 @@ static void ask_deaf(struct crew_member *me)
 	crew_meet();
 }
 
-/* So many requests, of so many kinds; the last CPU is deaf until so many were sent. */
+/* Sends `count` requests of `of_kinds` kinds; the last CPU has interrupts off until `until_sent`
+ * were sent. */
 static bool run_deaf(unsigned count, unsigned of_kinds, unsigned until_sent)
 {
 	if (cpu_count() == 1) {
@@ -69,7 +70,7 @@ static bool run_deaf(unsigned count, unsigned of_kinds, unsigned until_sent)
 	memset(done, 0, sizeof(done));
 	sent = refused = 0;
 	deaf = heard = false;
-	CHECK(crew_run(ask_deaf));
+	CHECK(crew_run(send_to_deaf));
 	CHECK_EQ(refused, 0);
 	return true;
 }
@@ -82,9 +83,9 @@ TEST(smp_requests_beyond_the_room_wait_and_none_is_dropped)
 		CHECK_EQ(done[i], 1);
 }
 
-TEST(smp_same_requests_to_a_deaf_cpu_become_one)
+TEST(smp_same_requests_to_a_deaf_cpu_are_merged)
 {
-	/* few first: more would wait for room, and for ever, if they did not become one */
+	/* few first: more would wait for room for ever if they were not merged */
 	if (!run_deaf(ROOM, 1, ROOM))
 		return;
 	NEED(done[0] == 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ktest.c - the kernel's half of the test runner, and the monitor's `test`. */
+/* ktest.c - the kernel's part of the test runner, and the monitor's `test`. */
 #include "arch/arch.h"
 #include "kern/cpu.h"
 #include "kern/thread.h"
@@ -70,7 +70,7 @@ void ktest_exit(const char *globs, uint64_t seed)
 {
 	struct test_stats t;
 
-	/* a test that asks which CPU it is on is there still when it acts; the first CPU runs */
+	/* so that a test stays on the CPU that it reads; the first CPU is always online */
 	(void)thread_pin(0);
 	test_reseed(seed);
 	t = test_run_all(globs[0] == '\0' ? "*" : globs);

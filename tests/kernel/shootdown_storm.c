@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of TLB shootdowns by real CPUs: they serve while they wait for locks with
- * interrupts off, and what was unmapped is never read once its frame has a new owner. */
+/* Tests of TLB shootdowns on real CPUs: CPUs serve requests while they wait for locks with
+ * interrupts off, and a reused frame is never read through its old translation. */
 #include "kern/lock.h"
 #include "kern/percpu.h"
 #include "lib/bits.h"
@@ -11,7 +11,7 @@
 #include "tests/machine.h"
 #include "tests/test.h"
 
-LOCK_CLASS(storm_class, "invalidate storm", RANK_WAIT_QUEUE);
+LOCK_CLASS(storm_class, "shootdown storm", RANK_WAIT_QUEUE);
 
 static struct spinlock storm_locks[] = { SPINLOCK_INIT(&storm_class), SPINLOCK_INIT(&storm_class) };
 static _Atomic unsigned wrong, refused;
@@ -24,16 +24,16 @@ static bool alone(void)
 	return true;
 }
 
-/* ---- a storm of shootdowns by holders of locks ---- */
+/* ---- a storm of shootdowns by lock holders ---- */
 
 enum {
 	STORM_TURNS = 400, /* of all CPUs */
 	HOLD_US = 30,
 	AREA_PAGES = 40,
 	DEVICE_PAGES = 8,
-	EVERY_HOLD = 2, /* one turn in so many holds a lock */
+	EVERY_HOLD = 2, /* one iteration in EVERY_HOLD holds a lock */
 };
-#define DEVICE_PA UINT64_C(0xfed40000) /* no memory is there; nothing reads it */
+#define DEVICE_PA UINT64_C(0xfed40000) /* not RAM; never read */
 
 static void lock_and_shoot(struct crew_member *me)
 {
@@ -104,7 +104,7 @@ static uint64_t requests_so_far(void)
 	return sum;
 }
 
-/* MOI-04: each waits for the others with interrupts off, some of whom wait for the lock it has. */
+/* MOI-04: each CPU waits for the others with interrupts off, some of which wait for its lock. */
 TEST(audit_moi_04_shootdowns_of_lock_holders_on_all_cpus_end)
 {
 	struct ledger before;
@@ -114,7 +114,7 @@ TEST(audit_moi_04_shootdowns_of_lock_holders_on_all_cpus_end)
 
 	if (alone())
 		return;
-	use_window(&(struct crew_member){ 0, 1 }); /* its first time takes tables that stay */
+	use_window(&(struct crew_member){ 0, 1 }); /* the first use allocates tables that stay */
 	before = machine_ledger();
 	wrong = refused = 0;
 	NEED(crew_run(storm));
@@ -128,14 +128,15 @@ TEST(audit_moi_04_shootdowns_of_lock_holders_on_all_cpus_end)
 	CHECK_STR(why == NULL ? "" : why, "");
 }
 
-/* ---- one that waits for a lock, one that holds it ---- */
+/* ---- a lock holder and the CPUs that wait for the lock ---- */
 
 enum {
 	WAIT_ROUNDS = 100,
 };
 static _Atomic unsigned holds;
 
-/* The first CPU holds the lock and shootdowns, when all others wait for it with interrupts off. */
+/* The first CPU holds the lock and runs a shootdown while all others wait for it with interrupts
+ * off. */
 static void hold_or_wait(struct crew_member *me)
 {
 	for (unsigned i = 0; i < WAIT_ROUNDS; i++) {
@@ -164,7 +165,7 @@ static void hold_or_wait(struct crew_member *me)
 	}
 }
 
-TEST(audit_moi_04_who_waits_for_a_lock_serves_shootdowns)
+TEST(audit_moi_04_lock_waiters_serve_shootdowns)
 {
 	if (alone())
 		return;
@@ -175,14 +176,14 @@ TEST(audit_moi_04_who_waits_for_a_lock_serves_shootdowns)
 
 /* ---- a large page ---- */
 
-static uint64_t large_pages, large_all; /* what the last CPU forgot */
+static uint64_t large_pages, large_all; /* invalidations on the last CPU */
 
-/* No CPU idles meanwhile: one that does invalidates everything when it wakes, for a shootdown of
- * long ago as well. */
+/* No CPU idles meanwhile: an idle CPU may invalidate everything when it wakes, for an earlier
+ * shootdown too. */
 static void unmap_large(struct crew_member *me)
 {
 	const struct shootdown_stats *stats = per_cpu_ptr(shootdown_stats, cpu_count() - 1);
-	paddr_t device = paddr(UINT64_C(0xfd000000)); /* no memory is there */
+	paddr_t device = paddr(UINT64_C(0xfd000000)); /* not RAM */
 	void *window;
 
 	crew_meet();
@@ -204,7 +205,7 @@ TEST(audit_mom_02_a_large_window_is_few_invalidations_on_every_cpu)
 	NEED(crew_run(unmap_large));
 	CHECK_EQ(refused, 0);
 	test_diag("%lu pages", large_pages);
-	CHECK(large_pages <= 2 + 4); /* with the nodes that became empty, at most */
+	CHECK(large_pages <= 2 + 4); /* at most, including the tables that became empty */
 	CHECK_EQ(large_all, 0);
 }
 
@@ -217,10 +218,10 @@ enum {
 #define OLD    UINT64_C(0x600d600d00000000)
 #define REUSED UINT64_C(0xbadbadbadbadbad0)
 
-static _Atomic vaddr_t target;  /* 0: none now */
-static _Atomic uint64_t expect; /* what target held while it was mapped */
+static _Atomic vaddr_t target;  /* 0: none */
+static _Atomic uint64_t expect; /* the content of `target` while it was mapped */
 static _Atomic bool over;
-static _Atomic uint64_t looks, seen, faults;
+static _Atomic uint64_t probes, seen, faults;
 
 /* The last CPU reads the page, mapped or not. */
 static void read_on(void)
@@ -230,20 +231,20 @@ static void read_on(void)
 		uint64_t value = 0, old = expect;
 
 		if (va != 0 && arch_probe_read64(va, &value) == OK) {
-			/* a page of the next round may be at the same place */
+			/* a page of the next round may be at the same address */
 			wrong += value != old && value == REUSED;
 			seen++;
 		} else if (va != 0) {
 			faults++;
 		}
-		looks++;
+		probes++;
 	}
 }
 
-/* Until it has looked twice: the second look began after this did. */
+/* Waits for two reads: the second one began after this call. */
 static void wait_for_reads(void)
 {
-	for (uint64_t now = looks; looks < now + 2;)
+	for (uint64_t now = probes; probes < now + 2;)
 		arch_relax();
 }
 
@@ -255,7 +256,7 @@ static void fill(struct frame *f, uint64_t word)
 		words[i] = word;
 }
 
-static unsigned reused; /* rounds in which the very frame came back */
+static unsigned reused; /* rounds in which the same frame was reallocated */
 
 static void unmap_once(uint64_t round)
 {
@@ -309,7 +310,7 @@ TEST(shootdown_probe_of_real_cpus_never_reads_a_frame_that_was_reused)
 	over = false;
 	target = 0;
 	wrong = refused = reused = 0;
-	looks = seen = faults = 0;
+	probes = seen = faults = 0;
 	NEED(crew_run(probe));
 	test_diag("%lu reads, %lu faults, frame reused in %u of %u rounds", seen, faults, reused,
 		  PROBE_ROUNDS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of several CPUs: their numbers, their variables, and what one asks of another. */
+/* Tests of several CPUs: their numbers, per-CPU variables, and call_on_cpu(). */
 #include "arch/x86_64/smp.h"
 
 #include <stdatomic.h>
@@ -27,7 +27,8 @@ static void answer(void *cpu)
 	asked[number]++;
 }
 
-/* However long that CPU stands still; one that never answers is a test that does not end. */
+/* Waits without a timeout, as a CPU may be paused for any time; a CPU that never answers hangs
+ * the test. */
 static void wait_until_at_least(_Atomic unsigned *count, unsigned min)
 {
 	while (*count < min)
@@ -51,14 +52,14 @@ TEST(smp_every_cpu_answers_as_itself)
 	test_diag("%u CPUs", cpus);
 }
 
-TEST(smp_nobody_answers_for_a_cpu_that_is_not_there)
+TEST(smp_call_to_a_missing_cpu_fails)
 {
 	if (cpu_count() < ARCH_MAX_CPUS)
 		CHECK_EQ(call_on_cpu(cpu_count(), answer, NULL), ERR_NOT_FOUND);
 	CHECK_EQ(call_on_cpu(ARCH_MAX_CPUS, answer, NULL), ERR_NOT_FOUND);
 }
 
-/* One after the other, so that none is merged with the one before. */
+/* One after the other, so that no request is merged with the one before. */
 TEST(smp_no_request_is_lost)
 {
 	unsigned cpus = cpu_count();
@@ -137,7 +138,7 @@ static __noinline void provoke(void (*fn)(void))
 	arch_irq_restore(irq);
 }
 
-TEST(document_001_an_access_before_set_up_faults_where_nothing_is)
+TEST(document_001_an_access_before_set_up_faults)
 {
 	provoke(touch_before_set_up);
 	CHECK_EQ(seen.vector, VECTOR_PAGE_FAULT);

@@ -71,7 +71,7 @@ TEST(thread_kernel_sleeps_at_least_so_long)
 
 /* ---- registers and stacks ---- */
 
-/* Interrupts may take the CPU away in any of these turns; the sums are kept in registers. */
+/* The thread may be preempted in any of these iterations; the sums are kept in registers. */
 static void sum_up(void *sum)
 {
 	uint64_t a = 1, b = 2, c = 3, d = 4, e = 5;
@@ -111,7 +111,7 @@ TEST(thread_kernel_backtrace_ends_at_the_bottom_of_the_stack)
 	struct thread *t;
 	char name[SYMBOL_TEXT_BYTES];
 
-	NEED(kthread_create("looks", recall, NULL, &t) == OK);
+	NEED(kthread_create("recalls", recall, NULL, &t) == OK);
 	kthread_join(t);
 	CHECK_EQ(trace.end, BACKTRACE_WHOLE);
 	NEED(trace.count > 0);
@@ -163,7 +163,7 @@ TEST(thread_kernel_memory_comes_back)
 	CHECK_LEDGER(&before);
 }
 
-/* Whether the thread that frees the stacks of detached ones waits for more of them. */
+/* Whether the thread that frees the stacks of detached threads is parked. */
 static bool reaper_waits(void)
 {
 	struct thread_info info;
@@ -182,7 +182,7 @@ TEST(thread_kernel_detached_ones_are_reaped)
 	counter = 0;
 	for (unsigned i = 0; i < DETACHED; i++)
 		NEED(kthread_create_detached("alone", count_one, NULL) == OK);
-	/* all were handed to the reaper, which is done with the last one */
+	/* all were passed to the reaper, which has freed the last one */
 	while (thread_count() != threads || !reaper_waits())
 		thread_sleep(1);
 	CHECK_EQ(kspace_stats().areas, areas);
@@ -232,7 +232,7 @@ static void meet(void *unused)
 		arch_relax();
 }
 
-/* One thread for each CPU, all made on this one; they end when all have come. */
+/* One thread per CPU, all created on this one; they end when all have started. */
 TEST(thread_kernel_all_cpus_take_part)
 {
 	struct thread *t[SLEEPERS];

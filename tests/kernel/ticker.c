@@ -23,5 +23,5 @@ void ticker_start(unsigned us, void (*fn)(void))
 
 void ticker_stop(void)
 {
-	(void)timer_cancel_wait(&timer); /* whether it was just running says nothing */
+	(void)timer_cancel_wait(&timer); /* whether it was running does not matter */
 }

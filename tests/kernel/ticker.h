@@ -5,5 +5,5 @@
 #include "lib/types.h"
 
 void ticker_start(unsigned us, void (*fn)(void));
-/* Afterwards it does not run any more. */
+/* When this returns, the function no longer runs. */
 void ticker_stop(void);

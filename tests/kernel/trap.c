@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of exceptions and interrupts of the first CPU. */
+/* Tests of exceptions and interrupts on the first CPU. */
 #include "arch/x86_64/trap.h"
 
 #include "arch/arch.h"
@@ -11,7 +11,7 @@
 #include "tests/machine.h"
 #include "tests/test.h"
 
-/* ---- exceptions: the filter leaves them by a jump back into the test ---- */
+/* ---- exceptions: the filter jumps back into the test ---- */
 
 static void *resume[5];
 static struct {
@@ -106,7 +106,7 @@ TEST(trap_linear_map_is_not_executable)
 	CHECK_EQ(seen.error, 0x11); /* a fetch from a present page: SDM 3A 4.7 */
 }
 
-/* Pushes until the stack ends: a loop, so that no compiler can make it anything else. */
+/* Pushes until the stack ends; a loop in assembly, so that no compiler can change it. */
 static void overflow_the_stack(void)
 {
 	__asm__ volatile("1: pushq %%rax; jmp 1b" : : : "memory");
@@ -221,7 +221,7 @@ TEST(audit_alo_01_timer_interrupt_allocates_inside_alloc_and_free)
 	CHECK_LEDGER(&before);
 }
 
-/* ---- the real machine's memory ---- */
+/* ---- the machine's physical memory ---- */
 
 TEST(machine_has_every_frame_in_one_class)
 {

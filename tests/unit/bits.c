@@ -57,7 +57,7 @@ static bool agree(uint64_t v)
 	       bits_is_pow2(v) == (slow_count(v) == 1);
 }
 
-/* volatile: the compiler must not fold what the machine would answer. */
+/* volatile: the compiler must not fold the result. */
 TEST(audit_mom_03_log2_of_zero_is_defined)
 {
 	volatile uint64_t zero = 0;
@@ -123,7 +123,7 @@ TEST(bits_alignment_at_the_end_of_the_numbers)
 		uint64_t unit = units[i], greatest = UINT64_MAX / unit * unit;
 
 		CHECK_EQ(align_down(UINT64_MAX, unit), greatest);
-		CHECK_EQ(align_up(UINT64_MAX, unit), greatest); /* no greater one fits */
+		CHECK_EQ(align_up(UINT64_MAX, unit), greatest); /* no greater multiple fits */
 		CHECK_EQ(align_up(greatest, unit), greatest);
 		CHECK_EQ(align_up(greatest - unit + 1, unit), greatest);
 		CHECK_EQ(align_down(0, unit), 0);
@@ -132,7 +132,7 @@ TEST(bits_alignment_at_the_end_of_the_numbers)
 	}
 }
 
-TEST(bits_least_and_greatest)
+TEST(bits_min_and_max)
 {
 	CHECK_EQ(min_u64(0, UINT64_MAX), 0);
 	CHECK_EQ(min_u64(UINT64_MAX, 0), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of drivers/tty/console.c with a framebuffer in plain memory.  On the host only: in the
- * kernel there is one console, and it is in use (tools/screen.py looks at it from outside).
+ * Tests of drivers/tty/console.c with a framebuffer in plain memory.  Host only: in the kernel
+ * there is one console, and it is in use (tools/screen.py checks it from outside).
  */
 #include "drivers/tty/console.h"
 
@@ -66,8 +66,8 @@ static bool shows_anywhere(const uint8_t *pixels, const char *text)
 	return false;
 }
 
-/* One test, since there is one console. */
-TEST(console_screen_shows_what_was_said_before_and_follows_its_mapping)
+/* One test, as there is one console. */
+TEST(console_screen_shows_earlier_output_and_follows_its_mapping)
 {
 	struct print_sink *old = print_sink_now();
 	struct boot_framebuffer bad = screen;

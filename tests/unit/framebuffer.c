@@ -13,7 +13,7 @@
 enum {
 	ROWS = 5,
 	COLUMNS = 22,
-	WIDTH = COLUMNS * FONT_WIDTH + 5, /* a part of a character is left over */
+	WIDTH = COLUMNS * FONT_WIDTH + 5, /* a partial character remains */
 	HEIGHT = ROWS * FONT_HEIGHT + 7,
 	PADDING = 12, /* bytes between two lines */
 	GUARD = 64,   /* bytes around the memory */
@@ -74,8 +74,8 @@ static uint32_t pixel_at(const struct framebuffer *f, uint64_t x, uint64_t y)
 	return pixel;
 }
 
-/* The line `y` of a cell as dots, as in the font; *sound becomes false when a dot has another
- * colour than the two, or is not of one colour. */
+/* Pixel line `y` of a cell as dots, as in the font; *sound becomes false when a dot has neither
+ * of the two colours, or is not of one colour. */
 static uint8_t dots_at(const struct framebuffer *f, uint64_t x, uint64_t y, bool *sound)
 {
 	unsigned dots = 0;
@@ -106,7 +106,7 @@ static uint8_t match(const uint8_t *glyph)
 	return NOT_A_CHARACTER;
 }
 
-/* What a person reads in a cell: the character, with SCREEN_CURSOR when it is inverse. */
+/* The character displayed in a cell, with SCREEN_CURSOR when it is inverse. */
 static uint8_t read_cell(const struct framebuffer *f, unsigned row, unsigned column)
 {
 	uint8_t glyph[FONT_HEIGHT];
@@ -130,7 +130,7 @@ static uint8_t wanted_cell(unsigned row, unsigned column)
 	return screen.wanted[row][column] | (here ? SCREEN_CURSOR : 0);
 }
 
-/* The picture is what the grid says, and memory around it is as it was. */
+/* Checks that the picture matches the grid, and that the memory around it is unchanged. */
 static void check_picture(const struct framebuffer *f)
 {
 	const uint8_t *end = f->base + f->pitch * f->height;
@@ -209,7 +209,7 @@ TEST(framebuffer_wide_screens_have_larger_dots)
 	CHECK_EQ(screen.rows, 2);
 	write_text("keel> wide\nline");
 	check_picture(&f);
-	b.height = FONT_HEIGHT; /* too flat for that */
+	b.height = FONT_HEIGHT; /* too low for that */
 	begin(&f, &b);
 	CHECK_EQ(f.scale, 1);
 	CHECK_EQ(screen.rows, 1);
@@ -218,7 +218,7 @@ TEST(framebuffer_wide_screens_have_larger_dots)
 	check_picture(&f);
 }
 
-/* ---- what firmware may say ---- */
+/* ---- firmware data ---- */
 
 static void refused(struct boot_framebuffer b, const char *part)
 {
@@ -281,7 +281,7 @@ TEST(framebuffer_whose_colours_do_not_fit_is_refused)
 	refused(b, "colours");
 }
 
-TEST(framebuffer_above_4_gib_is_one_like_any)
+TEST(framebuffer_above_4_gib_is_accepted)
 {
 	struct boot_framebuffer b = rgb(32, 16, 8, 0, 8);
 	struct prange memory_of;
@@ -305,7 +305,7 @@ TEST(framebuffer_scrolling_draws_only_what_changes)
 	begin(&f, &b);
 	for (unsigned i = 0; i < ROWS; i++)
 		write_text("\nsame");
-	/* had the memory been read, this would show up elsewhere */
+	/* if the memory were read, this would appear elsewhere */
 	memset(f.base, JUNK, f.pitch * f.height);
 	write_text("\nsame");
 	for (uint64_t i = 0; i < f.pitch * FONT_HEIGHT * (ROWS - 1); i++)

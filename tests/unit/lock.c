@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of locks: what debug builds refuse and count, and, where threads are CPUs, who gets in. */
+/* Tests of locks: checks and statistics of debug builds, and, where threads act as CPUs, mutual
+ * exclusion and fairness. */
 #include "kern/lock.h"
 
 #include "kern/percpu.h"
@@ -17,9 +18,9 @@ LOCK_CLASS_BY_ADDRESS(sorted_class, "test sorted", RANK_RUN_QUEUE);
 static struct spinlock outer = SPINLOCK_INIT(&outer_class);
 static struct spinlock inner = SPINLOCK_INIT(&inner_class);
 
-/* ---- both homes ---- */
+/* ---- host and kernel ---- */
 
-TEST(lock_hands_the_state_of_interrupts_on)
+TEST(lock_irq_form_restores_the_interrupt_state)
 {
 	uintptr_t irq = spin_lock_irq(&outer), within;
 
@@ -32,7 +33,7 @@ TEST(lock_hands_the_state_of_interrupts_on)
 	CHECK_EQ(arch_irq_is_off(), !arch_irq_was_on(irq));
 }
 
-TEST(lock_that_is_held_cannot_be_tried)
+TEST(lock_try_fails_while_it_is_held)
 __no_tsa
 {
 	uintptr_t irq = spin_lock_irq(&inner);
@@ -56,7 +57,7 @@ static void serve(void)
 	served++;
 }
 
-TEST(lock_turn_of_waiting_calls_what_was_set)
+TEST(lock_wait_turn_calls_the_hook)
 {
 	lock_waiter_t before = lock_set_waiter(serve);
 	uintptr_t irq = arch_irq_save();
@@ -68,8 +69,8 @@ TEST(lock_turn_of_waiting_calls_what_was_set)
 	arch_irq_restore(irq);
 }
 
-/* Whether the monitor's `locks` prints something like `glob`. */
-static bool command_says(const char *glob)
+/* Whether the output of the monitor's `locks` matches `glob`. */
+static bool output_matches(const char *glob)
 {
 	char line[] = "locks";
 	bool known;
@@ -84,12 +85,12 @@ static bool command_says(const char *glob)
 TEST(lock_costs_two_numbers_in_release_builds)
 {
 	CHECK_EQ(sizeof(struct spinlock), 2 * sizeof(uint32_t));
-	CHECK(command_says("*debug builds*MODE=debug*"));
+	CHECK(output_matches("*debug builds*MODE=debug*"));
 }
 
 #else
 
-/* ---- refused ---- */
+/* ---- violations ---- */
 
 static void take(void *lock) __no_tsa
 {
@@ -118,14 +119,14 @@ TEST(lock_out_of_order_is_refused_with_both_names)
 	CHECK(test_panics(take, &outer, "taken at lock_out_of_order_is_refused_with_both_names+"));
 #endif
 	spin_unlock_irq(&inner, irq);
-	/* nothing is left of the attempts */
+	/* the refused attempts changed nothing */
 	irq = spin_lock_irq(&outer);
 	spin_lock(&inner);
 	spin_unlock(&inner);
 	spin_unlock_irq(&outer, irq);
 }
 
-TEST(lock_order_counts_whatever_was_released_between)
+TEST(lock_order_is_checked_against_every_held_lock)
 {
 	static struct spinlock last = SPINLOCK_INIT(&sorted_class);
 	uintptr_t irq = spin_lock_irq(&outer);
@@ -181,7 +182,7 @@ TEST(lock_taken_twice_by_a_cpu_is_refused)
 	spin_unlock_irq(&inner, irq);
 }
 
-TEST(lock_released_by_who_does_not_hold_it_is_refused)
+TEST(lock_released_by_a_non_holder_is_refused)
 {
 	uintptr_t irq = arch_irq_save();
 
@@ -219,7 +220,7 @@ TEST(lock_that_was_not_initialised_is_refused)
 	arch_irq_restore(irq);
 }
 
-TEST(lock_beyond_the_most_is_refused)
+TEST(lock_beyond_the_max_is_refused)
 __no_tsa
 {
 	static struct spinlock many[LOCKS_HELD_MAX + 1];
@@ -241,7 +242,7 @@ static void none_held(void *arg)
 	lock_check_none_held("the end of this test");
 }
 
-TEST(lock_that_is_held_still_is_found)
+TEST(lock_check_none_held_finds_a_held_lock)
 {
 	uintptr_t irq = arch_irq_save();
 
@@ -253,7 +254,7 @@ TEST(lock_that_is_held_still_is_found)
 	lock_check_none_held("here");
 }
 
-TEST(lock_that_was_abandoned_hinders_no_other)
+TEST(lock_that_was_abandoned_does_not_block_others)
 {
 	static struct spinlock lost = SPINLOCK_INIT(&sorted_class);
 	uintptr_t irq = spin_lock_irq(&lost);
@@ -263,11 +264,11 @@ TEST(lock_that_was_abandoned_hinders_no_other)
 	spin_lock(&inner);
 	spin_unlock(&inner);
 	CHECK(test_panics(take, &lost, "\"test sorted\" taken again: this CPU panicked with it"));
-	spin_unlock_irq(&lost, irq); /* that a test may */
+	spin_unlock_irq(&lost, irq); /* allowed for a test */
 	lock_check_none_held("the end");
 }
 
-/* ---- counted ---- */
+/* ---- statistics ---- */
 
 LOCK_CLASS(counted_class, "test counted", RANK_ZONE);
 
@@ -302,11 +303,11 @@ __no_tsa
 	}
 	CHECK_EQ(value_of(&counted_class.acquisitions), taken + 1000);
 	CHECK_EQ(value_of(&counted_class.contended), waited);
-	CHECK(command_says("*test counted, rank 50: taken * times, waited for * times\n"
-			   "    longest hold * us, *"));
+	CHECK(output_matches("*test counted, rank 50: taken * times, waited for * times\n"
+			     "    longest hold * us, *"));
 }
 
-/* Each longer than all before: their bounds are taken outside and inside of the lock. */
+/* Each hold is longer than all before: its bounds are measured outside and inside of the lock. */
 TEST(lock_statistics_keep_the_longest_hold)
 {
 	static struct spinlock l = SPINLOCK_INIT(&counted_class);
@@ -319,15 +320,15 @@ TEST(lock_statistics_keep_the_longest_hold)
 	spin_unlock(&l);
 	longest = value_of(&counted_class.hold.ticks);
 	CHECK(longest >= least && longest <= arch_ticks() - outside);
-	/* a shorter one changes nothing, though this CPU stood still meanwhile */
+	/* a shorter one changes nothing, even if this CPU was paused meanwhile */
 	atomic_store(&counted_class.hold.ticks, UINT64_MAX);
 	spin_lock(&l);
 	spin_unlock_irq(&l, irq);
 	CHECK_EQ(value_of(&counted_class.hold.ticks), UINT64_MAX);
 	atomic_store(&counted_class.hold.ticks, longest);
 #ifdef KEEL_TESTS
-	CHECK(command_says("*test counted, *longest hold * us, "
-			   "lock_statistics_keep_the_longest_hold+*"));
+	CHECK(output_matches("*test counted, *longest hold * us, "
+			     "lock_statistics_keep_the_longest_hold+*"));
 #endif
 }
 
@@ -348,7 +349,7 @@ TEST(lock_longest_irq_off_is_that_of_the_outermost)
 	spin_unlock(&outer);
 	wait_ticks(1);
 	lock_longest_off(me, &ticks, &where);
-	CHECK_EQ(ticks, 0); /* it is not at its end */
+	CHECK_EQ(ticks, 0); /* the interrupts-off time has not ended */
 	start = arch_ticks() - start;
 	spin_unlock(&inner);
 	most = arch_ticks() - most;
@@ -362,7 +363,7 @@ TEST(lock_longest_irq_off_is_that_of_the_outermost)
 	lock_longest_off(me, &ticks, &again);
 	CHECK_EQ(again, 4711);
 	lock_longest_off_reset(me);
-	lock_record_off(suite_ticks, suite_where); /* the suite says it at its end */
+	lock_record_off(suite_ticks, suite_where); /* the test suite reports it at its end */
 	arch_irq_restore(irq);
 #ifdef KEEL_TESTS
 	struct symbol s;
@@ -388,7 +389,7 @@ enum {
 };
 
 static struct spinlock shared = SPINLOCK_INIT(&inner_class);
-static unsigned inside, collisions, entries, order[CPUS]; /* under `shared`, or that it is broken */
+static unsigned inside, collisions, entries, order[CPUS]; /* protected by `shared`, if it works */
 
 struct worker {
 	pthread_t thread;
@@ -418,7 +419,7 @@ static void *enter_often(void *arg)
 	return NULL;
 }
 
-TEST(lock_lets_one_cpu_in_at_a_time)
+TEST(lock_admits_one_cpu_at_a_time)
 {
 	struct worker w[CPUS];
 
@@ -436,7 +437,7 @@ static uint32_t tickets(void)
 	return atomic_load_explicit(&shared.next, memory_order_relaxed);
 }
 
-/* Start a worker and see it queue. */
+/* Starts a worker and waits until it queues. */
 static void queue_worker(struct worker *w, unsigned cpu, void *(*fn)(void *))
 {
 	uint32_t before = tickets();
@@ -482,7 +483,7 @@ static void serve_shootdown(void)
 	atomic_store(&served_by, arch_cpu_id());
 }
 
-/* A shootdown in small: the holder waits, with the lock, for what the waiter has to do. */
+/* A model of a shootdown: the holder waits, holding the lock, for an action of the waiter. */
 TEST(lock_waiter_serves_others_while_it_waits)
 {
 	lock_waiter_t before = lock_set_waiter(serve_shootdown);
@@ -533,7 +534,7 @@ static void record_waiting(void)
 	atomic_fetch_or(&seen_waiting, UINT64_C(1) << arch_cpu_id());
 }
 
-/* One that stood still between its ticket and its look might find that it is its turn. */
+/* A CPU that paused between drawing its ticket and checking it might find that it is served. */
 static void await_waiting(unsigned cpu)
 {
 	while ((atomic_load(&seen_waiting) >> cpu & 1) == 0)

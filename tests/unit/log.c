@@ -14,22 +14,22 @@ enum {
 static struct log_ring ring;
 static char text[TEXT_BYTES], piece[2 * LOG_BYTES];
 
-/* Write random lines until `total` bytes are written, in pieces; the same bytes go to `text`. */
-static void fill(size_t total)
+/* Writes random lines in pieces until `bytes` are written; copies them to `text`. */
+static void fill(size_t bytes)
 {
 	memset(&ring, 0, sizeof(ring));
-	for (size_t i = 0; i < total; i++)
+	for (size_t i = 0; i < bytes; i++)
 		text[i] = test_random_below(40) == 0 ? '\n' : (char)('a' + test_random_below(26));
-	for (size_t at = 0; at < total;) {
-		size_t n = min_u64(test_random_below(PIECE_MAX), total - at);
+	for (size_t at = 0; at < bytes;) {
+		size_t n = min_u64(test_random_below(PIECE_MAX), bytes - at);
 
 		log_write(&ring, text + at, n);
 		at += n;
 	}
 }
 
-/* What is read from `at` on is the end of the text. */
-static void check_rest(uint64_t at, size_t total)
+/* Checks that the log from `at` on equals the end of the text. */
+static void check_rest(uint64_t at, size_t bytes)
 {
 	uint64_t from = at;
 
@@ -41,8 +41,8 @@ static void check_rest(uint64_t at, size_t total)
 		CHECK(memcmp(piece, text + at - n, n) == 0);
 		from += n;
 	}
-	CHECK_EQ(at, total);
-	CHECK_EQ(from, total);
+	CHECK_EQ(at, bytes);
+	CHECK_EQ(from, bytes);
 }
 
 TEST(log_keeps_all_until_it_is_full)
@@ -55,11 +55,11 @@ TEST(log_keeps_all_until_it_is_full)
 TEST(log_keeps_the_last_64_kib)
 {
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		size_t total = LOG_BYTES + test_random_below(TEXT_BYTES - LOG_BYTES + 1);
+		size_t bytes = LOG_BYTES + test_random_below(TEXT_BYTES - LOG_BYTES + 1);
 
-		fill(total);
-		CHECK_EQ(log_oldest(&ring), total - LOG_BYTES);
-		check_rest(log_oldest(&ring), total);
+		fill(bytes);
+		CHECK_EQ(log_oldest(&ring), bytes - LOG_BYTES);
+		check_rest(log_oldest(&ring), bytes);
 	}
 }
 

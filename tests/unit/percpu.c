@@ -17,7 +17,7 @@ TEST(percpu_variables_begin_as_they_were_defined)
 	CHECK_EQ(this_cpu(letter), 'a');
 }
 
-TEST(document_001_the_template_is_nobodys_area)
+TEST(document_001_the_template_is_no_cpus_area)
 {
 	uint64_t before = 0, after = 0;
 	err_t readable = arch_probe_read64((vaddr_t)&counter, &before); /* not in the kernel */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of lib/print.c: known texts in both homes; on the host, random formats against the C
- * library's snprintf.  Where keel differs on purpose (`#` puts 0x before a zero, too) a known text
- * says so.
+ * Tests of lib/print.c: known texts on the host and in the kernel; on the host, random formats
+ * against the C library's snprintf.  Where keel differs on purpose (`#` puts 0x before a zero, too)
+ * a known text documents it.
  */
 #include "lib/print.h"
 
@@ -24,7 +24,7 @@ enum {
 static char text[TEXT_BYTES];
 static size_t text_len;
 
-/* Without an attribute: arguments wider than their format are tested, too. */
+/* No format attribute: arguments wider than their format are tested, too. */
 static const char *formatted(const char *format, ...)
 {
 	va_list args;
@@ -70,7 +70,7 @@ TEST(print_widths_and_flags)
 	CHECK_STR(formatted("[%40d]", 7), "[                                       7]");
 }
 
-/* Addresses look alike, the first one included. */
+/* All addresses have the same form, 0 included. */
 TEST(print_zero_keeps_its_prefix)
 {
 	CHECK_STR(formatted("%#x %#lx", 0, UINT64_C(0)), "0x0 0x0");
@@ -134,7 +134,7 @@ static void sink_write(struct print_sink *sink, const char *bytes, size_t n)
 	sunk[sunk_len] = '\0';
 }
 
-TEST(print_goes_where_it_was_told_to)
+TEST(print_goes_to_the_current_sink)
 {
 	static struct print_sink sink = { sink_write };
 	struct print_sink *before = print_sink_now();
@@ -146,8 +146,8 @@ TEST(print_goes_where_it_was_told_to)
 	print("%d and ", 1);
 	warn("%s is odd", "this");
 	print_set_sink(NULL);
-	print("nobody hears this\n");
-	warn("nor this");
+	print("discarded\n");
+	warn("also discarded");
 	CHECK(print_sink_now() == NULL);
 	print_set_sink(before);
 	CHECK_STR(sunk, "1 and keel: warning: this is odd\n");
@@ -176,7 +176,7 @@ static bool same_as_library(const char *format, ...)
 	return false;
 }
 
-/* A random word of digits of any length. */
+/* A random number of any length. */
 static uint64_t random_number(void)
 {
 	uint64_t v = test_random() >> test_random_below(64);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of kern/shootdown.c and mm/pt/batch.c: one thread that acts for every CPU of a simulated
- * machine, so that each step is where the test puts it.  shootdown_threads.c has CPUs that run. */
+/* Tests of kern/shootdown.c and mm/pt/batch.c: one thread acts as every CPU of a simulated
+ * machine, so that the test orders every step.  shootdown_threads.c runs CPUs concurrently. */
 #include "kern/shootdown.h"
 
 #include "tests/test.h"
 
-/* Requests served by others, and marks left for idle ones. */
+/* Requests served by other CPUs, plus marks set for idle ones. */
 static uint64_t served_by_others(void)
 {
 	uint64_t n = 0;
@@ -16,7 +16,7 @@ static uint64_t served_by_others(void)
 	return n + atomic_load(&this_cpu_ptr(shootdown_stats)->marks);
 }
 
-static void check_reaches_everybody(void)
+static void check_reaches_every_cpu(void)
 {
 	uint64_t before = served_by_others();
 	struct shootdown f;
@@ -33,7 +33,7 @@ TEST(shootdown_reaches_every_cpu)
 	if (cpu_count() == 1)
 		test_skip("there is one CPU");
 	for (unsigned i = 0; i < 1000; i++)
-		check_reaches_everybody();
+		check_reaches_every_cpu();
 }
 #else
 #include "arch/host/host.h"
@@ -71,7 +71,7 @@ static void end(void)
 	CHECK_LEDGER(&before);
 }
 
-/* A fresh frame there; where it is. */
+/* Maps a new frame at `va`; returns its physical address. */
 static uint64_t map(vaddr_t va, struct page_prop prop)
 {
 	struct frame *f = frame_alloc(FRAME_TEST);
@@ -128,7 +128,7 @@ static uint64_t stat_of(unsigned cpu, size_t offset)
 }
 #define STAT(cpu, member) stat_of(cpu, offsetof(struct shootdown_stats, member))
 
-TEST(host_tlb_keeps_what_nobody_invalidated)
+TEST(host_tlb_keeps_stale_translations)
 {
 	_Atomic pte_t *top;
 	uint64_t pa, old;
@@ -150,7 +150,7 @@ TEST(host_tlb_keeps_what_nobody_invalidated)
 TEST(shootdown_reaches_every_cpu)
 {
 	begin();
-	check_reaches_everybody();
+	check_reaches_every_cpu();
 	CHECK_EQ(STAT(0, requests), 1);
 	CHECK_EQ(STAT(0, ipis), CPUS - 1);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
@@ -158,7 +158,7 @@ TEST(shootdown_reaches_every_cpu)
 	end();
 }
 
-/* A frame is given up: nobody can reach it any more. */
+/* Called when a frame is freed: no CPU can reach it any more. */
 static void check_out_of_reach(struct meta_slot *slot, pfn_t pfn)
 {
 	(void)slot;
@@ -167,7 +167,7 @@ static void check_out_of_reach(struct meta_slot *slot, pfn_t pfn)
 		CHECK(!host_tlb_has_page(cpu, pfn_to_paddr(pfn).raw, PAGE_SIZE));
 }
 
-TEST(tlb_batch_frees_after_every_cpu_forgot)
+TEST(tlb_batch_frees_after_every_cpu_invalidated)
 {
 	struct tlb_batch gone;
 	uint64_t pa;
@@ -211,7 +211,7 @@ TEST(shootdown_of_many_pages_is_one_of_everything)
 	end();
 }
 
-TEST(shootdown_without_pages_asks_nobody)
+TEST(shootdown_without_pages_sends_no_request)
 {
 	struct shootdown f;
 
@@ -223,7 +223,7 @@ TEST(shootdown_without_pages_asks_nobody)
 	end();
 }
 
-TEST(shootdown_of_a_space_asks_those_who_have_it_loaded)
+TEST(shootdown_of_a_space_reaches_cpus_that_have_it_loaded)
 {
 	struct tlb_space space;
 	struct shootdown f;
@@ -255,7 +255,7 @@ TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
 
 	begin();
 	pa = map(KERNEL_VA, kernel_rw);
-	(void)map(KERNEL_VA + PAGE_SIZE, kernel_rw); /* the node stays */
+	(void)map(KERNEL_VA + PAGE_SIZE, kernel_rw); /* so that the table stays */
 	host_cpu = 1;
 	CHECK(can_access(1, KERNEL_VA));
 	tlb_idle_enter();
@@ -267,7 +267,7 @@ TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
 	CHECK_EQ(STAT(0, ipis), CPUS - 2);
 	CHECK_EQ(STAT(1, served), 0);
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
-	check_reaches_everybody(); /* a mark that is there is enough */
+	check_reaches_every_cpu(); /* an existing mark is enough */
 	CHECK_EQ(STAT(0, marks), 2);
 	host_cpu = 1;
 	tlb_idle_leave();
@@ -278,12 +278,12 @@ TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
 	tlb_idle_leave();
 	CHECK_EQ(STAT(1, everything), 1); /* no mark, nothing to invalidate */
 	host_cpu = 0;
-	check_reaches_everybody();
+	check_reaches_every_cpu();
 	CHECK_EQ(STAT(1, served), 1);
 	end();
 }
 
-TEST(shootdown_asks_idle_cpus_too_when_tables_go)
+TEST(shootdown_of_tables_reaches_idle_cpus)
 {
 	struct tlb_batch gone;
 	uint64_t node;
@@ -367,7 +367,7 @@ TEST(shootdown_context_that_is_behind_is_invalidated_when_it_comes_back)
 	shootdown_init(&f, &a);
 	shootdown_add_page(&f, USER_VA);
 	shootdown_run(&f);
-	CHECK_EQ(STAT(0, ipis), 0); /* nobody has it loaded */
+	CHECK_EQ(STAT(0, ipis), 0); /* no CPU has it loaded */
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
 	switch_to(1, &a);
 	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
@@ -395,7 +395,7 @@ TEST(shootdown_context_goes_to_another_space_when_all_are_used)
 	end();
 }
 
-TEST(shootdown_contexts_end_when_a_kernel_table_goes)
+TEST(shootdown_of_a_kernel_table_drops_other_contexts)
 {
 	struct tlb_space a, b;
 	struct tlb_batch gone;
@@ -419,7 +419,7 @@ TEST(shootdown_contexts_end_when_a_kernel_table_goes)
 
 /* ---- broadcast ---- */
 
-TEST(shootdown_by_broadcast_asks_nobody)
+TEST(shootdown_by_broadcast_sends_no_request)
 {
 	struct tlb_batch gone;
 	struct tlb_space a, b;
@@ -445,7 +445,7 @@ TEST(shootdown_by_broadcast_asks_nobody)
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK(!host_tlb_has_page(cpu, pa, PAGE_SIZE));
 	switch_to(1, &a);
-	CHECK_EQ(STAT(1, kept), 1); /* nothing of it is behind */
+	CHECK_EQ(STAT(1, kept), 1); /* its generation is not behind */
 	end();
 }
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of kern/shootdown.c and mm/pt/batch.c with threads as CPUs, so they run on the host. */
+/* Tests of kern/shootdown.c and mm/pt/batch.c with threads as CPUs; host only. */
 #ifndef KEEL_TESTS
 #include <sched.h>
 #include <string.h>
@@ -29,7 +29,7 @@ static void idle_once(void)
 	uintptr_t irq = arch_irq_save();
 
 	tlb_idle_enter();
-	arch_irq_restore(irq); /* in place of arch_idle(), which would wait for an interrupt */
+	arch_irq_restore(irq); /* instead of arch_idle(), which would wait for an interrupt */
 	arch_relax();
 	irq = arch_irq_save();
 	tlb_idle_leave();
@@ -49,12 +49,12 @@ static uint64_t sum_of(size_t offset)
 }
 #define SUM(member) sum_of(offsetof(struct shootdown_stats, member))
 
-/* ---- a storm of shootdowns by holders of locks ---- */
+/* ---- a storm of shootdowns by lock holders ---- */
 
 static _Atomic bool storm_lock[STORM_LOCKS];
 static _Atomic unsigned storm_ready;
 
-/* As kern/lock.h waits: interrupts are off, and the mailbox is served. */
+/* Waits like kern/lock.h: interrupts are off, and the mailbox is served. */
 static void storm_wait(unsigned lock)
 {
 	while (atomic_exchange(&storm_lock[lock], true)) {
@@ -101,7 +101,7 @@ TEST(shootdown_storm_of_lock_holders_ends)
 	workers_join(w, CPUS);
 	CHECK_EQ(SUM(requests), CPUS * STORM_SHOOTDOWNS);
 	CHECK_EQ(SUM(served) + SUM(marks), CPUS * STORM_SHOOTDOWNS * (CPUS - 1));
-	CHECK(SUM(ipis) <= SUM(served)); /* merged where one is on its way */
+	CHECK(SUM(ipis) <= SUM(served)); /* merged where an IPI is already in flight */
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK(!atomic_load(&per_cpu_ptr(shootdown_mail, cpu)->pending));
 }
@@ -114,7 +114,7 @@ static _Atomic unsigned wrong;
 static _Atomic uint64_t reads;
 static unsigned idle_one_in; /* 0: readers do not idle */
 
-/* Reads the page as an instruction would: translated and read with nothing in between. */
+/* Reads the page like an instruction: translation and read are atomic. */
 static void probe(vaddr_t va)
 {
 	uintptr_t irq = arch_irq_save();
@@ -173,7 +173,7 @@ static err_t unmap(vaddr_t va, struct tlb_batch *gone)
 	return err;
 }
 
-/* What was put by the batch must be out of reach of every CPU; pages, unless it is idle. */
+/* No CPU may reach what the batch frees; idle CPUs may still have translations of pages. */
 static void check_every_tlb(const struct frame *f, const struct frame *const *nodes, unsigned n)
 {
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
@@ -185,7 +185,7 @@ static void check_every_tlb(const struct frame *f, const struct frame *const *no
 	}
 }
 
-/* Map, let others read, unmap, and use the frame for something else. */
+/* Maps, lets other CPUs read, unmaps, and reuses the frame. */
 static err_t round_of(vaddr_t va)
 {
 	uint64_t seen = atomic_load(&reads);
@@ -197,9 +197,9 @@ static err_t round_of(vaddr_t va)
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
-	(void)frame_get(f); /* the test's own, for after the shootdown */
+	(void)frame_get(f); /* the test's own reference, to use it after the shootdown */
 	err = map(va, f);
-	/* for once until one has read, and then mostly */
+	/* waits for the first read, later only for a while */
 	for (unsigned i = 0; err == OK && (i < 100 || seen == 0) && atomic_load(&reads) == seen;
 	     i++)
 		sched_yield();
@@ -227,7 +227,7 @@ static void run_probe(unsigned rounds)
 	NEED(page_table_init(&pt, LEVELS) == OK);
 	neighbour = frame_alloc(FRAME_TEST);
 	NEED(neighbour != NULL);
-	CHECK_EQ(map(KERNEL_VA + PAGE_SIZE, neighbour), OK); /* its tables stay */
+	CHECK_EQ(map(KERNEL_VA + PAGE_SIZE, neighbour), OK); /* keeps the tables */
 	atomic_store(&over, false);
 	atomic_store(&wrong, 0);
 	atomic_store(&reads, 0);
@@ -258,7 +258,7 @@ TEST(shootdown_probe_of_cpus_that_idle_never_reads_a_frame_that_was_reused)
 /* ---- a CPU that does not answer ---- */
 
 static _Atomic bool is_deaf;
-static bool stops_then; /* when it was named */
+static bool stops_then; /* when it was reported */
 
 static void *deaf_until_it_was_named(void *arg)
 {
@@ -276,12 +276,12 @@ static void *deaf_until_it_was_named(void *arg)
 		while (!atomic_load(&over))
 			arch_relax();
 	}
-	arch_irq_restore(irq); /* the IPI comes through */
+	arch_irq_restore(irq); /* the IPI arrives */
 	host_cpu_unbind();
 	return NULL;
 }
 
-/* Invalidate while CPU 2 is deaf. */
+/* Runs a shootdown while CPU 2 has interrupts off. */
 static void shootdown_beside_a_deaf_cpu(void)
 {
 	struct worker w;

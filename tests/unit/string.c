@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of lib/string.c and, in the kernel, of the C library functions that it brings itself: byte
- * by byte against loops.
+ * Tests of lib/string.c and, in the kernel, of the C library functions that it supplies, compared
+ * byte by byte with loops.
  */
 #include "lib/string.h"
 
@@ -69,7 +69,7 @@ enum {
 	GLOB_MAX = 8,
 };
 
-/* can[i] : the pattern so far matches the first i characters. */
+/* can[i]: the pattern so far matches the first i characters. */
 static bool slow_glob(const char *pattern, const char *s)
 {
 	bool can[GLOB_MAX + 1] = { true };
@@ -113,7 +113,7 @@ TEST(glob_random_patterns_agree_with_a_table)
 	CHECK(matched < ROUNDS);
 }
 
-/* Linear stack and no exponential time. */
+/* No recursion and no exponential time. */
 TEST(glob_of_many_stars_ends)
 {
 	static char s[1001];
@@ -130,7 +130,7 @@ TEST(size_every_base_and_suffix)
 	static const struct {
 		const char *text;
 		uint64_t want;
-		const char *rest; /* NULL: refused */
+		const char *rest; /* NULL: rejected */
 	} cases[] = {
 		{ "0", 0, "" },
 		{ "00", 0, "" },
@@ -187,7 +187,7 @@ TEST(size_every_base_and_suffix)
 		    (rest != NULL && (strcmp(rest, cases[i].rest) != 0 || v != cases[i].want)))
 			test_fail(__FILE__, __LINE__, "\"%s\": %lu, rest \"%s\"", cases[i].text, v,
 				  rest == NULL ? "refused" : rest);
-		CHECK(rest != NULL || v == 77); /* a refusal leaves the value alone */
+		CHECK(rest != NULL || v == 77); /* a rejected text leaves the value unchanged */
 	}
 }
 

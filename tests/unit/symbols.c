@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of lib/symbols.c.  In the kernel its own table is in use, and is looked at. */
+/* Tests of lib/symbols.c.  In the kernel they check its own table. */
 #include "lib/symbols.h"
 
 #include "lib/panic.h"
@@ -54,7 +54,7 @@ enum {
 };
 #define BASE UINT64_C(0xffffffff80000000)
 
-/* struct symbols_head with entries and names behind it. */
+/* struct symbols_head followed by entries and names. */
 static struct {
 	uint64_t base;
 	uint32_t count, name_bytes;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of threads, on the host.  A wake-up that is lost shows as a test that does not end. */
+/* Tests of threads, on the host.  A lost wake-up hangs the test. */
 #ifndef KEEL_TESTS
 #include "kern/thread.h"
 
@@ -77,14 +77,14 @@ TEST(thread_sleep_keeps_a_token_for_later)
 
 enum {
 	EARLY = 3,
-	LATE_ROUNDS = 2000, /* at the most */
+	LATE_ROUNDS = 2000, /* max */
 	LATE_STEPS = 200,
-	LATE_STEPS_PER_MS = 4000, /* later by a quarter of a microsecond in each */
+	LATE_STEPS_PER_MS = 4000, /* each step is a quarter of a microsecond later */
 };
-static unsigned early; /* times that a sleep's timer was due before its wait */
+static unsigned early; /* times that a sleep's timer expired before its wait */
 
-/* When the thread is between the start of its timer and its wait: as if this CPU had stood still,
- * for longer than the sleep. */
+/* Runs between the start of the thread's timer and its wait: as if this CPU had been paused for
+ * longer than the sleep. */
 static void stand_still(void *thread)
 {
 	const struct thread *t = thread;
@@ -97,7 +97,7 @@ static void stand_still(void *thread)
 		arch_relax();
 }
 
-/* The sleep's timer comes before its wait, where the token is already. */
+/* The sleep's timer expires before its wait, when the token is already set. */
 TEST(thread_sleep_keeps_a_token_though_its_timer_comes_before_the_wait)
 {
 	struct timer late = { 0 };
@@ -113,7 +113,7 @@ TEST(thread_sleep_keeps_a_token_though_its_timer_comes_before_the_wait)
 		thread_sleep(1);
 		(void)timer_cancel_wait(&late);
 		kept += atomic_load(&thread_self()->wake) != 0;
-		thread_unpark(thread_self()); /* in place of one that is gone */
+		thread_unpark(thread_self()); /* replaces a token that is gone */
 		thread_park();
 	}
 	CHECK_EQ(kept, rounds);
@@ -140,7 +140,7 @@ TEST(thread_that_holds_a_lock_may_not_wait)
 	cpus_stop();
 }
 
-/* ---- many, and their ends ---- */
+/* ---- many threads, and their ends ---- */
 
 enum {
 	LIVES = 4000,
@@ -163,7 +163,7 @@ TEST(thread_thousands_come_and_go)
 			t[i] = spawn(i, count_one, NULL);
 		for (unsigned i = 0; i < BATCH; i++) {
 			thread_join(t[i]);
-			memset(stacks[i], JUNK, STACK_BYTES); /* nobody is on it */
+			memset(stacks[i], JUNK, STACK_BYTES); /* not in use any more */
 		}
 		lives += BATCH;
 	}
@@ -171,7 +171,7 @@ TEST(thread_thousands_come_and_go)
 	cpus_stop();
 }
 
-TEST(thread_detached_ones_are_handed_to_who_waits_for_them)
+TEST(thread_wait_ended_returns_detached_threads)
 {
 	cpus_start(CPUS);
 	atomic_store(&counter, 0);
@@ -192,7 +192,7 @@ TEST(thread_detached_ones_are_handed_to_who_waits_for_them)
 	cpus_stop();
 }
 
-/* ---- where they run ---- */
+/* ---- placement ---- */
 
 enum {
 	PIN_STEPS = 300,
@@ -245,7 +245,7 @@ TEST(thread_affinity_is_kept)
 static _Atomic uint64_t cpus_seen;
 static _Atomic unsigned arrived;
 
-/* Until all have come, without giving up the CPU. */
+/* Spins until all have started, without yielding the CPU. */
 static void meet(void *unused)
 {
 	uintptr_t irq = arch_irq_save();
@@ -266,7 +266,7 @@ TEST(thread_idle_cpus_take_work_from_others)
 	atomic_store(&cpus_seen, 0);
 	atomic_store(&arrived, 0);
 	for (unsigned i = 0; i < CPUS; i++)
-		t[i] = spawn(i, meet, NULL); /* all into the queue of CPU 0 */
+		t[i] = spawn(i, meet, NULL); /* all are queued on CPU 0 */
 	for (unsigned i = 0; i < CPUS; i++)
 		thread_join(t[i]);
 	CHECK_EQ(atomic_load(&cpus_seen), (1u << CPUS) - 1);
@@ -314,8 +314,8 @@ enum {
 
 static struct pair {
 	struct thread *side[2];
-	_Atomic unsigned turn; /* whose */
-	unsigned rounds;       /* written by whose turn it is */
+	_Atomic unsigned turn; /* the player whose turn it is */
+	unsigned rounds;       /* written by the player whose turn it is */
 } pairs[PAIRS];
 
 static void play(struct pair *p, unsigned me)
@@ -370,7 +370,7 @@ enum {
 static struct member {
 	struct thread *thread;
 	uint64_t random;
-	_Atomic bool inside; /* it runs: nobody else may */
+	_Atomic bool inside; /* it runs: no other CPU may run it */
 } members[STACKS];
 static _Atomic unsigned broken;
 
@@ -403,7 +403,7 @@ static void storm_step(struct member *m)
 
 static void storm(void *arg)
 {
-	volatile unsigned canary = CANARY; /* on a stack that two CPUs would share */
+	volatile unsigned canary = CANARY; /* detects two CPUs on one stack */
 	struct member *m = arg;
 
 	for (unsigned i = 0; i < STORM_STEPS; i++) {
@@ -441,7 +441,7 @@ TEST(thread_storm_keeps_every_invariant)
 	cpus_stop();
 }
 
-TEST(thread_info_says_who_there_is)
+TEST(thread_info_lists_every_thread)
 {
 	struct thread_info info;
 	struct thread *t;
@@ -462,7 +462,7 @@ TEST(thread_info_says_who_there_is)
 	CHECK_STR(info.name, "a name that is ");
 	CHECK_EQ(info.state, THREAD_NEW);
 	CHECK(!thread_info_at(3, &info));
-	irq = arch_irq_save(); /* or it may run, when main's slice is over */
+	irq = arch_irq_save(); /* else it may run when main's slice is over */
 	thread_start(t);
 	all = thread_info_at(2, &info);
 	arch_irq_restore(irq);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of timers.  Deadlines of the distant past are due as soon as interrupts are looked at, so
- * that order is tested without waiting; interrupts stay off meanwhile. */
+/* Tests of timers.  Deadlines in the past are due at the next timer interrupt, so that order is
+ * tested without waiting; interrupts stay off meanwhile. */
 #include "kern/timer.h"
 
 #include "lib/string.h"
@@ -10,19 +10,19 @@ enum {
 	TIMERS = 200,
 	STEPS = 20000,
 	CHECK_EVERY = 16,
-	PAST = 1000, /* deadlines below are long gone */
+	PAST = 1000, /* deadlines below are in the past */
 	PERIOD = 700,
 	AGAIN = 20,
 	WAIT_MS = 3,
 };
-#define FAR (UINT64_MAX / 2) /* and these never come */
+#define FAR (UINT64_MAX / 2) /* and these never expire */
 
 static const char *nothing_wrong(const char *why)
 {
 	return why == NULL ? "" : why;
 }
 
-/* ---- against a list ---- */
+/* ---- comparison with a list ---- */
 
 static struct timer timers[TIMERS];
 static struct model {
@@ -42,7 +42,7 @@ static void start_one(unsigned i, uint64_t deadline)
 	model[i] = (struct model){ true, deadline };
 }
 
-/* Every timer that the model has in the past must have fired, earliest first. */
+/* Every timer that is due in the model must have fired, earliest first. */
 static void check_fired(void)
 {
 	unsigned due = 0;
@@ -153,7 +153,7 @@ static void again(void *unused)
 		timer_again(&first, PERIOD);
 }
 
-TEST(timer_that_comes_again_does_not_drift)
+TEST(timer_again_does_not_drift)
 {
 	uintptr_t irq = arch_irq_save();
 
@@ -164,7 +164,7 @@ TEST(timer_that_comes_again_does_not_drift)
 		unsigned before = first_count;
 
 		timer_interrupt();
-		/* left out deadlines that passed, kept to the others */
+		/* skipped deadlines that passed, kept the period */
 		CHECK_EQ((first.deadline - first_deadline) % PERIOD, 0);
 		if (first_count == before)
 			arch_relax();
@@ -211,7 +211,7 @@ enum {
 
 static struct shared {
 	struct timer timer;
-	_Atomic unsigned owner; /* 0: nobody starts it now */
+	_Atomic unsigned owner; /* 0: no thread is starting it */
 	_Atomic uint64_t started, fired, cancelled;
 } shared[SHARED];
 
@@ -220,12 +220,12 @@ static void count_fired(void *arg)
 	atomic_fetch_add(&((struct shared *)arg)->fired, 1);
 }
 
-/* A start of one that is pending counts as a cancellation too, so it is cancelled first. */
+/* Starting a pending timer counts as a cancellation too, so it is cancelled first. */
 static void storm_start(struct shared *s, uint64_t wait)
 {
-	unsigned nobody = 0;
+	unsigned none = 0;
 
-	if (!atomic_compare_exchange_strong(&s->owner, &nobody, 1))
+	if (!atomic_compare_exchange_strong(&s->owner, &none, 1))
 		return;
 	if (timer_cancel_wait(&s->timer))
 		atomic_fetch_add(&s->cancelled, 1);

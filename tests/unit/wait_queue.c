@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of wait queues between threads, on the host.  A wake-up that is lost shows as a test that
- * does not end. */
+/* Tests of wait queues between threads, on the host.  A lost wake-up hangs the test. */
 #ifndef KEEL_TESTS
 #include "kern/wait_queue.h"
 
@@ -8,7 +7,7 @@
 #include "tests/host_threads.h"
 #include "tests/test.h"
 
-/* A ring of few places between many hands. */
+/* A small ring shared by many threads. */
 enum {
 	PLACES = 3,
 	HANDS = 4,
@@ -109,7 +108,7 @@ TEST(wait_queue_wakes_all)
 	atomic_store(&passed, 0);
 	for (unsigned i = 0; i < STACKS; i++)
 		t[i] = spawn(i, pass_the_gate, NULL);
-	thread_sleep(1); /* so that most of them wait; right whatever they do */
+	thread_sleep(1); /* so that most of them wait; the test does not depend on it */
 	CHECK_EQ(atomic_load(&passed), 0);
 	atomic_store(&released, true);
 	(void)wait_wake_all(&gate);
@@ -119,8 +118,8 @@ TEST(wait_queue_wakes_all)
 	cpus_stop();
 }
 
-/* What a waker does right after the waiter looked, in the waiter's own look. */
-static bool changes_after_the_look(bool *woken)
+/* A condition that, right after its evaluation, does what a waker does. */
+static bool changes_after_the_check(bool *woken)
 {
 	bool before = *woken;
 
@@ -129,12 +128,12 @@ static bool changes_after_the_look(bool *woken)
 	return before || !*woken; /* else it would wait for ever */
 }
 
-TEST(wait_queue_waker_finds_who_has_just_looked)
+TEST(wait_queue_waker_finds_a_waiter_that_just_checked)
 {
 	bool woken = false;
 
 	cpus_start(1);
-	wait_until(&gate, changes_after_the_look(&woken));
+	wait_until(&gate, changes_after_the_check(&woken));
 	CHECK(woken);
 	CHECK(!wait_wake_one(&gate));
 	cpus_stop();

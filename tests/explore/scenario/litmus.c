@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * litmus.c - the explorer itself: what x86 can do is seen, what it cannot is not, and each kind of
- * mistake is found.  Names as in Alglave, Maranget, Tautschnig: Herding cats, 2014.
+ * litmus.c - tests of the explorer: behaviour that x86 allows is found, behaviour that it forbids
+ * is not, and each kind of bug is found.  Names as in Alglave, Maranget, Tautschnig: Herding cats,
+ * 2014.
  */
 #include <stdatomic.h>
 
@@ -19,7 +20,7 @@ static void reset(void)
 	atomic_store_explicit(&y, 0, RELAXED);
 }
 
-/* ---- store buffering: both may read the old value, unless a fence stands between ---- */
+/* ---- store buffering: both may read the old value, unless both have a fence ---- */
 
 static void sb_x(void *arg)
 {
@@ -195,7 +196,7 @@ EXPLORE(litmus_no_update_is_lost, .setup = reset, .check = three_check,
 		  { "b", increment, NULL, 1 },
 		  { "c", increment, NULL, 2 } });
 
-/* ---- order: publishing without release is a race, though this machine would forgive it ---- */
+/* ---- order: publishing without release is a race, though x86 keeps the stores in order ---- */
 
 static int message;
 
@@ -236,7 +237,7 @@ static void count_in_handler(void *arg)
 	private_count++;
 }
 
-EXPLORE(litmus_interrupts_race_with_what_leaves_them_on, .setup = reset,
+EXPLORE(litmus_interrupts_race_with_code_that_leaves_them_on, .setup = reset,
 	.must_find = "race on private_count",
 	.task = { { "count", count_up, NULL, 0 },
 		  { "handler", count_in_handler, NULL, 0, EXPLORE_INTERRUPT } });
@@ -244,7 +245,7 @@ EXPLORE(litmus_interrupts_wait_until_they_are_on, .setup = reset,
 	.task = { { "count", count_up, &x, 0 },
 		  { "handler", count_in_handler, NULL, 0, EXPLORE_INTERRUPT } });
 
-/* ---- locks in both orders, and a handler that wants a lock which its CPU holds ---- */
+/* ---- deadlocks: lock order inversion, and a handler that takes a lock which its CPU holds ---- */
 
 LOCK_CLASS(class, "litmus", RANK_ZONE);
 static struct spinlock a_lock, b_lock;
@@ -275,8 +276,7 @@ static void take_ba(void *arg)
 	take_two(&b_lock, &a_lock);
 }
 
-EXPLORE(litmus_locks_in_both_orders_stop, .setup = locks_init, .must_find = "nobody can go on",
+EXPLORE(litmus_locks_in_both_orders_deadlock, .setup = locks_init, .must_find = "deadlock",
 	.task = { { "ab", take_ab, NULL, 0 }, { "ba", take_ba, NULL, 1 } });
-EXPLORE(litmus_handler_wants_what_it_interrupted, .setup = locks_init,
-	.must_find = "nobody can go on",
+EXPLORE(litmus_handler_takes_the_lock_it_interrupted, .setup = locks_init, .must_find = "deadlock",
 	.task = { { "ab", take_ab, NULL, 0 }, { "handler", take_ab, NULL, 0, EXPLORE_INTERRUPT } });

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.c - kern/lock.h: one at a time, in the order of coming, handlers too.
+ * lock.c - kern/lock.h: mutual exclusion, FIFO order, interrupt handlers.
  *
- * That two are never inside is shown twice: by the model, and by the plain variable `guarded`, on
- * which there would be a race.
+ * Mutual exclusion is checked twice: by the model, and by the plain variable `guarded`, on which
+ * there would be a race.
  */
 #include "kern/lock.h"
 #include "tests/explore/explore.h"
@@ -17,7 +17,7 @@ LOCK_CLASS(class, "explored", RANK_ZONE);
 static struct spinlock lock;
 static unsigned guarded;
 EXPLORE_MODEL static unsigned inside, entered;
-/* times that a task came in while another spun, since that one came in last */
+/* [i][j]: times that task j entered while task i spun, since i last entered */
 EXPLORE_MODEL static unsigned passed_by[WAITERS][WAITERS];
 
 static bool is_free(void) __no_tsa
@@ -85,7 +85,7 @@ static void handler_check(void)
 	EXPLORE_CHECK(is_free());
 }
 
-EXPLORE(lock_lets_one_in_at_a_time, .setup = setup, .check = two_check,
+EXPLORE(lock_admits_one_at_a_time, .setup = setup, .check = two_check,
 	.task = { { "a", many_turns, NULL, 0 }, { "b", many_turns, NULL, 1 } });
 EXPLORE(lock_irq_form_is_safe_from_handlers, .setup = setup, .check = handler_check,
 	.task = { { "a", many_turns, NULL, 0 },
@@ -117,7 +117,7 @@ static void try_check(void)
 EXPLORE(lock_try_excludes_too, .setup = setup, .check = try_check,
 	.task = { { "a", many_turns, NULL, 0 }, { "b", try_turns, NULL, 1 } });
 
-/* ---- fairness: who spins is passed by at most once by each other ---- */
+/* ---- fairness: each other task overtakes a spinning one at most once ---- */
 
 static void fair_turns(void *arg)
 {

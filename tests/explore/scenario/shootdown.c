@@ -3,9 +3,9 @@
  * shootdown.c - kern/shootdown.c: when shootdown_run() returns, no CPU can use the old translation
  * any more; and it returns.
  *
- * One page-table entry, one page.  Whoever unmaps it stores 0 into the entry by the weakest store
- * there is, shootdowns, and says that the page is gone; whoever accesses the page checks that it is
- * not.  The hardware walks of the accessing CPU are a task of their own.
+ * One page-table entry, one page.  The unmapping task stores 0 into the entry with a relaxed store,
+ * runs a shootdown, and marks the page as gone; an accessing task checks that it is not gone.  The
+ * hardware walks of the accessing CPU are a separate task.
  */
 #include "kern/shootdown.h"
 
@@ -16,7 +16,7 @@ enum {
 	PAGE_A = 1,
 	TABLE = 0x7000,
 	ACCESSES = 2,
-	WALKED = 1, /* the CPU that accesses, and whose walks are explored */
+	WALKED = 1, /* the CPU that accesses the page, and whose walks are explored */
 };
 
 LOCK_CLASS(class, "explored", RANK_ZONE);
@@ -63,7 +63,7 @@ static void walk(void *arg)
 	tlb_walk(WALKED, (uintptr_t)arg, &entry);
 }
 
-/* ---- the kernel's space: every CPU that is counted ---- */
+/* ---- the kernel's space: every counted CPU ---- */
 
 static void unmap(void *arg)
 {
@@ -71,7 +71,7 @@ static void unmap(void *arg)
 	unmap_from(&tlb_kernel_space);
 }
 
-/* Where nobody is idle, all have invalidated, whether they would use it or not. */
+/* While no CPU is idle, all CPUs have invalidated, whether they would use the page or not. */
 static void unmap_and_check(void *arg)
 {
 	unmap(arg);
@@ -107,7 +107,7 @@ static void nothing(void *arg)
 EXPLORE(shootdown_two_ask_a_third, .setup = setup_three, .bound = 1,
 	.task = { { "a", unmap, NULL, 0 }, { "b", unmap, NULL, 1 }, { "c", nothing, NULL, 2 } });
 
-/* ---- a space that is loaded meanwhile: the race of the header ---- */
+/* ---- a space that is loaded concurrently: the race in kern/shootdown.h ---- */
 
 static void unmap_in_space(void *arg)
 {
@@ -129,7 +129,7 @@ static void load_and_use(void *arg)
 	arch_irq_restore(irq);
 }
 
-EXPLORE(shootdown_meets_a_cpu_that_loads_the_space, .setup = setup,
+EXPLORE(shootdown_races_with_a_cpu_that_loads_the_space, .setup = setup,
 	.task = { { "unmap", unmap_in_space, NULL, 0 },
 		  { "use", load_and_use, NULL, WALKED },
 		  { "walk", walk, (void *)TABLE, 2 } });
@@ -149,12 +149,12 @@ static void idle_and_use(void *arg)
 	arch_irq_restore(irq);
 }
 
-EXPLORE(shootdown_meets_a_cpu_that_leaves_idle, .setup = setup,
+EXPLORE(shootdown_races_with_a_cpu_that_leaves_idle, .setup = setup,
 	.task = { { "unmap", unmap, NULL, 0 },
 		  { "use", idle_and_use, NULL, WALKED },
 		  { "walk", walk, NULL, 2 } });
 
-/* ---- who waits serves ---- */
+/* ---- waiting CPUs serve requests ---- */
 
 static void unmap_with_lock(void *arg)
 {
@@ -173,7 +173,7 @@ static void use_with_lock(void *arg)
 	spin_unlock_irq(&lock, irq);
 }
 
-EXPLORE(shootdown_under_a_lock_that_another_wants, .setup = setup,
+EXPLORE(shootdown_under_a_contended_lock, .setup = setup,
 	.task = { { "unmap", unmap_with_lock, NULL, 0 }, { "use", use_with_lock, NULL, WALKED } });
 EXPLORE(shootdown_by_two_at_once, .setup = setup,
 	.task = { { "a", unmap, NULL, 0 }, { "b", unmap, NULL, 1 } });

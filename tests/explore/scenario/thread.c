@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * thread.c - kern/thread.c, thread_switch.c and wait_queue.c: no wake-up is lost, a thread runs on
- * one CPU at a time, and who has joined it may have its memory.
+ * one CPU at a time, and its memory may be reused after thread_join().
  *
- * CPU 0 runs the thread "main", which never leaves it; CPU 1 is idle and takes what waits.  A
- * wake-up that is lost leaves nobody who can go on.
+ * CPU 0 runs the thread "main", which never leaves it; CPU 1 is idle and steals queued threads.  A
+ * lost wake-up is a deadlock.
  *
- * LIMIT: turns are given up, not taken; and bounds are small, as an idle CPU that waits for a
- * thread to leave its stack takes a lock in each turn, which the explorer does not see as waiting.
+ * LIMIT: threads yield, they are not preempted; and bounds are small, as an idle CPU that waits for
+ * a thread to leave its stack takes a lock in each iteration, which the explorer does not detect as
+ * spinning.
  */
 #include "kern/thread.h"
 
@@ -25,7 +26,7 @@ static uint8_t idle_memory[THREAD_BYTES] __aligned(THREAD_ALIGN);
 static struct thread *worker[WORKERS];
 static _Atomic bool stop;
 static _Atomic unsigned flag;
-static unsigned value; /* of whoever has the turn */
+static unsigned value; /* written by the thread whose turn it is */
 
 static void nothing(void *unused)
 {
@@ -53,7 +54,7 @@ static void be_idle(void *arg)
 		thread_idle_once();
 }
 
-/* Joins the workers, whose memory is written to then. */
+/* Joins the workers, then writes to their memory. */
 static void end(unsigned workers)
 {
 	for (unsigned i = 0; i < workers; i++) {
@@ -73,7 +74,7 @@ static void check(void)
 	EXPLORE_CHECK(value == 1);
 }
 
-/* ---- a life ---- */
+/* ---- creation and exit ---- */
 
 static void live(void *arg)
 {
@@ -93,7 +94,7 @@ static void start_and_join(void *arg)
 	end(1);
 }
 
-EXPLORE(thread_lives_once, .setup = setup_life, .check = check, .bound = 2,
+EXPLORE(thread_runs_once, .setup = setup_life, .check = check, .bound = 2,
 	.task = { { "main", start_and_join, NULL, 0 }, { "idle", be_idle, NULL, 1 } });
 
 /* ---- a CPU that halts ---- */
@@ -109,7 +110,7 @@ static void setup_busy(void)
 	setup(live_and_tell, 1);
 }
 
-/* It does not give up its CPU until the other one has run the worker. */
+/* Does not yield its CPU until the other CPU has run the worker. */
 static void start_and_spin(void *arg)
 {
 	(void)arg;
@@ -124,7 +125,7 @@ EXPLORE(thread_is_taken_by_a_cpu_that_halts, .setup = setup_busy, .check = check
 
 /* ---- a token ---- */
 
-/* Each park may return for nothing. */
+/* Each park may return spuriously. */
 static void wait_for_flag(void *arg)
 {
 	(void)arg;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * timer.c - kern/timer.c: a handler runs once for each start that nobody cancelled, and whoever has
- * cancelled and waited may free the timer and all that its handler uses.
+ * timer.c - kern/timer.c: a handler runs once for each start that was not cancelled, and after
+ * timer_cancel_wait() the timer and everything that its handler uses may be freed.
  *
- * Time stands still: what is due at once, and what never will be.
+ * Time does not advance: timers are either due at once or never.
  */
 #include "kern/timer.h"
 
@@ -19,7 +19,7 @@ enum {
 struct object {
 	struct timer timer;
 	_Atomic unsigned uses;
-	unsigned value; /* the handler's, and the owner's after all; so no atomic one */
+	unsigned value; /* accessed by the handler, then by the owner; so not atomic */
 };
 
 static struct object one, other;
@@ -55,7 +55,7 @@ static void setup_none(void)
 	cpu_set_count(CPUS);
 }
 
-/* Of CPU 0. */
+/* On CPU 0. */
 static void setup_due(void)
 {
 	setup_none();
@@ -118,7 +118,7 @@ EXPLORE(timer_is_cancelled_by_two, .setup = setup_due, .check = check_once,
 EXPLORE(timer_starts_itself_while_it_is_cancelled, .setup = setup_again, .check = check_whole,
 	.task = { { "timer", go_off, NULL, 0 }, { "owner", cancel_and_free, NULL, 1 } });
 
-/* Its owner is on another CPU by now. */
+/* The owner now runs on another CPU. */
 static void start_and_free(void *arg)
 {
 	timer_start(&one.timer, NEVER, handle, &one);
@@ -145,8 +145,8 @@ static void check_both(void)
 {
 	check_whole();
 	go_off(NULL);
-	EXPLORE_CHECK(runs == 2 || runs == 3); /* the other one's twice: it went off before */
+	EXPLORE_CHECK(runs == 2 || runs == 3); /* the other's ran twice: it fired before */
 }
 
-EXPLORE(timer_neighbours_part, .setup = setup_two, .check = check_both,
+EXPLORE(timer_neighbours_are_removed_together, .setup = setup_two, .check = check_both,
 	.task = { { "timer", go_off, NULL, 0 }, { "move", move_other, NULL, 1 } });

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * shootdown.pml - kern/shootdown.c: two initiators, a CPU that runs and idles, and the walks of each.
+ * shootdown.pml - kern/shootdown.c: two initiators, a CPU that runs and idles, and their page
+ * walks.
  *
- * CPU 0 unmaps page 0; CPU 1 unmaps page 1 and gives back the table that led to it.  Each takes a
- * lock with its interrupts off, around its shootdown, after it or not at all.  CPU 2 reads both pages
- * and idles.  Each CPU's TLB fills at any time, and its walks go on from the upper-level entry that
- * it remembers, idle or not.
+ * CPU 0 unmaps page 0; CPU 1 unmaps page 1 and frees the table that maps it.  Each takes a lock
+ * with interrupts off, around its shootdown, after it or not at all.  CPU 2 reads both pages and
+ * idles.  Each CPU's TLB fills at any time, and walks may start from a cached upper-level entry,
+ * idle or not.
  *
- * Safety: no CPU that runs reads a page through a translation of a frame that was given back; no
- * CPU walks a table that was; nobody is left waiting.
- * Liveness, when each process that can always go on does: both shootdowns end (without the walks, for
- * which nobody waits).
+ * Safety: no running CPU reads a page through a translation of a freed frame; no CPU walks a freed
+ * table; no process waits for ever.
+ * Liveness, with weak fairness: both shootdowns end (without the walks, for which no CPU waits).
  *
  * Sequentially consistent: the store buffers are explored elsewhere.
  *
@@ -18,7 +18,7 @@
  * Stuck: WAIT_DEAF LOCK_DEAF PENDING_FIRST
  */
 #ifdef LIVENESS
-#define NO_IPI !ipi[2] /* an interrupt comes before the next instruction */
+#define NO_IPI !ipi[2] /* a pending interrupt comes before the next instruction */
 #else
 #define NO_IPI true
 #endif
@@ -29,11 +29,11 @@
 mtype = { RUNNING, IDLE, MARKED };
 
 bool present[PAGES] = true;    /* the entry */
-bool given_back[PAGES];        /* the frame */
-bool upper = true;             /* the entry that leads to the table of page 1 */
-bool table_given_back;
+bool freed[PAGES];             /* the frame */
+bool upper = true;             /* the entry that points to the table of page 1 */
+bool table_freed;
 bool tlb[CPUS * PAGES];
-bool remembers[CPUS];          /* the upper-level entry */
+bool cached_upper[CPUS];       /* the cached upper-level entry */
 
 bool mail[CPUS * CPUS];        /* [target * CPUS + initiator] */
 bool pending[CPUS], ipi[CPUS];
@@ -46,12 +46,12 @@ bool ended[2];
 #define MAIL(t, i) mail[(t) * CPUS + (i)]
 
 inline invalidate_all(c) {
-	d_step { TLB(c, 0) = false; TLB(c, 1) = false; remembers[c] = false }
+	d_step { TLB(c, 0) = false; TLB(c, 1) = false; cached_upper[c] = false }
 }
 
-/* arch_tlb_invalidate_page(): upper-level entries go with any page. */
+/* arch_tlb_invalidate_page() also drops all cached upper-level entries. */
 inline invalidate(c, p) {
-	d_step { TLB(c, p) = false; remembers[c] = false }
+	d_step { TLB(c, p) = false; cached_upper[c] = false }
 }
 
 inline idle_leave(c) {
@@ -112,7 +112,7 @@ inline post(t, i) {
 	MAIL(t, i) = true
 }
 
-/* Whoever finds it clear ipis. */
+/* Sends an IPI if `pending` was clear. */
 inline ring(t) {
 	atomic {
 		if
@@ -133,8 +133,8 @@ inline send(t, i) {
 #endif
 }
 
-/* ask(): `tables` says that a table goes too. */
-inline ask(t, i, tables) {
+/* send_request(); `tables`: a table is freed too. */
+inline request(t, i, tables) {
 	atomic {
 		marked = false;
 #ifdef BUG_STATE_FIRST
@@ -159,7 +159,7 @@ inline ask(t, i, tables) {
 	fi
 }
 
-/* Interrupts are off until the end, so no IPI is served, only the mailbox. */
+/* Interrupts are off until the end, so only the mailbox is served, no IPI. */
 inline take_lock(c) {
 	do
 	:: atomic { !lock -> lock = true }; break
@@ -186,10 +186,10 @@ proctype initiator(byte me) {
 	:: else
 	fi;
 #ifdef BUG_FREE_FIRST
-	given_back[me] = true;
+	freed[me] = true;
 #endif
-	ask(2, me, me == 1);
-	ask(1 - me, me, me == 1);
+	request(2, me, me == 1);
+	request(1 - me, me, me == 1);
 	invalidate(me, me);
 	do
 	:: outstanding[me] == 0 -> break
@@ -198,8 +198,8 @@ proctype initiator(byte me) {
 #endif
 	od;
 	atomic {
-		given_back[me] = true;
-		table_given_back = table_given_back || me == 1
+		freed[me] = true;
+		table_freed = table_freed || me == 1
 	}
 	if
 	:: holds -> lock = false
@@ -212,17 +212,17 @@ end:	do
 	od
 }
 
-/* Each turn of its loop is one instruction: translated and read at once, if no interrupt came. */
+/* Each iteration is one instruction: translation and read are atomic, if no interrupt pends. */
 proctype reader() {
 	bool took[2], served;
 	mtype was;
 
 end:	do
 	:: atomic { ipi[2] -> ipi[2] = false }; serve(2)
-	:: atomic { NO_IPI && TLB(2, 0) -> assert(!given_back[0]) }
-	:: atomic { NO_IPI && TLB(2, 1) -> assert(!given_back[1]) }
+	:: atomic { NO_IPI && TLB(2, 0) -> assert(!freed[0]) }
+	:: atomic { NO_IPI && TLB(2, 1) -> assert(!freed[1]) }
 	:: atomic { NO_IPI -> state[2] = IDLE };
-		/* halted; an IPI wakes it, or anything else */
+		/* halted; an IPI wakes it, or any other interrupt */
 		if
 		:: atomic { ipi[2] -> ipi[2] = false }; serve(2)
 		:: NO_IPI -> idle_leave(2)
@@ -230,12 +230,12 @@ end:	do
 	od
 }
 
-/* The hardware of a CPU. */
+/* The hardware page walks of a CPU. */
 proctype walks(byte c) {
 end:	do
 	:: atomic { present[0] -> TLB(c, 0) = true }
-	:: atomic { upper -> remembers[c] = true }
-	:: atomic { remembers[c] -> assert(!table_given_back); TLB(c, 1) = TLB(c, 1) || present[1] }
+	:: atomic { upper -> cached_upper[c] = true }
+	:: atomic { cached_upper[c] -> assert(!table_freed); TLB(c, 1) = TLB(c, 1) || present[1] }
 	od
 }
 
