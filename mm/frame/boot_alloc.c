@@ -12,7 +12,7 @@ static enum {
 	OPEN,
 	RETIRED,
 } phase;
-static uint64_t bottom, top, end; /* free: [bottom, top); taken: [top, end) */
+static uint64_t bottom, top, end; /* free: [bottom, top); allocated: [top, end) */
 
 err_t boot_alloc_init(const struct region *r, size_t n, uint64_t min, uint64_t max)
 {
@@ -34,7 +34,8 @@ void *boot_alloc_dirty(size_t bytes, size_t align)
 	uint64_t start;
 
 	if (phase != OPEN)
-		panic("boot allocator used %s its time", phase == BEFORE ? "before" : "after");
+		panic("boot allocator used %s",
+		      phase == BEFORE ? "before boot_alloc_init()" : "after boot_alloc_retire()");
 	if (bytes > top - bottom)
 		return NULL;
 	start = align_down(top - bytes, align);

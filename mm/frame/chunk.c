@@ -52,7 +52,7 @@ void chunk_set_used(struct chunk_bits *c, unsigned index, unsigned order)
 		c->word[first + i] = 0;
 }
 
-/* Full words as a mask: bit i for word i. */
+/* Mask of completely free words: bit i for word i. */
 static uint64_t full_words(const struct chunk_bits *c)
 {
 	uint64_t full = 0;
@@ -62,7 +62,8 @@ static uint64_t full_words(const struct chunk_bits *c)
 	return full;
 }
 
-/* Order of the largest block, no word being full; CHUNK_NO_BLOCK: all are empty. */
+/* Order of the largest free block when no word is completely free; CHUNK_NO_BLOCK: no free frame.
+ */
 static int largest_in_words(const struct chunk_bits *c)
 {
 	int order = CHUNK_NO_BLOCK;
@@ -92,15 +93,15 @@ int chunk_largest(const struct chunk_bits *c)
 	return order;
 }
 
-/* Free blocks of exactly this order among `blocks`, all those of 2^order: their buddies are not
- * free.  `joined` are the blocks of the next order. */
+/* Those of `blocks` (all free blocks of 2^order) whose buddies are not free.  `joined` are the free
+ * blocks of the next order. */
 static uint64_t alone(uint64_t blocks, uint64_t joined, unsigned order)
 {
 	return blocks & ~(joined | joined << (1u << order));
 }
 
-/* The smallest block of at least 2^order, and smaller than 2^*best, in a word that is not full:
- * its order to *best and its place to *index. */
+/* Finds the smallest free block of at least 2^order, and smaller than 2^*best, in a word that is
+ * not completely free: stores its order in *best and its bit number in *index. */
 static void find_in_word(uint64_t w, unsigned order, unsigned *best, unsigned *index)
 {
 	uint64_t blocks = chunk_word_blocks(w, order);
@@ -166,7 +167,7 @@ unsigned chunk_merged_order(const struct chunk_bits *c, unsigned index, unsigned
 	return order;
 }
 
-/* The word with the fewest free bits, but some; CHUNK_WORDS: none. */
+/* The word with the fewest free bits, at least one; CHUNK_WORDS: none. */
 static unsigned fullest_word(const struct chunk_bits *c)
 {
 	unsigned best = CHUNK_WORDS, fewest = CHUNK_WORD_BITS + 1;
@@ -183,7 +184,7 @@ static unsigned fullest_word(const struct chunk_bits *c)
 	return best;
 }
 
-/* All frames of word i, at most n; returns how many. */
+/* Allocates all free frames of word i, at most n; returns how many. */
 static unsigned take_from_word(struct chunk_bits *c, unsigned i, unsigned n, pfn_t base, pfn_t *out)
 {
 	pfn_t first = base + i * CHUNK_WORD_BITS;

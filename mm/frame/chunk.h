@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chunk.h - the 512 frames of a 2 MiB chunk as a bitmap: one bit a frame, 1 = free.
+ * chunk.h - bitmap of the 512 frames of a 2 MiB chunk: one bit per frame, 1 = free.
  *
- * Below order 9 a buddy allocator needs no lists: a free block of order k is a run of 2^k set
- * bits at a multiple of 2^k, splitting clears bits, merging happens by itself.  A cache line
- * tells everything about a chunk, so freeing frames in random order touches one line per
- * chunk instead of a slot per frame and buddy.
+ * Below order 9 the buddy allocator needs no lists: a free block of order k is a run of 2^k set
+ * bits at a multiple of 2^k; splitting clears bits and merging is implicit.  One cache line
+ * describes a chunk, so freeing frames in random order touches one line per chunk instead of a
+ * slot per frame and buddy.
  *
  * Pure functions over struct chunk_bits; nothing here locks.
  */
@@ -28,8 +28,8 @@ struct chunk_bits {
 
 #define CHUNK_ALL UINT64_MAX
 
-/* From the blocks of 2^order in a word (a bit at each one's first frame) those of
- * 2^(order + 1); order + 1 below CHUNK_WORD_ORDER. */
+/* Maps the free blocks of 2^order in a word (one bit at the first frame of each) to those of
+ * 2^(order + 1); order + 1 is below CHUNK_WORD_ORDER. */
 static inline uint64_t chunk_word_join(uint64_t blocks, unsigned order)
 {
 	static const uint64_t aligned[CHUNK_WORD_ORDER] = {
@@ -40,8 +40,8 @@ static inline uint64_t chunk_word_join(uint64_t blocks, unsigned order)
 	return blocks & blocks >> (1u << order) & aligned[order + 1];
 }
 
-/* Bit i of the result is set when bits i .. i + 2^order - 1 of w are, i a multiple of 2^order;
- * order below CHUNK_WORD_ORDER. */
+/* Bit i of the result is set when i is a multiple of 2^order and bits i .. i + 2^order - 1 of w are
+ * set; order is below CHUNK_WORD_ORDER. */
 static inline uint64_t chunk_word_blocks(uint64_t w, unsigned order)
 {
 	for (unsigned k = 0; k < order; k++)
@@ -59,23 +59,23 @@ static inline uint64_t chunk_word_mask(unsigned index, unsigned order)
 bool chunk_block_is_free(const struct chunk_bits *c, unsigned index, unsigned order);
 bool chunk_block_is_used(const struct chunk_bits *c, unsigned index, unsigned order);
 
-/* All of the block at once. */
+/* Mark the whole block free or used. */
 void chunk_set_free(struct chunk_bits *c, unsigned index, unsigned order);
 void chunk_set_used(struct chunk_bits *c, unsigned index, unsigned order);
 
 /* Order of the largest free block, 0 .. CHUNK_ORDER, or CHUNK_NO_BLOCK. */
 int chunk_largest(const struct chunk_bits *c);
 
-/* Where a free block of 2^order begins, taken from a block no larger than need be, or
+/* Best fit: index of 2^order free frames inside the smallest free block that has room for them, or
  * CHUNK_NO_INDEX.  order <= CHUNK_ORDER. */
 int chunk_find(const struct chunk_bits *c, unsigned order);
 
-/* Order of the free block that the free block at index is part of; at least `order`. */
+/* Order of the largest free block that contains the free block at index; at least `order`. */
 unsigned chunk_merged_order(const struct chunk_bits *c, unsigned index, unsigned order);
 
-/* Clear up to n free bits, those of the fullest words first; the frames' numbers go to out[], that
- * of index 0 being `base`.  Returns how many. */
+/* Allocates up to n frames, from the words with the fewest free bits first, and stores their
+ * numbers in out[]; `base` is the number of the frame at index 0.  Returns how many. */
 unsigned chunk_take_frames(struct chunk_bits *c, unsigned n, pfn_t base, pfn_t *out);
 
-/* Frames, 0 to CHUNK_FRAMES. */
+/* Number of free frames, 0 to CHUNK_FRAMES. */
 unsigned chunk_count_free(const struct chunk_bits *c);

@@ -9,10 +9,10 @@ enum {
 	NEST_BITS = 8,
 	NEST_MASK = (1 << NEST_BITS) - 1,
 	ADVANCES_TO_FREE = 2,
-	ASK_AGAIN = 1024, /* turns of a wait before other CPUs get another IPI */
+	IPI_EVERY = 1024, /* iterations of a wait between two IPIs */
 };
 
-/* What waits, oldest first.  The ends mean something when the count is not 0. */
+/* Retired objects and frames, oldest first.  Head and tail are valid when the count is not 0. */
 struct queue {
 	uint32_t objects, frames;
 	struct epoch_entry *first, *last;
@@ -20,16 +20,16 @@ struct queue {
 };
 
 struct limbo_list {
-	uint64_t epoch; /* in which its content was retired */
+	uint64_t epoch; /* in which its objects were retired */
 	struct queue queue;
 };
 
-/* The owner's alone, interrupts off. */
+/* Private to the owner CPU, interrupts off. */
 struct limbo {
 	struct limbo_list list[EPOCH_LISTS];
 	struct queue safe; /* may be freed */
 	unsigned since_advance;
-	bool is_freeing; /* what fn retires only waits */
+	bool is_freeing; /* inside free_some(): a nested epoch_retire() only queues */
 };
 
 /* (a) epoch << NEST_BITS | depth; depth 0: outside.  Written by its owner. */
@@ -45,7 +45,7 @@ static void (*frame_free[FRAME_KINDS])(struct frame *f);
 
 /* ---- readers ---- */
 
-/* An interrupt handler that enters and leaves in between puts back what it found. */
+/* An interrupt handler that enters and exits in between restores the word that it found. */
 void epoch_enter(void)
 {
 	_Atomic uint64_t *word = &this_cpu_ptr(reader)->word;
@@ -56,7 +56,7 @@ void epoch_enter(void)
 		atomic_store_explicit(word, old + 1, memory_order_relaxed); /* inside already */
 		return;
 	}
-	/* acquire: what was freed before this epoch is not seen.  seq_cst: the full barrier */
+	/* acquire: objects freed before this epoch are not found.  seq_cst: the full barrier */
 	(void)atomic_exchange_explicit(
 		word, atomic_load_explicit(&epoch, memory_order_acquire) << NEST_BITS | 1,
 		memory_order_seq_cst);
@@ -68,7 +68,7 @@ void epoch_exit(void)
 	uint64_t old = atomic_load_explicit(word, memory_order_relaxed); /* own */
 
 	DASSERT((old & NEST_MASK) != 0);
-	/* release pairs with try_advance(): what was looked at was looked at before */
+	/* release pairs with try_advance(): the reads of the section happen before */
 	atomic_store_explicit(word, (old & NEST_MASK) == 1 ? 0 : old - 1, memory_order_release);
 }
 
@@ -85,7 +85,7 @@ uint64_t epoch_current(void)
 	return atomic_load_explicit(&epoch, memory_order_acquire);
 }
 
-/* One look at the words of all CPUs.  False: a reader is in the way (D1). */
+/* Scans the words of all CPUs once.  False: a reader is inside in an older epoch (D1). */
 static bool try_advance(void)
 {
 	uint64_t now = atomic_load_explicit(&epoch, memory_order_seq_cst);
@@ -100,8 +100,8 @@ static bool try_advance(void)
 			return false;
 		}
 	}
-	/* release hands on what the loads above acquired; who comes second did not advance it twice
-	 */
+	/* release publishes what the loads above acquired; of two CPUs that race, one advances the
+	 * epoch and the other fails the exchange */
 	if (atomic_compare_exchange_strong_explicit(&epoch, &now, now + 1, memory_order_seq_cst,
 						    memory_order_acquire))
 		percpu_add(&this_cpu_ptr(epoch_stats)->advances, 1);
@@ -125,7 +125,7 @@ static void push_object(struct queue *q, struct epoch_entry *d)
 	q->last = d;
 }
 
-/* relaxed: late readers only tell 0 from the rest */
+/* relaxed: late readers only test it for 0 */
 static void link_frame(pfn_t pfn, pfn_t next)
 {
 	atomic_store_explicit(&meta_slot_of(pfn)->u.retired.next, next, memory_order_relaxed);
@@ -147,7 +147,7 @@ static void push_frames(struct queue *q, const struct epoch_list *list)
 	q->frames += list->frames;
 }
 
-/* All of `from` goes behind what `to` has. */
+/* Moves all of `from` to the end of `to`. */
 static void append(struct queue *to, struct queue *from)
 {
 	if (from->objects != 0) {
@@ -171,7 +171,7 @@ static void append(struct queue *to, struct queue *from)
 
 /* ---- freeing ---- */
 
-/* What was retired two advances before `now` is safe to free: D2. */
+/* Objects retired at least two advances before `now` are safe to free: D2. */
 static void collect_safe(struct limbo *h, uint64_t now)
 {
 	for (unsigned i = 0; i < EPOCH_LISTS; i++) {
@@ -214,7 +214,7 @@ static void free_one(struct queue *q)
 	}
 }
 
-static void free_some(struct limbo *h, unsigned most)
+static void free_some(struct limbo *h, unsigned max)
 {
 	_Atomic uint64_t *freed;
 	unsigned n;
@@ -222,10 +222,10 @@ static void free_some(struct limbo *h, unsigned most)
 	if (h->is_freeing)
 		return;
 	h->is_freeing = true;
-	for (n = 0; n < most && waiting(&h->safe) != 0; n++)
+	for (n = 0; n < max && waiting(&h->safe) != 0; n++)
 		free_one(&h->safe);
 	h->is_freeing = false;
-	/* release pairs with epoch_barrier(): it is freed when the count says so */
+	/* release pairs with epoch_barrier(): the objects are freed before they are counted */
 	freed = &this_cpu_ptr(epoch_stats)->freed;
 	atomic_store_explicit(freed, atomic_load_explicit(freed, memory_order_relaxed) + n,
 			      memory_order_release);
@@ -233,13 +233,13 @@ static void free_some(struct limbo *h, unsigned most)
 
 /* ---- retiring ---- */
 
-/* The limbo list for the n objects that this CPU retires now; interrupts are off. */
+/* Returns the limbo list for n objects that this CPU retires now; interrupts are off. */
 static struct queue *limbo_list_open(struct limbo *h, uint32_t n)
 {
 	struct limbo_list *b;
 	uint64_t now;
 
-	/* seq_cst: the full barrier between taking out and the epoch */
+	/* seq_cst: the full barrier between the removal and the read of the epoch */
 	(void)atomic_fetch_add_explicit(&this_cpu_ptr(epoch_stats)->retired, n,
 					memory_order_seq_cst);
 	now = atomic_load_explicit(&epoch, memory_order_seq_cst);
@@ -309,7 +309,7 @@ void epoch_retire_frame(struct frame *f)
 uint64_t epoch_backlog(unsigned cpu)
 {
 	const struct epoch_stats *t = per_cpu_ptr(epoch_stats, cpu);
-	/* acquire: read before `retired`, which it never overtakes */
+	/* acquire: read before `retired`, so that it is never larger */
 	uint64_t freed = atomic_load_explicit(&t->freed, memory_order_acquire);
 
 	return atomic_load_explicit(&t->retired, memory_order_relaxed) - freed;
@@ -348,7 +348,7 @@ void epoch_barrier(void)
 		/* acquire pairs with free_some() */
 		for (unsigned turn = 0;
 		     atomic_load_explicit(&t->freed, memory_order_acquire) < wanted; turn++) {
-			if (turn % ASK_AGAIN == 0 && call_on_cpu(cpu, poll_call, NULL) != OK)
+			if (turn % IPI_EVERY == 0 && call_on_cpu(cpu, poll_call, NULL) != OK)
 				break;
 			arch_relax();
 		}

@@ -34,7 +34,7 @@ void frame_misuse(const struct meta_slot *slot, err_t why, const char *what)
 	      err_name(why), s.count, frame_kind_name((enum frame_kind)s.kind), s.order);
 }
 
-/* ---- out ---- */
+/* ---- allocation ---- */
 
 struct frame *frame_alloc_block(enum frame_kind kind, unsigned order)
 {
@@ -62,9 +62,9 @@ err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out)
 	return OK;
 }
 
-/* ---- back ---- */
+/* ---- freeing ---- */
 
-/* DYING: run on_drop and leave the frame nobody's.  What is left is to give it back. */
+/* DYING: runs on_drop and sets SLOT_NONE.  The caller then returns the frame to the cache. */
 static void drop_finish(struct meta_slot *slot, struct slot_state state)
 {
 	if (on_drop[state.kind] != NULL)
@@ -82,7 +82,7 @@ static __noinline void drop_slow(struct meta_slot *slot)
 
 void frame_drop(struct meta_slot *slot, struct slot_state state)
 {
-	/* kind and order in one look: on_drop has FRAME_KINDS members */
+	/* tests kind and order in one comparison: on_drop has FRAME_KINDS members */
 	unsigned both = state.kind | (unsigned)state.order << 8;
 
 	if (unlikely(both >= FRAME_KINDS || on_drop[both] != NULL)) {
@@ -131,8 +131,8 @@ void frame_put_bulk(struct frame **frames, unsigned n)
 		frame_give_bulk(pfns, held);
 }
 
-/* The last count of a single frame whose kind has no on_drop: put and finished by one exchange.
- * False: something else is the case, nothing happened. */
+/* Last put of a single frame whose kind has no on_drop: 1 -> SLOT_NONE by one exchange.  False: the
+ * state is another one; nothing is changed. */
 static inline bool put_plain_last(struct meta_slot *slot, uint64_t plain)
 {
 	return atomic_compare_exchange_strong_explicit(&slot->state, &plain, SLOT_NONE,
@@ -269,7 +269,8 @@ uint32_t frame_split(struct frame *block)
 	return frames;
 }
 
-/* One at a time, as somebody may be just getting a count of one by its address. */
+/* One compare-and-swap per frame: another CPU may get a count by address (frame_from_in_use) at the
+ * same time. */
 err_t frame_join(struct frame *first, unsigned order)
 {
 	struct meta_slot *slot = frame_slot(first);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frame.h - counted, typed handles to physical frames.
+ * frame.h - reference-counted, typed handles to physical frames.
  *
  *            frame_alloc                get              put
  *   (free) ---------------> counted 1 <-----> counted n -----> DYING: on_drop -----> (free)
@@ -8,19 +8,20 @@
  *                                  `-- unshare --> UNIQUE -------' put_unique
  *
  * A struct frame * is a handle: it names the MetaSlot of the frame, or of the first frame of a
- * block (2^order frames counted at their head).  A plain parameter is a borrow.  __owns
- * returns a handle that somebody must put; __takes(n) consumes argument n whatever the outcome.
+ * block (2^order frames counted at their head).  A plain parameter is borrowed.  __owns returns a
+ * handle that the caller must put; __takes(n) consumes argument n whatever the outcome.
  *
  * Invariants:
- *   F1  the count is at least the number of owners at every instant, and equal to it when
- *       nobody is in the middle of a call (into_raw keeps the count: the entry is the owner)
- *   F2  the allocator hands a frame out with count 1 in one transition; nobody ever sees it
- *       with kind or count half set
- *   F3  on_drop runs once, after the last put, before the frame can be handed out again
- *   F4  there is one way back: every put of a last count ends in frame_give_block() (NOE-01)
+ *   F1  the count is at least the number of owners at every instant, and equal to it when no call
+ *       is in progress (into_raw keeps the count: the entry is the owner)
+ *   F2  the allocator hands a frame out with count 1 in one transition; no CPU ever sees it with
+ *       kind or count half set
+ *   F3  on_drop runs once, after the last put, before the frame can be reallocated
+ *   F4  one way back: every put of a last count returns the frame or block to the frame cache, by
+ *       the frame_give functions (NOE-01)
  *
- * Misuse (put of a free or unique frame, get of one, overflow, double free) is caught and ends in a
- * panic that names the frame; it never wraps and never goes unnoticed (MOP-02, NOE-02).
+ * Misuse (put of a free or unique frame, get of one, overflow, double free) panics and names the
+ * frame; the count never wraps and misuse is never silent (MOP-02, NOE-02).
  *
  * Any context.  No lock is held while on_drop runs.
  */
@@ -31,14 +32,14 @@
 #include "mm/frame/frame_cache.h"
 #include "mm/frame/meta.h"
 
-/* What a frame is for.  0 stays "nothing". */
+/* What a frame is used for.  0 is reserved for "none". */
 enum frame_kind {
 	FRAME_NONE,
-	FRAME_KERNEL, /* the kernel's data, of no further kind */
-	FRAME_META,   /* metadata */
+	FRAME_KERNEL, /* other kernel data */
+	FRAME_META,   /* frame metadata */
 	FRAME_PAGE_TABLE,
 	FRAME_SLAB,
-	FRAME_HEAP_LARGE, /* an object of the heap that is larger than a frame */
+	FRAME_HEAP_LARGE, /* a heap object larger than a frame */
 	FRAME_USER,
 	FRAME_DMA,
 	FRAME_TEST,
@@ -46,12 +47,12 @@ enum frame_kind {
 };
 
 struct frame;        /* shared handle */
-struct unique_frame; /* sole handle: may change the kind's metadata */
+struct unique_frame; /* exclusive handle: may change the kind's metadata */
 
 const char *frame_kind_name(enum frame_kind kind);
 
-/* Called with the frame in DYING, once; it may put other frames but not this one.  Set by the
- * layer that owns the kind, at start-up. */
+/* Destructor of a kind: called once, with the frame in DYING; it may put other frames but not this
+ * one.  Set at start-up by the layer that owns the kind. */
 typedef void (*frame_on_drop_t)(struct meta_slot *slot, pfn_t pfn);
 void frame_set_on_drop(enum frame_kind kind, frame_on_drop_t on_drop);
 
@@ -80,7 +81,7 @@ static inline enum frame_kind frame_kind_of(const struct frame *f)
 	return (enum frame_kind)meta_state(frame_slot(f)).kind;
 }
 
-/* A glance at the count, for tests and the monitor. */
+/* Racy read of the count, for tests and the monitor. */
 static inline uint32_t frame_count(const struct frame *f)
 {
 	return meta_state(frame_slot(f)).count;
@@ -91,7 +92,7 @@ static inline unsigned frame_order(const struct frame *f)
 	return meta_state(frame_slot(f)).order;
 }
 
-/* The head state with which a block is handed out. */
+/* The state word of a newly allocated frame or block head. */
 static inline uint64_t frame_handed_out(enum frame_kind kind, unsigned order)
 {
 	union slot_word w = { .state = { 1, (uint8_t)kind, (uint8_t)order, 0 } };
@@ -99,13 +100,13 @@ static inline uint64_t frame_handed_out(enum frame_kind kind, unsigned order)
 	return w.word;
 }
 
-/* A frame that still has a count was freed behind its owner's back, which is caught here. */
+/* The assertion catches a frame that was freed while it still had an owner. */
 static inline struct frame *frame_hand_out_as(pfn_t pfn, uint64_t word)
 {
 	struct meta_slot *slot = meta_slot_of(pfn);
 
 	DASSERT(meta_state(slot).count == SLOT_NONE);
-	/* as meta_set(): nobody else may hold the frame */
+	/* as meta_set(): no other CPU has a handle to the frame */
 	atomic_store_explicit(&slot->state, word, memory_order_release);
 	return frame_of_slot(slot);
 }
@@ -115,7 +116,7 @@ static inline struct frame *frame_hand_out(pfn_t pfn, enum frame_kind kind, unsi
 	return frame_hand_out_as(pfn, frame_handed_out(kind, order));
 }
 
-/* One frame, count 1.  NULL: no memory.  Contents are what they were. */
+/* Allocates one frame with count 1, not zeroed.  NULL: no memory. */
 __must_check __owns static inline struct frame *frame_alloc(enum frame_kind kind)
 {
 	pfn_t pfn = frame_take();
@@ -123,17 +124,17 @@ __must_check __owns static inline struct frame *frame_alloc(enum frame_kind kind
 	return unlikely(pfn == PFN_NONE) ? NULL : frame_hand_out(pfn, kind, 0);
 }
 
-/* 2^order frames, one count at the head.  order <= ORDER_MAX. */
+/* Allocates 2^order frames with one count at the head.  order <= ORDER_MAX. */
 __must_check __owns struct frame *frame_alloc_block(enum frame_kind kind, unsigned order);
 
-/* n frames of count 1 each: all or none (ERR_NO_MEMORY). */
+/* Allocates n frames of count 1 each: all or none (ERR_NO_MEMORY). */
 err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out);
 
-/* The cold ends of get and put: name the frame and panic; run on_drop and free. */
+/* Slow paths of get and put: panic and name the frame; run on_drop and free. */
 void frame_misuse(const struct meta_slot *slot, err_t why, const char *what) __noreturn __cold;
 void frame_drop(struct meta_slot *slot, struct slot_state state) __noinline;
 
-/* One more owner, by one who is one: an atomic add whose old value is looked at. */
+/* Adds an owner; the caller must own the frame.  An atomic add that checks the old value. */
 __owns static inline struct frame *frame_get(struct frame *f)
 {
 	struct meta_slot *slot = frame_slot(f);
@@ -141,7 +142,7 @@ __owns static inline struct frame *frame_get(struct frame *f)
 	union slot_word old = { .word = atomic_fetch_add_explicit(&slot->state, 1,
 								  memory_order_relaxed) };
 
-	/* not counted, or as often as can be: one comparison */
+	/* not counted, or at SLOT_COUNT_MAX: one comparison */
 	if (unlikely(old.state.count - 1 >= SLOT_COUNT_MAX - 1)) {
 		atomic_fetch_sub_explicit(&slot->state, 1, memory_order_relaxed);
 		frame_misuse(slot, old.state.count == SLOT_COUNT_MAX ? ERR_OVERFLOW : ERR_NOT_OWNED,
@@ -150,15 +151,15 @@ __owns static inline struct frame *frame_get(struct frame *f)
 	return f;
 }
 
-/* The half of frame_put() for anything but the only owner's put. */
+/* Slow path of frame_put(): anything but a put by the only owner. */
 void frame_put_shared(struct meta_slot *slot) __noinline;
 
-/* What slot_put() makes of the only owner's put, tried once; *after is the state then.  False:
- * there are more owners, or it is misuse, or somebody interfered.  Written out on the word, because
- * compilers take the members apart and put them together again. */
+/* Tries the slot_put() transition of the only owner once; *after is the new state.  False: there
+ * are more owners, or it is misuse, or another CPU changed the state in between.  Works on the
+ * whole word, because compilers split the members and reassemble them. */
 __must_check static inline bool frame_put_last(struct meta_slot *slot, struct slot_state *after)
 {
-	/* relaxed: looked at again by the exchange */
+	/* relaxed: the exchange checks it again */
 	uint64_t old = atomic_load_explicit(&slot->state, memory_order_relaxed);
 	union slot_word new = { .word = old + SLOT_DYING - 1 };
 
@@ -169,7 +170,7 @@ __must_check static inline bool frame_put_last(struct meta_slot *slot, struct sl
 		       &slot->state, &old, new.word, memory_order_acq_rel, memory_order_relaxed));
 }
 
-/* One owner less; the last one drops the frame or block. */
+/* Removes an owner; the last put drops the frame or block. */
 static inline void frame_put(struct frame *f) __takes(1)
 {
 	struct meta_slot *slot = frame_slot(f);
@@ -181,77 +182,77 @@ static inline void frame_put(struct frame *f) __takes(1)
 		frame_put_shared(slot);
 }
 
-/* Put n frames that are not blocks. */
+/* Puts n frames; single frames are freed in batches. */
 void frame_put_bulk(struct frame **frames, unsigned n);
 
-/* Put the n frames in a row from `first` on; those whose last count goes are given back together.
- */
+/* Puts n contiguous frames from `first` on; those that lose their last count are freed in runs. */
 void frame_put_run(struct frame *first, uint32_t n);
 
-/* The count moves into an entry that is not a handle (a page-table entry), and back. */
+/* Converts a handle to the raw address stored in an entry (a page-table entry), which then owns the
+ * count. */
 __must_check static inline paddr_t frame_into_raw(struct frame *f) __takes(1)
 {
 	return frame_paddr(f);
 }
 
-/* The handle for a count that frame_into_raw() put away. */
+/* Converts it back: returns the handle for the count that frame_into_raw() stored. */
 __must_check __owns struct frame *frame_from_raw(paddr_t raw);
 
-/* Claim memory that somebody released (frame_release_range).  NULL and *why: ERR_NOT_OWNED for
- * free, reserved or unpopulated memory, ERR_IN_USE, ERR_UNIQUE, ERR_BUSY; answers at once, never
- * waits. */
+/* Claims a frame that frame_release_range() made UNUSED.  NULL and *why: ERR_NOT_OWNED for free,
+ * reserved or unpopulated memory, ERR_IN_USE, ERR_UNIQUE, ERR_BUSY.  Never waits. */
 __must_check __owns struct frame *frame_from_unused(paddr_t pa, enum frame_kind kind, err_t *why);
 
-/* One more owner of whatever counted frame or block head is at pa. */
+/* Adds an owner to the counted frame or block head at pa.  NULL and *why as above, or
+ * ERR_OVERFLOW. */
 __must_check __owns struct frame *frame_from_in_use(paddr_t pa, err_t *why);
 
-/* Memory that the allocator never had (modules, boot structures) becomes UNUSED frames that
+/* Marks memory that the allocator never owned (modules, boot structures) as UNUSED frames that
  * frame_from_unused() may claim.  Whole frames inside the range.  ERR_BAD_RANGE: not populated.
- * ERR_IN_USE: some frame is free or has an owner; nothing happened. */
+ * ERR_IN_USE: some frame is free or has an owner; nothing is changed. */
 err_t frame_release_range(struct prange range);
 
-/* Exclusive handles. */
+/* Exclusive handles.  NULL and *why = ERR_IN_USE: the frame has more owners. */
 __must_check __owns struct unique_frame *frame_try_unique(struct frame *f, err_t *why);
 __must_check __owns struct frame *frame_share(struct unique_frame *u) __takes(1);
 void frame_put_unique(struct unique_frame *u) __takes(1);
 
-/* A block of one owner becomes 2^order frames of count 1; pays per frame.  Returns how many. */
+/* Splits a block of one owner into 2^order frames of count 1; O(2^order).  Returns how many. */
 __must_check uint32_t frame_split(struct frame *block);
 
-/* 2^order frames in a row, aligned, each of count 1 and the caller's, become one block again.
- * ERR_IN_USE: one has more owners, or is of another kind; nothing happened. */
+/* Joins 2^order contiguous, aligned frames, each with count 1 and owned by the caller, into one
+ * block.  ERR_IN_USE: one has more owners or is of another kind; nothing is changed. */
 err_t frame_join(struct frame *first, unsigned order);
 
-/* `len` bytes at `offset` into the frame or block, through the linear map.  ERR_BAD_RANGE: they do
- * not lie inside. */
+/* Copies `len` bytes at `offset` in the frame or block, through the linear map.  ERR_BAD_RANGE: not
+ * inside. */
 err_t frame_read(const struct frame *f, uint64_t offset, void *to, size_t len);
 err_t frame_write(struct frame *f, uint64_t offset, const void *from, size_t len);
 
-/* ---- contiguous: n frames in a row, each counted by itself ---- */
+/* ---- contiguous: n adjacent frames, each with its own count ---- */
 
 struct segment {
 	pfn_t first;
 	uint32_t frames;
 };
 
-/* `frames` frames in [0, limit) bytes, the first at a multiple of `align` bytes; limit UINT64_MAX:
- * any. ERR_BAD_RANGE: nonsense; ERR_NO_MEMORY: no such run. */
+/* Allocates `frames` contiguous frames in [0, limit) bytes, the first aligned to `align` bytes;
+ * limit UINT64_MAX: no limit.  ERR_BAD_RANGE: invalid argument; ERR_NO_MEMORY: no such run. */
 err_t segment_alloc(enum frame_kind kind, uint32_t frames, uint64_t align, uint64_t limit,
 		    struct segment *out);
 void segment_put(const struct segment *s);
-/* A part of it with counts of its own.  ERR_BAD_RANGE. */
+/* Adds an owner to each frame of a part of it.  ERR_BAD_RANGE. */
 err_t segment_slice(const struct segment *s, uint32_t first, uint32_t frames, struct segment *out);
 
-/* ---- discontiguous: n frames wherever they are, linked through their MetaSlots ---- */
+/* ---- discontiguous: n frames anywhere, linked through their MetaSlots ---- */
 
 struct frame_list {
 	pfn_t head; /* PFN_NONE: empty */
 	uint32_t frames;
 };
 
-/* All or none.  ERR_NO_MEMORY. */
+/* Allocates all frames or none (ERR_NO_MEMORY). */
 err_t frame_list_alloc(enum frame_kind kind, uint32_t frames, struct frame_list *out);
 void frame_list_put(struct frame_list *l);
-/* The frame after f, or NULL. */
+/* The first frame, and the frame after f; NULL: none. */
 struct frame *frame_list_first(const struct frame_list *l);
 struct frame *frame_list_next(const struct frame *f);

@@ -7,9 +7,9 @@
 #include "mm/frame/boot_alloc.h"
 
 enum {
-	GROW_AHEAD = 4096,    /* frames: a zone with fewer populates a section in time */
+	GROW_AHEAD = 4096,    /* frames: below that a zone populates a section in advance */
 	DEPOT_SHARE = 16,     /* depots of all CPUs hold at most 1/16 of memory */
-	DEPOT_FRAMES = 2048,  /* and blocks of one order in one depot at most 8 MiB */
+	DEPOT_FRAMES = 2048,  /* blocks of one order in one depot: at most 8 MiB */
 	WATERMARK_SHARE = 16, /* the watermark is at most 1/16 of memory */
 	WATERMARK_MIN = 128,
 	DRAIN_WAIT_MS = 1000,
@@ -49,8 +49,8 @@ void frame_cache_join(void)
 	this_cpu(frame_cache_own) = &frame_caches.cpu[arch_cpu_id()];
 }
 
-/* Deal `frames` out to the orders of a depot, the same to each as far as there is room for so many
- * blocks.  Returns how many can lie in it then. */
+/* Sets depot_max: divides `frames` equally among the orders of a depot, at most DEPOT_MAX blocks
+ * each.  Returns the frames that a depot can hold. */
 static uint64_t size_depot(uint64_t frames)
 {
 	uint64_t each = min_u64(frames / DEPOT_ORDER_MAX, DEPOT_FRAMES), sum = 0;
@@ -79,7 +79,7 @@ static struct frame_cache *my_cache(void)
 	return this_cpu(frame_cache_own);
 }
 
-/* ---- back to the zones ---- */
+/* ---- freeing to the zones ---- */
 
 static void zone_must_take(pfn_t pfn, unsigned order)
 {
@@ -88,7 +88,7 @@ static void zone_must_take(pfn_t pfn, unsigned order)
 		      order);
 }
 
-/* Runs of frames of one zone go under one acquisition of its lock. */
+/* Frees runs of frames of the same zone by one call each. */
 static void zones_must_take(const pfn_t *pfns, unsigned n)
 {
 	while (n > 0) {
@@ -104,7 +104,7 @@ static void zones_must_take(const pfn_t *pfns, unsigned n)
 	}
 }
 
-/* ---- running low ---- */
+/* ---- low memory ---- */
 
 /* Runs on the cache's own CPU, or on behalf of one that does not run. */
 static void drain_hot(void *arg)
@@ -114,7 +114,7 @@ static void drain_hot(void *arg)
 
 	hot_set_count(c, 0);
 	zones_must_take(c->hot, n);
-	/* release pairs with the acquire in wait_for_drain(): the frames are in the zones by now */
+	/* release pairs with the acquire in wait_for_drain(): the frames are in the zones before */
 	atomic_fetch_add_explicit(&c->drains, 1, memory_order_release);
 }
 
@@ -152,18 +152,18 @@ static void drain_own(void)
 }
 
 enum drain_how {
-	DRAIN_ASK,
+	DRAIN_ASYNC,
 	DRAIN_WAIT,
 };
 
-/* Who waits may have come from another CPU since drain_own(), so this one is asked too. */
+/* A waiting thread may have migrated since drain_own(), so its current CPU is called too. */
 static void drain_others(enum drain_how how)
 {
 	for (unsigned cpu = 0; cpu < frame_caches.cpus; cpu++) {
 		struct frame_cache *c = &frame_caches.cpu[cpu];
 		uint32_t before = atomic_load_explicit(&c->drains, memory_order_acquire);
 
-		if (how == DRAIN_ASK && cpu == arch_cpu_id())
+		if (how == DRAIN_ASYNC && cpu == arch_cpu_id())
 			continue;
 		if (call_on_cpu(cpu, drain_hot, c) == OK && how == DRAIN_WAIT)
 			wait_for_drain(c, before);
@@ -184,10 +184,10 @@ void frame_cache_drain(void)
 	drain_own();
 	drain_depots();
 	arch_irq_restore(irq);
-	drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASK);
+	drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASYNC);
 }
 
-/* A glance that mostly needs one line: blocks of order 14 and up are enough to tell plenty. */
+/* Cheap check for the common case: blocks of order 14 and up alone exceed twice the watermark. */
 static bool plenty(void)
 {
 	return zone_whole_count(&zones[ZONE_HIGH]) + zone_whole_count(&zones[ZONE_LOW]) >
@@ -199,7 +199,7 @@ static bool under_pressure(void)
 	return atomic_load_explicit(&frame_caches.pressure, memory_order_relaxed);
 }
 
-/* Called on the slow paths: notice that memory runs low, or is plentiful again. */
+/* Called on the slow paths: sets `pressure` below the watermark and clears it above twice that. */
 static void check_watermark(void)
 {
 	bool low = under_pressure();
@@ -209,17 +209,17 @@ static void check_watermark(void)
 		return;
 	have = zones_free();
 	if (!low && have < frame_caches.watermark && dormant() == 0) {
-		/* relaxed: the flag is a hint; frames travel through locks */
+		/* relaxed: the flag is a hint; frames move under locks */
 		if (!atomic_exchange_explicit(&frame_caches.pressure, true, memory_order_relaxed)) {
 			drain_depots();
-			drain_others(DRAIN_ASK);
+			drain_others(DRAIN_ASYNC);
 		}
 	} else if (low && have > 2 * frame_caches.watermark) {
 		atomic_store_explicit(&frame_caches.pressure, false, memory_order_relaxed);
 	}
 }
 
-/* ---- from the zones: the high one first, so that low memory lasts for those who need it ---- */
+/* ---- allocation from the zones: high first, to save low memory for 32-bit DMA ---- */
 
 static unsigned zones_take(unsigned n, pfn_t *out)
 {
@@ -240,14 +240,15 @@ static bool grow_either(void)
 	return section_grow(ZONE_HIGH) == OK || section_grow(ZONE_LOW) == OK;
 }
 
-/* Populate ahead of need, while interrupts are on. */
+/* Populates a section in advance, with interrupts on. */
 static void grow_ahead(void)
 {
 	if (zone_whole_count(&zones[ZONE_HIGH]) < GROW_AHEAD)
-		(void)section_grow(ZONE_HIGH); /* only a head start */
+		(void)section_grow(ZONE_HIGH); /* optional: failure is harmless here */
 }
 
-/* Steps to take, one at a time, when the zones have nothing; false when there is none left. */
+/* Tries the next way to refill empty zones: growth, then draining own and other caches; false when
+ * none is left. */
 static bool find_more(unsigned *step, bool can_wait)
 {
 	if (grow_either())
@@ -257,7 +258,7 @@ static bool find_more(unsigned *step, bool can_wait)
 		drain_own();
 		drain_depots();
 		return true;
-	case 1: drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASK); return true;
+	case 1: drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASYNC); return true;
 	default: return false;
 	}
 }
@@ -345,7 +346,7 @@ static bool depot_give(pfn_t pfn, unsigned order)
 	return fits;
 }
 
-/* What frame_take_block() does when no depot can help. */
+/* Slow path of frame_take_block(): the depot has no block of the order. */
 static __noinline pfn_t block_from_zones(unsigned order)
 {
 	unsigned step = 0;
@@ -395,7 +396,7 @@ void frame_give_block(pfn_t pfn, unsigned order)
 		block_to_zones(pfn, order);
 }
 
-/* ---- many ---- */
+/* ---- bulk and ranges ---- */
 
 bool frame_take_bulk(unsigned n, pfn_t *out)
 {

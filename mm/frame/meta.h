@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meta.h - the MetaSlot: 16 bytes for each frame, for everything that is kept per frame.
+ * meta.h - MetaSlot: the metadata of a frame, 16 bytes (Linux: struct page).
  *
  * One array at a fixed virtual address, indexed by frame number: frame <-> slot is a shift and
  * an add in both directions.  The array is populated by sections of 1 GiB (mm/frame/section.h);
- * a slot may be touched only in a populated section.  Whoever comes with an address from
- * outside asks section_slot(), which checks that.
+ * a slot may be accessed only in a populated section.  For an address from outside, call
+ * section_slot(), which checks that.
  *
- * The first eight bytes are the state (mm/frame/slot_state.h), changed by compare-and-swap only;
- * the second eight belong to the owner of the frame and mean what its kind says
- * (finding MOP-01: members are named, a slot is never cast to its payload).
+ * The first eight bytes are the state (mm/frame/slot_state.h), changed as one atomic word: by
+ * compare-and-swap, by the atomic add of frame_get(), or by a store (meta_set()) while no other CPU
+ * has a handle.  The second eight belong to the owner of the frame; its kind selects the union
+ * member (finding MOP-01: members are named, a slot is never cast to its payload).
  *
- * Zeroed metadata means: nobody's (SLOT_NONE).
+ * Zeroed metadata means SLOT_NONE: no owner.
  */
 #pragma once
 
@@ -39,19 +40,18 @@ struct meta_slot {
 			uint8_t level;
 			_Atomic uint8_t dead;
 		} node;
-		struct { /* waits for its last readers (mm/frame/epoch.h); the rest is what it was
-			  */
+		struct { /* on a limbo list (mm/frame/epoch.h) */
 			_Atomic uint32_t next;
-			uint32_t kept;
+			uint32_t kept; /* unchanged, for late readers */
 		} retired;
 		struct { /* slab (mm/heap/slab.h) */
 			uint32_t next;
 			union {
-				struct { /* of a slab whose tags are in it */
+				struct { /* slab whose tags are inside it */
 					uint16_t free;
-					uint16_t cpu; /* that took from it last */
+					uint16_t cpu; /* last CPU that took from it */
 				};
-				_Atomic uint8_t tag[4]; /* of a slab of few objects */
+				_Atomic uint8_t tag[4]; /* slab of few objects */
 			};
 		} slab;
 	} u;
@@ -69,7 +69,7 @@ static inline struct meta_slot *meta_slot_of(pfn_t pfn)
 	return (struct meta_slot *)arch_meta_base() + pfn;
 }
 
-/* The same of the frame at pa, without a detour by its number. */
+/* The slot of the frame at pa, without computing its number first. */
 static inline struct meta_slot *meta_slot_at(paddr_t pa)
 {
 	return (struct meta_slot *)arch_meta_base() + pa.raw / PAGE_SIZE;
@@ -80,8 +80,8 @@ static inline pfn_t meta_pfn_of(const struct meta_slot *slot)
 	return (pfn_t)(slot - (const struct meta_slot *)arch_meta_base());
 }
 
-/* A glance: the state may have changed when this returns.  Acquire pairs with the release of
- * whoever published the frame. */
+/* Racy read: the state may have changed when this returns.  Acquire pairs with the release that
+ * published the frame. */
 static inline struct slot_state meta_state(const struct meta_slot *slot)
 {
 	union slot_word w = { .word = atomic_load_explicit(&slot->state, memory_order_acquire) };
@@ -89,8 +89,8 @@ static inline struct slot_state meta_state(const struct meta_slot *slot)
 	return w.state;
 }
 
-/* Apply a transition: meta_apply(slot, slot_put(old, &new)) with `old` and `new` in scope.
- * One compare-and-swap when nobody interferes.  Acquire-release: an owner's writes to the frame
+/* Applies a transition: META_APPLY(slot, slot_put(old, &new)) with `old` and `new` in scope.
+ * One compare-and-swap without contention.  Acquire-release: an owner's writes to the frame
  * and its metadata happen before the last owner's on_drop. */
 #define META_APPLY(slot, transition)                                                               \
 	({                                                                                         \
@@ -109,7 +109,7 @@ static inline struct slot_state meta_state(const struct meta_slot *slot)
 		meta_result_(meta_err_, meta_old_.state, meta_new_.state);                         \
 	})
 
-/* What an application did: the error, and the state before and after. */
+/* Result of META_APPLY(): the error, and the state before and after. */
 struct meta_change {
 	err_t err;
 	struct slot_state before, after;
@@ -121,7 +121,7 @@ static inline struct meta_change meta_result_(err_t err, struct slot_state befor
 	return (struct meta_change){ err, before, err == OK ? after : before };
 }
 
-/* The allocator's own write: nobody else may hold the frame, so no compare-and-swap is needed.
+/* Store by the allocator: no other CPU has a handle to the frame, so no compare-and-swap is needed.
  * Release pairs with meta_state(). */
 static inline void meta_set(struct meta_slot *slot, struct slot_state state)
 {

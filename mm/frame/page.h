@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page.h - sizes and numbers of frames.
+ * page.h - page size, page frame numbers (pfn), chunk and section sizes.
  *
- * A frame is 4 KiB of physical memory, named by its number (pfn).  keel manages physical
- * addresses below 16 TiB, so a number fits in 32 bits; the last one stands for "none".
+ * A frame is 4 KiB of physical memory, identified by its number (pfn).  keel manages physical
+ * addresses below 16 TiB, so a number fits in 32 bits; the last one is PFN_NONE.
  */
 #pragma once
 
@@ -13,11 +13,11 @@ enum {
 	PAGE_SHIFT = 12,
 	PAGE_SIZE = 1 << PAGE_SHIFT,
 
-	/* A chunk is 2 MiB: the unit below which free memory is a bitmap. */
+	/* A chunk is 2 MiB: free blocks smaller than that are tracked in its bitmap. */
 	CHUNK_ORDER = 9,
 	CHUNK_FRAMES = 1 << CHUNK_ORDER,
 
-	/* A section is 1 GiB: the unit in which metadata comes into being. */
+	/* A section is 1 GiB: the unit in which metadata is populated. */
 	SECTION_ORDER = 18,
 	SECTION_FRAMES = 1 << SECTION_ORDER,
 	SECTION_CHUNKS = SECTION_FRAMES / CHUNK_FRAMES,
@@ -29,7 +29,7 @@ enum {
 typedef uint32_t pfn_t;
 
 #define PFN_NONE   UINT32_MAX
-/* Memory from here up is left out; the frame below has the number PFN_NONE. */
+/* Memory from here up is ignored; the frame at this address has the number PFN_NONE. */
 #define PHYS_LIMIT (TIB(16) - PAGE_SIZE)
 
 static inline paddr_t pfn_to_paddr(pfn_t pfn)

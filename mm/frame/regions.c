@@ -23,7 +23,7 @@ static void edges_swap(struct region_edge *e, size_t i, size_t j)
 	    } */
 }
 
-/* Let e[i] sink until e[i .. n) is a heap again: greatest address first. */
+/* Sift-down: moves e[i] down until e[i .. n) is a max-heap by address. */
 static void edges_sink(struct region_edge *e, size_t i, size_t n)
 {
 	/*@ loop invariant \at(i,Pre) <= i < n && heap_but(e, \at(i,Pre), n, i);
@@ -42,7 +42,7 @@ static void edges_sink(struct region_edge *e, size_t i, size_t n)
 	}
 }
 
-/* Move the greatest of the heap e[0 .. n) to its end; the rest is a heap of n - 1. */
+/* Moves the maximum of the heap e[0 .. n) to its end; the rest is a heap of n - 1. */
 static void edges_take_greatest(struct region_edge *e, size_t n)
 {
 	/*@ ghost heap_top(e, n); */
@@ -111,7 +111,8 @@ static enum region_type first_open(const int64_t *open)
 	return (enum region_type)t;
 }
 
-/* Add [start, end) of `type` behind out[n], or lengthen out[n - 1] by it (R4). */
+/* Appends [start, end) of `type` as out[n], or extends out[n - 1] by it (R4).  Returns the new
+ * number of regions. */
 static size_t append(struct region *out, size_t n, uint64_t start, uint64_t end,
 		     enum region_type type)
 {
@@ -127,7 +128,7 @@ static size_t append(struct region *out, size_t n, uint64_t start, uint64_t end,
 	return n + 1;
 }
 
-/* open[t] may be below 0 between edges at one address, where ends come before starts. */
+/* open[t] may be negative between edges at one address, where ends may precede starts. */
 static size_t edges_sweep(const struct region_edge *edges, size_t count, struct region *out)
 {
 	int64_t open[REGION_TYPES] = { 0 };
@@ -167,7 +168,7 @@ size_t regions_normalise(const struct region *in, size_t n, struct region_edge *
 	return edges_sweep(edges, count, out);
 }
 
-/* Whole frames of usable memory stay usable, what is cut off is reserved. */
+/* Whole frames of a usable region stay usable, the bytes cut off become reserved. */
 static size_t trim_one(const struct region *r, size_t made, struct region *out)
 {
 	uint64_t first = align_up(r->start, PAGE_SIZE), last = align_down(r->end, PAGE_SIZE);
@@ -217,7 +218,7 @@ size_t regions_build(const struct region *in, size_t n, void *memory, struct reg
 	return regions_trim(normalised, count, trimmed);
 }
 
-/* ---- questions ---- */
+/* ---- lookup ---- */
 
 size_t regions_check(const struct region *r, size_t n)
 {

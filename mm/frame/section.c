@@ -13,12 +13,12 @@ enum {
 	EXTRA_FRAMES = CHUNK_TABLE_FRAMES + TABLE_FRAMES,
 	SEED_SLOTS_ORDER = 10, /* 4 MiB: the slots of a whole section */
 	SEED_EXTRA_ORDER = 5,
-	NOBODY = ARCH_MAX_CPUS,
+	NO_CPU = ARCH_MAX_CPUS,
 };
 _Static_assert(SECTION_FRAMES *META_SLOT_BYTES == PAGE_SIZE << SEED_SLOTS_ORDER, "one block");
 _Static_assert(EXTRA_FRAMES <= 1 << SEED_EXTRA_ORDER, "one block");
 
-/* Memory for one section's metadata.  PFN_NONE: not there. */
+/* Memory reserved for one section's metadata.  PFN_NONE: not allocated. */
 struct seed {
 	pfn_t slots, extra;
 };
@@ -27,22 +27,22 @@ struct zone zones[ZONES];
 
 static struct section *sections; /* (c) after section_init() */
 static struct chunk_table **tables;
-static uint32_t count; /* of sections */
+static uint32_t count; /* sections */
 static const struct region *regions;
 static size_t region_count;
 static struct prange boot_taken; /* (c) after section_open() */
 
 LOCK_CLASS(section_lock_class, "section growth", RANK_SECTION);
 static struct spinlock growth = SPINLOCK_INIT(&section_lock_class);
-static _Atomic unsigned growing_cpu = NOBODY;
+static _Atomic unsigned growing_cpu = NO_CPU;
 static struct seed seed = { PFN_NONE, PFN_NONE };
 static struct section_stats stats;
-static _Atomic uint64_t dormant_frames[ZONES]; /* a sum over dormant sections */
+static _Atomic uint64_t dormant_frames[ZONES]; /* sum over the dormant sections */
 static unsigned fail_step;
-static const struct section_mapper *mapper;        /* NULL: the boot table is in use */
+static const struct section_mapper *mapper;        /* NULL: the boot page table is in use */
 static struct prange adopted[SECTION_ADOPTED_MAX]; /* length 0: free */
 
-/* ---- what is there ---- */
+/* ---- section states and usable ranges ---- */
 
 uint32_t section_count(void)
 {
@@ -77,7 +77,7 @@ static bool is_memory(enum region_type type)
 	       type == REGION_BOOT_INFO;
 }
 
-/* Frames of [first, first + frames) to fn, without frame 0 and what the boot allocator took. */
+/* Passes the frames of [first, end) to fn, without frame 0 and the range of the boot allocator. */
 static void give_range(uint64_t first, uint64_t end, void (*fn)(void *, pfn_t, uint32_t), void *ctx)
 {
 	uint64_t taken = boot_taken.start.raw / PAGE_SIZE;
@@ -122,7 +122,7 @@ static void count_usable(uint32_t index)
 	section_each_range(index, add_up, &sections[index].usable);
 }
 
-/* The same for each section in the range. */
+/* Recounts `usable` of each section that the range touches. */
 static void count_usable_in(struct prange range)
 {
 	uint64_t end = range.start.raw + range.len;
@@ -131,7 +131,8 @@ static void count_usable_in(struct prange range)
 		count_usable((uint32_t)i);
 }
 
-/* For all sections in one walk of the regions: start-up must not cost sections times regions. */
+/* Counts `usable` of all sections in one pass over the regions: O(sections + regions) at start-up.
+ */
 static void count_all_usable(void)
 {
 	for (size_t i = 0; i < region_count; i++) {
@@ -149,7 +150,7 @@ static void count_all_usable(void)
 		}
 	}
 	if (count != 0)
-		count_usable(0); /* frame 0 is nobody's */
+		count_usable(0); /* without frame 0 */
 }
 
 /* ---- the table ---- */
@@ -185,7 +186,7 @@ static void cover(uint32_t index, uint64_t end_frame)
 	sections[index].covered = (uint32_t)max_u64(sections[index].covered, covered);
 }
 
-/* How far slots must reach in each section. */
+/* Sets `covered` of each section to the end of its memory. */
 static void cover_memory(void)
 {
 	for (size_t i = 0; i < region_count; i++) {
@@ -254,7 +255,7 @@ void section_use_mapper(const struct section_mapper *new_mapper)
 	mapper = new_mapper;
 }
 
-/* Bytes of slots that are mapped: what is covered, by whole large pages once they are used. */
+/* Bytes of slots to map: the covered frames, rounded up to 2 MiB pages when `mapper` is set. */
 static size_t slots_bytes(const struct section *s)
 {
 	size_t bytes = (size_t)s->covered * META_SLOT_BYTES;
@@ -275,7 +276,7 @@ static err_t map_slots(vaddr_t va, paddr_t slots, size_t len, struct prange page
 	return err;
 }
 
-/* The linear map of the boot table reaches 4 GiB; kernel space has all of memory. */
+/* The linear map of the boot page table reaches 4 GiB; kernel space maps all of memory. */
 static err_t map_frames(uint32_t index, struct prange page_tables, unsigned *used)
 {
 	*used = 0;
@@ -285,8 +286,8 @@ static err_t map_frames(uint32_t index, struct prange page_tables, unsigned *use
 						   page_tables, used);
 }
 
-/* Map and zero the metadata of section `index`: `slots` for the slots, `extra` (EXTRA_FRAMES,
- * zeroed) for the chunk table and page tables. */
+/* Maps and zeroes the metadata of section `index`: `slots` holds the slots, `extra` (EXTRA_FRAMES,
+ * zeroed by the caller) the chunk table and page tables. */
 static err_t populate(uint32_t index, paddr_t slots, paddr_t extra)
 {
 	struct section *s = &sections[index];
@@ -404,7 +405,7 @@ static pfn_t seed_block(unsigned order)
 	return pfn != PFN_NONE ? pfn : zone_alloc(&zones[ZONE_LOW], order);
 }
 
-/* Make the seed whole if that can be done. */
+/* Allocates the missing parts of the seed.  Returns whether it is complete. */
 static bool seed_fill(void) __requires(growth)
 {
 	if (seed.slots == PFN_NONE)
@@ -414,12 +415,12 @@ static bool seed_fill(void) __requires(growth)
 	return seed.slots != PFN_NONE && seed.extra != PFN_NONE;
 }
 
-/* What the section does not need of the seed goes back to the zones. */
+/* Adds the part of the seed that the section does not use to the zones. */
 static void give_back(pfn_t pfn, uint64_t used, uint64_t whole)
 {
 	if (zone_of(pfn) == ZONE_LOW && pfn >= boot_taken.start.raw / PAGE_SIZE &&
 	    pfn < (boot_taken.start.raw + boot_taken.len) / PAGE_SIZE)
-		return; /* the first seed is the boot allocator's for ever */
+		return; /* the first seed stays in the boot allocator's range for ever */
 	stats.meta_frames += used;
 	if (used < whole)
 		zone_add(&zones[zone_of(pfn)], pfn + (pfn_t)used, (uint32_t)(whole - used));
@@ -444,7 +445,7 @@ static err_t grow_locked(uint32_t index) __requires(growth)
 		  UINT64_C(1) << SEED_SLOTS_ORDER);
 	give_back(used.extra, EXTRA_FRAMES, UINT64_C(1) << SEED_EXTRA_ORDER);
 	if (any_dormant())
-		(void)seed_fill(); /* tried again when it is needed */
+		(void)seed_fill(); /* on failure the next growth tries again */
 	return OK;
 }
 
@@ -457,7 +458,7 @@ err_t section_grow(enum zone_id zone)
 	if (section_dormant_frames(zone) == 0)
 		return ERR_NOT_FOUND;
 	irq = arch_irq_save();
-	/* relaxed: only this CPU can have written its own number */
+	/* relaxed: only this CPU writes its own number */
 	if (atomic_load_explicit(&growing_cpu, memory_order_relaxed) == arch_cpu_id()) {
 		arch_irq_restore(irq);
 		return ERR_BUSY;
@@ -467,13 +468,13 @@ err_t section_grow(enum zone_id zone)
 	index = next_dormant(zone);
 	if (index < count)
 		err = grow_locked(index);
-	atomic_store_explicit(&growing_cpu, NOBODY, memory_order_relaxed);
+	atomic_store_explicit(&growing_cpu, NO_CPU, memory_order_relaxed);
 	spin_unlock(&growth);
 	arch_irq_restore(irq);
 	return err;
 }
 
-/* ---- memory that comes later ---- */
+/* ---- memory adopted after boot ---- */
 
 static bool in_range(struct prange r, uint64_t pa)
 {
@@ -531,7 +532,7 @@ err_t section_adopt(struct prange range)
 	return OK;
 }
 
-/* ---- questions ---- */
+/* ---- lookup and stats ---- */
 
 struct meta_slot *section_slot(paddr_t pa)
 {
@@ -546,7 +547,7 @@ struct meta_slot *section_slot(paddr_t pa)
 
 uint64_t section_dormant_frames(enum zone_id zone)
 {
-	return atomic_load_explicit(&dormant_frames[zone], memory_order_relaxed); /* a glance */
+	return atomic_load_explicit(&dormant_frames[zone], memory_order_relaxed); /* racy */
 }
 
 struct section_stats section_stats(void)

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slot_state.h - the life of a frame as pure transitions.
+ * slot_state.h - the reference-count state machine of a frame, as pure transitions.
  *
- *                  hand_out / claim           get
+ *                  hand_out / claim           get / put
  *   NONE or UNUSED ---------------> counted 1 <----> counted n
- *        ^     \                        |  ^
- *        |      hand_out_unique         |  | share / unshare
- *        |       `--------> UNIQUE -----|--'
- *        |                     |        | put of the last
- *        `---- released <---- DYING <---'
+ *        ^                              |  ^
+ *        |                              |  | share / unshare
+ *        |                  UNIQUE <----|--'
+ *        |                     |        | last put
+ *        `---- finish <------ DYING <---'
  *
- *   NONE    nobody's: free in the allocator, or memory that keel never owned
- *   UNUSED  taken out of the allocator's reach but not yet anything; from_unused() claims it
- *   DYING   the last owner put it; its on_drop runs; nobody else may look
- *   UNIQUE  one owner who may change the metadata
+ *   NONE    no owner: free in the allocator, or memory that keel never owned
+ *   UNUSED  released memory without an owner, not in the allocator; frame_from_unused() claims it
+ *   DYING   the last owner has put it and its on_drop runs; no other access
+ *   UNIQUE  one owner, which may change the metadata
  *
- * A transition takes the old state and answers with the new one or with an error; mm/frame/meta.h
- * applies it by one compare-and-swap loop, so what is proved and explored here is what runs.
+ * A transition takes the old state and returns the new one or an error; META_APPLY() of
+ * mm/frame/meta.h applies it by one compare-and-swap loop, so the code that is proved and explored
+ * here is the code that runs.
  *
  * Invariants:
  *   S1  count in 1 .. SLOT_COUNT_MAX, or one of the four named values, or in the guard band
- *       above SLOT_COUNT_MAX where a racing increment may stand for a moment
+ *       above SLOT_COUNT_MAX, which a racing increment may enter for a moment
  *   S2  kind is 0 exactly in NONE and UNUSED
  *   S3  a refused transition changes nothing
  *
@@ -37,12 +38,12 @@
 #define SLOT_UNUSED    UINT32_C(0xa0000000)
 #define SLOT_DYING     UINT32_C(0xc0000000)
 
-/* Eight bytes, exchanged as one. */
+/* Eight bytes, exchanged atomically as one word. */
 struct slot_state {
 	uint32_t count;
 	uint8_t kind;  /* enum frame_kind */
 	uint8_t order; /* of the block that this frame heads */
-	uint16_t aux;  /* the kind's own */
+	uint16_t aux;  /* for use by the kind */
 };
 
 /*@ predicate counted(struct slot_state s) = 1 <= s.count <= SLOT_COUNT_MAX;
@@ -57,7 +58,7 @@ static inline bool slot_is_counted(struct slot_state s)
 	return s.count >= 1 && s.count <= SLOT_COUNT_MAX;
 }
 
-/* Why a frame in this state cannot be claimed. */
+/* The error for a frame in this state that cannot be claimed. */
 /*@ assigns \nothing;
     ensures \result != OK; */
 static inline err_t slot_refusal(struct slot_state s)
@@ -71,7 +72,7 @@ static inline err_t slot_refusal(struct slot_state s)
 	return ERR_IN_USE;
 }
 
-/* NONE -> counted 1, by the allocator alone. */
+/* NONE -> counted 1, by the allocator only. */
 /*@ requires \valid(out); assigns *out;
     behavior done: assumes old.count == SLOT_NONE; ensures \result == OK &&
       out->count == 1 && out->kind == kind && out->order == order && out->aux == 0;
@@ -86,7 +87,7 @@ static inline err_t slot_hand_out(struct slot_state old, uint8_t kind, uint8_t o
 	return OK;
 }
 
-/* NONE -> UNUSED: somebody gives up memory that the allocator never had. */
+/* NONE -> UNUSED: the user of memory that the allocator never owned releases it. */
 /*@ requires \valid(out); assigns *out;
     behavior done: assumes old.count == SLOT_NONE; ensures \result == OK &&
       out->count == SLOT_UNUSED && blank(*out);
@@ -114,7 +115,7 @@ static inline err_t slot_claim(struct slot_state old, uint8_t kind, struct slot_
 	return OK;
 }
 
-/* n -> n + 1, for one who holds a count already. */
+/* n -> n + 1. */
 /*@ requires \valid(out); assigns *out;
     behavior done: assumes 1 <= old.count < SLOT_COUNT_MAX; ensures \result == OK &&
       out->count == old.count + 1 && same_but_count(*out, old);
@@ -131,7 +132,7 @@ static inline err_t slot_get(struct slot_state old, struct slot_state *out)
 	return OK;
 }
 
-/* n -> n - 1; the last one leaves DYING. */
+/* n -> n - 1; the last put: 1 -> DYING. */
 /*@ requires \valid(out); assigns *out;
     behavior one_less: assumes 1 < old.count <= SLOT_COUNT_MAX; ensures \result == OK &&
       out->count == old.count - 1 && same_but_count(*out, old);
@@ -148,7 +149,7 @@ static inline err_t slot_put(struct slot_state old, struct slot_state *out)
 	return OK;
 }
 
-/* DYING -> NONE: on_drop is done, the frame goes back. */
+/* DYING -> NONE: on_drop has returned, the frame is freed. */
 /*@ requires \valid(out); assigns *out;
     behavior done: assumes old.count == SLOT_DYING; ensures \result == OK &&
       out->count == SLOT_NONE && blank(*out);
@@ -179,7 +180,7 @@ static inline err_t slot_unshare(struct slot_state old, struct slot_state *out)
 	return OK;
 }
 
-/* counted 1 -> counted 1, the head of a block. */
+/* counted 1 -> counted 1, as the head of a block. */
 /*@ requires \valid(out); assigns *out;
     behavior done: assumes old.count == 1 && old.order == 0; ensures \result == OK &&
       out->count == 1 && out->order == order && out->kind == old.kind && out->aux == old.aux;

@@ -6,7 +6,7 @@
 #include "mm/frame/zone_impl.h"
 
 enum {
-	SHARD_LENDS_ABOVE = 2 * PAGEBLOCK_FRAMES, /* free frames that a shard keeps for itself */
+	SHARD_LENDS_ABOVE = 2 * PAGEBLOCK_FRAMES, /* a shard lends if it has more free frames */
 };
 
 static pfn_t chunk_pfn(uint32_t chunk, unsigned index)
@@ -26,7 +26,8 @@ static struct zone_part *my_shard(struct zone *z)
 	return &z->shard[arch_cpu_id() % ZONE_SHARDS];
 }
 
-/* Without what moves meanwhile: frames that are free all the time are counted. */
+/* Sum of all counts with `whole` locked: no frame moves between parts, so none is missed that stays
+ * free. */
 static uint64_t count_exactly(struct zone *z)
 {
 	uintptr_t irq = spin_lock_irq(&z->whole.lock);
@@ -73,7 +74,7 @@ void chunk_unlink(const struct zone *z, struct zone_part *p, uint32_t chunk)
 		c->whole_order = 0;
 }
 
-/* The part's lists from `order` up that are not empty, as bits. */
+/* Bit mask of the part's non-empty lists from `order` up. */
 static uint32_t lists_from(const struct zone_part *p, unsigned order) __requires(p->lock)
 {
 	return p->nonempty & ~((UINT32_C(1) << order) - 1);
@@ -89,8 +90,8 @@ static void block_mark(struct zone *z, uint32_t chunk, unsigned order, enum chun
 	}
 }
 
-/* Whether the part has a free block of exactly this order here.  What others' chunks say of
- * themselves is not for `whole` to read: it does not have their lock. */
+/* Whether the part has a free block of exactly this order here.  For `whole` only whole_order is
+ * read: place and order of a shard's chunk are protected by that shard's lock. */
 static bool block_is_free(const struct zone *z, const struct zone_part *p, uint32_t chunk,
 			  unsigned order) __requires(p->lock)
 {
@@ -100,12 +101,12 @@ static bool block_is_free(const struct zone *z, const struct zone_part *p, uint3
 			      : c->place == CHUNK_BLOCK && c->order == order;
 }
 
-/* Merge the block, on no list and marked, with its free buddies, to 2^most at the most.  Returns
- * its first chunk then. */
+/* Merges the block, on no list and marked, with its free buddies, up to 2^max_order.  Returns the
+ * first chunk of the result. */
 static uint32_t block_merge(struct zone *z, struct zone_part *p, uint32_t chunk, unsigned *order,
-			    unsigned most) __requires(p->lock)
+			    unsigned max_order) __requires(p->lock)
 {
-	for (; *order < most; (*order)++) {
+	for (; *order < max_order; (*order)++) {
 		uint32_t buddy = chunk ^ block_chunks(*order);
 
 		if (!block_is_free(z, p, buddy, *order))
@@ -117,7 +118,7 @@ static uint32_t block_merge(struct zone *z, struct zone_part *p, uint32_t chunk,
 	return chunk;
 }
 
-/* A free block of `order` >= 14, on no list and in no count. */
+/* Adds a free block of `order` >= 14, on no list and not counted, to `whole`. */
 static void whole_add(struct zone *z, uint32_t chunk, unsigned order) __requires(z->whole.lock)
 {
 	part_count_add(&z->whole, UINT64_C(1) << order);
@@ -125,7 +126,8 @@ static void whole_add(struct zone *z, uint32_t chunk, unsigned order) __requires
 	chunk_link(z, &z->whole, chunk, CHUNK_BLOCK, order);
 }
 
-/* A free block of the shard, counted, on no list. */
+/* Adds a free block of the shard, counted but on no list, to the lists; a complete pageblock moves
+ * to `whole`. */
 static void block_free(struct zone *z, struct zone_part *s, uint32_t chunk, unsigned order)
 	__requires(s->lock)
 {
@@ -141,8 +143,8 @@ static void block_free(struct zone *z, struct zone_part *s, uint32_t chunk, unsi
 	spin_unlock(&z->whole.lock);
 }
 
-/* A block of 2^order, counted still, cut out of the part's smallest that is large enough;
- * CHUNK_NONE. */
+/* Removes a block of 2^order, split from the part's smallest block that is large enough; it is
+ * still counted.  CHUNK_NONE: none. */
 static uint32_t block_take(struct zone *z, struct zone_part *p, unsigned order) __requires(p->lock)
 {
 	uint32_t fitting = lists_from(p, order), chunk;
@@ -203,7 +205,7 @@ static void pageblock_name_shard(struct zone *z, uint32_t first, unsigned number
 {
 	uint32_t used = atomic_load_explicit(&z->shards_used, memory_order_relaxed);
 
-	/* relaxed, all: locks order writers; readers of a chunk's shard lock it and look again */
+	/* relaxed, all: locks order writers; readers of a chunk's shard lock it and check again */
 	if ((used >> number & 1) == 0)
 		atomic_store_explicit(&z->shards_used, used | UINT32_C(1) << number,
 				      memory_order_relaxed);
@@ -221,7 +223,8 @@ void pageblock_join(struct zone *z, struct zone_part *s, uint32_t first)
 	part_count_add(s, PAGEBLOCK_FRAMES);
 }
 
-/* One more pageblock for the shard, if there is one, in halves: the shard has no list for it. */
+/* Moves a pageblock from `whole` to the shard, if there is one, as two halves: a shard has no list
+ * of order 14. */
 static void shard_take_pageblock(struct zone *z, struct zone_part *s)
 	__requires(s->lock, z->whole.lock)
 {
@@ -234,7 +237,7 @@ static void shard_take_pageblock(struct zone *z, struct zone_part *s)
 	chunk_link(z, s, first, CHUNK_BLOCK, PAGEBLOCK_ORDER - 1);
 }
 
-/* A pageblock with a block that fits, and all that is free in it, changes from shard t to s. */
+/* Moves a pageblock that has a fitting block, with all its free frames, from shard t to shard s. */
 static void pageblock_lend(struct zone *z, struct zone_part *t, struct zone_part *s, unsigned order)
 	__requires(t->lock, s->lock)
 {
@@ -262,7 +265,7 @@ static void pageblock_lend(struct zone *z, struct zone_part *t, struct zone_part
 
 /* ---- a shard's chunks ---- */
 
-/* Put the chunk, which is on no list, where it belongs. */
+/* Adds the chunk, which is on no list, to the list of its largest free block, `order`. */
 static void chunk_file(struct zone *z, struct zone_part *s, uint32_t chunk, int order)
 	__requires(s->lock)
 {
@@ -274,7 +277,7 @@ static void chunk_file(struct zone *z, struct zone_part *s, uint32_t chunk, int 
 	}
 }
 
-/* Move the chunk to the list of `order`, with as little relinking as possible. */
+/* Moves the chunk to the list of `order`, unless it is there already. */
 static void chunk_move(struct zone *z, struct zone_part *s, uint32_t chunk, int order)
 	__requires(s->lock)
 {
@@ -288,7 +291,7 @@ static void chunk_move(struct zone *z, struct zone_part *s, uint32_t chunk, int 
 	chunk_file(z, s, chunk, order);
 }
 
-/* The list for a chunk, by its bits. */
+/* Order of the chunk's largest free block, from its bitmap. */
 static int chunk_list(const struct chunk *c)
 {
 	if (c->free == 0)
@@ -301,8 +304,8 @@ void chunk_refile(struct zone *z, struct zone_part *s, uint32_t chunk)
 	chunk_move(z, s, chunk, chunk_list(chunk_at(z, chunk)));
 }
 
-/* The same after the block at index came: the chunk moves only if a block larger than all others
- * has come of it. */
+/* The same after the block at index was freed: the chunk moves only if the merged block is larger
+ * than all others. */
 static void chunk_refile_freed(struct zone *z, struct zone_part *s, uint32_t chunk, unsigned index,
 			       unsigned order) __requires(s->lock)
 {
@@ -325,7 +328,8 @@ void chunk_open(const struct zone *z, uint32_t chunk)
 
 /* ---- allocation ---- */
 
-/* The chunk to take blocks of `order` < 9 from, on no list or its old one; there is one. */
+/* The chunk to allocate a block of `order` < 9 from, on no list or still on its old one.  The shard
+ * must have a fitting block. */
 static uint32_t chunk_to_take_from(struct zone *z, struct zone_part *s, unsigned order)
 	__requires(s->lock)
 {
@@ -372,7 +376,7 @@ static unsigned take_frames(struct zone *z, struct zone_part *s, unsigned n, pfn
 	return taken;
 }
 
-/* Up to n blocks of `order` < 14 from the shard's own lists; returns how many. */
+/* Allocates up to n blocks of `order` < 14 from the shard's own lists; returns how many. */
 static unsigned shard_take(struct zone *z, struct zone_part *s, unsigned order, unsigned n,
 			   pfn_t *out) __requires(s->lock)
 {
@@ -390,7 +394,8 @@ static unsigned shard_take(struct zone *z, struct zone_part *s, unsigned order, 
 	return got;
 }
 
-/* Borrow from shards that have plenty; s may be unlocked meanwhile, to keep the order of locks. */
+/* Borrows a pageblock from shards with many free frames; may unlock s in between, to keep the lock
+ * order. */
 static void shard_borrow(struct zone *z, struct zone_part *s, unsigned order) __no_tsa
 {
 	/* relaxed: a hint */
@@ -411,7 +416,7 @@ static void shard_borrow(struct zone *z, struct zone_part *s, unsigned order) __
 	}
 }
 
-/* The same from this CPU's shard, which gets a pageblock if need be. */
+/* Allocates from this CPU's shard, which takes a pageblock if needed. */
 static unsigned alloc_here(struct zone *z, unsigned order, unsigned n, pfn_t *out)
 {
 	struct zone_part *s = my_shard(z);
@@ -437,7 +442,7 @@ static unsigned alloc_here(struct zone *z, unsigned order, unsigned n, pfn_t *ou
 	return got;
 }
 
-/* From the other shards, which keep their pageblocks. */
+/* Allocates from the other shards; they keep their pageblocks. */
 static unsigned alloc_there(struct zone *z, unsigned order, unsigned n, pfn_t *out)
 {
 	unsigned got = 0;
@@ -456,8 +461,8 @@ static unsigned alloc_there(struct zone *z, unsigned order, unsigned n, pfn_t *o
 	return got;
 }
 
-/* From wherever, with everything locked: what moved between shards while they were looked at one
- * by one is not missed. */
+/* Allocates from any part with all locks held: does not miss frames that moved between shards while
+ * alloc_there() checked one after the other. */
 static unsigned alloc_anywhere(struct zone *z, unsigned order, unsigned n, pfn_t *out) __no_tsa
 {
 	unsigned got = 0;
@@ -489,7 +494,7 @@ unsigned zone_alloc_blocks(struct zone *z, unsigned order, unsigned n, pfn_t *ou
 
 	ASSERT(order < PAGEBLOCK_ORDER);
 	if (z->first_section == z->end_section)
-		return 0; /* asked before the low zone on a machine with less than 4 GiB */
+		return 0; /* empty zone: the high one of a machine with less than 4 GiB */
 	irq = arch_irq_save();
 	got = alloc_here(z, order, n, out);
 	if (unlikely(got < n))
@@ -515,8 +520,8 @@ pfn_t zone_alloc(struct zone *z, unsigned order)
 
 /* ---- freeing ---- */
 
-/* Lock the shard that the chunk belongs to; interrupts are off.  The chunk may change hands between
- * the look and the lock. */
+/* Locks the shard that the chunk belongs to; interrupts are off.  Rechecks under the lock, because
+ * the pageblock may move to another shard in between. */
 static struct zone_part *lock_shard_of(struct zone *z, const struct chunk *c) __no_tsa
 {
 	for (;;) {
@@ -583,8 +588,8 @@ err_t zone_free(struct zone *z, pfn_t pfn, unsigned order)
 	return order < PAGEBLOCK_ORDER ? free_to_shard(z, pfn, order) : free_whole(z, pfn, order);
 }
 
-/* The first frames of pfns[0 .. n) that lie in one chunk, together: one look at the lists for all
- * of them.  Returns how many were freed; fewer than there are in a row when one is free already. */
+/* Frees the first frames of pfns[0 .. n) that are in the same chunk, with one list update.  Returns
+ * how many; fewer than there are in that chunk if one is free already. */
 static unsigned free_run_locked(struct zone *z, struct zone_part *s, const pfn_t *pfns, unsigned n)
 	__requires(s->lock)
 {
@@ -612,8 +617,8 @@ static unsigned free_run_locked(struct zone *z, struct zone_part *s, const pfn_t
 	return i;
 }
 
-/* The first frames of pfns[0 .. n) whose chunks belong to one shard, under one acquisition of its
- * lock; the first one is populated. */
+/* Frees the first frames of pfns[0 .. n) whose chunks belong to the same shard, under one
+ * acquisition of its lock; the first one is populated. */
 static unsigned free_shard_run(struct zone *z, const pfn_t *pfns, unsigned n) __no_tsa
 {
 	struct zone_part *s = lock_shard_of(z, chunk_at(z, pfn_chunk(pfns[0])));
@@ -628,7 +633,7 @@ static unsigned free_shard_run(struct zone *z, const pfn_t *pfns, unsigned n) __
 	return freed;
 }
 
-/* Bring the lines that the frames' chunks need near while nobody waits for the lock. */
+/* Prefetches the cache lines of the frames' chunks before the lock is acquired. */
 static void frames_prefetch(const struct zone *z, const pfn_t *pfns, unsigned n)
 {
 	uint32_t last = CHUNK_NONE;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What a zone has, counted and checked with the whole zone locked. */
+/* Counting of free blocks and checking of the invariants, with the whole zone locked. */
 #include "lib/bits.h"
 #include "mm/frame/zone_impl.h"
 
 uint64_t zone_free_count(const struct zone *z)
 {
-	/* relaxed: a shard that joins now is missed, as are frames that move */
+	/* relaxed: may miss a shard that is used for the first time, and frames that move */
 	uint32_t used = atomic_load_explicit(&z->shards_used, memory_order_relaxed);
 	uint64_t frames = part_count(&z->whole);
 
@@ -59,7 +59,7 @@ static const char *check_block(const struct zone *z, uint32_t chunk, unsigned or
 	uint32_t buddy = chunk ^ block_chunks(order);
 
 	if (chunk_at(z, chunk)->whole_order != (order < PAGEBLOCK_ORDER ? 0 : order))
-		return "Z3: a whole block is not marked, or another is";
+		return "Z3: whole_order is wrong";
 	if (chunk_at(z, chunk)->place != CHUNK_BLOCK || chunk % block_chunks(order) != 0)
 		return "Z3: a block is not aligned or not marked";
 	if (order < ORDER_MAX && chunk_at(z, buddy)->place == CHUNK_BLOCK &&
@@ -92,7 +92,7 @@ static const char *check_list(const struct zone *z, const struct zone_part *p, u
 		const struct chunk *c = chunk_at(z, at);
 
 		if (c->prev != prev || c->order != k)
-			return "Z5: a list is tangled";
+			return "Z5: the links of a list are inconsistent";
 		if (k < PAGEBLOCK_ORDER && &z->shard[chunk_shard(c)] != p)
 			return "Z6: a chunk is on another shard's list";
 		wrong = k < CHUNK_ORDER ? check_partial(c, k) : check_block(z, at, k);
@@ -121,7 +121,7 @@ static const char *check_section(const struct chunk_table *t)
 		if (c->place == CHUNK_FULL && (c->free != 0 || chunk_count_free(&c->bits) != 0))
 			return "Z1: free frames on no list";
 		if (chunk_shard(c) != chunk_shard(&t->chunk[pageblock_first(i)]))
-			return "Z6: a pageblock of two shards";
+			return "Z6: the chunks of a pageblock name two shards";
 	}
 	return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How a zone comes into being and gets its frames; and all of its locks at once. */
+/* Initialises a zone, adds frames to it, and acquires all of its locks. */
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "mm/frame/zone_impl.h"
@@ -22,7 +22,8 @@ void zone_init(struct zone *z, const char *name, struct chunk_table **tables, ui
 	z->tables = tables;
 	z->first_section = first;
 	z->end_section = end;
-	/* not shared yet; pageblocks that never joined a shard name the first by their zeroes */
+	/* not shared yet; bit 0, since zeroed chunks name shard 0 before their pageblock joins one
+	 */
 	atomic_store_explicit(&z->shards_used, 1, memory_order_relaxed);
 	part_init(&z->whole);
 	for (unsigned i = 0; i < ZONE_SHARDS; i++)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Contiguous ranges by address: whatever lies between two limits, with the whole zone locked. */
+/* Allocation of contiguous ranges between two addresses, with the whole zone locked. */
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "mm/frame/zone_impl.h"
 
-/* Whether the frame is free; *skip is how many frames from it are known to be the same. */
+/* Whether the frame is free; *skip is the number of frames from it known to be in the same state.
+ */
 static bool run_at_locked(const struct zone *z, pfn_t pfn, uint32_t *skip)
 {
 	uint32_t chunk = pfn_chunk(pfn);
@@ -24,7 +25,7 @@ static bool run_at_locked(const struct zone *z, pfn_t pfn, uint32_t *skip)
 	return chunk_block_is_free(&chunk_at(z, chunk)->bits, pfn_index(pfn), 0);
 }
 
-/* The head of the free block that the chunk is in. */
+/* First chunk of the free block that contains the chunk. */
 static uint32_t block_head_locked(const struct zone *z, uint32_t chunk)
 {
 	unsigned order = CHUNK_ORDER;
@@ -34,13 +35,13 @@ static uint32_t block_head_locked(const struct zone *z, uint32_t chunk)
 	return chunk;
 }
 
-/* Cut the block, on no list, down to the one of 2^least that the chunk is in; the rest goes to the
- * part's lists.  Returns its first chunk. */
+/* Splits the block, on no list, down to the block of 2^min_order that contains the chunk; the rest
+ * goes to the part's lists.  Returns the first chunk of that block. */
 static uint32_t cut_around_locked(struct zone *z, struct zone_part *p, uint32_t head,
-				  unsigned order, unsigned least, uint32_t chunk)
+				  unsigned order, unsigned min_order, uint32_t chunk)
 	__requires(p->lock)
 {
-	while (order > least) {
+	while (order > min_order) {
 		uint32_t half = head + block_chunks(--order);
 
 		chunk_link(z, p, chunk < half ? half : head, CHUNK_BLOCK, order);
@@ -50,7 +51,7 @@ static uint32_t cut_around_locked(struct zone *z, struct zone_part *p, uint32_t 
 	return head;
 }
 
-/* Cut a wholly free chunk out of its block; it is the shard's and stands on no list then. */
+/* Splits a completely free chunk from its block; it then belongs to the shard and is on no list. */
 static void isolate_chunk_locked(struct zone *z, struct zone_part *s, uint32_t chunk)
 	__requires(s->lock, z->whole.lock)
 {
@@ -69,7 +70,7 @@ static void isolate_chunk_locked(struct zone *z, struct zone_part *s, uint32_t c
 	chunk_open(z, chunk);
 }
 
-/* Take n free frames, all in one chunk, out of the zone. */
+/* Allocates n free frames, all in one chunk. */
 static void take_span_locked(struct zone *z, pfn_t pfn, uint32_t n) __no_tsa
 {
 	uint32_t chunk = pfn_chunk(pfn);

@@ -501,7 +501,7 @@ static void boot_alloc_late(void *arg)
 TEST(audit_alo_04_the_wrong_allocator_for_the_phase_is_caught)
 {
 	machine_start_simple(64, 0, 1);
-	CHECK(test_panics(boot_alloc_late, NULL, "boot allocator used after its time"));
+	CHECK(test_panics(boot_alloc_late, NULL, "boot allocator used after boot_alloc_retire"));
 	CHECK(test_panics(take_early, NULL, "before frame_cache_init"));
 }
 #endif
