@@ -3,7 +3,7 @@
 
 #include "mm/frame/frame.h"
 
-/* All frames but a few, each block's first words leading to the one taken before it. */
+/* Header in the first words of each allocated block; `next` is the one allocated before it. */
 struct hog {
 	struct frame *block;
 	struct hog *next;
@@ -51,7 +51,7 @@ bool hog_all(unsigned singles)
 
 	hogs = NULL;
 	frame_cache_drain();
-	/* the last ones taken are single frames, so that they can be given back one by one */
+	/* single frames are allocated last, so that they can be freed one by one */
 	for (unsigned order = ORDER_MAX; order > 0; order--)
 		while (frame_available() > (uint64_t)singles + (UINT64_C(1) << order) &&
 		       take(order))

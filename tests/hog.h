@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * hog.h - memory that is nearly used up: all frames but as many as a test wants to leave.
+ * hog.h - memory pressure for tests: allocates all frames but a given number.
  *
- * What is left are single frames wherever they lie, so no block can be had.  Each block that is
- * held says in its own memory which one was taken before it, so holding them takes none.
+ * The remaining frames are scattered single frames, so no block is available.  The allocated blocks
+ * form a list through their own memory, so that the hog itself needs none.
  *
- * One test at a time, by one CPU; others may allocate meanwhile, and see the end of memory.
+ * One test at a time, by one CPU; other CPUs may allocate meanwhile and run out of memory.
  */
 #pragma once
 
 #include "lib/types.h"
 
-/* Take all frames, `singles` of them one by one; false: that many cannot be had so.  Gives back
- * what was kept by caches first.  hog_give_all() ends it, whatever was answered. */
+/* Allocates all frames, at least `singles` of them as single frames; false: not that many single
+ * frames.  Drains the frame caches first.  Call hog_give_all() afterwards in both cases. */
 bool hog_all(unsigned singles);
 
-/* The same, but for `leave` single frames. */
+/* The same, but leaves `leave` single frames free. */
 bool hog_all_but(unsigned leave);
 
-/* One single frame more can be had from now on.  False: there are blocks left at most. */
+/* Frees one single frame.  False: only blocks are left. */
 bool hog_give_one(void);
 void hog_give_all(void);

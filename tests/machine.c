@@ -18,7 +18,7 @@ err_t machine_start(const struct region *r, size_t n, unsigned cpus, uint64_t fi
 	host_machine_reset();
 	cpu_set_count(cpus);
 	pt_node_init();
-	heap.cpus = 0; /* until heap_init(): what it has is another machine's */
+	heap.cpus = 0; /* until heap_init(): its state is that of the previous machine */
 	host_cpu = 0;
 	report_set_regions(r, n);
 	err = boot_alloc_init(r, n, MIB(1), GIB(4));
@@ -59,11 +59,12 @@ static void answer(void *arg)
 {
 	_Atomic unsigned *left = arg;
 
-	/* release pairs with ask_all(): *left is not touched afterwards */
+	/* release pairs with call_all(): *left is not accessed afterwards */
 	atomic_fetch_sub_explicit(left, 1, memory_order_release);
 }
 
-/* Of the heap as well: heap_drain() gives up a CPU that stands still for a second. */
+/* Drains the heap too: heap_drain() gives up waiting for a CPU that does not respond for a second.
+ */
 static void drain_own(void *arg)
 {
 	if (heap.cpus != 0)
@@ -72,14 +73,15 @@ static void drain_own(void *arg)
 	answer(arg);
 }
 
-/* Every CPU answers here, and has done all that it was asked before; on the host some are threads
- * that a test keeps busy for ever. */
-static void ask_all(void (*fn)(void *left))
+/* Runs fn on every CPU and waits: each has then completed all earlier requests too.  Not on the
+ * host, where a test may keep the thread of a CPU busy for ever. */
+static void call_all(void (*fn)(void *left))
 {
 	unsigned cpus = cpu_count();
 	_Atomic unsigned left = cpus;
 
-	ASSERT(!arch_irq_is_off()); /* another may do the same, and wait for this one's answer */
+	ASSERT(!arch_irq_is_off()); /* deadlock if another CPU does the same and waits for this one
+				     */
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		if (call_on_cpu(cpu, fn, &left) != OK) /* a panic stopped it */
 			atomic_fetch_sub_explicit(&left, 1, memory_order_relaxed);
@@ -89,13 +91,13 @@ static void ask_all(void (*fn)(void *left))
 
 static void drain_nodes(void)
 {
-	ask_all(drain_own);
+	call_all(drain_own);
 }
 
-/* Frames on their way from a CPU's cache to a zone are in neither. */
+/* Frames in transit from a CPU's cache to a zone are counted in neither. */
 static void await_drains(void)
 {
-	ask_all(answer);
+	call_all(answer);
 }
 #endif
 
@@ -118,10 +120,10 @@ void machine_check_ledger(const struct ledger *before, const char *file, int lin
 	struct frame_audit a = frame_audit();
 	const char *wrong;
 
-	/* metadata of sections that were populated meanwhile is the one honest loss */
+	/* only metadata of sections populated meanwhile may reduce the available frames */
 	if (now.available + now.meta != before->available + before->meta)
 		test_fail(file, line,
-			  "frames: %lu can be had (and %lu are metadata), before %lu (%lu)",
+			  "frames: %lu available (and %lu are metadata), before %lu (%lu)",
 			  now.available, now.meta, before->available, before->meta);
 	if (a.map != a.classes)
 		test_fail(file, line, "audit: %lu frames in the map, %lu in classes", a.map,

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frames_host.c - keel behind the plug-in interface of the shared frame-allocator bench.
+ * frames_host.c - plug-in of keel for the shared frame-allocator bench.
  *
  * Built twice: with -DBENCH_raw as keel-raw (mm/frame/frame_cache.h, frames without owner or count)
  * and with -DBENCH_counted as keel-counted (mm/frame/frame.h, the typed API whose blocks are
  * counted at their head).  The harness' arena stands for the physical memory from 4 GiB up, one to
- * one, so every frame that is handed out has an address in the arena.  Boot memory and metadata
- * come from a low region beside it; what is left of that is taken away before the run.  Every
- * section is populated before the run too.
+ * one, so every allocated frame has an address in the arena.  Boot memory and metadata come from a
+ * separate low region; the rest of that region is allocated before the run.  All sections are
+ * populated before the run too.
  *
  * The harness' bench_cpu is host_cpu under another name (the Makefile links it so): a CPU's
- * number costs one load, as in the peers.  The CPUs are not bound to threads: whoever drains does
- * so for all.  That is right where one thread stands for both CPUs (the fragmentation test,
- * drain) and does not happen with two, whose tests leave half of the arena free: far above the
- * watermark.
+ * number costs one load, as in the peers.  The CPUs are not bound to threads: a thread that drains
+ * does so for all CPUs.  That is correct where one thread stands for both CPUs (the fragmentation
+ * test, drain) and does not happen with two threads, whose tests leave half of the arena free: far
+ * above the watermark.
  */
 #include <frame_ops.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@
 #include "tests/test.h"
 
 enum {
-	ALLOC_ORDER_MAX = 10, /* what the harness asks for */
+	ALLOC_ORDER_MAX = 10, /* largest order that the harness requests */
 	LOW_BATCH = 64,
 };
 #define BOOT_MEMORY MIB(128) /* 4 MiB of slots for each GiB, chunk tables, caches */
@@ -34,7 +34,7 @@ enum {
 static char *arena;
 static struct region regions[2];
 
-/* There is no test runner here; tests/machine.c asks for this when the machine does not start. */
+/* There is no test runner here; tests/machine.c calls this when the machine does not start. */
 void test_fail(const char *file, int line, const char *format, ...)
 {
 	fprintf(stderr, "%s:%d: %s\n", file, line, format);
@@ -51,8 +51,8 @@ static pfn_t pfn_of(const void *p)
 	return paddr_to_pfn(paddr(ARENA_START + (uint64_t)((const char *)p - arena)));
 }
 
-/* Low memory is no part of the arena. */
-static void take_low_memory_away(void)
+/* Allocates all low memory, which is not part of the arena. */
+static void use_up_low_memory(void)
 {
 	pfn_t pfns[LOW_BATCH];
 
@@ -67,7 +67,7 @@ static int init(void *base, size_t len, unsigned cpus)
 	regions[1] = (struct region){ ARENA_START, ARENA_START + len, REGION_USABLE };
 	if (machine_start(regions, ARRAY_SIZE(regions), cpus, UINT64_MAX) != OK)
 		return -1;
-	take_low_memory_away();
+	use_up_low_memory();
 	return 0;
 }
 
@@ -82,7 +82,7 @@ static void *take(unsigned order)
 
 static void give(void *p, unsigned order)
 {
-	(void)order; /* the slot knows */
+	(void)order; /* stored in the slot */
 	frame_put(frame_of_slot(meta_slot_of(pfn_of(p))));
 }
 #else

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap_host.c - keel's heap behind the plug-in interface of the shared heap bench.
+ * heap_host.c - plug-in of keel's heap for the shared heap bench.
  *
- * A simulated machine of HEAP_MIB in one region stands for memory; its footprint is what the heap
- * holds from the frame allocator.  The harness' bench_cpu is host_cpu under another name, as in
- * frames_host.c; the CPUs are not bound to threads, since nobody drains while two run.
+ * Memory is a simulated machine of HEAP_MIB in one region; the footprint is the memory that the
+ * heap has allocated from the frame allocator.  The harness' bench_cpu is host_cpu under another
+ * name, as in frames_host.c; the CPUs are not bound to threads, since no thread drains while two
+ * run.
  *
- * An object is freed by its pointer alone, as by free(): the size that the harness offers is not
+ * An object is freed by its pointer alone, as by free(): the size that the harness passes is not
  * used.
  */
 #include <stdio.h>

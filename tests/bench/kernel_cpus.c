@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel_cpus.c - what several CPUs cost each other.
+ * kernel_cpus.c - scalability benches: several CPUs run the same load at once.
  *
  * The monitor's `benchcpus LOAD FIRST LAST` runs a fixed number of operations on each of these
- * CPUs, all at once, and prints how many.  It reads no clock: who started the machine reads the CPU
- * time of its virtual CPUs before and after (tools/bench.py), so that other work on that host does
- * not count.  The CPUs share nothing that a load needs but what the kernel makes them share; faults
- * are taken in one address space, each CPU in a range of its own.
+ * CPUs, all at once, and prints how many.  It reads no clock: tools/bench.py on the host reads the
+ * CPU time of the virtual CPUs before and after, so that other work on that host does not count.
+ * The loads share no data besides the kernel's own; faults are taken in one address space, each CPU
+ * in its own range.
  *
- * `benchshootdown idle|busy` gives a mapped page back while the other CPUs halt or run, and prints
- * the ticks (measure.h) and how many CPUs were asked, interrupted and marked for it.
+ * `benchshootdown idle|busy` unmaps a page while the other CPUs halt or run, and prints the ticks
+ * (measure.h) and the number of shootdown requests, IPIs and CPUs marked instead of interrupted.
  */
 #include "arch/arch.h"
 #include "kern/cpu.h"
@@ -32,12 +32,12 @@ enum {
 	AREA_KIB = 4,
 	RW = PROP_READ | PROP_WRITE,
 };
-/* What each CPU faults in of the space that all have. */
+/* Range that each CPU faults in, in the common space. */
 #define FAULT_BASE       UINT64_C(0x10000000000)
 #define FAULT_BYTES      MIB(32)
 #define FAULT_OPERATIONS (6 * FAULT_BYTES / PAGE_SIZE)
 
-/* Threads that one command runs, and how they begin together and end. */
+/* Threads of one command; their common start and end. */
 static struct thread *threads[ARCH_MAX_CPUS];
 static _Atomic unsigned arrived, awaited;
 static _Atomic bool stop;
@@ -84,20 +84,20 @@ static void block_pairs(unsigned operations)
 	}
 }
 
-/* A fault as the CPU takes it, of its own range: it writes to the page. */
+/* Takes a real page fault, by a write. */
 static void write_page(vaddr_t va)
 {
 	if (arch_copy_to_user(va, &va, sizeof(va)) != sizeof(va))
 		panic("bench: %#lx cannot be written", va);
 }
 
-/* What the kernel does in one, and nothing that the CPU does. */
+/* Calls the kernel's fault handling without a CPU exception. */
 static void resolve_page(vaddr_t va)
 {
 	must(vm_space_handle_fault(space, va, FAULT_WRITE));
 }
 
-/* An operation is a page: mapped, faulted in and unmapped again. */
+/* One operation per page: map, fault in and unmap. */
 static __forceinline void fault_pages_by(void (*fault)(vaddr_t va), unsigned operations)
 {
 	struct vrange own = { FAULT_BASE + arch_cpu_id() * FAULT_BYTES, FAULT_BYTES };
@@ -124,7 +124,7 @@ static void resolve_pages(unsigned operations)
 	fault_pages_by(resolve_page, operations);
 }
 
-/* The CPU's part of a fault: there is no space, so the handler ends the copy at once. */
+/* The CPU's part of a fault: no space is active, so the handler ends the copy at once. */
 static void raise_faults(unsigned operations)
 {
 	for (unsigned i = 0; i < operations; i++)
@@ -132,8 +132,8 @@ static void raise_faults(unsigned operations)
 			panic("bench: a page where there is no space");
 }
 
-/* Nothing is shared: whatever two cost each other here is the host's.  As much memory as faults
- * clear. */
+/* Baseline without shared data: two CPUs slow each other down only by the host.  Clears as much
+ * memory as the faults do. */
 static void own_pages(unsigned operations)
 {
 	struct frame *block[FAULT_BYTES / MIB(2)];
@@ -163,12 +163,12 @@ static const struct load {
 	void (*run)(unsigned operations);
 	unsigned operations;
 } loads[] = {
-	{ "none", no_operation, 0 }, /* what all else of the command costs */
+	{ "none", no_operation, 0 }, /* overhead of the command itself */
 	{ "alone", own_pages, FAULT_OPERATIONS },
 	{ "frame", frame_pairs, 1000000 },
 	{ "heap", heap_pairs, 1500000 },
 	{ "order5", block_pairs, 500000 },
-	{ "fault", fault_pages, FAULT_OPERATIONS }, /* a page each */
+	{ "fault", fault_pages, FAULT_OPERATIONS }, /* one page per operation */
 	{ "resolve", resolve_pages, FAULT_OPERATIONS },
 	{ "raise", raise_faults, 100000 },
 };
@@ -183,7 +183,7 @@ static void run_load(void *index)
 	load->run(load->operations);
 }
 
-/* fn(arg) on each of the CPUs [first, end). */
+/* Starts a thread that runs fn(arg) on each of the CPUs [first, end). */
 static void start_threads(unsigned first, unsigned end, void (*fn)(void *arg), void *arg)
 {
 	arrived = 0;
@@ -200,7 +200,7 @@ static void join_threads(unsigned first, unsigned end)
 }
 
 COMMAND(benchcpus, "none|alone|frame|heap|order5|fault|resolve|raise FIRST LAST",
-	"operations on these CPUs at once")
+	"run a load on CPUs FIRST to LAST at once")
 {
 	uint64_t first = 0, last = 0;
 
@@ -264,7 +264,7 @@ static void be_busy(void *unused)
 		arch_relax();
 }
 
-COMMAND(benchshootdown, "idle|busy", "a page is unmapped while the other CPUs halt or run")
+COMMAND(benchshootdown, "idle|busy", "unmap a page while the other CPUs halt or run")
 {
 	unsigned cpus = cpu_count();
 	bool busy = argc > 1 && strcmp(argv[1], "busy") == 0;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel_frames.c - what the frame allocator costs in the kernel, in TSC ticks.
+ * kernel_frames.c - bench of the frame allocator in the kernel, in TSC ticks.
  *
- * The monitor's `bench` prints a line for each operation (measure.h).  The names are those of the
- * peer (module/peer.c of the shared folder), whose loops these are: the same numbers of samples,
- * the same order of taking and giving.  Names with `raw` are mm/frame/frame_cache.h, frames without
- * owner or count; all others are the typed, counted API of mm/frame/frame.h.
+ * The monitor's `bench` prints a line for each operation (measure.h).  Names and loops are those of
+ * the peer (module/peer.c of the shared folder): the same numbers of samples, the same order of
+ * allocating and freeing.  Names with `raw` are mm/frame/frame_cache.h, frames without owner or
+ * count; all others are the typed, counted API of mm/frame/frame.h.
  *
- * The timer is stopped meanwhile.  Contents are not cleared, as the peer does not.
+ * The timer is stopped meanwhile.  Frames are not cleared, as in the peer.
  */
 #include "arch/arch.h"
 #include "lib/command.h"
@@ -137,7 +137,7 @@ static void measure_bursts(void)
 		give_blocks, nothing);
 }
 
-COMMAND(bench, "", "ticks that frames cost; exact where the TSC counts instructions")
+COMMAND(bench, "", "ticks of frame alloc and free; exact where the TSC counts instructions")
 {
 	uintptr_t irq;
 
@@ -146,7 +146,7 @@ COMMAND(bench, "", "ticks that frames cost; exact where the TSC counts instructi
 		      (unsigned)(NEEDED_FRAMES / (MIB(1) / PAGE_SIZE)));
 		return;
 	}
-	irq = arch_irq_save(); /* nothing comes in between */
+	irq = arch_irq_save(); /* no interrupts during the measurement */
 	measure_overhead();
 	measure_pair(0);
 	measure_pair(3);

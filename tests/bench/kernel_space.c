@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel_space.c - what heap objects, areas and windows cost in the kernel, in TSC ticks
- * (measure.h).
+ * kernel_space.c - bench of kmalloc, vmalloc and ioremap in the kernel, in TSC ticks (measure.h).
  *
- * The monitor's `benchspace`.  Names and loops are the peer's: 301 samples each, contents not
+ * The monitor's `benchspace`.  Names and loops are the peer's: 301 samples each, memory is not
  * touched.
  */
 #include "arch/arch.h"
@@ -18,7 +17,7 @@ enum {
 	BURST_OBJECTS = 4096,
 	BURST_SAMPLES = 5,
 };
-#define DEVICE GIB(3) /* no memory there on any machine that this runs on */
+#define DEVICE GIB(3) /* not memory on any machine that this runs on */
 
 static void *area;
 static void *objects[BURST_OBJECTS];
@@ -72,11 +71,11 @@ static __forceinline void window_give(unsigned kib)
 	kspace_unmap_mmio(area);
 }
 
-COMMAND(benchspace, "", "ticks that heap, areas and windows cost")
+COMMAND(benchspace, "", "ticks of heap, vmalloc and ioremap operations")
 {
 	uintptr_t irq;
 
-	irq = arch_irq_save(); /* nothing comes in between */
+	irq = arch_irq_save(); /* no interrupts during the measurement */
 	measure_overhead();
 	measure("kmalloc", 64, SAMPLES, 1, nothing, object_take, object_give);
 	measure("kfree", 64, SAMPLES, 1, object_take, object_give, nothing);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel_user.c - what address spaces and their faults cost, in TSC ticks (measure.h).
+ * kernel_user.c - bench of address spaces and page faults, in TSC ticks (measure.h).
  *
  * The monitor's `benchuser`.  Names and loops are the peer's.  Its user program touches a page with
- * one instruction; here the kernel's copy of eight bytes to the user does, so what that costs where
- * no fault comes is measured too, and taken off what is said of a single fault.  Pages are of
- * 4 KiB, on the peer's side too, but for the one of 2 MiB.
+ * one instruction; here the kernel copies eight bytes to the user, so the cost of that copy without
+ * a fault is measured too, and subtracted from the results of single faults.  Pages are of 4 KiB,
+ * in the peer too, except for the one of 2 MiB.
  */
 #include "lib/command.h"
 #include "lib/panic.h"
@@ -67,7 +67,7 @@ static __forceinline void touch_pages(unsigned n)
 		touch_page(i);
 }
 
-/* From the last one on, so that fault-around maps none. */
+/* In descending order, so that fault-around maps no page. */
 static __forceinline void touch_pages_down(unsigned n)
 {
 	while (n-- > 0)
@@ -153,7 +153,7 @@ static __forceinline void end_child(unsigned unused)
 	touch_pages(FORK_PAGES);
 }
 
-/* One result from a loop of `n` touches, what the touches cost without a fault taken off. */
+/* Prints ticks per page of a loop of `n` touches, without the cost of the touches themselves. */
 static void print_per_page(const char *name, uint64_t ticks, unsigned n)
 {
 	sample[0] = ticks - (uint64_t)n * touch_overhead;
@@ -194,7 +194,7 @@ static void measure_faults(void)
 	unmap_pages(FAULT_PAGES);
 }
 
-/* The child copies, then the parent is the last owner. */
+/* CoW copy in the child, then reuse in the parent, the last owner. */
 static void measure_copies(void)
 {
 	uint64_t start, ticks;
@@ -218,12 +218,12 @@ static void measure_copies(void)
 	unmap_pages(FORK_PAGES);
 }
 
-COMMAND(benchuser, "", "ticks that address spaces and their faults cost")
+COMMAND(benchuser, "", "ticks of address space operations and page faults")
 {
 	uintptr_t irq;
 
 	must(vm_space_new(&space));
-	irq = arch_irq_save(); /* nothing comes in between */
+	irq = arch_irq_save(); /* no interrupts during the measurement */
 	vm_space_activate(space);
 	measure_overhead();
 	measure_touch_overhead();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * measure.h - ticks of one operation, many times, as one line.
+ * measure.h - measures the ticks of one operation many times and prints one line:
  *
  *   BENCH name med=12.00 min=12.00 max=90.00 n=501
  *
- * per operation, the cost of reading the TSC taken off.  Exact where the TSC ticks once per
- * instruction.  Interrupts stay on, so that switching them off and on is in the results; the caller
+ * Ticks per operation, without the cost of reading the TSC.  Exact where the TSC ticks once per
+ * instruction.  Interrupts stay on, so that disabling and enabling them is included; the caller
  * stops the timer.  Each bench file has a copy of these functions, for inlining.
  */
 #pragma once
@@ -50,8 +50,8 @@ static inline void print_samples(const char *name, unsigned order, unsigned n, u
 	print(" n=%u\n", n);
 }
 
-/* Inlined into each measurement together with what is measured, so that no call is counted that
- * the caller of the allocator would not make. */
+/* Inlined together with the measured operation, so that no call is counted that a caller of the
+ * allocator would not make. */
 static __forceinline void measure(const char *name, unsigned order, unsigned n, unsigned per,
 				  void (*before)(unsigned), void (*operation)(unsigned),
 				  void (*after)(unsigned))
@@ -73,7 +73,7 @@ static __forceinline void nothing(unsigned order)
 	(void)order;
 }
 
-/* What two readings with nothing between them cost, to be taken off from now on. */
+/* Measures the cost of two TSC reads with nothing between them; later results subtract it. */
 static inline void measure_overhead(void)
 {
 	overhead = 0;

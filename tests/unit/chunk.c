@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/chunk.c: 512 bools and loops over them say what the bitmap should. */
+/* Tests of mm/frame/chunk.c: the oracle is an array of 512 bools, searched by simple loops. */
 #include "mm/frame/chunk.h"
 
 #include "lib/string.h"
@@ -53,7 +53,7 @@ static int slow_largest(void)
 	return CHUNK_NO_BLOCK;
 }
 
-/* Order of the largest free block that holds the frame. */
+/* Order of the largest free block that contains the frame. */
 static unsigned slow_order_at(unsigned index)
 {
 	unsigned order = 0;
@@ -66,16 +66,16 @@ static unsigned slow_order_at(unsigned index)
 /* Order of the smallest free block that has room for 2^order, or CHUNK_NO_BLOCK. */
 static int slow_min_room(unsigned order)
 {
-	int least = CHUNK_NO_BLOCK;
+	int min = CHUNK_NO_BLOCK;
 
 	for (unsigned i = 0; i < CHUNK_FRAMES;) {
 		unsigned o = frame_free[i] ? slow_order_at(i) : 0;
 
-		if (frame_free[i] && o >= order && (least == CHUNK_NO_BLOCK || (int)o < least))
-			least = (int)o;
+		if (frame_free[i] && o >= order && (min == CHUNK_NO_BLOCK || (int)o < min))
+			min = (int)o;
 		i += 1u << o;
 	}
-	return least;
+	return min;
 }
 
 static unsigned slow_count(void)
@@ -133,16 +133,16 @@ static unsigned random_index(unsigned order)
 	return (unsigned)test_random_below(CHUNK_FRAMES >> order) << order;
 }
 
-/* Some blocks free, some used; small ones more often than large ones at times. */
+/* Random blocks free and used, up to a random maximum order. */
 static void make_random_chunk(void)
 {
-	unsigned most = random_order();
+	unsigned max = random_order();
 
 	clear_all();
 	if (test_random_below(2) == 0)
 		set(0, CHUNK_ORDER);
 	for (uint64_t n = test_random_below(STEPS); n > 0; n--) {
-		unsigned order = (unsigned)test_random_below(most + 1);
+		unsigned order = (unsigned)test_random_below(max + 1);
 		unsigned index = random_index(order);
 
 		if (test_random_below(2) == 0)
@@ -152,19 +152,19 @@ static void make_random_chunk(void)
 	}
 }
 
-/* ---- one question after the other ---- */
+/* ---- each function against the oracle ---- */
 
 static void check_find(unsigned order)
 {
-	int at = chunk_find(&bits, order), least = slow_min_room(order);
+	int at = chunk_find(&bits, order), min = slow_min_room(order);
 
-	NEED((at == CHUNK_NO_INDEX) == (least == CHUNK_NO_BLOCK));
+	NEED((at == CHUNK_NO_INDEX) == (min == CHUNK_NO_BLOCK));
 	if (at == CHUNK_NO_INDEX)
 		return;
 	NEED(at >= 0 && at < CHUNK_FRAMES);
 	NEED(((unsigned)at & ((1u << order) - 1)) == 0);
 	NEED(slow_is_free((unsigned)at, order));
-	NEED(slow_order_at((unsigned)at) == (unsigned)least);
+	NEED(slow_order_at((unsigned)at) == (unsigned)min);
 }
 
 static void check_chunk(void)
@@ -181,7 +181,7 @@ static void check_chunk(void)
 		if (slow_is_free(index, order))
 			NEED(chunk_merged_order(&bits, index, order) == slow_order_at(index));
 	}
-	NEED(bits_agree()); /* asking changes nothing */
+	NEED(bits_agree()); /* lookups change nothing */
 }
 
 TEST(chunk_random_maps_agree_with_bools)
@@ -226,7 +226,7 @@ TEST(chunk_every_single_used_block_is_avoided)
 		}
 }
 
-/* A run of 2^k free frames that does not begin at a multiple of 2^k is no block. */
+/* A run of 2^k free frames that does not begin at a multiple of 2^k is not a block. */
 TEST(chunk_runs_out_of_place_are_no_blocks)
 {
 	for (unsigned order = 1; order < CHUNK_ORDER; order++) {
@@ -258,7 +258,8 @@ TEST(chunk_empty_and_full)
 	CHECK_EQ(chunk_merged_order(&bits, 511, 0), CHUNK_ORDER);
 }
 
-/* Take and give back blocks as an allocator does; nothing is given twice and all comes back. */
+/* Allocates and frees blocks as an allocator does: none is allocated twice and all are free at the
+ * end. */
 TEST(chunk_allocation_takes_from_the_smallest_block_that_fits)
 {
 	static struct {
@@ -304,8 +305,7 @@ static unsigned free_in_word(unsigned word)
 	return slow_free_in(word * CHUNK_WORD_BITS, CHUNK_WORD_ORDER);
 }
 
-/* Whether taking one frame of `word` would break into a word with more free frames than need be:
- * the fullest words go first. */
+/* Whether no other word with free frames has fewer than `word`: those are used up first. */
 static bool is_fullest(unsigned word)
 {
 	for (unsigned w = 0; w < CHUNK_WORDS; w++)
@@ -327,7 +327,7 @@ static void check_take(unsigned n)
 	for (unsigned i = 0; i < want; i++) {
 		out[i] -= base;
 		NEED(out[i] < CHUNK_FRAMES && frame_free[out[i]]);
-		/* a word is used up before the next one is broken into */
+		/* a word is used up before the next one */
 		if (out[i] / CHUNK_WORD_BITS != word) {
 			NEED(word == CHUNK_WORDS || free_in_word(word) == 0);
 			word = out[i] / CHUNK_WORD_BITS;

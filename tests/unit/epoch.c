@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/epoch.c, step by step; epoch_threads.c has CPUs that run. */
+/* Deterministic tests of mm/frame/epoch.c; epoch_threads.c runs CPUs concurrently. */
 #include "mm/frame/epoch.h"
 
 #include "kern/cpu.h"
@@ -55,7 +55,7 @@ static void poll_often(void)
 		(void)epoch_poll();
 }
 
-TEST(epoch_frees_when_nobody_is_inside)
+TEST(epoch_frees_when_no_reader_is_inside)
 {
 	begin();
 	retire(0);
@@ -100,7 +100,7 @@ TEST(epoch_frees_each_object_once)
 
 TEST(epoch_frees_in_small_steps_and_keeps_up)
 {
-	uint64_t most = 0;
+	uint64_t max = 0;
 	uintptr_t irq;
 
 	begin();
@@ -110,18 +110,18 @@ TEST(epoch_frees_in_small_steps_and_keeps_up)
 
 		retire(i % OBJECTS);
 		CHECK(frees - before <= EPOCH_FREES);
-		most = max_u64(most, epoch_backlog(arch_cpu_id()));
+		max = max_u64(max, epoch_backlog(arch_cpu_id()));
 	}
 	arch_irq_restore(irq);
 #ifndef KEEL_TESTS
-	CHECK(most <= EPOCH_BACKLOG_MAX); /* other CPUs of a kernel may be inside */
+	CHECK(max <= EPOCH_BACKLOG_MAX); /* not in the kernel: its other CPUs may be inside */
 #endif
-	test_diag("%lu of %u at most waited", most, EPOCH_BACKLOG_MAX);
+	test_diag("largest backlog %lu, limit %u", max, EPOCH_BACKLOG_MAX);
 	epoch_barrier();
 	CHECK_EQ(frees, MANY);
 }
 
-/* ---- what is freed retires something else ---- */
+/* ---- free functions that retire other objects ---- */
 
 static void free_and_retire(struct epoch_entry *d)
 {
@@ -243,14 +243,14 @@ TEST(epoch_frees_no_advance_too_early)
 	CHECK_EQ(epoch_current(), epoch + 1); /* one advance is possible, and no more */
 	CHECK(!things[0].freed);
 	exit_as(1);
-	enter_as(2); /* comes too late to find it */
+	enter_as(2); /* too late to find it */
 	poll_often();
 	CHECK_EQ(epoch_current(), epoch + 2);
 	CHECK(things[0].freed);
 	exit_as(2);
 }
 
-TEST(epoch_goes_on_while_somebody_is_always_inside)
+TEST(epoch_advances_while_some_reader_is_always_inside)
 {
 	begin();
 	enter_as(1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/epoch.c with threads as CPUs, so they run on the host. */
+/* Concurrent tests of mm/frame/epoch.c with threads as CPUs; host only. */
 #ifndef KEEL_TESTS
 #include <sched.h>
 #include <semaphore.h>
@@ -29,19 +29,19 @@ enum {
 
 static _Atomic bool over;
 static _Atomic unsigned ready, wrong;
-static _Atomic uint64_t looks;
+static _Atomic uint64_t reads;
 
-/* ---- readers never meet a freed object ---- */
+/* ---- readers never see a freed object ---- */
 
 struct object {
 	struct epoch_entry retired;
 	_Atomic uint64_t magic;
-	struct object *next; /* of the writer's free ones */
+	struct object *next; /* in the writer's free list */
 };
 static _Atomic(struct object *) cell[CELLS];
 static _Thread_local struct object *free_objects;
 
-/* On the thread of the CPU that retired it. */
+/* Runs on the thread of the CPU that retired it. */
 static void free_object(struct epoch_entry *d)
 {
 	struct object *o = container_of(d, struct object, retired);
@@ -79,7 +79,7 @@ static void put_into_cell(struct worker *w)
 		epoch_retire(&old->retired, free_object);
 }
 
-/* Looks twice, and gives the processor away in between. */
+/* Reads the object twice and may yield the host processor in between. */
 static void read_cell(struct worker *w)
 {
 	uintptr_t irq = arch_irq_save();
@@ -94,7 +94,7 @@ static void read_cell(struct worker *w)
 			sched_yield();
 		if (!good || atomic_load(&o->magic) != GOOD)
 			atomic_fetch_add(&wrong, 1);
-		atomic_fetch_add(&looks, 1);
+		atomic_fetch_add(&reads, 1);
 	}
 	epoch_exit();
 	arch_irq_restore(irq);
@@ -122,7 +122,7 @@ static void *reader_and_writer(void *arg)
 	}
 	atomic_fetch_add(&ready, 1);
 	while (atomic_load(&ready) < CPUS)
-		sched_yield(); /* others look at own objects */
+		sched_yield(); /* other threads may still read objects of `own` */
 	while (epoch_poll())
 		sched_yield();
 	atomic_fetch_add(&ready, 1);
@@ -133,25 +133,25 @@ static void *reader_and_writer(void *arg)
 	return NULL;
 }
 
-TEST(epoch_readers_never_meet_what_was_freed)
+TEST(epoch_readers_never_see_a_freed_object)
 {
 	struct worker w[CPUS];
 
 	machine_start_simple(64, 0, CPUS);
 	atomic_store(&wrong, 0);
-	atomic_store(&looks, 0);
+	atomic_store(&reads, 0);
 	atomic_store(&ready, 0);
 	workers_start(w, 0, CPUS, reader_and_writer);
 	workers_join(w, CPUS);
 	CHECK_EQ(atomic_load(&wrong), 0);
-	CHECK(atomic_load(&looks) > 0);
+	CHECK(atomic_load(&reads) > 0);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++)
 		CHECK_EQ(epoch_backlog(cpu), 0);
 }
 
 /* ---- 100 x memory ---- */
 
-/* Never leaves its loop, answers nobody. */
+/* Loops with interrupts off and handles no requests. */
 static void *busy(void *arg)
 {
 	const struct worker *w = arg;
@@ -169,7 +169,7 @@ static void *busy(void *arg)
 
 static sem_t halt;
 
-/* Idles, and nothing wakes it before the end. */
+/* Idles; nothing wakes it before the end. */
 static void *halted(void *arg)
 {
 	const struct worker *w = arg;
@@ -187,7 +187,7 @@ static void *halted(void *arg)
 	return NULL;
 }
 
-/* Inside now and then, and sometimes for long. */
+/* Enters repeatedly and sometimes stays inside for long. */
 static void *reader(void *arg)
 {
 	struct worker *w = arg;
@@ -208,7 +208,7 @@ static void *reader(void *arg)
 	return NULL;
 }
 
-/* A frame or a node; whoever finds no memory waits for what it retired. */
+/* Allocates a frame or a node; out of memory, it waits for retired ones to be freed. */
 static struct frame *take(unsigned i)
 {
 	for (;;) {
@@ -242,12 +242,12 @@ TEST(epoch_of_100_times_memory_beside_a_busy_and_a_halted_cpu)
 		epoch_retire_frame(take((unsigned)i));
 	epoch_barrier();
 	CHECK_EQ(epoch_backlog(0), 0);
-	CHECK_LEDGER(&before); /* while the others still are what they are */
+	CHECK_LEDGER(&before); /* with the other CPUs still busy, halted and reading */
 	atomic_store(&over, true);
 	sem_post(&halt);
 	workers_join(w, CPUS - 1);
 	host_cpu_unbind();
-	test_diag("%lu frames; %lu advances, %lu looks blocked", frames,
+	test_diag("%lu frames; %lu advances, %lu scans blocked", frames,
 		  atomic_load(&this_cpu_ptr(epoch_stats)->advances),
 		  atomic_load(&this_cpu_ptr(epoch_stats)->blocked));
 }

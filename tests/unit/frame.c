@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/frame.c: handles, counts and misuse.  On the host over a machine of its own; in
- * the kernel over the real one. */
+/* Tests of mm/frame/frame.c: handles, counts and misuse.  On the host with a simulated machine, in
+ * the kernel with the running one. */
 #include "mm/frame/frame.h"
 
 #include "lib/panic.h"
@@ -47,7 +47,7 @@ static void record_drop(struct meta_slot *slot, pfn_t pfn)
 	CHECK_EQ(meta_state(slot).count, SLOT_DYING);
 }
 
-TEST(audit_noe_01_last_put_runs_on_drop_once_and_frees_by_the_one_way)
+TEST(audit_noe_01_last_put_runs_on_drop_once_and_frees_the_block)
 {
 	struct ledger before;
 	struct frame *f;
@@ -127,7 +127,7 @@ TEST(frame_join_takes_back_a_split)
 	before = machine_ledger();
 	f = frame_alloc_block(FRAME_TEST, 9);
 	NEED(f != NULL);
-	CHECK_EQ(frame_join(f, 3), ERR_IN_USE); /* a block is no single frame */
+	CHECK_EQ(frame_join(f, 3), ERR_IN_USE); /* a block is not a single frame */
 	CHECK_EQ(frame_order(f), 9);
 	CHECK_EQ(frame_split(f), 512);
 	CHECK_EQ(frame_join(f, 9), OK);
@@ -158,7 +158,7 @@ TEST(frame_join_is_refused_for_others_and_changes_nothing)
 		frame_put(other);
 		CHECK(are_single(f, 512));
 		if (i == 0)
-			continue; /* the first one's kind is everybody's */
+			continue; /* the first frame's kind is the one all others must have */
 		meta_set(frame_slot(other), (struct slot_state){ 1, FRAME_PAGE_TABLE, 0, 0 });
 		CHECK_EQ(frame_join(f, 9), ERR_IN_USE);
 		meta_set(frame_slot(other), (struct slot_state){ 1, FRAME_TEST, 0, 0 });
@@ -182,7 +182,7 @@ TEST(frame_bulk_is_all_or_nothing)
 	CHECK_LEDGER(&before);
 }
 
-TEST(audit_alo_02_discontiguous_frames_are_had_when_no_run_is_free)
+TEST(audit_alo_02_discontiguous_frames_are_allocated_when_no_run_is_free)
 {
 	static struct frame *frames[8192];
 	struct frame_list list;
@@ -345,7 +345,7 @@ TEST(frame_memory_that_is_released_can_be_claimed_once)
 	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(64)), MIB(1) + 100 }), OK);
 	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(64)), PAGE_SIZE }), ERR_IN_USE);
 	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(2)), PAGE_SIZE }), ERR_IN_USE);
-	f = frame_alloc(FRAME_TEST); /* one that then lies in a cache */
+	f = frame_alloc(FRAME_TEST); /* frame_put() leaves it in a cache */
 	NEED(f != NULL);
 	frame_put(f);
 	CHECK_EQ(frame_release_range((struct prange){ frame_paddr(f), PAGE_SIZE }), ERR_IN_USE);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/frame_cache.c on several CPUs.  Threads are CPUs here, so they run on the host;
- * the kernel has its own in tests/kernel/. */
+/* Tests of mm/frame/frame_cache.c on several CPUs, with threads as CPUs: host only; those of the
+ * kernel are in tests/kernel/. */
 #ifndef KEEL_TESTS
 #include "mm/frame/frame.h"
 
@@ -19,26 +19,26 @@ enum {
 	STEPS = 30000,
 };
 
-/* ---- a model on several threads: who owns a frame is written into a map ---- */
+/* ---- a model on several threads: a map records the owner of each frame ---- */
 
-static _Atomic uint8_t owner[1u << 18]; /* by frame number; machines here stay below 1 GiB + */
+static _Atomic uint8_t owner[1u << 18]; /* by frame number; machines here are below 1 GiB */
 static _Atomic unsigned wrong;
 
-static void claim(pfn_t pfn, unsigned order, uint8_t who)
+static void claim(pfn_t pfn, unsigned order, uint8_t id)
 {
 	for (uint32_t i = 0; i < 1u << order; i++)
-		if (atomic_exchange(&owner[(pfn + i) % ARRAY_SIZE(owner)], who) != 0)
+		if (atomic_exchange(&owner[(pfn + i) % ARRAY_SIZE(owner)], id) != 0)
 			atomic_fetch_add(&wrong, 1);
 }
 
-static void disclaim(pfn_t pfn, unsigned order, uint8_t who)
+static void disclaim(pfn_t pfn, unsigned order, uint8_t id)
 {
 	for (uint32_t i = 0; i < 1u << order; i++)
-		if (atomic_exchange(&owner[(pfn + i) % ARRAY_SIZE(owner)], 0) != who)
+		if (atomic_exchange(&owner[(pfn + i) % ARRAY_SIZE(owner)], 0) != id)
 			atomic_fetch_add(&wrong, 1);
 }
 
-/* Frames that a worker hands to its neighbour, who frees them: remote frees. */
+/* Remote frees: a worker passes frames to its neighbour, which frees them. */
 static _Atomic(struct frame *) mailbox[CPUS];
 
 static void step(struct worker *w, struct frame **held)
@@ -175,9 +175,9 @@ TEST(frame_cache_gives_the_last_frame_whichever_cpu_holds_it)
 	host_cpu = 0;
 }
 
-/* A thread that drains may go on elsewhere than it began, so once it began all CPUs are asked, the
- * one that it is on too; with interrupts off it stays. */
-TEST(frame_cache_drain_asks_the_cpu_that_it_is_on)
+/* A draining thread may migrate after it has drained its own cache, so it calls all CPUs, also the
+ * one that it runs on; with interrupts off it cannot migrate. */
+TEST(frame_cache_drain_also_calls_its_own_cpu)
 {
 	const struct frame_cache *own;
 	uint32_t before;
@@ -226,7 +226,7 @@ TEST(frame_cache_with_interrupts_off_misses_at_most_64_frames_a_cpu)
 /* ---- interrupts ---- */
 
 enum {
-	IRQ_ALLOCS = 2000, /* at the least */
+	IRQ_ALLOCS = 2000, /* minimum */
 };
 static _Thread_local struct frame *from_irq[8];
 static _Atomic uint64_t irq_allocs;

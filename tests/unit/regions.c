@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of mm/frame/regions.c.  The oracle is a bitmap: a small universe of units, each with the
- * first type of all statements that mention it; what must come out is read off it, run by run.
+ * Tests of mm/frame/regions.c.  The oracle is a map of UNITS units, each with the first type of all
+ * entries that cover it; the expected regions are its runs.
  */
 #include "mm/frame/regions.h"
 
@@ -14,9 +14,9 @@
 #endif
 
 enum {
-	UNITS = 256, /* of the universe */
+	UNITS = 256, /* of the oracle's map */
 	NOTHING = REGION_TYPES,
-	STATEMENTS = 40, /* of a random map, at most */
+	ENTRIES_MAX = 40, /* of a random map */
 #ifdef KEEL_TESTS
 	ROUNDS = 2000,
 	MANY = 1000,
@@ -30,7 +30,7 @@ static struct region in[MANY], normal[2 * MANY], final[6 * MANY];
 static struct region_edge edges[2 * MANY];
 static size_t in_count, normal_count, final_count;
 
-static void say(uint64_t start, uint64_t end, enum region_type type)
+static void add(uint64_t start, uint64_t end, enum region_type type)
 {
 	in[in_count++] = (struct region){ start, end, type };
 }
@@ -62,7 +62,7 @@ static void print_list(const char *name, const struct region *r, size_t n)
 
 /* ---- the oracle ---- */
 
-static uint64_t origin, unit; /* unit i is the bytes [origin + i * unit, + unit) */
+static uint64_t origin, unit; /* unit i: `unit` bytes at origin + i * unit */
 static uint8_t bitmap[UNITS];
 static struct region expected[UNITS];
 
@@ -81,7 +81,7 @@ static void oracle_mark(void)
 	}
 }
 
-/* Usable units whose frame is not usable as a whole become reserved. */
+/* Usable units in a frame that is not entirely usable become reserved. */
 static void oracle_trim(void)
 {
 	uint64_t units_in_frame = PAGE_SIZE / unit;
@@ -160,8 +160,8 @@ static void make_random_map(void)
 {
 	static const uint64_t units[] = { 512, 1024, PAGE_SIZE };
 	static const uint64_t origins[] = { 0, MIB(1), TIB(3), -(uint64_t)MIB(2) };
-	size_t n = test_random_below(STATEMENTS + 1);
-	/* few types and short statements often: many meet */
+	size_t n = test_random_below(ENTRIES_MAX + 1);
+	/* few types and short entries half of the time, so that many touch */
 	uint64_t types = test_random_below(2) == 0 ? 2 : REGION_TYPES;
 	uint64_t longest = 1 + test_random_below(UNITS);
 
@@ -173,7 +173,7 @@ static void make_random_map(void)
 		uint64_t len = test_random_below(longest + 1);
 		uint64_t type = REGION_USABLE + 1 - types + test_random_below(types);
 
-		say(origin + start * unit, origin + min_u64(start + len, UNITS) * unit,
+		add(origin + start * unit, origin + min_u64(start + len, UNITS) * unit,
 		    (enum region_type)type);
 		if (test_random_below(32) == 0)
 			in[in_count - 1].type =
@@ -191,7 +191,7 @@ TEST(regions_random_maps_agree_with_a_bitmap)
 	}
 }
 
-/* ---- the audit's table ---- */
+/* ---- the memory map of finding MEM-01 ---- */
 
 TEST(audit_mem_01_overlapping_usable_regions_come_out_once)
 {
@@ -202,12 +202,12 @@ TEST(audit_mem_01_overlapping_usable_regions_come_out_once)
 	unsigned usable = 0;
 
 	in_count = 0;
-	say(4, 9, REGION_USABLE);
-	say(5, 9, REGION_USABLE);
-	say(1, 2, REGION_RESERVED);
-	say(3, 5, REGION_RESERVED);
-	say(8, 10, REGION_RESERVED);
-	say(11, 12, REGION_RESERVED);
+	add(4, 9, REGION_USABLE);
+	add(5, 9, REGION_USABLE);
+	add(1, 2, REGION_RESERVED);
+	add(3, 5, REGION_RESERVED);
+	add(8, 10, REGION_RESERVED);
+	add(11, 12, REGION_RESERVED);
 	build();
 	CHECK(same(normal, normal_count, want, ARRAY_SIZE(want)));
 	for (size_t i = 0; i < normal_count; i++)
@@ -227,12 +227,12 @@ TEST(audit_mem_01_overlapping_usable_frames_come_out_once)
 	};
 
 	in_count = 0;
-	say(4 * PAGE_SIZE, 9 * PAGE_SIZE, REGION_USABLE);
-	say(5 * PAGE_SIZE, 9 * PAGE_SIZE, REGION_USABLE);
-	say(1 * PAGE_SIZE, 2 * PAGE_SIZE, REGION_RESERVED);
-	say(3 * PAGE_SIZE, 5 * PAGE_SIZE, REGION_RESERVED);
-	say(8 * PAGE_SIZE, 10 * PAGE_SIZE, REGION_RESERVED);
-	say(11 * PAGE_SIZE, 12 * PAGE_SIZE, REGION_RESERVED);
+	add(4 * PAGE_SIZE, 9 * PAGE_SIZE, REGION_USABLE);
+	add(5 * PAGE_SIZE, 9 * PAGE_SIZE, REGION_USABLE);
+	add(1 * PAGE_SIZE, 2 * PAGE_SIZE, REGION_RESERVED);
+	add(3 * PAGE_SIZE, 5 * PAGE_SIZE, REGION_RESERVED);
+	add(8 * PAGE_SIZE, 10 * PAGE_SIZE, REGION_RESERVED);
+	add(11 * PAGE_SIZE, 12 * PAGE_SIZE, REGION_RESERVED);
 	build();
 	CHECK(same(final, final_count, want, ARRAY_SIZE(want)));
 	CHECK_EQ(regions_bytes(final, final_count, REGION_USABLE), 3 * PAGE_SIZE);
@@ -247,7 +247,7 @@ static enum region_type type_at(uint64_t byte)
 	return r == NULL ? REGION_TYPES : r->type;
 }
 
-/* The order that the specification names, in its own words. */
+/* The order of types, written out. */
 TEST(regions_the_first_type_of_the_list_wins)
 {
 	static const struct {
@@ -269,15 +269,15 @@ TEST(regions_the_first_type_of_the_list_wins)
 	for (unsigned a = 0; a < REGION_TYPES; a++)
 		for (unsigned b = 0; b < REGION_TYPES; b++) {
 			in_count = 0;
-			say(0, 2 * PAGE_SIZE, order[a].type);
-			say(PAGE_SIZE, 3 * PAGE_SIZE, order[b].type);
+			add(0, 2 * PAGE_SIZE, order[a].type);
+			add(PAGE_SIZE, 3 * PAGE_SIZE, order[b].type);
 			build();
 			CHECK_STR(region_type_name(type_at(PAGE_SIZE)), order[a < b ? a : b].name);
 			CHECK_EQ(final_count, a == b ? 1 : 2);
 		}
 }
 
-TEST(regions_type_names_are_total)
+TEST(regions_unknown_types_have_a_name)
 {
 	CHECK_STR(region_type_name(REGION_TYPES), "?");
 	CHECK_STR(region_type_name((enum region_type) - 1), "?");
@@ -287,7 +287,7 @@ TEST(regions_touching_regions_of_one_type_are_one)
 {
 	in_count = 0;
 	for (uint64_t i = 0; i < 100; i++)
-		say((99 - i) * PAGE_SIZE, (100 - i) * PAGE_SIZE, REGION_USABLE);
+		add((99 - i) * PAGE_SIZE, (100 - i) * PAGE_SIZE, REGION_USABLE);
 	build();
 	CHECK_EQ(final_count, 1);
 	CHECK_EQ(final[0].start, 0);
@@ -297,17 +297,17 @@ TEST(regions_touching_regions_of_one_type_are_one)
 TEST(regions_touching_regions_of_two_types_stay_two)
 {
 	in_count = 0;
-	say(0, PAGE_SIZE, REGION_USABLE);
-	say(PAGE_SIZE, 2 * PAGE_SIZE, REGION_ACPI);
+	add(0, PAGE_SIZE, REGION_USABLE);
+	add(PAGE_SIZE, 2 * PAGE_SIZE, REGION_ACPI);
 	build();
 	CHECK_EQ(final_count, 2);
 }
 
-TEST(regions_a_byte_that_nobody_mentions_is_in_no_region)
+TEST(regions_a_byte_without_an_entry_is_in_no_region)
 {
 	in_count = 0;
-	say(0, PAGE_SIZE, REGION_USABLE);
-	say(2 * PAGE_SIZE, 3 * PAGE_SIZE, REGION_USABLE);
+	add(0, PAGE_SIZE, REGION_USABLE);
+	add(2 * PAGE_SIZE, 3 * PAGE_SIZE, REGION_USABLE);
 	build();
 	CHECK_EQ(final_count, 2);
 	CHECK(regions_find(final, final_count, PAGE_SIZE) == NULL);
@@ -324,8 +324,8 @@ TEST(regions_usable_is_rounded_inwards_and_the_rest_is_reserved)
 	};
 
 	in_count = 0;
-	say(1, 5 * PAGE_SIZE - 1, REGION_USABLE);
-	say(3 * PAGE_SIZE + 5, 3 * PAGE_SIZE + 7, REGION_MODULE);
+	add(1, 5 * PAGE_SIZE - 1, REGION_USABLE);
+	add(3 * PAGE_SIZE + 5, 3 * PAGE_SIZE + 7, REGION_MODULE);
 	build();
 	CHECK_EQ(final_count, 5);
 	CHECK(same(final, 3, want, 3));
@@ -337,16 +337,16 @@ TEST(regions_usable_is_rounded_inwards_and_the_rest_is_reserved)
 TEST(regions_what_the_trim_cuts_off_joins_its_reserved_neighbour)
 {
 	in_count = 0;
-	say(0, 100, REGION_RESERVED);
-	say(100, PAGE_SIZE + 100, REGION_USABLE);
-	say(PAGE_SIZE + 100, 3 * PAGE_SIZE, REGION_RESERVED);
+	add(0, 100, REGION_RESERVED);
+	add(100, PAGE_SIZE + 100, REGION_USABLE);
+	add(PAGE_SIZE + 100, 3 * PAGE_SIZE, REGION_RESERVED);
 	build();
 	CHECK_EQ(final_count, 1);
 	CHECK_EQ(final[0].type, REGION_RESERVED);
 	CHECK_EQ(final[0].end, 3 * PAGE_SIZE);
 }
 
-TEST(regions_no_statement_gives_no_region)
+TEST(regions_no_entry_gives_no_region)
 {
 	in_count = 0;
 	build();
@@ -357,29 +357,29 @@ TEST(regions_no_statement_gives_no_region)
 	CHECK_EQ(regions_check(final, 0), 0);
 }
 
-TEST(regions_with_nothing_usable_say_so)
+TEST(regions_with_no_usable_frame_have_no_usable_bytes)
 {
 	in_count = 0;
-	say(0, 1000, REGION_USABLE); /* no whole frame */
-	say(0, 16 * PAGE_SIZE, REGION_RESERVED);
-	say(20 * PAGE_SIZE, 21 * PAGE_SIZE - 1, REGION_USABLE);
+	add(0, 1000, REGION_USABLE); /* no whole frame */
+	add(0, 16 * PAGE_SIZE, REGION_RESERVED);
+	add(20 * PAGE_SIZE, 21 * PAGE_SIZE - 1, REGION_USABLE);
 	build();
 	CHECK_EQ(regions_bytes(final, final_count, REGION_USABLE), 0);
 	CHECK_EQ(final_count, 2);
 }
 
-TEST(regions_empty_reversed_and_unknown_statements_are_passed_over)
+TEST(regions_empty_reversed_and_unknown_entries_are_skipped)
 {
 	in_count = 0;
-	say(5, 5, REGION_BAD);
-	say(9, 3, REGION_BAD);
-	say(UINT64_MAX, 0, REGION_BAD);
-	say(0, PAGE_SIZE, REGION_TYPES);
-	say(0, PAGE_SIZE, (enum region_type)1000);
-	say(0, PAGE_SIZE, (enum region_type) - 1);
+	add(5, 5, REGION_BAD);
+	add(9, 3, REGION_BAD);
+	add(UINT64_MAX, 0, REGION_BAD);
+	add(0, PAGE_SIZE, REGION_TYPES);
+	add(0, PAGE_SIZE, (enum region_type)1000);
+	add(0, PAGE_SIZE, (enum region_type) - 1);
 	build();
 	CHECK_EQ(final_count, 0);
-	say(0, PAGE_SIZE, REGION_USABLE);
+	add(0, PAGE_SIZE, REGION_USABLE);
 	build();
 	CHECK_EQ(final_count, 1);
 	CHECK_EQ(final[0].type, REGION_USABLE);
@@ -390,9 +390,9 @@ TEST(regions_reach_the_end_of_the_address_space)
 	uint64_t last_frame = UINT64_MAX - UINT64_MAX % PAGE_SIZE;
 
 	in_count = 0;
-	say(last_frame - PAGE_SIZE, UINT64_MAX, REGION_USABLE);
-	say(UINT64_MAX - 1, UINT64_MAX, REGION_BAD);
-	say(0, UINT64_MAX, REGION_USABLE);
+	add(last_frame - PAGE_SIZE, UINT64_MAX, REGION_USABLE);
+	add(UINT64_MAX - 1, UINT64_MAX, REGION_BAD);
+	add(0, UINT64_MAX, REGION_USABLE);
 	build();
 	CHECK_EQ(final_count, 3);
 	CHECK_EQ(final[0].start, 0);
@@ -401,16 +401,16 @@ TEST(regions_reach_the_end_of_the_address_space)
 	CHECK_EQ(final[1].end, UINT64_MAX - 1);
 	CHECK_EQ(final[2].end, UINT64_MAX);
 	in_count = 0;
-	say(last_frame + 1, UINT64_MAX, REGION_USABLE); /* cannot be rounded up */
+	add(last_frame + 1, UINT64_MAX, REGION_USABLE); /* cannot be rounded up */
 	build();
 	CHECK_EQ(final_count, 1);
 	CHECK_EQ(final[0].type, REGION_RESERVED);
 }
 
-TEST(regions_the_order_of_statements_does_not_matter)
+TEST(regions_the_order_of_entries_does_not_matter)
 {
 	for (unsigned round = 0; round < ROUNDS / 100; round++) {
-		static struct region first[6 * STATEMENTS];
+		static struct region first[6 * ENTRIES_MAX];
 		size_t n;
 
 		make_random_map();
@@ -429,7 +429,7 @@ TEST(regions_the_order_of_statements_does_not_matter)
 	}
 }
 
-TEST(regions_normalised_twice_are_what_they_were)
+TEST(regions_normalise_is_idempotent)
 {
 	for (unsigned round = 0; round < ROUNDS / 100; round++) {
 		make_random_map();
@@ -443,15 +443,14 @@ TEST(regions_normalised_twice_are_what_they_were)
 
 /* ---- many ---- */
 
-/* Every second frame is usable; said in an order that looks random: 7 and MANY have no common
- * factor. */
-TEST(regions_ten_thousand_statements_apart)
+/* Every second frame is usable, in scrambled order: 7 and MANY have no common factor. */
+TEST(regions_ten_thousand_entries_apart)
 {
 	in_count = 0;
 	for (uint64_t i = 0; i < MANY; i++) {
 		uint64_t k = i * 7 % MANY;
 
-		say(2 * k * PAGE_SIZE, (2 * k + 1) * PAGE_SIZE, REGION_USABLE);
+		add(2 * k * PAGE_SIZE, (2 * k + 1) * PAGE_SIZE, REGION_USABLE);
 	}
 	build();
 	CHECK_EQ(final_count, MANY);
@@ -460,12 +459,12 @@ TEST(regions_ten_thousand_statements_apart)
 		NEED(final[i].start == 2 * i * PAGE_SIZE);
 }
 
-/* Statement i covers all later ones: the edges of one address space's worth of nesting. */
-TEST(regions_ten_thousand_statements_nested)
+/* Entry i covers all later ones: the deepest nesting. */
+TEST(regions_ten_thousand_entries_nested)
 {
 	in_count = 0;
 	for (uint64_t i = 0; i < MANY; i++)
-		say(i * PAGE_SIZE, (2 * MANY - i) * PAGE_SIZE,
+		add(i * PAGE_SIZE, (2 * MANY - i) * PAGE_SIZE,
 		    i % 2 == 0 ? REGION_USABLE : REGION_ACPI);
 	build();
 	CHECK_EQ(final_count, 3);
@@ -474,44 +473,44 @@ TEST(regions_ten_thousand_statements_nested)
 	CHECK_EQ(final[1].type, REGION_ACPI);
 }
 
-/* The most regions that the arrays must have room for: each usable part is cut on both sides. */
-TEST(regions_ten_thousand_statements_cut_on_both_sides)
+/* The maximum number of regions for the arrays: each usable region is cut on both sides. */
+TEST(regions_ten_thousand_entries_cut_on_both_sides)
 {
 	in_count = 0;
 	for (uint64_t i = 0; i < MANY; i++)
-		say(4 * i * PAGE_SIZE + 1, (4 * i + 3) * PAGE_SIZE - 1, REGION_USABLE);
+		add(4 * i * PAGE_SIZE + 1, (4 * i + 3) * PAGE_SIZE - 1, REGION_USABLE);
 	build();
 	CHECK_EQ(final_count, 3 * MANY);
 	CHECK_EQ(regions_bytes(final, final_count, REGION_USABLE), (uint64_t)MANY * PAGE_SIZE);
 }
 
-TEST(regions_ten_thousand_statements_of_one_range)
+TEST(regions_ten_thousand_entries_of_one_range)
 {
 	in_count = 0;
 	for (uint64_t i = 0; i < MANY; i++)
-		say(PAGE_SIZE, 9 * PAGE_SIZE, REGION_USABLE);
+		add(PAGE_SIZE, 9 * PAGE_SIZE, REGION_USABLE);
 	build();
 	CHECK_EQ(final_count, 1);
 	CHECK_EQ(regions_bytes(final, final_count, REGION_USABLE), 8 * PAGE_SIZE);
 }
 
 #ifndef KEEL_TESTS
-/* The address sanitizer sees a byte too many. */
+/* AddressSanitizer detects an access beyond the exact sizes. */
 static void check_build(void)
 {
 	void *memory = malloc(regions_bytes_needed(in_count));
-	struct region *statements = malloc(in_count * sizeof(*statements));
+	struct region *entries = malloc(in_count * sizeof(*entries));
 	struct region *out;
 	size_t n;
 
-	memcpy(statements, in, in_count * sizeof(*statements));
-	n = regions_build(statements, in_count, memory, &out);
+	memcpy(entries, in, in_count * sizeof(*entries));
+	n = regions_build(entries, in_count, memory, &out);
 	CHECK(same(out, n, final, final_count));
-	free(statements);
+	free(entries);
 	free(memory);
 }
 
-TEST(regions_build_keeps_to_the_memory_that_it_asked_for)
+TEST(regions_build_stays_within_its_memory)
 {
 	for (unsigned round = 0; round < ROUNDS / 20; round++) {
 		make_random_map();
@@ -520,13 +519,13 @@ TEST(regions_build_keeps_to_the_memory_that_it_asked_for)
 	}
 	in_count = 0;
 	for (uint64_t i = 0; i < MANY; i++)
-		say(4 * i * PAGE_SIZE + 1, (4 * i + 3) * PAGE_SIZE - 1, REGION_USABLE);
+		add(4 * i * PAGE_SIZE + 1, (4 * i + 3) * PAGE_SIZE - 1, REGION_USABLE);
 	build();
 	check_build();
 }
 #endif
 
-/* ---- questions ---- */
+/* ---- lookup ---- */
 
 static const struct region *find_slowly(uint64_t byte)
 {
@@ -545,7 +544,7 @@ static bool units_have_memory(uint64_t first, uint64_t end)
 	return false;
 }
 
-static void ask_about_units(void)
+static void check_units(void)
 {
 	for (uint64_t u = 0; u < UNITS; u++) {
 		const struct region *r = regions_find(final, final_count, origin + u * unit);
@@ -564,14 +563,14 @@ static void ask_about_units(void)
 	}
 }
 
-TEST(regions_questions_agree_with_the_bitmap)
+TEST(regions_lookup_agrees_with_the_bitmap)
 {
 	for (unsigned round = 0; round < ROUNDS / 50; round++) {
 		uint64_t sum = 0;
 
 		make_random_map();
 		NEED(build_agrees());
-		ask_about_units();
+		check_units();
 		for (unsigned t = 0; t < REGION_TYPES; t++) {
 			uint64_t units = 0;
 
@@ -588,7 +587,7 @@ TEST(regions_questions_agree_with_the_bitmap)
 TEST(regions_outside_the_map_there_is_nothing)
 {
 	in_count = 0;
-	say(MIB(1), MIB(2), REGION_USABLE);
+	add(MIB(1), MIB(2), REGION_USABLE);
 	build();
 	CHECK(regions_find(final, final_count, 0) == NULL);
 	CHECK(regions_find(final, final_count, MIB(1) - 1) == NULL);
@@ -602,18 +601,18 @@ TEST(regions_outside_the_map_there_is_nothing)
 	CHECK(!regions_have_memory(final, final_count, MIB(2), UINT64_MAX));
 }
 
-TEST(regions_framebuffer_and_reserved_are_no_memory)
+TEST(regions_framebuffer_and_reserved_are_not_memory)
 {
 	for (unsigned t = 0; t < REGION_TYPES; t++) {
 		in_count = 0;
-		say(MIB(1), MIB(2), (enum region_type)t);
+		add(MIB(1), MIB(2), (enum region_type)t);
 		build();
 		CHECK_EQ(regions_have_memory(final, final_count, MIB(1), MIB(2)),
 			 t != REGION_RESERVED && t != REGION_FRAMEBUFFER);
 	}
 }
 
-/* ---- regions_check objects to each kind of wrong list ---- */
+/* ---- regions_check() rejects each kind of wrong list ---- */
 
 TEST(regions_check_names_the_first_wrong_region)
 {
@@ -630,7 +629,7 @@ TEST(regions_check_names_the_first_wrong_region)
 	r[2].end = 4; /* empty */
 	CHECK_EQ(regions_check(r, 3), 2);
 	memcpy(r, good, sizeof(r));
-	r[2].start = 2; /* touches its like */
+	r[2].start = 2; /* touches a region of the same type */
 	CHECK_EQ(regions_check(r, 3), 2);
 	memcpy(r, good, sizeof(r));
 	r[0].type = REGION_TYPES;

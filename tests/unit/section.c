@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/section.c: metadata on first use.  Machines of their own: host only. */
+/* Tests of mm/frame/section.c: metadata populated on demand.  Simulated machines: host only. */
 #ifndef KEEL_TESTS
 #include "mm/frame/section.h"
 
@@ -52,7 +52,7 @@ TEST(audit_ksp_01_index_arithmetic_reaches_the_last_frame)
 
 TEST(section_growth_survives_each_failure_of_its_metadata)
 {
-	/* for every n: let the nth step fail, see an error and nothing lost, then succeed */
+	/* for every n: the nth step fails, no frame is lost, and a second try succeeds */
 	for (unsigned nth = 1; nth <= 8; nth++) {
 		struct ledger before;
 		struct frame *f;
@@ -126,7 +126,7 @@ TEST(section_work_at_boot_does_not_grow_with_memory)
 	CHECK_EQ(section_stats().populated, 1);
 }
 
-TEST(boot_allocator_takes_from_the_largest_region_and_says_what)
+TEST(boot_allocator_uses_the_largest_region_and_reports_its_range)
 {
 	static struct region r[] = { { MIB(1), MIB(3), REGION_USABLE },
 				     { MIB(16), MIB(64), REGION_USABLE },

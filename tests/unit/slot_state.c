@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/slot_state.h: every transition from every kind of state. */
+/* Tests of mm/frame/slot_state.h: every transition from each class of states. */
 #include "mm/frame/slot_state.h"
 
 #include "tests/test.h"
@@ -19,7 +19,7 @@ static bool counted(uint32_t c)
 	return c >= 1 && c <= SLOT_COUNT_MAX;
 }
 
-TEST(slot_transitions_go_where_the_picture_says_and_nowhere_else)
+TEST(slot_transitions_match_the_state_diagram)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
 		uint32_t c = counts[i];
@@ -46,7 +46,7 @@ TEST(slot_transitions_go_where_the_picture_says_and_nowhere_else)
 		CHECK_EQ(slot_unshare(old, &new) == OK, c == 1);
 		CHECK(c == 1 ? new.count == SLOT_UNIQUE &&new.kind == 3 : same(new, mark));
 		new = mark;
-		CHECK_EQ(slot_join(old, 9, &new), ERR_IN_USE); /* a block is no part of one */
+		CHECK_EQ(slot_join(old, 9, &new), ERR_IN_USE); /* a block cannot join another one */
 		CHECK(same(new, mark));
 		old.order = 0;
 		CHECK_EQ(slot_join(old, 9, &new) == OK, c == 1);
@@ -62,7 +62,7 @@ TEST(slot_transitions_go_where_the_picture_says_and_nowhere_else)
 	}
 }
 
-TEST(slot_refusals_say_why)
+TEST(slot_refusals_return_the_right_error)
 {
 	struct slot_state new;
 

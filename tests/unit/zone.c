@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/frame/zone.c: a zone of its own over made-up frames, which nobody ever touches. */
+/* Tests of mm/frame/zone.c: a separate zone over frame numbers without memory behind them. */
 #include "mm/frame/zone.h"
 
 #include "lib/panic.h"
@@ -10,10 +10,9 @@
 #endif
 
 enum {
-	TRACTS = 4, /* and half a one behind them */
-	FRAMES = TRACTS * PAGEBLOCK_FRAMES + PAGEBLOCK_FRAMES / 2,
-	BASE = TRACTS *
-	       PAGEBLOCK_FRAMES, /* so that the first frame is not 0, and all pageblocks merge */
+	PAGEBLOCKS = 4, /* followed by half a pageblock */
+	FRAMES = PAGEBLOCKS * PAGEBLOCK_FRAMES + PAGEBLOCK_FRAMES / 2,
+	BASE = PAGEBLOCKS * PAGEBLOCK_FRAMES, /* not 0, and aligned so that all can merge */
 	BLOCKS = 512,
 #ifdef KEEL_TESTS
 	STEPS = 4000,
@@ -23,7 +22,7 @@ enum {
 #endif
 };
 
-/* Go on as this CPU, or as any.  The kernel cannot change CPUs like that. */
+/* Continue as this CPU, or as a random one.  No effect in the kernel. */
 static void run_on(unsigned cpu)
 {
 #ifdef KEEL_TESTS
@@ -49,7 +48,7 @@ struct block {
 static struct chunk_table table;
 static struct chunk_table *tables[1];
 static struct zone z;
-static uint8_t shadow[FRAMES]; /* 1: handed out */
+static uint8_t shadow[FRAMES]; /* 1: allocated */
 static struct block blocks[BLOCKS];
 static unsigned block_count;
 
@@ -81,7 +80,7 @@ static uint64_t shadow_free(void)
 	return n;
 }
 
-/* Marks the frames as handed out; false when one was already. */
+/* Marks the frames as allocated; false when one was already. */
 static bool shadow_take(pfn_t pfn, uint32_t frames)
 {
 	for (uint32_t i = 0; i < frames; i++) {
@@ -208,7 +207,7 @@ TEST(zone_agrees_with_a_shadow_map)
 		free_block(&blocks[--block_count]);
 	run_on(0);
 	CHECK_EQ(zone_free_count(&z), FRAMES);
-	CHECK_EQ(zone_whole_count(&z), TRACTS * PAGEBLOCK_FRAMES);
+	CHECK_EQ(zone_whole_count(&z), PAGEBLOCKS * PAGEBLOCK_FRAMES);
 	CHECK(sound());
 }
 
@@ -246,10 +245,10 @@ TEST(zone_hands_out_whole_pageblocks_and_takes_them_in_parts)
 	start();
 	pfn = zone_alloc(&z, PAGEBLOCK_ORDER + 1);
 	NEED(pfn != PFN_NONE);
-	CHECK_EQ(zone_whole_count(&z), (TRACTS - 2) * PAGEBLOCK_FRAMES);
+	CHECK_EQ(zone_whole_count(&z), (PAGEBLOCKS - 2) * PAGEBLOCK_FRAMES);
 	for (uint32_t i = 0; i < 2 * PAGEBLOCK_FRAMES; i += CHUNK_FRAMES)
 		CHECK_EQ(zone_free(&z, pfn + i, CHUNK_ORDER), OK);
-	CHECK_EQ(zone_whole_count(&z), TRACTS * PAGEBLOCK_FRAMES);
+	CHECK_EQ(zone_whole_count(&z), PAGEBLOCKS * PAGEBLOCK_FRAMES);
 	CHECK(sound());
 }
 
@@ -328,7 +327,7 @@ static pfn_t held[FRAMES];
 TEST(zone_cpus_allocate_from_pageblocks_of_their_own)
 {
 	start();
-	while (zone_whole_count(&z) == TRACTS * PAGEBLOCK_FRAMES)
+	while (zone_whole_count(&z) == PAGEBLOCKS * PAGEBLOCK_FRAMES)
 		held[0] = zone_alloc(&z, 0);
 	for (unsigned cpu = 1; cpu < CPUS; cpu++) {
 		run_on(cpu);

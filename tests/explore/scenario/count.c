@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * count.c - mm/frame/slot_state.h and mm/frame/frame.h: counts and owners.
+ * count.c - mm/frame/slot_state.h and mm/frame/frame.h: reference counts and owners.
  *
- * The model counts owners: one more when a call has given a handle, one less before a handle is
- * given away.  At every such point the count of the slot is at least that (F1); on_drop runs once,
- * when nobody owns the frame (F3); in the end the frame is free again (F4).
+ * The model counts owners: one more after a call has returned a handle, one less before a handle is
+ * consumed.  At every such point the count of the slot is at least that (F1); on_drop runs once,
+ * when the frame has no owner (F3); in the end the frame is free again (F4).
  */
 #include "mm/frame/frame.h"
 #include "tests/explore/explore.h"
@@ -13,7 +13,7 @@ static struct frame *frame;
 static paddr_t where;
 EXPLORE_MODEL static unsigned owners, drops, claims;
 
-/* Everybody's, in memory. */
+/* The state in memory, common to all CPUs. */
 EXPLORE_UNSEEN static struct slot_state state_now(void)
 {
 	union slot_word w = { .word = frame_slot(frame)->state };
@@ -90,7 +90,7 @@ static void get_put_put(void *arg)
 	put(arg);
 }
 
-/* Whoever comes with an address has no count to rely on. */
+/* Gets the frame by its address, without owning a count. */
 static void find_and_put(void *arg)
 {
 	err_t why;
@@ -137,7 +137,7 @@ EXPLORE(count_two_puts_free_once, .setup = setup_two, .check = check_dropped,
 	.task = { { "put", put, NULL, 0 }, { "put", put, NULL, 1 } });
 EXPLORE(count_gets_and_puts_balance, .setup = setup_two, .check = check_dropped,
 	.task = { { "get", get_put_put, NULL, 0 }, { "put", get_put_put, NULL, 1 } });
-EXPLORE(count_from_in_use_meets_the_last_put, .setup = setup_one, .check = check_dropped,
+EXPLORE(count_from_in_use_races_with_the_last_put, .setup = setup_one, .check = check_dropped,
 	.task = { { "put", put, NULL, 0 },
 		  { "find", find_and_put, NULL, 1 },
 		  { "find", find_and_put, NULL, 2 } });
@@ -150,7 +150,7 @@ EXPLORE(count_unshare_and_share, .setup = setup_one, .check = check_dropped,
 		  { "find", find_and_put, NULL, 1 },
 		  { "find", find_and_put, NULL, 0, EXPLORE_INTERRUPT } });
 
-/* ---- claims of unused memory: one wins, and may lose it again ---- */
+/* ---- claims of unused memory: one wins ---- */
 
 static void setup_unused(void)
 {

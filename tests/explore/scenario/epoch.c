@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * epoch.c - mm/frame/epoch.c: nothing is freed while a reader that may have found it is inside, and
- * in the end everything is.
+ * epoch.c - mm/frame/epoch.c: no object is freed while a reader that may have found it is inside,
+ * and in the end all are freed.
  *
- * Freeing writes to the object, which would race with a reader; and the model says so.
+ * Freeing writes to the object: a reader that still sees it is a data race, which the explorer
+ * reports; the model also records freed objects.
  */
 #include "mm/frame/epoch.h"
 
@@ -15,7 +16,7 @@ enum {
 	CPUS = 3,
 	OBJECTS = 2,
 	POLLS = 2,
-	POLLS_MAX = 8, /* until all is free, once nobody is inside */
+	POLLS_MAX = 8, /* until all is freed, once no reader is inside */
 	ALIVE = 42,
 };
 
@@ -48,7 +49,7 @@ static void setup(void)
 	atomic_store_explicit(&head, &object[0], memory_order_relaxed);
 }
 
-/* Somebody else has retired something, and looks at the epoch too. */
+/* CPU 2 has retired an object and polls the epoch too. */
 static void setup_other(void)
 {
 	setup();
@@ -57,14 +58,14 @@ static void setup_other(void)
 	explore_as(0);
 }
 
-static void look(void)
+static void read_head(void)
 {
 	struct object *o = atomic_load_explicit(&head, memory_order_acquire);
 
 	if (o == NULL)
 		return;
 	EXPLORE_CHECK(!freed[o - object] && o->value == ALIVE);
-	/* still, after whatever others did meanwhile */
+	/* a scheduling point for the other tasks, then the same again */
 	(void)atomic_load_explicit(&head, memory_order_relaxed);
 	EXPLORE_CHECK(!freed[o - object] && o->value == ALIVE);
 }
@@ -75,7 +76,7 @@ static void read_once(void *arg)
 
 	(void)arg;
 	epoch_enter();
-	look();
+	read_head();
 	epoch_exit();
 	arch_irq_restore(irq);
 }
@@ -89,9 +90,9 @@ static void read_twice(void *arg)
 static void read_nested(void *arg)
 {
 	epoch_enter();
-	look();
+	read_head();
 	read_once(arg);
-	look();
+	read_head();
 	epoch_exit();
 }
 
@@ -102,7 +103,7 @@ static void poll(void *arg)
 		(void)epoch_poll();
 }
 
-/* The weakest way to take it out: the barrier is epoch_retire()'s. */
+/* Removes the object by a relaxed store: the barrier is that of epoch_retire(). */
 static void retire(void *arg)
 {
 	atomic_store_explicit(&head, NULL, memory_order_relaxed);
@@ -157,9 +158,9 @@ EXPLORE(epoch_is_advanced_by_two, .setup = setup_other, .check = check_two,
 EXPLORE(epoch_two_in_a_row, .setup = setup, .check = check_two,
 	.task = { { "retire", replace_and_retire, NULL, 0 }, { "read", read_twice, NULL, 1 } });
 
-/* ---- a drain returns ---- */
+/* ---- epoch_barrier() returns ---- */
 
-static void retire_and_drain(void *arg)
+static void retire_and_wait(void *arg)
 {
 	(void)arg;
 	atomic_store_explicit(&head, NULL, memory_order_relaxed);
@@ -169,4 +170,4 @@ static void retire_and_drain(void *arg)
 }
 
 EXPLORE(epoch_barrier_returns, .setup = setup, .check = check_one,
-	.task = { { "drain", retire_and_drain, NULL, 0 }, { "read", read_once, NULL, 1 } });
+	.task = { { "barrier", retire_and_wait, NULL, 0 }, { "read", read_once, NULL, 1 } });

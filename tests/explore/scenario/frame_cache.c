@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * frame_cache.c - mm/frame/frame_cache.c over mm/frame/zone.c: no frame twice, none lost, the last
- * one found.
+ * frame_cache.c - mm/frame/frame_cache.c over mm/frame/zone.c: no frame is allocated twice, none is
+ * lost, the last one is found.
  */
 #include "mm/frame/frame_cache.h"
 #include "lib/bits.h"
@@ -16,17 +16,17 @@ enum {
 
 static pfn_t held[HELD_MAX];
 static unsigned holds; /* by the setup */
-EXPLORE_MODEL static unsigned had;
+EXPLORE_MODEL static unsigned taken;
 
-/* All but `left` of the frames that zones have are the setup's. */
+/* The setup allocates all available frames but `left`. */
 static void hold_all_but(unsigned left)
 {
 	holds = (unsigned)frame_available() - left;
 	if (holds > HELD_MAX || !frame_take_bulk(holds, held))
-		explore_fail("the setup cannot have %u frames", holds);
+		explore_fail("the setup cannot allocate %u frames", holds);
 }
 
-/* n frames of the setup's go to the CPU's cache, as if it had freed them. */
+/* Moves n frames of the setup to the CPU's cache, as if that CPU had freed them. */
 static void move_to_cache(unsigned cpu, unsigned n)
 {
 	struct frame_cache *c = &frame_caches.cpu[cpu];
@@ -107,7 +107,7 @@ static void take_and_give_block(void *arg)
 static void setup_blocks(void)
 {
 	setup(2);
-	frame_caches.depot_max[BLOCK_ORDER] = 1; /* this memory is too small for depots */
+	frame_caches.depot_max[BLOCK_ORDER] = 1; /* 0 by default: memory is too small for depots */
 	take_and_give_block(NULL);
 }
 
@@ -127,7 +127,7 @@ static void setup_low(void)
 EXPLORE(frames_pass_the_watermark, .setup = setup_low, .check = give_back_and_check,
 	.task = { { "a", take_and_give, NULL, 0 }, { "b", take_and_give, NULL, 1 } });
 
-/* ---- the last frames: whoever asks with interrupts on has one, whichever cache holds it ---- */
+/* ---- the last frame: allocation with interrupts on finds it in any CPU's cache ---- */
 
 static void setup_last(void)
 {
@@ -144,7 +144,7 @@ static void take_one(void *arg)
 	if (pfn == PFN_NONE)
 		return;
 	explore_frame_had(pfn, 0);
-	had++;
+	taken++;
 }
 
 static void idle(void *arg)
@@ -154,10 +154,10 @@ static void idle(void *arg)
 
 static void last_check(void)
 {
-	EXPLORE_CHECK(had == 1);
+	EXPLORE_CHECK(taken == 1);
 }
 
-EXPLORE(frames_the_last_one_is_had, .setup = setup_last, .check = last_check,
+EXPLORE(frames_the_last_one_is_allocated, .setup = setup_last, .check = last_check,
 	.task = { { "a", take_one, NULL, 0 }, { "b", idle, NULL, 1 } });
-EXPLORE(frames_the_last_one_is_had_once, .setup = setup_last, .check = last_check,
+EXPLORE(frames_the_last_one_is_allocated_once, .setup = setup_last, .check = last_check,
 	.task = { { "a", take_one, NULL, 0 }, { "b", take_one, NULL, 1 } });

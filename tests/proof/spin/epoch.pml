@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * epoch.pml - mm/frame/epoch.c: readers against CPUs that take objects out and retire them.
+ * epoch.pml - mm/frame/epoch.c: readers concurrent with CPUs that remove objects and retire them.
  *
- * A cell holds an object.  Two readers look at what they find there, again and again.  Two writers
- * put a new object into the cell, retire the old one, and look at the readers' words to advance the
- * epoch and free what is safe.
+ * A cell holds an object.  Two readers read the object in the cell, again and again.  Two writers
+ * put a new object into the cell, retire the old one, and scan the readers' words to advance the
+ * epoch and free safe objects.
  *
- * Safety: no reader looks at an object that was freed.
- * Liveness, when each process that can always go on does: all that was retired is freed, although
- * readers come and go without end (of one writer, as they do not wait for each other).
+ * Safety: no reader accesses a freed object.
+ * Liveness, under weak fairness: all retired objects are freed, although readers enter and exit
+ * without end (with one writer, since writers do not wait for each other).
  *
- * Wrong: ONE_ADVANCE NO_LOOK TAG_FIRST READ_FIRST
- * Stuck: LOOK_IS_STRICT
+ * Wrong: ONE_ADVANCE NO_SCAN TAG_FIRST READ_FIRST
+ * Stuck: SCAN_IS_STRICT
  */
 #define READERS 2
 #ifdef LIVENESS
@@ -27,12 +27,12 @@
 #define ADVANCES 2
 #endif
 
-/* The epoch counts as far as it matters: from 0 up to the last that an object can wait for. */
+/* Bounded: the epoch counts from 0 up to the last one that an object can wait for. */
 byte epoch;
 byte entered[READERS];      /* epoch + 1; 0: outside */
 byte cell;                /* the object in it */
 bool freed[OBJECTS];
-byte done;                /* writers that freed all of theirs */
+byte done;                /* writers that have freed all their objects */
 
 proctype reader(byte me) {
 	byte found, now;
@@ -51,7 +51,7 @@ end:	do
 	od
 }
 
-/* try_advance(); an epoch that nobody waits for is not counted. */
+/* try_advance(); the epoch does not advance beyond what this writer waits for. */
 inline try_advance() {
 	seen = epoch;
 	if
@@ -60,9 +60,9 @@ inline try_advance() {
 		cpu = 0;
 		do
 		:: cpu < READERS ->
-#ifdef BUG_LOOK_IS_STRICT
+#ifdef BUG_SCAN_IS_STRICT
 			blocked = blocked || entered[cpu] != 0;
-#elif !defined(BUG_NO_LOOK)
+#elif !defined(BUG_NO_SCAN)
 			blocked = blocked || (entered[cpu] != 0 && entered[cpu] != seen + 1);
 #endif
 			cpu++
