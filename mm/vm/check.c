@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: MIT */
-/* check.c - the invariants of a space, and walks of it. */
+/* check.c - checks the invariants of an address space. */
 #include "mm/vm/space.h"
 
-/* A1 to A3, of one leaf of the user's half. */
+/* A1 to A3 and A5 for one leaf of the user half. */
 static const char *check_leaf(const struct pt_item *item)
 {
 	unsigned flags = item->prop.flags;
 
 	if ((flags & PROP_USER) == 0 || (flags & PROP_GLOBAL) != 0 || item->start < PAGE_SIZE)
-		return "A3: a leaf is not the user's";
+		return "A3: a leaf is not PROP_USER, or is PROP_GLOBAL, or is in the null page";
 	if ((flags & (PROP_WRITE | PROP_COPY)) == (PROP_WRITE | PROP_COPY))
-		return "A1: a leaf is writable and to be copied";
+		return "A5: a leaf is PROP_WRITE and PROP_COPY";
 	if ((flags & PROP_SHARED) != 0)
 		return (flags & (PROP_COPY | PROP_FORKED)) == 0 ? NULL
-								: "A5: a shared leaf was forked";
+								: "A5: a leaf is PROP_SHARED and "
+								  "PROP_COPY or PROP_FORKED";
 	if ((flags & PROP_COPY) != 0 && (flags & PROP_FORKED) == 0)
-		return "A5: a leaf is to be copied and was never forked";
+		return "A5: a leaf is PROP_COPY and not PROP_FORKED";
 	if ((flags & PROP_WRITE) != 0 && (flags & PROP_FORKED) != 0)
-		return "A5: a leaf is writable and may have others";
+		return "A5: a leaf is PROP_WRITE and PROP_FORKED";
 	if ((flags & PROP_TRACKED) == 0)
 		return item->pa.raw == vm_zero_page().raw && (flags & PROP_WRITE) == 0 &&
 				       (flags & PROP_FORKED) != 0
 			       ? NULL
-			       : "A2: an untracked leaf is not the page of zeros, or is writable";
+			       : "A2: an untracked leaf is not the zero page, or is writable";
 	if ((flags & PROP_FORKED) == 0 &&
 	    frame_count(frame_of_slot(meta_slot_of(paddr_to_pfn(item->pa)))) != 1)
-		return "A1: a leaf was never forked and its frame has other owners";
+		return "A1: a leaf is not PROP_FORKED, but its frame has other owners";
 	return NULL;
 }
 
@@ -41,7 +42,7 @@ const char *vm_space_check(const struct vm_space *s)
 			wrong = check_leaf(&item);
 		if (item.kind == PT_ITEM_MARKER && vm_marker_kind(item.marker) == VM_OBJECT &&
 		    !vm_object_set_has(&s->objects, vm_marker_object_number(item.marker)))
-			wrong = "A4: a marker names an object that the space does not count";
+			wrong = "A4: a marker names an object of which the space holds no count";
 		va = item.start + item.len;
 	}
 	return wrong;

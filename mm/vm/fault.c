@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fault.c - what becomes of an access that was refused. */
+/* fault.c - page faults: anonymous memory, copy-on-write, objects, large pages. */
 #include "mm/vm/fault.h"
 
 #include "lib/bits.h"
@@ -23,7 +23,7 @@ paddr_t vm_zero_page(void)
 	return frame_paddr(zero_frame);
 }
 
-/* ---- refusals ---- */
+/* ---- access rights ---- */
 
 static bool allows(unsigned flags, enum fault_access access)
 {
@@ -35,7 +35,7 @@ static bool allows(unsigned flags, enum fault_access access)
 	return false;
 }
 
-/* Why an absent page with this marker may not be used so, or OK. */
+/* The error for an access to an absent page with this marker; OK: the access is allowed. */
 static err_t refusal(uint32_t marker, enum fault_access access)
 {
 	if (vm_marker_kind(marker) == VM_GUARD)
@@ -43,10 +43,10 @@ static err_t refusal(uint32_t marker, enum fault_access access)
 	return allows(vm_marker_prop(marker), access) ? OK : ERR_DENIED;
 }
 
-/* ---- a page of 4 KiB, whose entry is held ---- */
+/* ---- 4 KiB pages; the node of the entry is locked ---- */
 
 enum {
-	FAULT_AROUND_MAX = 32, /* pages that one fault maps beyond its own */
+	FAULT_AROUND_MAX = 32, /* additional pages that one fault maps */
 };
 
 /* One fault. */
@@ -63,7 +63,8 @@ static inline pte_t own_leaf(struct frame *f, unsigned flags)
 			     (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1);
 }
 
-/* Whatever reads a page that nobody has written gets. */
+/* Read fault on an untouched anonymous page: map the shared zero page, copy-on-write if writable.
+ */
 static err_t map_zero_page(struct pt_spot *spot, unsigned flags)
 {
 	if ((flags & PROP_WRITE) != 0)
@@ -84,28 +85,28 @@ static struct frame *zeroed_frame(void)
 	return f;
 }
 
-/* Pages in a row before the one at `index` that are there already, up to FAULT_AROUND_MAX. */
+/* The number of contiguous present pages directly before `index`, at most FAULT_AROUND_MAX. */
 static unsigned pages_before(const struct pt_spot *spot, unsigned index)
 {
-	unsigned most = index < FAULT_AROUND_MAX ? index : FAULT_AROUND_MAX, n = 0;
+	unsigned max = index < FAULT_AROUND_MAX ? index : FAULT_AROUND_MAX, n = 0;
 
-	/* relaxed: the node is held */
-	while (n < most &&
+	/* relaxed: the node is locked */
+	while (n < max &&
 	       pte_is_present(atomic_load_explicit(spot->entry - n - 1, memory_order_relaxed)))
 		n++;
 	return n;
 }
 
-/* Whoever writes to one page after the other takes a fault for ever more of them: as many pages as
- * were there before are mapped too (fault-around), while they mean the same and memory is at hand.
- */
+/* Fault-around: map up to `max` following pages of the same node, while their markers are equal to
+ * that of the faulting page and frames are available.  A sequential writer takes one fault for a
+ * growing number of pages. */
 static __noinline void fault_around(const struct job *j, const struct pt_spot *spot, unsigned flags,
-				    unsigned most)
+				    unsigned max)
 {
 	unsigned left = PT_NODE_ENTRIES - 1 - pte_index(j->va, 1);
 
-	most = most < left ? most : left;
-	for (_Atomic pte_t *entry = spot->entry + 1; most > 0; entry++, most--) {
+	max = max < left ? max : left;
+	for (_Atomic pte_t *entry = spot->entry + 1; max > 0; entry++, max--) {
 		struct frame *f;
 
 		if (atomic_load_explicit(entry, memory_order_relaxed) != spot->pte)
@@ -113,7 +114,7 @@ static __noinline void fault_around(const struct job *j, const struct pt_spot *s
 		f = zeroed_frame();
 		if (f == NULL)
 			return;
-		/* release: what the page holds is visible before the page */
+		/* release: the zeroed contents are visible before the entry */
 		atomic_store_explicit(entry, own_leaf(f, flags), memory_order_release);
 		vm_stat_add(&this_cpu_ptr(vm_stats)->ahead);
 	}
@@ -133,7 +134,7 @@ static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flag
 	return OK;
 }
 
-/* A page of an object; the object keeps its own count. */
+/* Map a page of an object; the object's table keeps its own count of the frame. */
 static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t marker)
 {
 	struct frame *f;
@@ -159,7 +160,8 @@ static err_t fault_anon(const struct job *j, struct pt_spot *spot)
 					: map_zero_page(spot, vm_marker_prop(marker));
 }
 
-/* Every CPU uses the new page, before anybody else may have the old one. */
+/* Copy-on-write: map a copy of the frame.  The shootdown ends before the old frame is put, so that
+ * no CPU uses the old frame after its reuse. */
 static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 {
 	pte_t old = spot->pte;
@@ -207,24 +209,24 @@ static err_t fault_spot(const struct job *j, struct pt_spot *spot)
 	return spot->pte == 0 ? ERR_NOT_FOUND : fault_anon(j, spot);
 }
 
-/* ---- a larger page, or none below its marker yet ---- */
+/* ---- large pages, and markers that have no level-1 node yet ---- */
 
-/* What is held of it. */
+/* The locked range, and memory allocated for it. */
 struct locked {
 	struct cursor cursor;
 	struct tlb_batch gone;
-	struct frame *large;     /* a block of the size that is held, or NULL */
-	struct frame_list parts; /* or frames instead, when there is no block */
+	struct frame *large;     /* a block of the size of the locked page, or NULL */
+	struct frame_list parts; /* 4 KiB frames instead, if no block is available */
 };
 
-/* The block behind a large leaf, any page of which the item may begin at. */
+/* The block that a large leaf maps; the item may start at any page of it. */
 static struct frame *block_behind(const struct pt_item *item)
 {
 	return frame_of_slot(
 		meta_slot_of(paddr_to_pfn(paddr(align_down(item->pa.raw, pte_span(item->level))))));
 }
 
-/* The block becomes the page where the cursor stands. */
+/* Map the block at the cursor. */
 static err_t map_large(struct locked *h, struct page_prop prop, unsigned level)
 {
 	err_t err;
@@ -243,8 +245,8 @@ static err_t cow_copy_large(struct locked *h, const struct pt_item *item, struct
 	return map_large(h, prop, item->level);
 }
 
-/* Memory is in pieces: the copy becomes pages of 4 KiB.  ERR_NO_MEMORY: there is no node for them,
- * and the large page is as it was. */
+/* Memory is fragmented: copy the large page into 4 KiB pages.  ERR_NO_MEMORY: no node is available
+ * for them; the large page is mapped as before. */
 static err_t cow_copy_in_parts(struct locked *h, const struct pt_item *item, struct page_prop prop)
 {
 	struct frame *block = frame_get(block_behind(item)), *next;
@@ -253,15 +255,15 @@ static err_t cow_copy_in_parts(struct locked *h, const struct pt_item *item, str
 
 	if (err == OK)
 		err = cursor_jump(&h->cursor, item->start);
-	ASSERT(err == OK); /* a whole entry needs no memory */
+	ASSERT(err == OK); /* unmapping a whole entry needs no memory */
 	if (cursor_deepen(&h->cursor, 1) != OK) {
 		err = cursor_replace(&h->cursor, frame_into_raw(block), item->prop, item->level);
 		ASSERT(err == OK);
 		return ERR_NO_MEMORY;
 	}
-	frame_put(block); /* its old entry's count goes with the batch */
+	frame_put(block); /* the batch puts the old entry's count */
 	for (struct frame *f = frame_list_first(&h->parts); f != NULL; f = next) {
-		next = frame_list_next(f); /* before its slot is the page's */
+		next = frame_list_next(f); /* before cursor_map() reuses the frame's slot */
 		memcpy(arch_direct(frame_paddr(f)), from, PAGE_SIZE);
 		err = cursor_map(&h->cursor, f, prop);
 		ASSERT(err == OK);
@@ -272,16 +274,16 @@ static err_t cow_copy_in_parts(struct locked *h, const struct pt_item *item, str
 	return OK;
 }
 
-/* The block of a large leaf is copied into whatever memory there was. */
+/* Copy a large leaf into the block or the 4 KiB frames that were allocated.  ERR_BUSY: neither was,
+ * because the space was the only owner then; retry. */
 static err_t map_own_copy(struct locked *h, const struct pt_item *item, struct page_prop prop)
 {
 	if (h->large != NULL)
 		return cow_copy_large(h, item, prop);
-	/* without either: it has others by now */
 	return h->parts.frames == 0 ? ERR_BUSY : cow_copy_in_parts(h, item, prop);
 }
 
-/* Write to a large leaf whose block may have others. */
+/* Write fault on a copy-on-write large leaf: reuse the block if this is its only owner. */
 static err_t cow_large(struct locked *h, const struct pt_item *item)
 {
 	struct page_prop prop = item->prop;
@@ -305,7 +307,7 @@ static err_t fault_large_cow(const struct job *j, struct locked *h, const struct
 	return OK;
 }
 
-/* A marker of at least the level that is held; of more than a page, if that is only 1. */
+/* The marker's entry is of level `held` or above; if `held` is 1, of level 2 or above. */
 static err_t fault_large_anon(const struct job *j, struct locked *h, const struct pt_item *item,
 			      unsigned held)
 {
@@ -323,10 +325,10 @@ static err_t fault_large_anon(const struct job *j, struct locked *h, const struc
 	return map_large(h, prop, held);
 }
 
-/* ---- how much is held ---- */
+/* ---- locking and allocation ---- */
 
-/* The level of the page that this fault would best be answered with, at most `most`. */
-static unsigned level_to_lock(const struct job *j, const struct pt_item *item, unsigned most)
+/* The level of the page that this fault should map, at most `max`. */
+static unsigned level_to_lock(const struct job *j, const struct pt_item *item, unsigned max)
 {
 	unsigned largest;
 
@@ -337,11 +339,11 @@ static unsigned level_to_lock(const struct job *j, const struct pt_item *item, u
 	if (vm_marker_kind(item->marker) != VM_ANON || refusal(item->marker, j->access) != OK)
 		return 1;
 	largest = vm_marker_largest(item->marker);
-	largest = largest < most ? largest : most;
+	largest = largest < max ? largest : max;
 	return item->level < largest ? item->level : largest;
 }
 
-/* Hold the page of `level` at va; what stands at va. */
+/* Lock the page of `level` that contains va; returns the item at va. */
 static struct pt_item lock_page(struct vm_space *s, struct locked *h, vaddr_t va, unsigned level)
 {
 	struct vrange range = { align_down(va, pte_span(level)), pte_span(level) };
@@ -351,7 +353,7 @@ static struct pt_item lock_page(struct vm_space *s, struct locked *h, vaddr_t va
 	err = cursor_open(&h->cursor, &s->table, range, &h->gone);
 	if (err == OK && level > 1)
 		err = cursor_jump(&h->cursor, align_down(va, PAGE_SIZE));
-	ASSERT(err == OK); /* the caller looked at the address */
+	ASSERT(err == OK); /* the caller has checked the address */
 	return cursor_query(&h->cursor);
 }
 
@@ -376,7 +378,8 @@ static void put_large(struct locked *h)
 	locked_init(h);
 }
 
-/* A copy of a page of `level`: a block, or for 2 MiB frames instead.  False: no memory. */
+/* Allocate memory for a copy of a page of `level`: a block, or for 2 MiB also 4 KiB frames.  False:
+ * no memory. */
 static bool get_copy(struct locked *h, unsigned level)
 {
 	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
@@ -384,8 +387,8 @@ static bool get_copy(struct locked *h, unsigned level)
 	       (level == 2 && frame_list_alloc(FRAME_USER, PT_ENTRIES, &h->parts) == OK);
 }
 
-/* Nothing is held: have the block ready that a page of `level` takes; cleared, for zeros on demand.
- * A page that this space alone owns takes none.  False: no memory. */
+/* Allocate the block for a page of `level`, zeroed if the item is anonymous.  A leaf that this
+ * space alone owns needs none.  The range is not locked.  False: no memory. */
 static bool get_large(struct locked *h, const struct pt_item *item, unsigned level)
 {
 	put_large(h);
@@ -399,7 +402,7 @@ static bool get_large(struct locked *h, const struct pt_item *item, unsigned lev
 	return h->large != NULL;
 }
 
-/* The item at va is known, and held as one page of `held`. */
+/* Handle the fault with the page of level `held` locked. */
 static err_t fault_locked(const struct job *j, struct locked *h, unsigned held)
 {
 	struct pt_item item;
@@ -410,22 +413,22 @@ static err_t fault_locked(const struct job *j, struct locked *h, unsigned held)
 	if (item.kind == PT_ITEM_ABSENT)
 		return ERR_NOT_FOUND;
 	if (item.level == 1)
-		return ERR_BUSY; /* there is a node for it by now */
+		return ERR_BUSY; /* another CPU has added a level-1 node */
 	return item.kind == PT_ITEM_MARKER ? fault_large_anon(j, h, &item, held)
 					   : fault_large_cow(j, h, &item);
 }
 
-/* ERR_BUSY: it is to be looked at anew. */
+/* ERR_BUSY: the entry has changed; retry the fault. */
 static err_t fault_large(const struct job *j)
 {
 	struct locked h __uninitialized;
-	unsigned held = 1, most = arch_pt_leaf_level_max();
+	unsigned held = 1, max = arch_pt_leaf_level_max();
 	err_t err = OK;
 
 	locked_init(&h);
 	for (;;) {
 		struct pt_item item = lock_page(j->space, &h, j->va, held);
-		unsigned want = level_to_lock(j, &item, most);
+		unsigned want = level_to_lock(j, &item, max);
 
 		if (want == held) {
 			err = fault_locked(j, &h, held);
@@ -436,7 +439,7 @@ static err_t fault_large(const struct job *j)
 		if (get_large(&h, &item, want)) {
 			held = want;
 		} else if (item.kind == PT_ITEM_MARKER) {
-			most = want - 1;
+			max = want - 1;
 		} else {
 			err = ERR_NO_MEMORY;
 			break;
@@ -478,7 +481,7 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 	return likely(err == OK) ? OK : count_failure(err);
 }
 
-/* ---- a large page of one's own ---- */
+/* ---- private copy of a large page ---- */
 
 static struct page_prop own_again(struct page_prop prop)
 {
@@ -496,7 +499,7 @@ err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
 	err_t err = OK;
 
 	if (item.kind != PT_ITEM_LEAF || level == 1)
-		return OK; /* somebody split it */
+		return OK; /* another CPU has split it */
 	if (level > 2 || (item.prop.flags & PROP_SHARED) != 0)
 		return ERR_IN_USE;
 	locked_init(&h);

@@ -7,10 +7,10 @@
 #include "mm/frame/page.h"
 
 enum {
-	BOUNCE_BYTES = 256, /* on the stack, between two ranges of user memory */
+	BOUNCE_BYTES = 256, /* of the stack buffer for user-to-user copies */
 };
 
-/* ---- making them ---- */
+/* ---- initialization ---- */
 
 static struct vm_span kernel_span(const void *p, size_t len)
 {
@@ -59,7 +59,7 @@ err_t vm_writer_of_user(struct vm_writer *w, vaddr_t va, size_t len)
 
 /* ---- bytes ---- */
 
-/* What was read but could not be written counts as nothing. */
+/* Bytes that were read but could not be written are not counted. */
 static size_t copy_user_to_user(vaddr_t to, vaddr_t from, size_t n)
 {
 	uint8_t bounce[BOUNCE_BYTES];
@@ -74,7 +74,7 @@ static size_t copy_user_to_user(vaddr_t to, vaddr_t from, size_t n)
 	return done;
 }
 
-/* n bytes from one cursor to the other; how many went. */
+/* Copy n bytes from one cursor to the other; returns how many were copied. */
 static size_t move(const struct vm_span *to, const struct vm_span *from, size_t n)
 {
 	if (to->side == VM_USER && from->side == VM_USER)
@@ -181,7 +181,7 @@ err_t vm_write_slice(struct vm_writer *w, const void *from, size_t count, size_t
 	return err != OK ? err : vm_write_bytes(w, from, bytes);
 }
 
-/* Whether the values of the stride lie in `left` bytes. */
+/* Check that the values of the stride fit in `left` bytes. */
 static err_t check_stride(struct vm_stride s, uint64_t left)
 {
 	size_t bytes;
@@ -192,7 +192,7 @@ static err_t check_stride(struct vm_stride s, uint64_t left)
 	return err;
 }
 
-/* The gap in front of value number i, which check_stride() found room for. */
+/* Skip the gap before value i; check_stride() has checked that it fits. */
 static void skip_gap(struct vm_span *s, struct vm_stride stride, size_t i)
 {
 	err_t err = i == 0 ? OK : vm_span_skip(s, stride.step - stride.size);
@@ -239,7 +239,7 @@ struct vm_io vm_io_of_list(const struct frame_list *l)
 	return (struct vm_io){ PADDR_NONE, l, (uint64_t)l->frames * PAGE_SIZE };
 }
 
-/* Memory that is contiguous, and the frame of a list that it is in. */
+/* Contiguous memory; for a list, also the frame that contains it. */
 struct piece {
 	const struct frame *frame;
 	char *bytes;
@@ -252,7 +252,7 @@ static struct piece piece_of_frame(const struct frame *f, uint64_t offset)
 			       PAGE_SIZE - offset };
 }
 
-/* From `offset` on, which lies inside. */
+/* The contiguous memory from `offset` on, which is inside the vm_io. */
 static struct piece piece_at(const struct vm_io *io, uint64_t offset)
 {
 	const struct frame *f;
@@ -266,7 +266,7 @@ static struct piece piece_at(const struct vm_io *io, uint64_t offset)
 	return piece_of_frame(f, offset % PAGE_SIZE);
 }
 
-/* Only a list has a next one. */
+/* Only a list has a next piece. */
 static struct piece piece_next(const struct piece *p)
 {
 	return piece_of_frame(frame_list_next(p->frame), 0);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * marker.h - what an absent page of a user's space means, as the marker in its entry.
+ * marker.h - encoding of a marker: the meaning of an absent page, in its non-present entry.
  *
  *   17:6 object | 5:4 largest level | 3 X | 2 W | 1:0 kind
  *
- * A marker stands for all that its entry covers and says the same of each page of it, so that it
- * may be split and copied as it is; that is why a page's place in its object is not in it, but in
- * its address (mm/vm/object.h).  Pure.
+ * A marker applies to every page that its entry covers, so that splitting an entry or forking a
+ * table copies it unchanged.  For that reason the offset of a page in its object is not stored in
+ * the marker but derived from the virtual address (mm/vm/object.h).  Pure functions.
  */
 #pragma once
 
@@ -15,9 +15,9 @@
 
 enum vm_kind {
 	VM_ABSENT, /* no marker */
-	VM_ANON,   /* zeros, on demand */
-	VM_GUARD,  /* nothing may be here */
-	VM_OBJECT, /* a page of an object, on demand */
+	VM_ANON,   /* anonymous memory, zero-filled on demand */
+	VM_GUARD,  /* guard: every access fails */
+	VM_OBJECT, /* a page of a shared object, on demand */
 };
 
 enum {
@@ -32,19 +32,20 @@ enum {
 	VM_MARKER_OBJECT = (1 << VM_MARKER_OBJECT_BITS) - 1,
 };
 
-/* PROP_WRITE and PROP_EXECUTE of `rights` as bits of a marker. */
+/* The marker bits for PROP_WRITE and PROP_EXECUTE in `rights`. */
 static inline uint32_t vm_marker_rights(unsigned rights)
 {
 	return ((rights & PROP_WRITE) != 0 ? VM_MARKER_WRITE : 0u) |
 	       ((rights & PROP_EXECUTE) != 0 ? VM_MARKER_EXECUTE : 0u);
 }
 
-/* Zeros, in pages of the level `largest` at most. */
+/* Anonymous memory, in pages of level 1 to `largest`. */
 static inline uint32_t vm_marker_anon(unsigned rights, unsigned largest)
 {
 	return VM_ANON | vm_marker_rights(rights) | largest << VM_MARKER_LARGEST_SHIFT;
 }
 
+/* A shared object, by its number; in 4 KiB pages. */
 static inline uint32_t vm_marker_object(unsigned rights, unsigned object)
 {
 	return VM_OBJECT | vm_marker_rights(rights) | 1u << VM_MARKER_LARGEST_SHIFT |
@@ -66,7 +67,7 @@ static inline unsigned vm_marker_object_number(uint32_t marker)
 	return marker >> VM_MARKER_OBJECT_SHIFT & VM_MARKER_OBJECT;
 }
 
-/* What a page may be used for: PROP_READ always, PROP_WRITE, PROP_EXECUTE. */
+/* The access rights: PROP_READ always, PROP_WRITE and PROP_EXECUTE if set. */
 static inline unsigned vm_marker_prop(uint32_t marker)
 {
 	return PROP_READ | ((marker & VM_MARKER_WRITE) != 0 ? PROP_WRITE : 0u) |

@@ -11,11 +11,11 @@ enum {
 	WORD_BITS = 64,
 };
 
-LOCK_CLASS(numbers_class, "numbers of shared objects", RANK_SPACES);
+LOCK_CLASS(numbers_class, "shared object numbers", RANK_SPACES);
 static struct spinlock numbers_lock = SPINLOCK_INIT(&numbers_class);
 static struct vm_object *objects[VM_OBJECTS_MAX]; /* (l) to change an entry */
 
-/* ---- life ---- */
+/* ---- lifetime ---- */
 
 static bool number_take(struct vm_object *o)
 {
@@ -49,7 +49,7 @@ err_t vm_object_new(uint64_t bytes, struct vm_object **out)
 	if (o == NULL)
 		return ERR_NO_MEMORY;
 	o->bytes = align_up(bytes, PAGE_SIZE);
-	atomic_store_explicit(&o->users, 1, memory_order_relaxed); /* nobody else has it */
+	atomic_store_explicit(&o->users, 1, memory_order_relaxed); /* not yet published */
 	if (page_table_init(&o->pages, arch_pt_levels()) == OK) {
 		if (number_take(o)) {
 			*out = o;
@@ -63,7 +63,7 @@ err_t vm_object_new(uint64_t bytes, struct vm_object **out)
 
 static void vm_object_get(struct vm_object *o)
 {
-	/* relaxed: the caller knows of a count that stays */
+	/* relaxed: the caller ensures that another count is held meanwhile */
 	unsigned before = atomic_fetch_add_explicit(&o->users, 1, memory_order_relaxed);
 
 	ASSERT(before != 0);
@@ -71,7 +71,7 @@ static void vm_object_get(struct vm_object *o)
 
 void vm_object_put(struct vm_object *o)
 {
-	/* acquire-release: what others did with it is over when it goes */
+	/* acquire-release: all accesses by former holders happen before the free */
 	unsigned before = atomic_fetch_sub_explicit(&o->users, 1, memory_order_acq_rel);
 
 	ASSERT(before != 0);
@@ -148,7 +148,7 @@ void vm_object_set_add(struct vm_object_set *set, struct vm_object *o)
 	uint64_t bit = UINT64_C(1) << o->number % WORD_BITS;
 
 	vm_object_get(o);
-	/* acquire-release: who finds the bit may use the object */
+	/* acquire-release: a reader that finds the bit set may use the object */
 	if ((atomic_fetch_or_explicit(&set->word[o->number / WORD_BITS], bit,
 				      memory_order_acq_rel) &
 	     bit) != 0)
@@ -158,7 +158,7 @@ void vm_object_set_add(struct vm_object_set *set, struct vm_object *o)
 void vm_object_set_copy(struct vm_object_set *to, const struct vm_object_set *from)
 {
 	for (unsigned w = 0; w < VM_OBJECT_WORDS; w++)
-		/* acquire: who finds a bit may use the object */
+		/* acquire: a set bit means that the object may be used */
 		for (uint64_t left = atomic_load_explicit(&from->word[w], memory_order_acquire);
 		     left != 0; left &= left - 1)
 			vm_object_set_add(to, vm_object_of(w * WORD_BITS + bits_lowest(left)));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* space.c - lives of spaces, and what their pages mean; faults are in fault.c. */
+/* space.c - create, destroy, map, unmap, protect and fork spaces; faults are in fault.c. */
 #include "mm/vm/space.h"
 
 #include "kern/lock.h"
@@ -11,17 +11,18 @@
 #include "mm/vm/fault.h"
 #include "mm/vm/span.h"
 
-/* What is done at a time, with interrupts off; a multiple of the span of a node of 4 KiB pages. */
+/* The part of a range that is changed at a time with interrupts off; a multiple of the span of a
+ * level-1 node. */
 #define PIECE_BYTES MIB(64)
 
 LOCK_CLASS(spaces_class, "list of spaces", RANK_SPACES);
 static struct spinlock spaces_lock = SPINLOCK_INIT(&spaces_class);
-static struct vm_space *spaces; /* (l), by number, the youngest first */
+static struct vm_space *spaces; /* (l), by descending number */
 static unsigned next_number;    /* (l) */
 static const struct page_table *kernel_table;
 PER_CPU(struct vm_stats, vm_stats);
 
-/* ---- life ---- */
+/* ---- lifetime ---- */
 
 err_t vm_space_init(const struct page_table *kernel)
 {
@@ -63,7 +64,7 @@ err_t vm_space_new(struct vm_space **out)
 	page_table_share_kernel(&s->table, kernel_table);
 	page_table_keep_spare(&s->table);
 	tlb_space_init(&s->tlb);
-	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* nobody else has it */
+	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* not yet published */
 	list_add(s);
 	*out = s;
 	return OK;
@@ -71,7 +72,7 @@ err_t vm_space_new(struct vm_space **out)
 
 struct vm_space *vm_space_get(struct vm_space *s)
 {
-	/* relaxed: the caller's own count keeps it */
+	/* relaxed: the caller holds a count */
 	unsigned before = atomic_fetch_add_explicit(&s->users, 1, memory_order_relaxed);
 
 	ASSERT(before != 0);
@@ -80,7 +81,7 @@ struct vm_space *vm_space_get(struct vm_space *s)
 
 void vm_space_put(struct vm_space *s)
 {
-	/* acquire-release: what others did with it is over when it goes */
+	/* acquire-release: all accesses by former holders happen before the free */
 	unsigned before = atomic_fetch_sub_explicit(&s->users, 1, memory_order_acq_rel);
 
 	ASSERT(before != 0);
@@ -94,12 +95,12 @@ void vm_space_put(struct vm_space *s)
 	heap_free(s);
 }
 
-/* One more count, unless the last one has gone. */
+/* Get a count, unless the last one has been put. */
 static bool try_get(struct vm_space *s)
 {
 	unsigned users = atomic_load_explicit(&s->users, memory_order_relaxed);
 
-	/* relaxed: what is read of it is constant, or has its own order */
+	/* relaxed: the fields read through it are constant or have their own ordering */
 	while (users != 0)
 		if (atomic_compare_exchange_weak_explicit(&s->users, &users, users + 1,
 							  memory_order_relaxed,
@@ -108,9 +109,9 @@ static bool try_get(struct vm_space *s)
 	return false;
 }
 
-/* The one of the least number in [least, most], with a count; those that are about to go are none.
- */
-static struct vm_space *find_if(unsigned least, unsigned most)
+/* The space with the lowest number in [min, max], with a count.  Skips spaces whose last count was
+ * put. */
+static struct vm_space *find_if(unsigned min, unsigned max)
 {
 	uintptr_t irq = spin_lock_irq(&spaces_lock);
 	struct vm_space *found;
@@ -118,7 +119,7 @@ static struct vm_space *find_if(unsigned least, unsigned most)
 	do {
 		found = NULL;
 		for (struct vm_space *s = spaces; s != NULL; s = s->next)
-			if (s->number >= least && s->number <= most &&
+			if (s->number >= min && s->number <= max &&
 			    atomic_load_explicit(&s->users, memory_order_relaxed) != 0)
 				found = s;
 	} while (found != NULL && !try_get(found));
@@ -136,7 +137,7 @@ struct vm_space *vm_space_from(unsigned number)
 	return find_if(number, UINT32_MAX);
 }
 
-/* ---- which one ---- */
+/* ---- activation ---- */
 
 void vm_space_activate(struct vm_space *s)
 {
@@ -177,7 +178,8 @@ static bool rights_ok(unsigned rights)
 	       (rights & ~(unsigned)(PROP_READ | PROP_WRITE | PROP_EXECUTE)) == 0;
 }
 
-/* Up to the next multiple of a piece, or to the end of an entry that is larger. */
+/* Bytes from va to the next multiple of PIECE_BYTES, or to the end of the entry if that is later;
+ * at most `left`. */
 static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
 {
 	uint64_t piece = PIECE_BYTES - va % PIECE_BYTES;
@@ -189,7 +191,7 @@ static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
 
 /* ---- map ---- */
 
-/* Nothing is left of what a failed call did: markers of its own, which go without a split. */
+/* Undo a failed cursor_set_marker(): unmap the markers that it stored, which needs no split. */
 static void take_back(struct cursor *c, struct vrange range)
 {
 	uint64_t done = c->done ? range.len : c->va - range.start;
@@ -262,7 +264,7 @@ err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsign
 
 /* ---- unmap, protect ---- */
 
-/* An entry begins at va. */
+/* Split entries until one starts at va. */
 static err_t split_at(struct vm_space *s, vaddr_t va)
 {
 	for (;;) {
@@ -279,8 +281,8 @@ static err_t split_at(struct vm_space *s, vaddr_t va)
 		cursor_close(&c);
 		if (err != ERR_IN_USE)
 			return err;
-		/* a large page with other owners: one of its own can be split, unless it is forked
-		 * meanwhile */
+		/* The frames of the large page have other owners.  A private copy can be split,
+		 * unless another fork happens meanwhile: hence the loop. */
 		err = vm_fault_own_large(s, va);
 		if (err != OK)
 			return err;
@@ -295,7 +297,8 @@ static err_t split_ends(struct vm_space *s, struct vrange range)
 	return err == OK && end != half_of(s) ? split_at(s, end) : err;
 }
 
-/* A part of a range, in one hold; change NULL: unmap.  *done grows by what was done. */
+/* Protect (or, with change NULL, unmap) a piece with one range lock.  Adds the bytes done to *done.
+ */
 static err_t change_piece(struct vm_space *s, struct vrange piece, const struct pt_change *change,
 			  uint64_t *done)
 {
@@ -314,7 +317,7 @@ static err_t change_piece(struct vm_space *s, struct vrange piece, const struct 
 	return err;
 }
 
-/* Piece by piece, once an entry begins at each end. */
+/* Split the entries that cross the ends of the range, then protect or unmap piece by piece. */
 static err_t change_range(struct vm_space *s, struct vrange range, const struct pt_change *change,
 			  uint64_t *done)
 {
@@ -322,7 +325,8 @@ static err_t change_range(struct vm_space *s, struct vrange range, const struct 
 
 	*done = 0;
 	if (range.len == PAGE_SIZE) {
-		/* it has an entry of its own, mostly; a page is changed, or nothing is */
+		/* fast path: the page has an entry of its own in most cases.  The change is
+		 * all or nothing. */
 		err = change_piece(s, range, change, done);
 		if (err != ERR_IN_USE)
 			return err;
@@ -368,8 +372,8 @@ void vm_space_clear(struct vm_space *s)
 	struct vrange all = { PAGE_SIZE, half_of(s) - PAGE_SIZE };
 	uint64_t done;
 
-	/* Nothing reaches over the ends.  What others put over the end of a piece, when it had been
-	 * looked at, is an entry that lies in one piece the next time. */
+	/* No entry crosses the ends of the half.  Retry if another CPU maps an entry across the end
+	 * of a piece after piece_at() has read it: the next call puts that entry in one piece. */
 	while (change_range(s, all, NULL, &done) != OK)
 		;
 }
@@ -400,7 +404,7 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 		if (err != OK)
 			break;
 		err = cursor_fork(&c, &child->table);
-		tlb_batch_finish(&gone); /* before anybody can copy: see the header */
+		tlb_batch_finish(&gone); /* before the unlock: see space.h, copy-on-write */
 		cursor_close(&c);
 		va += piece;
 	}
@@ -417,7 +421,7 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 	vm_stat_add(&this_cpu_ptr(vm_stats)->forks);
 	vm_object_set_copy(&child->objects, &s->objects);
 	err = fork_pieces(s, child);
-	/* whoever maps an object while this runs may leave markers of it in the child, too */
+	/* again: the fork may have copied markers of objects that were mapped meanwhile */
 	vm_object_set_copy(&child->objects, &s->objects);
 	if (err != OK)
 		vm_space_put(child);

@@ -1,50 +1,52 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * space.h - a user's address space: what its pages mean, and the faults that make them so.
+ * space.h - user address spaces: map, unmap, protect, fork and page faults.
  *
- * A space is a page table whose kernel half is the kernel's, and the name under which TLBs know it.
- * There is no list of areas beside the table: an entry says what its pages mean.
+ * A space is a page table that shares the kernel half, plus the identity that TLBs tag it with
+ * (struct tlb_space).  There is no separate list of areas (VMAs): the page-table entry itself
+ * describes its pages.
  *
- *   entry                        a read                     a write, where it is allowed
- *   nothing                      ERR_NOT_FOUND              ERR_NOT_FOUND
- *   marker: guard                  ERR_NOT_FOUND              ERR_NOT_FOUND
- *   marker: zeros on demand        the zero page is mapped    a zeroed page is mapped
- *   marker: page of an object      that page is mapped        that page is mapped
+ *   entry                        read fault                 write fault, if rights allow it
+ *   empty                        ERR_NOT_FOUND              ERR_NOT_FOUND
+ *   marker: guard                ERR_NOT_FOUND              ERR_NOT_FOUND
+ *   marker: anonymous            maps the zero page         maps a zeroed page
+ *   marker: object               maps the object's page     maps the object's page
  *   leaf, PROP_WRITE             -                          -
- *   leaf, PROP_COPY              -                          a copy, or the frame itself when nobody
- *                                                           else owns it, is mapped for writing
+ *   leaf, PROP_COPY              -                          copy-on-write: maps a copy writable, or
+ *                                                           the frame itself if this is its only
+ *                                                           owner
  *   leaf, neither                -                          ERR_DENIED
  *
- * Fault-around: a write fault also maps zeroed pages that follow: as many as are there
- * already before the one that faults, written to or not, 16 at most.
+ * Fault-around: a write fault on an anonymous page also maps up to 32 following pages, zeroed: as
+ * many as are present directly before it, whether written to or not.
  *
- * Zeros on demand come in large pages where the marker fills an entry of that size, was made with
- * leave to use them, and memory is at hand; else in pages of 4 KiB.
+ * A write fault on anonymous memory maps a large page if the marker fills an entry of that size,
+ * the mapping allows the size, and a free block is available; otherwise a 4 KiB page.
  *
- * Invariants, looked at by vm_space_check() while nobody changes the space:
+ * Invariants, checked by vm_space_check() while the space does not change:
  *   A1  a tracked leaf is the only owner of its frame, or PROP_FORKED, or PROP_SHARED
  *   A2  an untracked leaf that is not PROP_SHARED maps the zero page, and is PROP_FORKED
  *   A3  every leaf is PROP_USER and not PROP_GLOBAL; none is in the null page
- *   A4  an object that a marker names has been counted by the space (mm/vm/object.h)
- *   A5  PROP_COPY goes with PROP_FORKED, and neither with PROP_WRITE or PROP_SHARED
+ *   A4  the space holds a count of every object that its markers refer to (mm/vm/object.h)
+ *   A5  PROP_COPY implies PROP_FORKED; neither occurs with PROP_WRITE or PROP_SHARED
  *
- * The order of a copy.  A fork takes PROP_WRITE from the parent's entries, and shootdowns, before
- * it lets the range go; so when a fault finds PROP_COPY, no TLB lets anybody write to the frame,
- * and what is copied is whole.  The copy is in the entry, and every TLB has invalidated the old
- * frame, before the fault returns and the frame is put.  A frame that is taken over needs no
- * shootdown: who has the old entry faults, and finds it writable.
+ * Ordering of copy-on-write.  A fork clears PROP_WRITE in the parent's entries and runs the TLB
+ * shootdown before it unlocks the range.  So when a fault finds PROP_COPY, no TLB permits a write
+ * to the frame, and the copy is consistent.  Before the fault returns and the old frame is put, the
+ * entry maps the copy and every TLB has invalidated the old frame.  Reuse of a frame needs no
+ * shootdown: a CPU with the old translation faults, and finds the entry writable.
  *
- * Ranges: page-aligned, not empty, in the user's half and above the null page, else ERR_BAD_RANGE.
- * Rights: PROP_READ, and PROP_WRITE or PROP_EXECUTE or both with it; else ERR_BAD_RANGE.
+ * Ranges: page-aligned, not empty, in the user half and above the null page, else ERR_BAD_RANGE.
+ * Rights: PROP_READ, optionally with PROP_WRITE or PROP_EXECUTE or both; else ERR_BAD_RANGE.
  *
- * Failures: map, guard, fork and faults leave the space as it was.  unmap and protect first split
- * what reaches over the ends of the range, and then need no memory; should others put a large page
- * over an end meanwhile, and splitting that fail, *done says how many bytes are done, with their
- * invalidate (finding SPA-01).
+ * Failures: map, guard, fork and faults leave the space unchanged.  unmap and protect first split
+ * entries that cross the ends of the range; after that they need no memory.  If another CPU maps a
+ * large page across an end meanwhile and its split fails, *done is the number of bytes that are
+ * changed and invalidated (finding SPA-01).
  *
- * Locking: any number of callers at once, on any CPU; operations on ranges that overlap happen one
- * after the other, large ones in pieces.  Interrupts are off for a piece at a time.  No spinlock
- * may be held but the console's.  The caller holds a count of the space.
+ * Locking: any number of callers on any CPU; operations on overlapping ranges are serialized, piece
+ * by piece if the range is large.  Interrupts are off for one piece at a time.  The caller holds no
+ * spinlock except the console's, and holds a count of the space.
  */
 #pragma once
 
@@ -56,65 +58,66 @@
 struct vm_space {
 	struct page_table table;
 	struct tlb_space tlb;
-	_Atomic unsigned users; /* (a) counts of the space */
-	unsigned number;        /* (c) for people */
-	struct vm_space *next;  /* (l) of the list of all spaces */
+	_Atomic unsigned users; /* (a) reference count */
+	unsigned number;        /* (c) shown by the monitor */
+	struct vm_space *next;  /* (l) in the list of all spaces */
 	struct vm_object_set objects;
 };
 
-/* Once, with frames, heap and the kernel's table ready, whose root does not change any more.
- * ERR_NO_MEMORY. */
+/* Call once, after the frame allocator and the heap are up and the root of the kernel's table is
+ * final.  ERR_NO_MEMORY. */
 err_t vm_space_init(const struct page_table *kernel);
 
-/* An empty space of count 1.  ERR_NO_MEMORY. */
+/* Create an empty space with count 1.  ERR_NO_MEMORY. */
 err_t vm_space_new(struct vm_space **out);
-/* One more user; one less.  The last one's put gives back all that the space owns: no CPU has it
- * loaded then, no thread is in it. */
+/* Get or put a count.  The last put frees all that the space owns; by then no CPU has the space
+ * loaded and no thread uses it. */
 struct vm_space *vm_space_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s) __takes(1);
 
-/* The running thread works in s from now on, wherever it runs; NULL: in the kernel's half alone.
- * The caller keeps his count while it does. */
+/* Make s the address space of the running thread, on any CPU where it runs; NULL: the kernel half
+ * alone.  The caller keeps its count of s while the thread uses it. */
 void vm_space_activate(struct vm_space *s);
 /* The space that this CPU has loaded, or NULL. */
 struct vm_space *vm_space_current(void);
 
-/* ---- meaning ---- */
+/* ---- mapping ---- */
 
-/* Zeros on demand, in pages of level 1 .. `largest` (2: 2 MiB, 3: 1 GiB).  Takes no memory but for
- * nodes.  ERR_IN_USE: something is there. */
+/* Map anonymous memory, zero-filled on demand, in pages of level 1 .. `largest` (2: 2 MiB, 3:
+ * 1 GiB).  Allocates page-table nodes only.  ERR_IN_USE: the range is not empty. */
 err_t vm_space_map(struct vm_space *s, struct vrange range, unsigned rights, unsigned largest);
-/* What is mapped by nobody else, and faults.  Errors as above. */
+/* Reserve the range: every access faults, and no other mapping can be placed there.  Errors as
+ * above. */
 err_t vm_space_guard(struct vm_space *s, struct vrange range);
-/* Pages of an object from `offset` bytes on, on demand.  ERR_BAD_RANGE also when they are not in
- * the object, or va is not where the object's pages may be (mm/vm/object.h); else as above. */
+/* Map an object from `offset` bytes on, on demand.  ERR_BAD_RANGE also when the range is not inside
+ * the object, or its address does not match the offset (mm/vm/object.h); otherwise as above. */
 err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_object *object,
 			  uint64_t offset, unsigned rights);
-/* A frame, or a block of a page's size, that forks share; the space owns the caller's count.  On an
- * error the caller keeps it. */
+/* Map a frame, or a block of a page size, that forks share (PROP_SHARED).  The space takes the
+ * caller's count; on an error the caller keeps it. */
 err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsigned rights);
 
-/* Nothing is in the range afterwards. */
+/* Remove all mappings of the range, guards included. */
 err_t vm_space_unmap(struct vm_space *s, struct vrange range, uint64_t *done);
-/* What is in the range has these rights afterwards; holes stay holes. */
+/* Set the rights of all mappings in the range; absent pages stay absent. */
 err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights, uint64_t *done);
-/* Nothing is mapped any more. */
+/* Unmap the whole user half. */
 void vm_space_clear(struct vm_space *s);
 
-/* What stands at va, and how far; pages of the kernel's half are absent. */
+/* The item at va and its extent; addresses of the kernel half are reported as absent. */
 struct pt_item vm_space_query(const struct vm_space *s, vaddr_t va);
 
-/* A new space of count 1 with the same content.  Private pages are shared until one side writes.
+/* Create a space with count 1 and the same content.  Private pages are copy-on-write in both.
  * ERR_NO_MEMORY. */
 err_t vm_space_fork(struct vm_space *s, struct vm_space **out);
 
 /* ---- faults ---- */
 
-/* Somebody's access to va was refused: make it possible.  ERR_NOT_FOUND: nothing is there;
- * ERR_DENIED: it may not be used so; ERR_NO_MEMORY.  OK when another CPU was faster, too. */
+/* Handle a page fault at va.  ERR_NOT_FOUND: no mapping, or a guard; ERR_DENIED: the rights do not
+ * allow the access; ERR_NO_MEMORY.  Also OK when another CPU has resolved the fault already. */
 err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access);
 
-/* What faults became of, and what operations did; each CPU writes its own.  (a), relaxed. */
+/* Counters of faults by outcome, and of operations; each CPU writes its own.  (a), relaxed. */
 struct vm_stats {
 	_Atomic uint64_t zero_page, zeroed, ahead, zeroed_large, object, copied, copied_large,
 		reused;
@@ -125,12 +128,12 @@ extern struct vm_stats vm_stats; /* PER_CPU */
 
 /* ---- for the monitor and tests ---- */
 
-/* The space of that number with one more count, or NULL. */
+/* The space with that number, with a count for the caller, or NULL. */
 struct vm_space *vm_space_find(unsigned number);
-/* The first space whose number is at least that, likewise. */
+/* The space with the lowest number >= `number`, likewise. */
 struct vm_space *vm_space_from(unsigned number);
 
-/* A1 to A5, and page_table_check().  NULL, or what is wrong. */
+/* Check A1 to A5, and page_table_check().  NULL, or a description of the violation. */
 __must_check const char *vm_space_check(const struct vm_space *s);
-/* The frame of zeros. */
+/* The shared zero page. */
 paddr_t vm_zero_page(void);

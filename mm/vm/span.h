@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * span.h - what is left to read or to write: [cursor, end), as pure arithmetic.
+ * span.h - bounds arithmetic for the bytes left to read or write: [cursor, end).
  *
- * The part of readers and writers (mm/vm/io.h) that decides which bytes they may touch.  Addresses
- * are numbers here; nothing is accessed.  Every size is in bytes, never in elements (finding
- * IOV-01: a length of elements served as one of bytes).
+ * Readers and writers (mm/vm/io.h) use it to decide which bytes they may access.  Addresses are
+ * plain numbers here; no memory is accessed.  Every size is in bytes, never in elements (finding
+ * IOV-01: a number of elements was used as a number of bytes).
  *
  * Invariants:
  *   I1  cursor <= end
- *   I2  the span only shrinks: the cursor never goes back, the end never goes up
- *   I3  an operation that is refused changes nothing
+ *   I2  the span only shrinks: the cursor never decreases, the end never increases
+ *   I3  an operation that fails changes nothing
  *
- * `make prove T=vm_span` shows them for every argument.  No lock, no allocation, any context; a
- * span is its caller's.
+ * `make prove T=vm_span` proves them for every argument.  No lock, no allocation, any context; the
+ * caller owns the span.
  */
 #pragma once
 
@@ -20,8 +20,8 @@
 #include "lib/types.h"
 
 enum vm_side {
-	VM_KERNEL, /* memory that is there */
-	VM_USER,   /* addresses of a user's half, where anything may be or nothing */
+	VM_KERNEL, /* mapped kernel memory: no access faults */
+	VM_USER,   /* addresses of the user half, mapped or not: any access may fault */
 };
 
 struct vm_span {
@@ -29,20 +29,20 @@ struct vm_span {
 	enum vm_side side;
 };
 
-/* Bytes of the span. */
+/* Length of the span in bytes. */
 static inline size_t vm_span_left(const struct vm_span *s)
 {
 	return s->end - s->cursor;
 }
 
-/* Keep the first `most` bytes, or all when there are not as many. */
-static inline void vm_span_limit(struct vm_span *s, size_t most)
+/* Truncate to the first `max` bytes, if the span is longer. */
+static inline void vm_span_limit(struct vm_span *s, size_t max)
 {
-	if (most < vm_span_left(s))
-		s->end = s->cursor + most;
+	if (max < vm_span_left(s))
+		s->end = s->cursor + max;
 }
 
-/* Step over n bytes.  ERR_BAD_RANGE: there are not as many. */
+/* Skip n bytes.  ERR_BAD_RANGE: fewer are left. */
 static inline err_t vm_span_skip(struct vm_span *s, size_t n)
 {
 	if (n > vm_span_left(s))
@@ -51,14 +51,14 @@ static inline err_t vm_span_skip(struct vm_span *s, size_t n)
 	return OK;
 }
 
-/* How many bytes go from one to the other: all of the shorter. */
+/* The number of bytes that can be copied from one span to the other: the shorter length. */
 static inline size_t vm_span_common(const struct vm_span *a, const struct vm_span *b)
 {
 	return vm_span_left(a) < vm_span_left(b) ? vm_span_left(a) : vm_span_left(b);
 }
 
-/* The bytes of `count` elements of `size` bytes.  ERR_BAD_RANGE: elements of nothing. ERR_OVERFLOW:
- * more than SIZE_MAX. */
+/* The bytes of `count` elements of `size` bytes.  ERR_BAD_RANGE: size is 0.  ERR_OVERFLOW: more
+ * than SIZE_MAX. */
 static inline err_t vm_slice_bytes(size_t count, size_t size, size_t *bytes)
 {
 	if (size == 0)
@@ -66,13 +66,13 @@ static inline err_t vm_slice_bytes(size_t count, size_t size, size_t *bytes)
 	return __builtin_mul_overflow(count, size, bytes) ? ERR_OVERFLOW : OK;
 }
 
-/* `count` values of `size` bytes, one beginning every `step` bytes; step >= size. */
+/* `count` values of `size` bytes, one starting every `step` bytes; step >= size. */
 struct vm_stride {
 	size_t count, size, step;
 };
 
-/* Bytes from the first value's to the last value's.  Errors as above; ERR_BAD_RANGE: values that
- * overlap, too. */
+/* Bytes from the start of the first value to the end of the last.  Errors as above; ERR_BAD_RANGE
+ * also when the values overlap (step < size). */
 static inline err_t vm_stride_bytes(struct vm_stride s, size_t *bytes)
 {
 	if (s.size == 0 || s.step < s.size)
@@ -86,8 +86,8 @@ static inline err_t vm_stride_bytes(struct vm_stride s, size_t *bytes)
 	return OK;
 }
 
-/* Whether [va, va + len) is a user's to name: above the null page, below `half`, no wrap; or empty,
- * wherever va is.  `half` is the size of the user's half. */
+/* Whether [va, va + len) is in the user half: above the null page, below `half`, no wrap; an empty
+ * range is at any va.  `half` is the size of the user half. */
 static inline bool vm_span_is_users(vaddr_t va, size_t len, uint64_t half, uint64_t null_page)
 {
 	if (len == 0)
