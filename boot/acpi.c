@@ -15,7 +15,7 @@ enum {
 	RSDP_RSDT = 16,
 	RSDP_LENGTH = 20,
 	RSDP_XSDT = 24,
-	RSDP_REVISION_2 = 2, /* 0 is ACPI 1.0; 1 was never given out */
+	RSDP_REVISION_2 = 2, /* 0 is ACPI 1.0; 1 was never used */
 };
 
 /* ACPI 6.5, 5.2.6: System Description Table Header. */
@@ -34,8 +34,8 @@ enum {
 };
 
 enum {
-	COPY_ALIGN = 8,    /* keeps copies apart in a dump; the readers need none */
-	WARNINGS_EACH = 8, /* entries that get a line of their own before they are summed up */
+	COPY_ALIGN = 8,    /* for readable dumps; the readers need no alignment */
+	WARNINGS_EACH = 8, /* skipped tables with a warning each; the rest is only counted */
 };
 
 struct search {
@@ -56,18 +56,18 @@ static bool sums_to_zero(const uint8_t *bytes, size_t n)
 
 /* ---- RSDP ---- */
 
-/* The reason not to believe the 2.0 part, or NULL. */
+/* The reason why the 2.0 part is invalid, or NULL. */
 static const char *rsdp_2_fault(const uint8_t *bytes, size_t len)
 {
 	uint32_t length;
 
 	if (len < ACPI_RSDP_2_BYTES)
-		return "revision 2 or later, but only the first 20 bytes are there";
+		return "revision 2 or later, but shorter than 36 bytes";
 	length = acpi_le32((struct acpi_span){ bytes, ACPI_RSDP_2_BYTES }, RSDP_LENGTH);
 	if (length < ACPI_RSDP_2_BYTES)
 		return "length below 36";
 	if (length > len)
-		return "length beyond the bytes given";
+		return "length field beyond the end of the data";
 	if (!sums_to_zero(bytes, length))
 		return "extended checksum is wrong";
 	return NULL;
@@ -100,7 +100,7 @@ err_t acpi_rsdp_parse(const uint8_t *bytes, size_t len, struct acpi_rsdp *out, c
 
 /* ---- one table ---- */
 
-/* Fill in what the bytes say; `bytes`, `length` and `address` are set and checked. */
+/* Fill in the fields of the header; `bytes`, `length` and `address` are set and checked. */
 static void table_identify(struct acpi_table *t)
 {
 	struct acpi_span s = acpi_span_of(t);
@@ -133,7 +133,7 @@ err_t acpi_table_check(const uint8_t *bytes, size_t len, struct acpi_table *out,
 	length = acpi_le32((struct acpi_span){ bytes, ACPI_HEADER_BYTES }, HEADER_LENGTH);
 	*why = length_fault(length);
 	if (*why == NULL && length > len)
-		*why = "length field beyond the end of the bytes";
+		*why = "length field beyond the end of the data";
 	if (*why != NULL)
 		return ERR_BAD_FORMAT;
 	out->bytes = bytes;
@@ -158,7 +158,7 @@ struct acpi_walk acpi_root_walk(const struct acpi_table *t)
 	return (struct acpi_walk){ .why = "not an RSDT or XSDT" };
 }
 
-/* The walk is over a table whose signature acpi_root_walk() has seen: it tells the size. */
+/* acpi_root_walk() has checked the signature; its first letter determines the entry size. */
 bool acpi_root_next(struct acpi_walk *w, uint64_t *address)
 {
 	uint32_t bytes, rest = w->end - w->at;
@@ -167,7 +167,7 @@ bool acpi_root_next(struct acpi_walk *w, uint64_t *address)
 		return false;
 	bytes = w->bytes[HEADER_SIGNATURE] == ACPI_XSDT[0] ? XSDT_ENTRY_BYTES : RSDT_ENTRY_BYTES;
 	if (rest < bytes) {
-		w->why = "a part of an address at the end";
+		w->why = "a truncated address at the end";
 		w->at = w->end;
 		return false;
 	}
@@ -178,7 +178,7 @@ bool acpi_root_next(struct acpi_walk *w, uint64_t *address)
 
 /* ---- discovery ---- */
 
-/* The reason why there is no table at `address`, or NULL and *out. */
+/* Load the table at `address` into *out.  NULL, or the reason of the failure. */
 static const char *table_load(const struct search *s, uint64_t address, struct acpi_table *out)
 {
 	const uint8_t *header, *bytes;
@@ -198,7 +198,7 @@ static const char *table_load(const struct search *s, uint64_t address, struct a
 		return why;
 	bytes = s->map(s->ctx, address, length);
 	if (bytes == NULL)
-		return "not accessible in its whole length";
+		return "table is not accessible in its full length";
 	*out = (struct acpi_table){ .bytes = bytes, .length = length, .address = address };
 	table_identify(out);
 	return NULL;
@@ -235,7 +235,7 @@ static void table_add(struct search *s, uint64_t address)
 	}
 }
 
-/* Whether the root table called `name` is at `address` and can be believed. */
+/* Load the root table with the signature `name`.  False: absent, or invalid with a warning. */
 static bool root_load(const struct search *s, uint64_t address, const char *name,
 		      struct acpi_table *out)
 {
@@ -245,7 +245,7 @@ static bool root_load(const struct search *s, uint64_t address, const char *name
 		return false;
 	why = table_load(s, address, out);
 	if (why == NULL && strcmp(out->signature, name) != 0)
-		why = "signature is another";
+		why = "signature does not match";
 	else if (why == NULL && out->checksum == ACPI_CHECKSUM_BAD)
 		why = "checksum is wrong";
 	if (why != NULL)
@@ -292,13 +292,13 @@ err_t acpi_discover(struct acpi *a, const uint8_t *rsdp, size_t len, acpi_map_t 
 	if (e != OK)
 		return e;
 	if (!root_load(&s, r.xsdt, ACPI_XSDT, &root) && !root_load(&s, r.rsdt, ACPI_RSDT, &root)) {
-		warn("ACPI: neither an XSDT nor an RSDT can be used");
+		warn("ACPI: no usable XSDT or RSDT");
 		return ERR_BAD_FORMAT;
 	}
 	return tables_load(&s, &root);
 }
 
-/* ---- afterwards ---- */
+/* ---- copy and lookup ---- */
 
 size_t acpi_copy_size(const struct acpi *a)
 {
@@ -322,8 +322,8 @@ err_t acpi_copy(struct acpi *a, void *memory, size_t size)
 		memcpy(at, t->bytes, t->length);
 		t->bytes = at;
 		at += align_up(t->length, COPY_ALIGN);
-		/* Memory that a device still writes may have changed since the first look:
-		 * what counts is what was copied. */
+		/* A device may still write to this memory and have changed it since the first
+		 * check: check the copy. */
 		table_identify(t);
 		if (t->checksum != before)
 			warn("ACPI: %s at %#lx changed while it was read", t->signature,

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * acpi.h - the static tables of ACPI, as typed values; no AML.
+ * acpi.h - parser of the static ACPI tables; no AML.
  *
  *   RSDP ---> XSDT ---> APIC MCFG SRAT HPET FACP DMAR SPCR ...
  *     `.----> RSDT --------^        (when there is no usable XSDT)
  *
- * A table is a span of bytes: a header of 36 bytes with a length and a checksum, then
- * whatever its signature says.  Discovery collects spans, acpi_copy() moves them into
- * memory of the kernel's own, and the readers below decode them on demand.  All readers
- * are pure functions of the span: nothing is patched, cached or cast onto a struct.
+ * A table is a span of bytes: a 36-byte header with a length and a checksum, then a body whose
+ * layout depends on the signature.  acpi_discover() collects the spans, acpi_copy() copies them
+ * into kernel memory, and the readers below decode them on demand.  All readers are pure functions
+ * of the span: nothing is patched, cached or cast to a struct.
  *
- * Invariants, for any bytes whatsoever:
+ * Invariants, for arbitrary input bytes:
  *   A1  no function reads outside [bytes, bytes + length) of its table
- *   A2  every step of a walk moves forward by at least one header, so a walk ends
- *   A3  a walk that met a malformed entry has `why` set; entries before it are good
+ *   A2  every step of a walk advances by at least one header, so a walk terminates
+ *   A3  a walk that finds a malformed entry sets `why`; the entries before it are valid
  *   A4  a table in struct acpi has 36 <= length <= ACPI_TABLE_MAX and does not wrap
- *   A5  no address is in struct acpi twice, so its regions are each reported once
+ *   A5  no address occurs twice in struct acpi, so each of its regions is reported once
  *
- * A table with a bad checksum is kept, because its bytes are still the firmware's, but
- * acpi_find() never returns it.
+ * A table with a bad checksum stays in the array, because its memory still belongs to the firmware,
+ * but acpi_find() never returns it.
  *
  * Locking: none; filled at boot by one CPU, constant afterwards.  Allocates nothing.
  * Callers: boot/start/main.c, iommu/ (DMAR), the monitor, the host tool.
@@ -35,11 +35,11 @@ enum {
 	ACPI_RSDP_1_BYTES = 20,   /* ACPI 1.0 */
 	ACPI_RSDP_2_BYTES = 36,   /* 5.2.5.3 */
 	ACPI_HEADER_BYTES = 36,   /* 5.2.6 */
-	ACPI_TABLE_MAX = 1 << 24, /* 16 MiB: policy; no table here comes near it */
+	ACPI_TABLE_MAX = 1 << 24, /* 16 MiB: policy; real tables are far smaller */
 	ACPI_SIGNATURE_CHARS = 4,
 	ACPI_OEM_ID_CHARS = 6,
 	ACPI_OEM_TABLE_CHARS = 8,
-	ACPI_NAME_BYTES = 64, /* of a namespace path in ANDD; longer ones are cut */
+	ACPI_NAME_BYTES = 64, /* of a namespace path in ANDD; longer paths are truncated */
 };
 
 #define ACPI_XSDT "XSDT"
@@ -59,11 +59,11 @@ enum acpi_checksum {
 	ACPI_CHECKSUM_OK,
 };
 
-/* Texts hold printable ASCII only: other bytes became '.', which no signature contains. */
+/* Strings are printable ASCII: other bytes are replaced by '.', which no signature contains. */
 struct acpi_table {
 	const uint8_t *bytes;
 	uint32_t length;
-	uint64_t address; /* physical; 0: not from memory */
+	uint64_t address; /* physical; 0: the table was not found in memory */
 	enum acpi_checksum checksum;
 	uint8_t revision;
 	char signature[ACPI_SIGNATURE_CHARS + 1];
@@ -74,49 +74,49 @@ struct acpi_table {
 struct acpi {
 	struct acpi_table *table; /* the caller's array; [0] is the XSDT or RSDT */
 	size_t count, room;
-	size_t missed; /* tables beyond `room` */
+	size_t missed; /* tables that did not fit into `room` */
 };
 
 struct acpi_rsdp {
-	uint64_t xsdt; /* 0: none, or not to be believed */
+	uint64_t xsdt; /* 0: none, or the 2.0 part is invalid */
 	uint32_t rsdt; /* 0: none */
 	uint8_t revision;
 	char oem_id[ACPI_OEM_ID_CHARS + 1];
 };
 
-/* Make [pa, pa + len) readable until acpi_copy() has run, or NULL when it is not accessible. */
+/* Map [pa, pa + len) readable until acpi_copy() has run; NULL if it is not accessible. */
 typedef const uint8_t *(*acpi_map_t)(void *ctx, uint64_t pa, uint64_t len);
 
-/* Check both checksums.  A good 1.0 part with a bad 2.0 part is OK without an XSDT.
- * *why is the reason of a refusal, of all or of the 2.0 part, else NULL. */
+/* Check both checksums.  A valid 1.0 part with an invalid 2.0 part is OK, without an XSDT.  *why is
+ * the reason why the RSDP or its 2.0 part is invalid, else NULL. */
 err_t acpi_rsdp_parse(const uint8_t *bytes, size_t len, struct acpi_rsdp *out, const char **why);
 
-/* Describe one raw table of `len` bytes, of which trailing ones beyond its own length are
- * ignored.  A bad checksum is a state in *out, not an error.  *why is set on error. */
+/* Parse the header of one raw table of `len` bytes; bytes beyond the table's own length are
+ * ignored.  A bad checksum is recorded in *out and is no error.  *why is set on error. */
 err_t acpi_table_check(const uint8_t *bytes, size_t len, struct acpi_table *out, const char **why);
 
-/* Find all tables.  a->table and a->room are the caller's.  Whatever is wrong is warned about
- * and left out.  ERR_NOT_FOUND: no RSDP; ERR_BAD_FORMAT: no usable RSDP or root table;
- * ERR_NO_MEMORY: more than `room` tables, those in the array are usable. */
+/* Find all tables.  The caller sets a->table and a->room.  Invalid tables are skipped with a
+ * warning.  ERR_NOT_FOUND: no RSDP; ERR_BAD_FORMAT: no usable RSDP or root table; ERR_NO_MEMORY:
+ * more than `room` tables; those in the array are usable. */
 err_t acpi_discover(struct acpi *a, const uint8_t *rsdp, size_t len, acpi_map_t map, void *ctx);
 
-/* Move all tables into `memory`, any alignment; the firmware's bytes are not read again.
- * ERR_NO_MEMORY: less than acpi_copy_size(), nothing changed. */
+/* Copy all tables to `memory`, of any alignment; the firmware's memory is not read again.
+ * ERR_NO_MEMORY: `size` is below acpi_copy_size(); nothing is changed. */
 size_t acpi_copy_size(const struct acpi *a);
 err_t acpi_copy(struct acpi *a, void *memory, size_t size);
 
-/* The first table with this signature and a good checksum, or NULL. */
+/* The first table with this signature and a valid checksum, or NULL. */
 const struct acpi_table *acpi_find(const struct acpi *a, const char *signature);
 
-/* Where the firmware keeps the table, for the list of memory sources. */
+/* The physical memory of the firmware's table, for boot_info's memory map entries. */
 struct region acpi_table_region(const struct acpi_table *t);
 
-/* Print a header line and a line per entry: good, bad and unknown tables alike. */
+/* Print a header line and a line per entry, for valid, invalid and unknown tables alike. */
 void acpi_print(const struct acpi_table *t);
 
 /* ---- walks ---- */
 
-/* One pass over the entries of a table or a structure:
+/* Iterator over the entries of a table or a structure:
  *
  *   struct acpi_walk w = acpi_madt_walk(t);
  *   while (acpi_madt_next(&w, &entry))
@@ -130,21 +130,21 @@ struct acpi_walk {
 	const char *why;
 };
 
-/* A kind is the type number of the specification, or one of these. */
+/* An entry's kind is the type number of the specification, or one of these. */
 enum {
-	ACPI_ENTRY_OTHER = 1 << 16,            /* a type unknown here */
-	ACPI_ENTRY_BAD = ACPI_ENTRY_OTHER + 1, /* too short for its type, or senseless */
+	ACPI_ENTRY_OTHER = 1 << 16,            /* the type is not decoded here */
+	ACPI_ENTRY_BAD = ACPI_ENTRY_OTHER + 1, /* too short for its type, or invalid */
 };
 
-/* A register: ACPI 6.5, 5.2.3.2. */
+/* Generic Address Structure: ACPI 6.5, 5.2.3.2. */
 enum acpi_space {
 	ACPI_SPACE_MEMORY = 0,
 	ACPI_SPACE_IO = 1,
 	ACPI_SPACE_PCI = 2,
 };
 struct acpi_register {
-	uint64_t address; /* 0: there is none */
-	uint8_t space;    /* enum acpi_space, or anything else from outside */
+	uint64_t address; /* 0: no register */
+	uint8_t space;    /* enum acpi_space, or any other value of the firmware */
 	uint8_t bits, bit_offset, access;
 };
 
@@ -171,14 +171,14 @@ enum acpi_madt_kind {
 };
 
 enum acpi_polarity {
-	ACPI_POLARITY_BUS = 0, /* as the bus has it; ISA: high */
+	ACPI_POLARITY_BUS = 0, /* conforms to the bus; ISA: high */
 	ACPI_POLARITY_HIGH = 1,
 	ACPI_POLARITY_RESERVED = 2,
 	ACPI_POLARITY_LOW = 3,
 };
 
 enum acpi_trigger {
-	ACPI_TRIGGER_BUS = 0, /* as the bus has it; ISA: edge */
+	ACPI_TRIGGER_BUS = 0, /* conforms to the bus; ISA: edge */
 	ACPI_TRIGGER_EDGE = 1,
 	ACPI_TRIGGER_RESERVED = 2,
 	ACPI_TRIGGER_LEVEL = 3,
@@ -199,7 +199,7 @@ struct acpi_madt_entry {
 			uint32_t address, gsi_base;
 		} ioapic;
 		struct {
-			uint8_t bus, source; /* ISA interrupt `source` arrives at `gsi` */
+			uint8_t bus, source; /* ISA IRQ `source` is routed to `gsi` */
 			uint32_t gsi;
 			enum acpi_polarity polarity;
 			enum acpi_trigger trigger;
@@ -214,29 +214,29 @@ struct acpi_madt_entry {
 	};
 };
 
-/* The whole table in numbers. */
+/* Summary of the table. */
 struct acpi_madt {
-	uint64_t lapic_address; /* the override's, when there is one */
-	bool legacy_pics;       /* a pair of 8259 to be masked */
+	uint64_t lapic_address; /* of the address override, if present */
+	bool legacy_pics;       /* PCAT_COMPAT: mask the two 8259 PICs */
 	uint32_t cpus_enabled, ioapics;
 };
 
-/* The fixed part and the counts.  ERR_BAD_FORMAT: not a MADT, or too short to be one. */
+/* Read the fixed part and count entries.  ERR_BAD_FORMAT: not a MADT, or too short. */
 err_t acpi_madt_read(const struct acpi_table *t, struct acpi_madt *out);
-/* The entries, one by one. */
+/* Iterate over the entries. */
 struct acpi_walk acpi_madt_walk(const struct acpi_table *t);
 bool acpi_madt_next(struct acpi_walk *w, struct acpi_madt_entry *e);
 
 /* ---- MCFG ---- */
 
 struct acpi_mcfg_window {
-	uint64_t base; /* of bus 0, also when bus_first is not 0 */
+	uint64_t base; /* of bus 0, even if bus_first is not 0 */
 	uint16_t segment;
 	uint8_t bus_first, bus_last; /* inclusive */
-	bool usable;                 /* buses in order, and the window does not wrap */
+	bool usable;                 /* bus_first <= bus_last, and the window does not wrap */
 };
 
-/* The configuration windows, one by one. */
+/* Iterate over the ECAM windows. */
 struct acpi_walk acpi_mcfg_walk(const struct acpi_table *t);
 bool acpi_mcfg_next(struct acpi_walk *w, struct acpi_mcfg_window *out);
 
@@ -254,7 +254,7 @@ struct acpi_srat_entry {
 	enum acpi_srat_kind kind;
 	uint8_t type;
 	uint8_t length;
-	bool enabled; /* else ignore it */
+	bool enabled; /* if not, ignore the entry */
 	uint32_t domain;
 	union {
 		uint32_t apic_id; /* LAPIC, X2APIC */
@@ -265,15 +265,15 @@ struct acpi_srat_entry {
 	};
 };
 
-/* The affinities, one by one. */
+/* Iterate over the affinity structures. */
 struct acpi_walk acpi_srat_walk(const struct acpi_table *t);
 bool acpi_srat_next(struct acpi_walk *w, struct acpi_srat_entry *e);
 
 /* ---- HPET ---- */
 
 struct acpi_hpet {
-	struct acpi_register base; /* the tick's period is in the registers, not here */
-	uint16_t min_tick;         /* least periodic interval without lost interrupts, ticks */
+	struct acpi_register base; /* the tick period is in the registers, not in the table */
+	uint16_t min_tick;         /* shortest periodic interval without lost interrupts, ticks */
 	uint8_t number;
 	uint8_t comparators;
 	bool counter_64;
@@ -281,30 +281,30 @@ struct acpi_hpet {
 	uint16_t vendor;
 };
 
-/* ERR_BAD_FORMAT: not an HPET table, or too short to be one. */
+/* ERR_BAD_FORMAT: not an HPET table, or too short. */
 err_t acpi_hpet_read(const struct acpi_table *t, struct acpi_hpet *out);
 
 /* ---- FADT: 5.2.9 ---- */
 
-/* What an old, shorter table does not have reads as absent, except that a table older than
- * revision 3 describes a PC: legacy devices and a keyboard controller are assumed. */
+/* Fields beyond the end of an older, shorter table read as absent.  Exception: below revision 3 the
+ * machine is assumed to be a PC with legacy devices and a keyboard controller. */
 struct acpi_fadt {
 	struct acpi_register pm_timer; /* 3.579545 MHz */
-	bool pm_timer_32;              /* else 24 bits */
+	bool pm_timer_32;              /* counter width 32 bits, else 24 */
 	struct acpi_register pm1a_control, pm1b_control;
 	struct acpi_register reset;
 	uint8_t reset_value;
 	bool reset_supported;
 	bool hardware_reduced; /* none of the PM blocks exist */
-	bool apic_physical;    /* more than 8 CPUs want physical destination mode */
+	bool apic_physical;    /* use physical destination mode with more than 8 CPUs */
 	bool legacy_devices, i8042, no_vga, no_msi, no_aspm, no_cmos_rtc;
 	uint16_t boot_flags, sci;
 	uint32_t flags;
 };
 
-/* ERR_BAD_FORMAT: not a FADT, or too short to be one. */
+/* ERR_BAD_FORMAT: not a FADT, or too short. */
 err_t acpi_fadt_read(const struct acpi_table *t, struct acpi_fadt *out);
-/* Whether a keyboard controller may be there: a good FADT can deny it, nothing else does. */
+/* Whether an i8042 keyboard controller may exist: false only if a valid FADT denies it. */
 bool acpi_may_have_i8042(const struct acpi *a);
 
 /* ---- DMAR ---- */
@@ -328,7 +328,7 @@ enum {
 };
 
 struct acpi_dmar {
-	uint16_t address_bits; /* 1 to 256: not checked against anything */
+	uint16_t address_bits; /* 1 to 256; not validated */
 	bool interrupt_remapping;
 	bool x2apic_opt_out;
 	bool dma_opt_in;
@@ -345,7 +345,7 @@ struct acpi_dmar_entry {
 	uint64_t base;              /* DRHD, RHSA: registers; RMRR: memory */
 	uint64_t limit;             /* RMRR: last byte; may lie below base */
 	uint32_t domain;            /* RHSA */
-	uint8_t device;             /* ANDD: number that scopes refer to */
+	uint8_t device;             /* ANDD: device number that scopes refer to */
 	char name[ACPI_NAME_BYTES]; /* ANDD */
 	const uint8_t *scopes;      /* empty for RHSA, ANDD, OTHER and BAD */
 	uint32_t scopes_length;
@@ -353,24 +353,24 @@ struct acpi_dmar_entry {
 
 enum acpi_scope_kind {
 	ACPI_SCOPE_ENDPOINT = 1,
-	ACPI_SCOPE_BRIDGE = 2, /* and everything below it */
+	ACPI_SCOPE_BRIDGE = 2, /* and all devices below it */
 	ACPI_SCOPE_IOAPIC = 3,
 	ACPI_SCOPE_HPET = 4,
 	ACPI_SCOPE_NAMESPACE = 5,
 };
 
 struct acpi_scope {
-	uint8_t type; /* enum acpi_scope_kind, or anything else from outside */
+	uint8_t type; /* enum acpi_scope_kind, or any other value of the firmware */
 	uint8_t flags;
 	uint8_t id; /* of the IOAPIC, HPET block or ANDD device */
 	uint8_t bus;
-	uint8_t hops;        /* 0: a path that leads nowhere */
-	const uint8_t *path; /* hops pairs of device and function */
+	uint8_t hops;        /* 0: empty path, no device */
+	const uint8_t *path; /* `hops` pairs of device and function */
 };
 
-/* The fixed part.  ERR_BAD_FORMAT: not a DMAR, or too short to be one. */
+/* Read the fixed part.  ERR_BAD_FORMAT: not a DMAR table, or too short. */
 err_t acpi_dmar_read(const struct acpi_table *t, struct acpi_dmar *out);
-/* The remapping structures, and the device scopes of one, one by one. */
+/* Iterate over the remapping structures, and over the device scopes of one. */
 struct acpi_walk acpi_dmar_walk(const struct acpi_table *t);
 bool acpi_dmar_next(struct acpi_walk *w, struct acpi_dmar_entry *e);
 struct acpi_walk acpi_scope_walk(const struct acpi_dmar_entry *e);
@@ -386,10 +386,10 @@ enum acpi_uart {
 
 struct acpi_spcr {
 	struct acpi_register base;
-	uint8_t type;  /* enum acpi_uart, or anything else from outside */
-	uint32_t baud; /* 0: leave it as it is */
+	uint8_t type;  /* enum acpi_uart, or any other value of the firmware */
+	uint32_t baud; /* 0: keep the current rate */
 	uint32_t gsi;
 };
 
-/* ERR_BAD_FORMAT: not an SPCR, or too short to be one. */
+/* ERR_BAD_FORMAT: not an SPCR table, or too short. */
 err_t acpi_spcr_read(const struct acpi_table *t, struct acpi_spcr *out);

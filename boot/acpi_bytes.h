@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * acpi_bytes.h - reading little-endian fields out of a bounded span.
+ * acpi_bytes.h - bounds-checked reads of little-endian fields, at any alignment.
  *
- * Private to boot/acpi*.c.  A field that is not wholly inside the span reads as 0, at any
- * alignment: a shorter, older table needs no special case, and no byte outside is touched.
+ * Private to boot/acpi*.c.  A field that is not completely inside the span reads as 0: a shorter,
+ * older table needs no special case, and no byte outside the span is read.
  */
 #pragma once
 
@@ -51,8 +51,8 @@ static inline uint64_t acpi_le64(struct acpi_span s, uint32_t at)
 	return acpi_le(s, at, sizeof(uint64_t));
 }
 
-/* Copy the characters of [at, at + n) inside the span, without the blanks and zeros at their
- * end; what a terminal might act upon becomes '.'.  `out` has room for n + 1. */
+/* Copy the characters of [at, at + n) that are inside the span, without trailing blanks and zeros.
+ * Bytes other than printable ASCII become '.'.  `out` has room for n + 1. */
 static inline void acpi_text(struct acpi_span s, uint32_t at, uint32_t n, char *out)
 {
 	uint32_t used = 0;
@@ -72,8 +72,8 @@ static inline struct acpi_span acpi_span_of(const struct acpi_table *t)
 	return (struct acpi_span){ t->bytes, t->length };
 }
 
-/* Whether the table is of this kind and has the part that every one of its kind has. */
-static inline bool acpi_is(const struct acpi_table *t, const char *signature, uint32_t least)
+/* Whether the table has this signature and at least `min` bytes, its mandatory part. */
+static inline bool acpi_is(const struct acpi_table *t, const char *signature, uint32_t min)
 {
-	return strcmp(t->signature, signature) == 0 && t->length >= least;
+	return strcmp(t->signature, signature) == 0 && t->length >= min;
 }

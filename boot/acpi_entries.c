@@ -5,8 +5,7 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
-/* How an entry says its type and length: one byte each (MADT, SRAT, device scopes) or two
- * (DMAR). */
+/* Type and length of an entry: one byte each (MADT, SRAT, device scopes) or two (DMAR). */
 enum {
 	NARROW_LENGTH = 1,
 	NARROW_HEADER = 2,
@@ -14,31 +13,32 @@ enum {
 	WIDE_HEADER = 4,
 };
 
-/* A type that is decoded here, and the bytes that decoding needs. */
+/* A type that is decoded here, and its minimum length. */
 struct known_type {
 	uint16_t type;
-	uint16_t least;
+	uint16_t min;
 };
 
 /* ---- walks ---- */
 
-/* Over the entries that follow the first `fixed` bytes. */
+/* Walk the entries that follow the first `fixed` bytes. */
 static struct acpi_walk walk_start(const struct acpi_table *t, const char *signature,
 				   uint32_t fixed)
 {
 	if (!acpi_is(t, signature, fixed))
-		return (struct acpi_walk){ .why = "another table, or too short for its kind" };
+		return (struct acpi_walk){ .why = "wrong signature, or table too short" };
 	return (struct acpi_walk){ t->bytes, fixed, t->length, t->revision, NULL };
 }
 
-/* Step over `length` bytes, which must hold a header; otherwise the walk ends here. */
+/* Advance over an entry of `length` bytes.  Ends the walk if it is shorter than a header or extends
+ * beyond the end. */
 static bool walk_step(struct acpi_walk *w, uint32_t length, uint32_t header,
 		      struct acpi_span *entry)
 {
 	if (length < header)
 		w->why = "an entry is shorter than its own header";
 	else if (length > w->end - w->at)
-		w->why = "an entry reaches beyond the end";
+		w->why = "an entry extends beyond the end";
 	if (w->why != NULL) {
 		w->at = w->end;
 		return false;
@@ -48,7 +48,7 @@ static bool walk_step(struct acpi_walk *w, uint32_t length, uint32_t header,
 	return true;
 }
 
-/* Not for a walk at its end, which may be one over nothing at all. */
+/* Not for a walk at its end, whose `bytes` may be NULL. */
 static struct acpi_span walk_rest(const struct acpi_walk *w)
 {
 	return (struct acpi_span){ w->bytes + w->at, w->end - w->at };
@@ -71,12 +71,12 @@ static bool walk_wide(struct acpi_walk *w, struct acpi_span *entry)
 	       walk_step(w, acpi_le16(walk_rest(w), WIDE_LENGTH), WIDE_HEADER, entry);
 }
 
-/* The type itself, when it is one of `known` and long enough. */
+/* The type if it is one of `known` and the entry is long enough, else ACPI_ENTRY_OTHER or _BAD. */
 static unsigned entry_kind(const struct known_type *known, size_t n, unsigned type, uint32_t length)
 {
 	for (size_t i = 0; i < n; i++)
 		if (known[i].type == type)
-			return length >= known[i].least ? type : ACPI_ENTRY_BAD;
+			return length >= known[i].min ? type : ACPI_ENTRY_BAD;
 	return ACPI_ENTRY_OTHER;
 }
 
@@ -292,12 +292,12 @@ bool acpi_mcfg_next(struct acpi_walk *w, struct acpi_mcfg_window *out)
 
 enum {
 	SRAT_FIXED = 48,
-	SRAT_REVISION_WIDE = 2, /* revision 1 has domains of 8 bits */
+	SRAT_REVISION_WIDE = 2, /* revision 1 has 8-bit domains */
 
 	SRAT_LAPIC_DOMAIN = 2, /* 5.2.16.1 */
 	SRAT_LAPIC_ID = 3,
 	SRAT_LAPIC_FLAGS = 4,
-	SRAT_LAPIC_DOMAIN_HIGH = 8, /* three bytes above a byte that is not of the domain */
+	SRAT_LAPIC_DOMAIN_HIGH = 8, /* bits 31:8 of the domain; its low byte is another field */
 	SRAT_LAPIC_DOMAIN_HIGH_MASK = ~UINT8_MAX,
 
 	SRAT_MEMORY_DOMAIN = 2, /* 5.2.16.2 */
@@ -378,7 +378,7 @@ bool acpi_srat_next(struct acpi_walk *w, struct acpi_srat_entry *e)
 
 enum {
 	DMAR_FIXED = 48,
-	DMAR_ADDRESS_BITS = 36, /* less one */
+	DMAR_ADDRESS_BITS = 36, /* minus one */
 	DMAR_FLAGS = 37,
 	DMAR_FLAG_INTERRUPT_REMAPPING = 1 << 0,
 	DMAR_FLAG_X2APIC_OPT_OUT = 1 << 1,

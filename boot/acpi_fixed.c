@@ -33,7 +33,7 @@ enum {
 	HPET_NUMBER = 52,
 	HPET_MIN_TICK = 53,
 
-	HPET_ID_COMPARATORS_SHIFT = 8, /* the last one's index */
+	HPET_ID_COMPARATORS_SHIFT = 8, /* number of comparators minus one */
 	HPET_ID_COMPARATORS_MASK = 0x1f,
 	HPET_ID_COUNTER_64 = 1 << 13,
 	HPET_ID_LEGACY_ROUTE = 1 << 15,
@@ -62,7 +62,7 @@ err_t acpi_hpet_read(const struct acpi_table *t, struct acpi_hpet *out)
 /* ---- FADT: ACPI 6.5, 5.2.9 ---- */
 
 enum {
-	FADT_FIXED = 116, /* as ACPI 1.0 has it */
+	FADT_FIXED = 116, /* length in ACPI 1.0 */
 	FADT_SCI = 46,
 	FADT_PM1A_CONTROL = 64,
 	FADT_PM1B_CONTROL = 68,
@@ -92,7 +92,7 @@ enum {
 	BOOT_FLAGS_OF_A_PC = BOOT_FLAG_LEGACY_DEVICES | BOOT_FLAG_I8042,
 };
 
-/* The extended register where the table has one, else the I/O port of ACPI 1.0. */
+/* The extended (X_) register if the table has one, else the I/O port of ACPI 1.0. */
 static struct acpi_register fadt_block(struct acpi_span s, uint32_t extended_at, uint32_t port_at,
 				       uint32_t bytes_at)
 {
@@ -170,7 +170,7 @@ enum {
 
 err_t acpi_spcr_read(const struct acpi_table *t, struct acpi_spcr *out)
 {
-	/* Indexed by the code of the table; 0: as the firmware left it, or reserved. */
+	/* Indexed by the table's baud rate code; 0: keep the current rate, or reserved. */
 	static const uint32_t rates[] = { 0, 0, 0, 9600, 19200, 0, 57600, 115200 };
 	struct acpi_span s = acpi_span_of(t);
 	uint8_t code = acpi_le8(s, SPCR_BAUD);

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boot_info.h - what the firmware and the boot loader said, as plain data.
+ * boot_info.h - boot information of the firmware and the boot loader, protocol-independent.
  *
- * Filled once by boot/multiboot2.c or boot/pvh.c, completed by boot/acpi.c and
- * boot/cmdline.c.  Every byte is copied: after that the firmware's memory is never
- * read again.  Nothing here is checked against anything else; that is the work of
- * mm/frame/regions.c, which turns `sources` into the map that the allocators believe.
+ * Filled once by boot/multiboot2.c or boot/pvh.c, completed by boot/acpi.c and boot/cmdline.c.
+ * Every byte is copied: the firmware's memory is not read again.  Entries are not checked against
+ * each other here; mm/frame/regions.c resolves `sources` into the map that the allocators use.
  *
- * Ownership: all pointers point into the arena that the parser was given and live as
- * long as it does (in the kernel: for ever).  Constant after boot; no lock.
+ * Ownership: all pointers point into the arena passed to the parser and are valid as long as it is
+ * (in the kernel: forever).  Constant after boot; no lock.
  */
 #pragma once
 
 #include "lib/types.h"
 
-/* What a byte of physical memory is.  The order is the rule: where sources overlap, the
- * first of this list wins. */
+/* Type of physical memory, by descending precedence: where entries overlap, the first type of this
+ * list wins. */
 enum region_type {
 	REGION_BAD,
 	REGION_KERNEL,
@@ -47,11 +46,11 @@ enum framebuffer_type {
 };
 
 struct boot_framebuffer {
-	uint64_t address;       /* 0: there is none */
+	uint64_t address;       /* 0: no framebuffer */
 	uint32_t pitch;         /* bytes from one line to the next */
 	uint32_t width, height; /* pixels; characters for EGA text */
 	uint8_t bits_per_pixel;
-	uint8_t type; /* enum framebuffer_type, or anything else from outside */
+	uint8_t type; /* enum framebuffer_type, or any other value of the loader */
 	uint8_t red_position, red_bits, green_position, green_bits, blue_position, blue_bits;
 };
 
@@ -70,7 +69,7 @@ struct boot_info {
 	const char *cmdline; /* never NULL */
 	char loader[BOOT_NAME_BYTES];
 
-	struct region *sources; /* every statement about memory, in order of arrival */
+	struct region *sources; /* all memory map entries, in the order they were found */
 	size_t source_count, source_room;
 
 	struct boot_module *modules;
@@ -82,12 +81,12 @@ struct boot_info {
 	uint32_t rsdp_length;
 
 	uint64_t efi_system_table; /* physical; 0: not started by EFI */
-	bool has_memory_map;       /* a memory map was given, good or bad */
+	bool has_memory_map;       /* a memory map was passed, valid or not */
 	bool has_efi_map;
-	bool boot_services_running; /* EFI boot services were not ended: unusable for keel */
+	bool boot_services_running; /* ExitBootServices() was not called: keel cannot run */
 };
 
-/* The name that `regions` prints. */
+/* The name that the monitor command `regions` prints. */
 static inline const char *region_type_name(enum region_type type)
 {
 	static const char *const names[REGION_TYPES] = {

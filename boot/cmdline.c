@@ -8,7 +8,7 @@
 
 struct option {
 	const char *key;
-	/* NULL: nothing to keep.  False: the value makes no sense. */
+	/* NULL: no value is stored.  Returns false if the value is invalid. */
 	bool (*set)(struct cmdline *c, const char *value);
 };
 
@@ -56,7 +56,7 @@ static bool add_memmaps(struct cmdline *c, const char *value)
 	}
 }
 
-/* The whole list or nothing of it. */
+/* Add the whole list, or nothing if an element is invalid. */
 static bool set_memmap(struct cmdline *c, const char *value)
 {
 	unsigned before = c->memmap_count;
@@ -94,7 +94,7 @@ static bool set_panic(struct cmdline *c, const char *value)
 	return read_number(value, &c->panic_seconds);
 }
 
-/* As in Linux: none means the first alone. */
+/* As in Linux, 0 means the bootstrap processor alone. */
 static bool set_maxcpus(struct cmdline *c, const char *value)
 {
 	uint32_t n;
@@ -154,7 +154,7 @@ static void set_option(struct cmdline *c, const char *key, const char *value)
 		if (strcmp(options[i].key, key) != 0)
 			continue;
 		if (options[i].set != NULL && !options[i].set(c, value))
-			warn("command line: %s=%s makes no sense, passed over", key, value);
+			warn("command line: %s=%s is invalid, ignored", key, value);
 		return;
 	}
 	warn("command line: unknown option %s", key);
@@ -165,8 +165,8 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\n';
 }
 
-/* The next word of *at into `word`, cut at its size; quotes are taken off.  *length is its own.
- * False: no more. */
+/* Copy the next word of *at to `word`, truncated to its size and without quotes.  *length is the
+ * full length.  False: no more words. */
 static bool next_word(const char **at, char *word, size_t size, size_t *length)
 {
 	const char *s = *at;
@@ -206,8 +206,8 @@ void cmdline_parse(const char *text, struct cmdline *c)
 	while (next_word(&text, word, sizeof(word), &length)) {
 		char *equals = strchr(word, '=');
 
-		if (length >= sizeof(word)) { /* half a number is another number */
-			warn("command line: %.32s... is too long, passed over", word);
+		if (length >= sizeof(word)) { /* a truncated number would be a wrong value */
+			warn("command line: %.32s... is too long, ignored", word);
 			continue;
 		}
 		if (equals != NULL)

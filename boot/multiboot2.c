@@ -24,7 +24,7 @@ enum {
 	TAG_EFI_BOOT_SERVICES = 18,
 };
 
-/* Offsets in bytes from the start of a tag, and the least sizes that make sense. */
+/* Offsets in bytes from the start of a tag, and minimum sizes. */
 enum {
 	BLOCK_HEADER = 8,
 	TAG_HEADER = 8,
@@ -53,24 +53,24 @@ enum {
 	RSDP_V1_BYTES = 20,
 	SYSTEM_TABLE = 8,
 
-	SOURCE_MIN_BYTES = 16, /* no statement takes fewer bytes of the block */
+	SOURCE_MIN_BYTES = 16, /* lower bound of the block's bytes per memory map entry */
 };
 
 struct tag {
 	uint32_t type;
-	const uint8_t *bytes; /* `size` bytes, its header included */
+	const uint8_t *bytes; /* `size` bytes, including the header */
 	size_t size;
 };
 
-/* The tag at *offset, moving on behind it.  False at the end tag or on a broken chain; *why
- * is set on the latter. */
+/* Read the tag at *offset and advance to the next.  False at the end tag or on a broken chain; the
+ * latter sets *why. */
 static bool next_tag(const struct multiboot2 *mb, size_t *offset, struct tag *tag, const char **why)
 {
 	const uint8_t *p = mb->bytes + *offset;
 	size_t room = mb->len - *offset;
 
 	if (room < TAG_HEADER) {
-		*why = "the list of tags has no end";
+		*why = "the tag list has no end tag";
 		return false;
 	}
 	*tag = (struct tag){ read_le32(p), p, read_le32(p + 4) };
@@ -93,7 +93,7 @@ static enum region_type mmap_region_type(uint32_t type)
 	}
 }
 
-/* UEFI 2.10, tables 7.6 and 7.10: what the memory is after ExitBootServices(). */
+/* UEFI 2.10, tables 7.6 and 7.10: usage of the memory after ExitBootServices(). */
 static enum region_type efi_region_type(uint32_t type)
 {
 	switch (type) {
@@ -109,8 +109,8 @@ static enum region_type efi_region_type(uint32_t type)
 	}
 }
 
-/* Say each entry of a memory map tag; the stride comes from the tag. */
-static err_t say_map(const struct tag *tag, size_t least, struct source_visitor *v,
+/* Report each entry of a memory map tag; the stride is read from the tag. */
+static err_t say_map(const struct tag *tag, size_t entry_min, struct source_visitor *v,
 		     void (*say)(struct source_visitor *v, const uint8_t *entry))
 {
 	size_t stride, left;
@@ -118,7 +118,7 @@ static err_t say_map(const struct tag *tag, size_t least, struct source_visitor 
 	if (tag->size < MAP_ENTRIES)
 		return ERR_BAD_FORMAT;
 	stride = read_le32(tag->bytes + MAP_ENTRY_SIZE);
-	if (stride < least)
+	if (stride < entry_min)
 		return ERR_BAD_FORMAT;
 	left = tag->size - MAP_ENTRIES;
 	for (const uint8_t *p = tag->bytes + MAP_ENTRIES; left >= stride;
@@ -154,13 +154,13 @@ static void say_module(struct source_visitor *v, const struct tag *tag)
 	uint64_t start, end;
 
 	if (tag->size < MODULE_STRING) {
-		source_warn(v, "a module tag is too short, passed over");
+		source_warn(v, "a module tag is too short, ignored");
 		return;
 	}
 	start = read_le32(tag->bytes + MODULE_START);
 	end = read_le32(tag->bytes + MODULE_END);
 	if (end < start)
-		source_warn(v, "a module ends at %#lx before it starts at %#lx, passed over", end,
+		source_warn(v, "a module ends at %#lx before it starts at %#lx, ignored", end,
 			    start);
 	else
 		source_say(v, "module", start, end - start, REGION_MODULE);
@@ -195,7 +195,7 @@ static void say_framebuffer(struct source_visitor *v, const struct tag *tag)
 
 	read_framebuffer(tag, &fb);
 	if (tag->size < FRAMEBUFFER_MIN)
-		source_warn(v, "the framebuffer tag is too short, passed over");
+		source_warn(v, "the framebuffer tag is too short, ignored");
 	if (fb.address != 0)
 		source_say(v, "framebuffer", fb.address, (uint64_t)fb.pitch * fb.height,
 			   REGION_FRAMEBUFFER);
@@ -206,7 +206,7 @@ struct elf_section {
 	bool allocated;
 };
 
-/* Section headers of either class; the entry size tells which. */
+/* Read a section header, of ELF64 or ELF32 depending on the entry size. */
 static bool read_elf_section(const uint8_t *p, size_t entry_size, uint64_t image_offset,
 			     struct elf_section *s)
 {
@@ -224,8 +224,8 @@ static bool read_elf_section(const uint8_t *p, size_t entry_size, uint64_t image
 	return s->size != 0 && (s->allocated || s->address != 0);
 }
 
-/* Allocated sections are the kernel, as one range; the others are tables that the loader
- * placed for it. */
+/* Report the allocated sections as one REGION_KERNEL range; the others are symbol tables and the
+ * like, which the loader placed in memory: REGION_BOOT_INFO. */
 static void say_elf(const struct multiboot2 *mb, struct source_visitor *v, const struct tag *tag)
 {
 	uint64_t low = UINT64_MAX, high = 0;
@@ -233,7 +233,7 @@ static void say_elf(const struct multiboot2 *mb, struct source_visitor *v, const
 
 	if (tag->size < ELF_SECTIONS ||
 	    read_le32(tag->bytes + ELF_ENTRY_SIZE) < sizeof(Elf32_Shdr)) {
-		source_warn(v, "the ELF sections tag is too short, passed over");
+		source_warn(v, "the ELF sections tag is too short, ignored");
 		return;
 	}
 	stride = read_le32(tag->bytes + ELF_ENTRY_SIZE);
@@ -248,8 +248,7 @@ static void say_elf(const struct multiboot2 *mb, struct source_visitor *v, const
 		if (!s.allocated) {
 			source_say(v, "ELF section", s.address, s.size, REGION_BOOT_INFO);
 		} else if (s.address + s.size < s.address) {
-			source_warn(v, "ELF section %#lx + %#lx wraps, passed over", s.address,
-				    s.size);
+			source_warn(v, "ELF section %#lx + %#lx wraps, ignored", s.address, s.size);
 		} else {
 			low = min_u64(low, s.address);
 			high = max_u64(high, s.address + s.size);
@@ -281,7 +280,7 @@ static err_t each_source(const struct source_walk *walk, struct source_visitor *
 	return why == NULL ? err : ERR_BAD_FORMAT;
 }
 
-static void say_nothing(struct source_visitor *v, const struct region *r)
+static void discard(struct source_visitor *v, const struct region *r)
 {
 	(void)v;
 	(void)r;
@@ -290,7 +289,7 @@ static void say_nothing(struct source_visitor *v, const struct region *r)
 err_t multiboot2_init(struct multiboot2 *mb, const uint8_t *bytes, size_t len, uint64_t address,
 		      uint64_t image_offset, const char **why)
 {
-	struct source_visitor nobody = { say_nothing, false };
+	struct source_visitor discarding = { discard, false };
 	size_t offset = BLOCK_HEADER, total;
 	bool has_map = false;
 	struct tag tag;
@@ -299,10 +298,10 @@ err_t multiboot2_init(struct multiboot2 *mb, const uint8_t *bytes, size_t len, u
 	if (len < BLOCK_HEADER)
 		return ERR_BAD_FORMAT;
 	total = read_le32(bytes);
-	*why = "its size is less than a header and an end tag, or more than there is";
+	*why = "its size is below a header and an end tag, or above the readable bytes";
 	if (total < BLOCK_HEADER + TAG_HEADER || total > len)
 		return ERR_BAD_FORMAT;
-	*why = "its address is beyond the end of memory";
+	*why = "it wraps around the end of the address space";
 	if (address > UINT64_MAX - total)
 		return ERR_BAD_FORMAT;
 	*mb = (struct multiboot2){ { each_source }, bytes, total, address, image_offset };
@@ -314,8 +313,8 @@ err_t multiboot2_init(struct multiboot2 *mb, const uint8_t *bytes, size_t len, u
 	*why = "it has no memory map";
 	if (!has_map)
 		return ERR_NOT_FOUND;
-	*why = "an entry of its memory map is too small to be one";
-	return mb->walk.each(&mb->walk, &nobody);
+	*why = "the entry size of its memory map is too small";
+	return mb->walk.each(&mb->walk, &discarding);
 }
 
 static size_t sources_max(const struct multiboot2 *mb)
@@ -330,7 +329,7 @@ static size_t modules_max(const struct multiboot2 *mb)
 
 size_t multiboot2_arena_bytes(const struct multiboot2 *mb)
 {
-	/* strings: no more characters than the block has; each may cost a terminator and padding */
+	/* strings have fewer characters than the block; each may need a terminator and padding */
 	return sources_max(mb) * sizeof(struct region) +
 	       modules_max(mb) * (sizeof(struct boot_module) + 2 * TAG_ALIGN) + 2 * mb->len;
 }
@@ -372,7 +371,7 @@ static void store_rsdp(struct boot_info *bi, const struct tag *tag)
 {
 	size_t n = min_u64(tag->size - RSDP, BOOT_RSDP_BYTES);
 
-	/* the new form wins over the old one, whatever their order */
+	/* the ACPI 2.0 tag takes precedence over the 1.0 tag, in any order */
 	if (n < RSDP_V1_BYTES || (tag->type == TAG_ACPI_OLD && bi->rsdp_length > RSDP_V1_BYTES))
 		return;
 	if (tag->type == TAG_ACPI_OLD)

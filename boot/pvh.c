@@ -24,7 +24,7 @@ enum {
 	MODULE_CMDLINE = 16,
 	MODULE_BYTES = 32,
 
-	COUNT_MAX = 65536, /* of entries: above, the info is taken for damaged */
+	COUNT_MAX = 65536, /* of entries; a larger count is treated as corrupt */
 	STRING_MAX = 4096,
 };
 
@@ -33,7 +33,7 @@ static const uint8_t *pvh_read(const struct pvh *p, uint64_t pa, uint64_t len)
 	return pa == 0 ? NULL : p->read(p->ctx, pa, len);
 }
 
-/* Characters of the string at pa, at most STRING_MAX; 0 when it cannot be reached. */
+/* Length of the string at pa, at most STRING_MAX; it ends at an inaccessible byte. */
 static size_t string_length(const struct pvh *p, uint64_t pa)
 {
 	size_t n = 0;
@@ -72,7 +72,7 @@ static void say_map(const struct pvh *p, struct source_visitor *v)
 		start = read_le64(e);
 		len = read_le64(e + MAP_SIZE);
 		type = read_le32(e + MAP_TYPE);
-		if (start != 0 || len != 0 || type != 0) /* QEMU's microvm ends its map so */
+		if (start != 0 || len != 0 || type != 0) /* QEMU microvm adds a null entry */
 			source_say(v, "memory map", start, len, e820_region_type(type));
 	}
 }
@@ -117,10 +117,10 @@ err_t pvh_init(struct pvh *p, phys_read_t read, void *ctx, uint64_t start_info, 
 {
 	const uint8_t *info = start_info == 0 ? NULL : read(ctx, start_info, INFO_BYTES);
 
-	*why = "the start info cannot be read or has another magic";
+	*why = "the start info is not accessible or has a wrong magic";
 	if (info == NULL || read_le32(info + INFO_MAGIC) != PVH_MAGIC)
 		return ERR_BAD_FORMAT;
-	*why = "the start info is of version 0, without a memory map";
+	*why = "the start info has version 0, which has no memory map";
 	if (read_le32(info + INFO_VERSION) < INFO_VERSION_WITH_MAP)
 		return ERR_NOT_FOUND;
 	*p = (struct pvh){
@@ -138,7 +138,7 @@ err_t pvh_init(struct pvh *p, phys_read_t read, void *ctx, uint64_t start_info, 
 	*why = "it has no memory map";
 	if (p->map == 0 || p->map_count == 0)
 		return ERR_NOT_FOUND;
-	*why = "its memory map or module list is too long or cannot be read";
+	*why = "its memory map or module list is too long, or the map is not accessible";
 	if (p->map_count > COUNT_MAX || p->module_count > COUNT_MAX ||
 	    pvh_read(p, p->map, (uint64_t)p->map_count * MAP_ENTRY_BYTES) == NULL)
 		return ERR_BAD_FORMAT;
@@ -172,7 +172,7 @@ static const char *copy_string(const struct pvh *p, struct boot_arena *arena, ui
 	size_t n = string_length(p, pa);
 	const uint8_t *s = n == 0 ? NULL : pvh_read(p, pa, n);
 
-	/* bytes that are reachable one by one need not be so in one piece */
+	/* read() may refuse the whole string even if each byte is accessible */
 	return s == NULL ? boot_arena_string(arena, "", 0)
 			 : boot_arena_string(arena, (const char *)s, n);
 }
@@ -196,7 +196,7 @@ static err_t store_modules(const struct pvh *p, struct boot_arena *arena, struct
 	return OK;
 }
 
-/* As many bytes as the longest form has; who reads them knows which are meant. */
+/* Copy the size of the ACPI 2.0 RSDP; acpi_rsdp_parse() determines how many bytes are valid. */
 static void copy_rsdp(const struct pvh *p, struct boot_info *bi)
 {
 	const uint8_t *rsdp = pvh_read(p, p->rsdp, BOOT_RSDP_BYTES);

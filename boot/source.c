@@ -25,18 +25,18 @@ void source_warn(const struct source_visitor *v, const char *format, ...)
 	warn("%s", text);
 }
 
-void source_say(struct source_visitor *v, const char *who, uint64_t start, uint64_t len,
+void source_say(struct source_visitor *v, const char *origin, uint64_t start, uint64_t len,
 		enum region_type type)
 {
 	struct region r = { start, start + len, type };
 
 	if (len == 0) {
-		source_warn(v, "%s: empty range at %#lx passed over", who, start);
+		source_warn(v, "%s: empty range at %#lx ignored", origin, start);
 		return;
 	}
 	if (r.end <= start) {
-		source_warn(v, "%s: range %#lx + %#lx wraps, %s", who, start, len,
-			    type == REGION_USABLE ? "left out" : "cut");
+		source_warn(v, "%s: range %#lx + %#lx wraps, %s", origin, start, len,
+			    type == REGION_USABLE ? "ignored" : "truncated");
 		if (type == REGION_USABLE || start == UINT64_MAX)
 			return;
 		r.end = UINT64_MAX;
@@ -44,20 +44,20 @@ void source_say(struct source_visitor *v, const char *who, uint64_t start, uint6
 	v->visit(v, &r);
 }
 
-/* ---- a gap that everybody calls usable ---- */
+/* ---- gap search ---- */
 
-/* One look at all statements, from the candidate `at` on, which only ever moves up: to the end of a
- * statement in its way, or to where the next usable one begins.  So there are at most two looks a
- * statement, whatever order they come in. */
+/* State of one walk over all entries.  The candidate `at` only increases: to the end of an entry
+ * that overlaps it, or to the start of the next usable entry.  So there are at most two walks per
+ * entry, in any order of the entries. */
 struct gap {
 	struct source_visitor visitor;
 	uint64_t max, len;
-	uint64_t at;   /* where the candidate begins; UINT64_MAX fits nothing */
-	uint64_t next; /* where a usable statement begins behind it, the first one */
+	uint64_t at;   /* start of the candidate; UINT64_MAX: none */
+	uint64_t next; /* lowest start of a usable entry above `at` */
 	bool moved, is_usable;
 };
 
-/* The next possible start at or above v; UINT64_MAX when there is none. */
+/* v rounded up to GAP_ALIGN; UINT64_MAX on overflow. */
 static uint64_t gap_align(uint64_t v)
 {
 	uint64_t at = align_up(v, GAP_ALIGN);

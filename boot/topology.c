@@ -4,7 +4,7 @@
 #include "lib/print.h"
 
 enum {
-	APIC_ID_ALL = 0xff, /* of an xAPIC: nobody's */
+	APIC_ID_ALL = 0xff, /* xAPIC broadcast ID: never the ID of a CPU */
 };
 
 struct left_out {
@@ -19,7 +19,8 @@ static bool has_cpu(const struct topology *t, uint32_t apic)
 	return false;
 }
 
-static bool is_nobodys(const struct acpi_madt_entry *e)
+/* An entry with the broadcast ID is a placeholder for an absent CPU. */
+static bool is_placeholder(const struct acpi_madt_entry *e)
 {
 	return e->cpu.apic_id == UINT32_MAX ||
 	       (e->kind == ACPI_MADT_LAPIC && e->cpu.apic_id == APIC_ID_ALL);
@@ -27,10 +28,10 @@ static bool is_nobodys(const struct acpi_madt_entry *e)
 
 static void add_cpu(struct topology *t, const struct acpi_madt_entry *e, struct left_out *left)
 {
-	if (!e->cpu.enabled || is_nobodys(e)) {
+	if (!e->cpu.enabled || is_placeholder(e)) {
 		left->disabled++;
 	} else if (has_cpu(t, e->cpu.apic_id)) {
-		warn("MADT: lists the CPU with APIC %u twice", e->cpu.apic_id);
+		warn("MADT: lists the CPU with APIC ID %u twice", e->cpu.apic_id);
 	} else if (t->cpus == ARCH_MAX_CPUS) {
 		left->too_many++;
 	} else {
@@ -41,7 +42,7 @@ static void add_cpu(struct topology *t, const struct acpi_madt_entry *e, struct 
 static void add_ioapic(struct topology *t, const struct acpi_madt_entry *e)
 {
 	if (t->ioapics == TOPOLOGY_IOAPICS_MAX)
-		warn("MADT: more than %d IOAPICs, the one at %#x is left out", TOPOLOGY_IOAPICS_MAX,
+		warn("MADT: more than %d IOAPICs, the one at %#x is ignored", TOPOLOGY_IOAPICS_MAX,
 		     e->ioapic.address);
 	else
 		t->ioapic[t->ioapics++] = (struct topology_ioapic){ e->ioapic.address,
@@ -51,7 +52,7 @@ static void add_ioapic(struct topology *t, const struct acpi_madt_entry *e)
 static void add_override(struct topology *t, const struct acpi_madt_entry *e)
 {
 	if (e->route.source >= TOPOLOGY_ISA_LINES) {
-		warn("MADT: an override of ISA interrupt %u, which there is not", e->route.source);
+		warn("MADT: override of ISA IRQ %u, which does not exist", e->route.source);
 		return;
 	}
 	t->isa[e->route.source] = (struct topology_isa){
@@ -61,7 +62,7 @@ static void add_override(struct topology *t, const struct acpi_madt_entry *e)
 	};
 }
 
-/* The CPU that reads this runs, whatever the table says. */
+/* Add the CPU that runs this code, even if the table does not list it. */
 static void add_own(struct topology *t, uint32_t own)
 {
 	if (has_cpu(t, own))
@@ -100,6 +101,6 @@ void topology_read(const struct acpi_table *madt, uint32_t own, struct topology 
 	if (left.disabled != 0)
 		print("keel: MADT: %u CPUs are disabled\n", left.disabled);
 	if (left.too_many != 0)
-		warn("MADT: %u CPUs more than keel can use (%d)", left.too_many, ARCH_MAX_CPUS);
+		warn("MADT: %u CPUs more than keel supports (%d)", left.too_many, ARCH_MAX_CPUS);
 	add_own(t, own);
 }

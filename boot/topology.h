@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * topology.h - the CPUs and interrupt controllers that the firmware's MADT offers, as plain arrays.
+ * topology.h - CPUs, IOAPICs and ISA interrupt routing, from the ACPI MADT.
  *
- * A MADT may list a CPU twice (once as APIC, once as x2APIC, or by mistake), list some that are
- * disabled, and more than keel can use: what comes out is each enabled CPU once (arch/x86_64/smp.h
- * relies on that), in the table's order, and a line for what was left out.  The 16 interrupts of
- * ISA arrive at the input of their own number unless an override says otherwise.
+ * A MADT may list a CPU twice (as APIC and as x2APIC, or by mistake), disabled CPUs, and more CPUs
+ * than keel supports.  The result has each enabled CPU once (arch/x86_64/smp.h relies on that), in
+ * the order of the table; the CPUs left out are reported in a message.  Each of the 16 ISA IRQs is
+ * routed to the GSI of the same number unless an interrupt source override changes that.
  *
- * Pure: bytes in, arrays out.  Source: ACPI 6.5, 5.2.12.
+ * Pure function of the table.  Source: ACPI 6.5, 5.2.12.
  */
 #pragma once
 
@@ -20,13 +20,13 @@ enum {
 };
 
 struct topology_ioapic {
-	uint64_t address; /* of its registers, physical */
+	uint64_t address; /* physical, of its registers */
 	uint32_t gsi_base;
 };
 
-/* Where an ISA interrupt arrives. */
+/* Routing of an ISA IRQ. */
 struct topology_isa {
-	uint32_t gsi; /* global system interrupt: an input of all IOAPICs counted through */
+	uint32_t gsi; /* global system interrupt: IOAPIC inputs, numbered across all IOAPICs */
 	bool level, low;
 };
 
@@ -38,6 +38,6 @@ struct topology {
 	struct topology_isa isa[TOPOLOGY_ISA_LINES];
 };
 
-/* Never fails: `madt` may be NULL (there is none), and what makes no sense is warned about.  The
- * CPU with the identifier `own` is there in any case. */
+/* Never fails: `madt` may be NULL (no MADT), and invalid entries cause a warning.  The result
+ * always contains the CPU with the APIC ID `own`. */
 void topology_read(const struct acpi_table *madt, uint32_t own, struct topology *t);

@@ -1049,7 +1049,7 @@ TEST(acpi_entries_without_a_whole_header_end_the_walk_with_a_reason)
 		}
 		put_at(at, UINT64_MAX, cases[i].bytes);
 		CHECK(read_all(&t).why != NULL);
-		CHECK(output_has("*malformed from here: an entry reaches beyond*"));
+		CHECK(output_has("*malformed from here: an entry extends beyond*"));
 	}
 }
 
