@@ -9,24 +9,24 @@
 enum {
 	RO = PROP_READ,
 	RW = PROP_READ | PROP_WRITE,
-	OWN = 8, /* pages of each CPU */
+	OWN = 8, /* own pages per CPU */
 	OWN_ALL = STORM_CPUS * OWN,
-	SHARED = OWN_ALL, /* the first of them */
+	SHARED = OWN_ALL, /* index of the first shared page */
 	SHARED_PAGES = 24,
 	OBJECT = SHARED + SHARED_PAGES,
 	OBJECT_PAGES = 16,
-	LARGE = OBJECT + OBJECT_PAGES, /* pages of the large ones that are looked at */
+	LARGE = OBJECT + OBJECT_PAGES, /* 4 KiB pages tested in the large area */
 	LARGE_PAGES = 8,
 	COMMON = LARGE + LARGE_PAGES,
 	COMMON_PAGES = 4,
 	PAGES = COMMON + COMMON_PAGES,
-	LARGE_STRIDE = 128, /* pages between two that are looked at */
+	LARGE_STRIDE = 128, /* distance of tested pages in the large area, in pages */
 	PLACES = 4,
-	FAMILY = 1 << 14, /* spaces in all */
+	FAMILY = 1 << 14, /* maximum number of spaces created */
 	GENERATIONS = 1 << 14,
 };
 #define STORM       UINT64_C(0x20000000000)
-#define FAR         GIB(5) /* between a CPU's first half of own pages and the second */
+#define FAR         GIB(5) /* distance of the two halves of a CPU's own pages */
 #define OBJECT_BASE (STORM + MIB(1))
 #define LARGE_BASE  (STORM + MIB(4))
 #define COMMON_BASE (STORM + MIB(3))
@@ -68,25 +68,25 @@ static struct value unpack(uint64_t raw)
 
 /* ---- spaces ---- */
 
-/* Every space that there was, by its number in the storm. */
+/* All spaces created so far, by member number. */
 static struct {
 	unsigned parent;        /* 0: none */
-	uint64_t parents_count; /* of values, when the fork was over */
-	_Atomic uint64_t count; /* of values that were stored in it */
+	uint64_t parents_count; /* the parent's `count` when the fork completed */
+	_Atomic uint64_t count; /* values stored in the space */
 } family[FAMILY];
 static _Atomic unsigned family_size;
 
-/* What a CPU knows about its own page. */
+/* Expected state of an own page. */
 struct own_page {
 	uint64_t value;
 	unsigned rights;
 };
 
-/* A space that is open to all, and what each CPU knows about its part of it. */
+/* A space that all CPUs may use, and the state that each CPU expects of its part. */
 static struct place {
 	_Atomic int users; /* -1: it is being replaced */
 	struct vm_space *space;
-	unsigned member; /* of the family */
+	unsigned member; /* index in `family` */
 	bool is_known[STORM_CPUS];
 	struct own_page own[STORM_CPUS][OWN];
 	uint64_t common[STORM_CPUS][COMMON_PAGES];
@@ -99,13 +99,13 @@ static _Atomic uint64_t object_count;
 
 static struct state {
 	struct place *at;
-	uint64_t seen[PAGES][STORM_CPUS];        /* R3: counts, in this space */
-	uint64_t seen_object[PAGES][STORM_CPUS]; /* ever */
+	uint64_t seen[PAGES][STORM_CPUS];        /* R3: highest counts loaded in this space */
+	uint64_t seen_object[PAGES][STORM_CPUS]; /* R3: in any space */
 	struct own_page forked[OWN];
 	uint64_t forked_common[COMMON_PAGES];
 } states[STORM_CPUS];
 
-/* What was wrong first, for the report. */
+/* The first violation, for the report. */
 static _Atomic unsigned wrong;
 static struct {
 	const char *what;
@@ -155,15 +155,15 @@ static unsigned own_page(const struct storm_member *me, unsigned i)
 	return me->cpu * OWN + i;
 }
 
-/* R2, of a value in the space of that member. */
+/* R2: whether the value may be visible in the space of that member. */
 static bool may_be_seen_in(struct value v, unsigned member)
 {
-	uint64_t most = atomic_load(&family[member].count);
+	uint64_t max = atomic_load(&family[member].count);
 
 	for (unsigned i = 0; member != 0 && i < GENERATIONS; i++) {
 		if (v.space == member)
-			return v.count <= most;
-		most = family[member].parents_count;
+			return v.count <= max;
+		max = family[member].parents_count;
 		member = family[member].parent;
 	}
 	return false;
@@ -183,7 +183,7 @@ static void check_value(const struct storm_member *me, unsigned page, uint64_t r
 		report(me, "R1: a value of another page", page, raw);
 	else if (!is_objects && !may_be_seen_in(v, s->at->member))
 		report(me, "R2: a value of another space", page, raw);
-	/* one from before a fork counts in another space */
+	/* a value from before a fork has a count of another space */
 	else if ((is_objects || v.space == s->at->member) && v.count < seen[v.cpu])
 		report(me, "R3: an older value after a newer one", page, raw);
 	else if (is_objects || v.space == s->at->member)
@@ -287,8 +287,8 @@ static void check_all_own(struct storm_member *me, const struct own_page *known,
 		check_own(me, i, &known[i], what);
 }
 
-/* The first time in a space that another CPU forked: what is there is taken as it is, unless this
- * CPU was changing it when the fork came. */
+/* On first use of a space that another CPU forked: accept the current contents of the own pages,
+ * unless this CPU was changing them during the fork. */
 static void learn_own(struct storm_member *me)
 {
 	struct place *at = states[me->cpu].at;
@@ -349,7 +349,7 @@ static void learn_common(struct storm_member *me)
 	}
 }
 
-/* ---- everybody's pages ---- */
+/* ---- pages shared by all CPUs ---- */
 
 static void load_any(struct storm_member *me, unsigned first, unsigned n)
 {
@@ -364,7 +364,7 @@ static void store_any(struct storm_member *me, unsigned first, unsigned n)
 {
 	unsigned page = first + below(me, n);
 
-	(void)me->store(va_of(page), next_value(me, page)); /* it may be unmapped, or read only */
+	(void)me->store(va_of(page), next_value(me, page)); /* fails if unmapped or read-only */
 }
 
 static err_t map_any(const struct storm_member *me, unsigned first, unsigned n)
@@ -390,7 +390,7 @@ static void change_any(struct storm_member *me, unsigned first, unsigned n)
 		err = vm_space_protect(space_of(me), range, what == 0 ? RO : RW, &done);
 	else
 		err = vm_space_unmap(space_of(me), range, &done);
-	/* others may put a large page over an end, and fork it, while this one runs */
+	/* another CPU may map a large page across an end, and fork it, at the same time */
 	expect(me, err == OK || (err == ERR_IN_USE && first == LARGE), "a change fails",
 	       first + from);
 	expect(me, err != OK || done == range.len, "a change stops early", first + from);
@@ -412,7 +412,7 @@ static void use_any(struct storm_member *me, unsigned first, unsigned n)
 		change_any(me, first, n);
 }
 
-/* ---- from place to place ---- */
+/* ---- places ---- */
 
 static bool enter(struct storm_member *me, struct place *p)
 {
@@ -453,7 +453,7 @@ static void enter_any(struct storm_member *me)
 		arch_relax();
 }
 
-/* A place that nobody is in, to be filled, or NULL. */
+/* Claim a place that no CPU uses, for a new space; NULL: none. */
 static struct place *take_place(struct storm_member *me)
 {
 	unsigned start = below(me, PLACES);
@@ -468,7 +468,7 @@ static struct place *take_place(struct storm_member *me)
 	return NULL;
 }
 
-/* A new member of the family, or 0 when there are enough. */
+/* Add a member to the family; 0: the array is full. */
 static unsigned add_member(unsigned parent, uint64_t parents_count)
 {
 	unsigned member = atomic_fetch_add(&family_size, 1);
@@ -480,14 +480,15 @@ static unsigned add_member(unsigned parent, uint64_t parents_count)
 	return member;
 }
 
-/* The place is this CPU's, so nobody else is in the space: it is as it was. */
+/* This CPU has claimed the place, so no other CPU uses the child: it equals the parent at the time
+ * of the fork. */
 static void check_fork(struct storm_member *me, struct place *child, struct place *parent)
 {
 	struct state *s = &states[me->cpu];
 
 	s->at = child;
 	vm_space_activate(child->space);
-	check_all_own(me, s->forked, "R4: a fork does not show what was there");
+	check_all_own(me, s->forked, "R4: a fork does not preserve an own page");
 	check_common(me, s->forked_common);
 	memcpy(child->own[me->cpu], s->forked, sizeof(s->forked));
 	memcpy(child->common[me->cpu], s->forked_common, sizeof(s->forked_common));
@@ -498,7 +499,7 @@ static void check_fork(struct storm_member *me, struct place *child, struct plac
 	store_common(me);
 	s->at = parent;
 	vm_space_activate(parent->space);
-	check_all_own(me, s->forked, "R4: what a fork stored is seen");
+	check_all_own(me, s->forked, "R4: a store in the child is visible in the parent");
 	check_common(me, s->forked_common);
 }
 
@@ -531,7 +532,7 @@ static void fork_it(struct storm_member *me)
 	atomic_store(&p->users, 0);
 }
 
-/* ---- the whole ---- */
+/* ---- main ---- */
 
 static void step(struct storm_member *me)
 {
@@ -590,7 +591,7 @@ bool storm_begin(void)
 {
 	memset(family, 0, sizeof(family));
 	memset(places, 0, sizeof(places));
-	atomic_store(&family_size, 1); /* 0 is nobody */
+	atomic_store(&family_size, 1); /* 0 means none */
 	atomic_store(&object_count, 0);
 	atomic_store(&wrong, 0);
 	if (vm_object_new(OBJECT_PAGES * PAGE_SIZE, &object) != OK ||

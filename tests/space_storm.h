@@ -1,32 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * space_storm.h - several CPUs use and change address spaces that fork from each other, all at
- * once.
+ * space_storm.h - concurrency test: several CPUs access, change and fork the same address spaces.
  *
- * A few spaces are open to all; each CPU works in one of them, moves on to others, and forks new
- * ones, which take the places of those that nobody is in.  All have the same pages:
+ * A few places each contain a space.  Each CPU works in the space of one place, moves on to others,
+ * and forks new spaces, which replace spaces that no CPU uses.  All spaces have the same pages:
  *
- *   own      some for each CPU, which alone uses and changes them: it knows what they show
- *   shared   any CPU stores, unmaps, maps and changes rights as it likes
- *   object   likewise, of an object that all spaces show
- *   large    likewise, in pages of 2 MiB where they come to be so
- *   common   always there, and in each a word for each CPU, which alone stores to it
+ *   own      a few pages per CPU, used and changed by that CPU alone, which knows their contents
+ *   shared   any CPU stores, unmaps, maps and changes rights at random
+ *   object   the same, in an object that all spaces map
+ *   large    the same, in 2 MiB pages where the fault handler maps them
+ *   common   always mapped; each page has one word per CPU, to which that CPU alone stores
  *
- * A value that is stored names its page, the CPU that stored it, the space that this was done in
- * and how many values had been stored there.  What a CPU loads must be 0 or obey these rules:
+ * A stored value encodes its page, the storing CPU, the space, and the number of values stored in
+ * the space before.  A value that a CPU loads is 0 or obeys these rules:
  *
- *   R1  it was stored for this page: no frame shows what it held before
- *   R2  it was stored in this space, or in one that it was forked from before that fork was over:
- *       nobody sees another space's values
- *   R3  while a CPU stays in a space it sees no older value of another CPU after a newer one; of
- *       the object's pages it never does
- *   R4  a CPU's own page shows what the CPU stored last, or 0 after it was mapped anew, and
- *       refuses what its rights do not allow; a fork shows it as it was
- *   R5  so does a CPU's own word of a common page: no store of one CPU is lost because another
- *       made a copy of the page at that moment
+ *   R1  it was stored to this page: no frame exposes its previous contents
+ *   R2  it was stored in this space, or in an ancestor before the fork completed: values of other
+ *       spaces are not visible
+ *   R3  while a CPU stays in a space it does not load an older value of another CPU after a newer
+ *       one; for the object's pages this holds across spaces
+ *   R4  an own page contains the value that its CPU stored last, or 0 after a new mapping, and
+ *       refuses accesses that its rights do not allow; a fork preserves it
+ *   R5  the same holds for a CPU's word of a common page: no store of one CPU is lost when another
+ *       CPU copies the page at the same time
  *
- * The homes of the test (tests/unit/vm_space_threads.c, tests/kernel/vm_space_cpus.c) supply CPUs
- * and accesses.
+ * The callers (tests/unit/vm_space_threads.c, tests/kernel/vm_space_cpus.c) supply CPUs and memory
+ * accesses.
  */
 #pragma once
 
@@ -40,15 +39,15 @@ enum {
 struct storm_member {
 	unsigned cpu; /* below STORM_CPUS */
 	uint64_t (*random)(struct storm_member *me);
-	/* A user's access to a word of the space that the CPU has loaded; false: refused. */
+	/* User access to a word of the space that the CPU has loaded; false: the access fails. */
 	bool (*store)(vaddr_t va, uint64_t value);
 	bool (*load)(vaddr_t va, uint64_t *value);
 };
 
-/* Before the CPUs start: the first space.  False: no memory. */
+/* Before the CPUs start: create the first space.  False: no memory. */
 bool storm_begin(void);
-/* On each CPU, all at once.  Returns when it has done `steps`; it is in no space then. */
+/* Run `steps` steps; call on all CPUs concurrently.  The CPU has no space loaded afterwards. */
 void storm_run(struct storm_member *me, unsigned steps);
-/* After all have returned: fails the test when a rule was broken; puts the spaces. */
+/* After all CPUs have returned: fail the test if a rule was violated; put the spaces. */
 void storm_end(const char *file, int line);
 #define STORM_END() storm_end(__FILE__, __LINE__)

@@ -9,11 +9,11 @@
 #include "tests/test.h"
 
 enum {
-	TRIES = 3, /* of an access: a fault may make a page readable first, and writable then */
+	TRIES = 3, /* of an access: one fault may make a page readable, the next writable */
 	LAST_WORD = PAGE_SIZE / sizeof(uint64_t) - 1,
 	OWNERS_MAX = 1 << 16,
 };
-#define SECOND_WORD UINT64_C(0x9e3779b97f4a7c15) /* what the last word is a multiple by */
+#define SECOND_WORD UINT64_C(0x9e3779b97f4a7c15) /* factor from the first word to the last */
 #define FNV_PRIME   UINT64_C(0x100000001b3)
 
 #ifdef KEEL_TESTS
@@ -31,20 +31,20 @@ void spaces_begin(uint64_t mib, uint64_t high_mib, unsigned cpus)
 	pt_node_inject_failure(0);
 	if (heap_init(cpus) != OK || page_table_init(&kernel_table, arch_pt_levels()) != OK ||
 	    vm_space_init(&kernel_table) != OK)
-		test_fail(__FILE__, __LINE__, "the machine has no memory for spaces");
+		test_fail(__FILE__, __LINE__, "no memory to initialize address spaces");
 }
 #endif
 
-/* ---- use ---- */
+/* ---- access ---- */
 
-/* The memory behind the page at va, which item is about. */
+/* The memory of the page at va, which `item` maps. */
 static volatile uint64_t *words_of(const struct pt_item *item, vaddr_t va)
 {
 	va = align_down(va, PAGE_SIZE);
 	return (uint64_t *)(void *)((char *)arch_direct(item->pa) + (va - item->start));
 }
 
-/* The page at va, usable as asked. */
+/* Handle faults until the page at va allows the access. */
 static err_t reach(struct vm_space *s, vaddr_t va, enum fault_access access, struct pt_item *item)
 {
 	unsigned wanted = access == FAULT_WRITE ? PROP_WRITE : PROP_READ;
@@ -100,9 +100,9 @@ bool space_is_bare(const struct vm_space *s)
 	       page_table_nodes(&s->table) <= s->table.levels;
 }
 
-/* ---- pictures ---- */
+/* ---- snapshots ---- */
 
-/* What of an entry's rights and markers its user can tell. */
+/* The user-visible rights, or the marker, of an entry. */
 static uint64_t what_of(const struct pt_item *item)
 {
 	unsigned flags = item->prop.flags;
@@ -115,7 +115,7 @@ static uint64_t what_of(const struct pt_item *item)
 	return what | (flags & (PROP_READ | PROP_WRITE | PROP_EXECUTE | PROP_USER | PROP_SHARED));
 }
 
-/* FNV-1a by words. */
+/* FNV-1a hash of the page, word by word. */
 static uint64_t content_of(const struct pt_item *item, vaddr_t va)
 {
 	volatile uint64_t *word = words_of(item, va);
@@ -126,7 +126,7 @@ static uint64_t content_of(const struct pt_item *item, vaddr_t va)
 	return hash;
 }
 
-/* One more run, or more of the last one. */
+/* Append a run, or extend the last one. */
 static void add_run(struct picture *p, struct picture_run run)
 {
 	struct picture_run *last = p->runs == 0 ? NULL : &p->run[p->runs - 1];
@@ -137,7 +137,7 @@ static void add_run(struct picture *p, struct picture_run run)
 		return;
 	}
 	if (p->runs == PICTURE_RUNS)
-		test_fail(__FILE__, __LINE__, "a picture is too small");
+		test_fail(__FILE__, __LINE__, "a snapshot has more than PICTURE_RUNS runs");
 	else
 		p->run[p->runs++] = run;
 }
@@ -179,12 +179,12 @@ void picture_check(const struct picture *p, const struct vm_space *s, const char
 		test_fail(file, line, "%u runs, %u before", now.runs, p->runs);
 }
 
-/* ---- owners ---- */
+/* ---- reference counts ---- */
 
-/* A frame number for each count that an owner was found for. */
+/* One frame number per reference found. */
 static pfn_t owner[OWNERS_MAX];
 static unsigned owners;
-/* How many owners of each object were found. */
+/* References found per object. */
 static unsigned object_owners[VM_OBJECTS_MAX];
 static bool object_seen[VM_OBJECTS_MAX];
 
@@ -195,7 +195,7 @@ static void add_owner(pfn_t pfn)
 	owners++;
 }
 
-/* Tracked leaves of users' frames. */
+/* Add the tracked leaves that map FRAME_USER frames. */
 static void add_table(const struct page_table *pt)
 {
 	vaddr_t va = 0, half = pt_half_bytes(pt->levels);
@@ -237,7 +237,7 @@ static void add_spaces(const char *file, int line)
 	}
 }
 
-/* Shell's sort. */
+/* Shell sort. */
 static void sort_owners(void)
 {
 	for (unsigned gap = owners / 2; gap > 0; gap /= 2)
@@ -251,7 +251,7 @@ static void sort_owners(void)
 		}
 }
 
-/* Counts of the frames that have owners; how many frames these are. */
+/* Compare the counts of all frames with references; returns the number of these frames. */
 static uint64_t check_counts(const char *file, int line)
 {
 	uint64_t frames = 0;
@@ -297,11 +297,11 @@ void owners_check(const struct handles *h, const char *file, int line)
 		add_owner(frame_pfn(h->frame[i]));
 	check_objects(file, line);
 	if (owners > OWNERS_MAX) {
-		test_fail(file, line, "%u owners are too many to look at", owners);
+		test_fail(file, line, "%u owners: more than OWNERS_MAX", owners);
 		return;
 	}
 	sort_owners();
 	frames = check_counts(file, line);
 	if (frames != UINT64_MAX && frames != kind)
-		test_fail(file, line, "%lu frames have owners, %lu are of users", frames, kind);
+		test_fail(file, line, "%lu frames have owners, %lu are of kind user", frames, kind);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target for boot/acpi*.c.  The input is used twice: as one raw table, which every
- * reader sees, and as the physical memory of a machine, in which tables are discovered.
+ * Fuzz target for boot/acpi*.c.  The input is used twice: as one raw table for all readers, and as
+ * the physical memory of a machine in which tables are discovered.
  *
- *   byte 0      which checksums the target repairs (they would stop a fuzzer early)
+ *   byte 0      checksums to repair; wrong ones would stop the fuzzer early
  *   bytes 1-36  the RSDP
  *   the rest    memory from physical address 1 MiB on
  *
- * Each mapping is a heap block of its own, so that the address sanitizer sees a read of one
- * byte too many, even when the next table would follow there.
+ * Each mapping is a separate heap block, so that ASan detects any read beyond its end, even if
+ * another table follows in memory.
  */
 #include "boot/acpi.h"
 
@@ -50,7 +50,7 @@ static void discard(struct print_sink *sink, const char *bytes, size_t n)
 {
 	(void)sink;
 	for (size_t i = 0; i < n; i++)
-		written += (uint8_t)bytes[i]; /* read all of it */
+		written += (uint8_t)bytes[i]; /* read all bytes */
 }
 
 static void require(bool condition)
@@ -59,7 +59,7 @@ static void require(bool condition)
 		abort();
 }
 
-/* A block of exactly n bytes, outside which the sanitizer reports every access. */
+/* A heap block of exactly n bytes; ASan reports every access outside. */
 static uint8_t *exact_copy(const uint8_t *bytes, size_t n)
 {
 	uint8_t *copy = malloc(n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Fuzz target for boot/cmdline.c: the input is the command line, in a heap block of its size. */
+/* Fuzz target for boot/cmdline.c: the input is the command line, in a heap block of exact size. */
 #include "boot/cmdline.h"
 
 #include "lib/print.h"

@@ -2,12 +2,12 @@
 /*
  * Fuzz target for boot/multiboot2.c, boot/source.c and mm/frame/regions.c.
  *
- *   byte 0      bit 0: the target repairs the total size (it would stop a fuzzer early)
- *   bytes 1-8   where the loader had put the block
+ *   byte 0      bit 0: repair total_size; a wrong one would stop the fuzzer early
+ *   bytes 1-8   physical address of the block
  *   the rest    the block
  *
- * The block, the arena and the memory of the regions are heap blocks of exactly their size.  What
- * comes out is held against the sources: each end of a statement is asked for, by hand.
+ * The block, the arena and the memory of the regions are heap blocks of exact size.  The resulting
+ * regions are compared with the memory map entries at both ends of each entry.
  */
 #include "boot/multiboot2.h"
 
@@ -55,7 +55,7 @@ static void *take(size_t n)
 	return p;
 }
 
-/* The first type of all sources that mention the byte. */
+/* The type with the highest precedence of all entries that contain the byte. */
 static unsigned type_of_byte(const struct boot_info *bi, uint64_t byte)
 {
 	unsigned type = REGION_TYPES;
@@ -76,7 +76,7 @@ static void check_byte(const struct boot_info *bi, const struct region *map, siz
 	unsigned want = type_of_byte(bi, byte);
 
 	require((r == NULL) == (want == REGION_TYPES));
-	/* the trim makes some usable bytes reserved */
+	/* trimming to whole frames makes some usable bytes reserved */
 	require(r == NULL || r->type == want ||
 		(want == REGION_USABLE && r->type == REGION_RESERVED));
 	require(r == NULL || r->type != REGION_USABLE ||

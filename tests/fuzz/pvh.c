@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fuzz target for boot/pvh.c: the input is the physical memory from 4 KiB on, which begins with the
+ * Fuzz target for boot/pvh.c: the input is the physical memory from 4 KiB on, which starts with the
  * start info.
  *
- *   byte 0      bit 0: the target repairs magic and version; bit 1: reads stay in pieces of 64
- * bytes the rest    memory
+ *   byte 0      bit 0: repair magic and version; bit 1: reads must not cross multiples of 64
+ *   the rest    memory
  *
- * Each mapping is a heap block of its own, so that the address sanitizer sees a read of one byte
- * too many, even where memory goes on.
+ * Each mapping is a separate heap block, so that ASan detects any read beyond its end, even if
+ * memory continues.
  */
 #include "boot/pvh.h"
 
@@ -30,7 +30,7 @@ enum {
 	PIECE_BYTES = 64,
 	VERSION_AT = 4,
 	SPARE = 2,
-	ARENA_MAX = 1 << 24, /* larger ones only cost time */
+	ARENA_MAX = 1 << 24, /* larger arenas only make the fuzzer slower */
 };
 
 struct memory {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of the boot page table, by a walker of their own over the real tables. */
+/* Tests of the boot page table, with an independent walker over the real tables. */
 #include "arch/x86_64/boot_table.h"
 
 #include "arch/arch.h"
@@ -22,7 +22,7 @@ struct walk {
 	uint64_t leaves, global;
 };
 
-/* Depth first with a stack of its own: tables are shared, so some are seen more than once. */
+/* Depth-first, with an explicit stack.  Tables are shared, so some are visited more than once. */
 static void walk_tables(struct walk *w)
 {
 	uint64_t table[LEVELS_MAX + 1] = { 0 };
@@ -50,7 +50,7 @@ static void walk_tables(struct walk *w)
 	}
 }
 
-/* What the boot table was like, looked at while it was in use. */
+/* Results of ktest_check_boot_table(), which runs while the boot table is loaded. */
 static struct {
 	struct walk walk;
 	uint64_t pge;

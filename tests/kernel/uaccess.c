@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of user memory on the real machine: copies that meet faults, and what the CPU refuses.
- * There is no user space here: a few pages are mapped in the lower half of the kernel's table. */
+/* Tests of user memory access on the real machine: copies that fault, SMEP, SMAP and CR0.WP.  There
+ * is no user space here: a few user pages are mapped in the lower half of the kernel's table. */
 #include "arch/x86_64/uaccess.h"
 
 #include "arch/arch.h"
@@ -13,8 +13,8 @@
 #include "tests/test.h"
 
 enum {
-	PAGES = 3,     /* the last is never there */
-	SPAN = 40,     /* bytes on each side of a border */
+	PAGES = 3,     /* the last is never mapped */
+	SPAN = 40,     /* bytes on each side of a page boundary */
 	RETURN = 0xc3, /* SDM 2B RET */
 
 	/* SDM 3A 4.7 */
@@ -25,11 +25,11 @@ enum {
 #define BASE    UINT64_C(0x0000123456789000)
 #define USER_RW (PROP_READ | PROP_WRITE | PROP_USER)
 
-/* ---- pages of a user ---- */
+/* ---- user pages ---- */
 
 static struct frame *frames[PAGES - 1];
 
-/* Nobody else uses the lower half, and the root has room for it: no lock is needed. */
+/* No other code uses the lower half, and its root entries are free: no lock is needed. */
 static struct page_table *table(void)
 {
 	return (struct page_table *)(uintptr_t)kspace_table();
@@ -85,7 +85,7 @@ static bool all_are(const char *p, char c, size_t n)
 
 /* ---- copies ---- */
 
-/* n bytes, of which the last `before` of a page are there. */
+/* Access n bytes that start `before` bytes before the end of the last mapped page. */
 static bool stops_at_the_hole(size_t before, size_t n)
 {
 	vaddr_t at = BASE + 2 * PAGE_SIZE - before;
@@ -102,7 +102,7 @@ static bool stops_at_the_hole(size_t before, size_t n)
 	return right && there[-1] == 'b';
 }
 
-TEST(uaccess_copies_say_exactly_where_the_hole_begins)
+TEST(uaccess_copies_stop_exactly_at_the_first_unmapped_byte)
 {
 	unsigned wrong = 0;
 
@@ -133,7 +133,7 @@ TEST(uaccess_copies_stop_at_a_page_that_is_read_only)
 	unmap_pages();
 }
 
-TEST(uaccess_copies_cross_pages_that_are_there)
+TEST(uaccess_copies_cross_mapped_pages)
 {
 	static char buffer[2 * PAGE_SIZE];
 	struct ledger before = machine_ledger();
@@ -152,13 +152,13 @@ TEST(uaccess_copies_cross_pages_that_are_there)
 	CHECK_EQ(arch_copy_from_user(buffer, BASE + 2 * PAGE_SIZE, 0), 0);
 	unmap_pages();
 	CHECK_LEDGER(&before);
-	/* nothing is there any more, at the ends of the user's half neither */
+	/* nothing is mapped any more; nor at the ends of the user half */
 	CHECK_EQ(arch_copy_from_user(buffer, BASE, 8), 0);
 	CHECK_EQ(arch_copy_from_user(buffer, PAGE_SIZE, 8), 0);
 	CHECK_EQ(arch_copy_from_user(buffer, pt_half_bytes(arch_pt_levels()) - 8, 8), 0);
 }
 
-/* ---- readers and writers of a user's ---- */
+/* ---- readers and writers of user memory ---- */
 
 TEST(uaccess_readers_and_writers_stop_at_a_hole)
 {
@@ -168,21 +168,21 @@ TEST(uaccess_readers_and_writers_stop_at_a_hole)
 	size_t done;
 
 	NEED(map_pages(USER_RW, USER_RW));
-	/* from user to user, more than goes at once, with the hole in what is read */
+	/* user to user, longer than the bounce buffer, with the hole in the source */
 	CHECK_EQ(vm_reader_of_user(&r, BASE + 2 * PAGE_SIZE - 1001, PAGE_SIZE), OK);
 	CHECK_EQ(vm_writer_of_user(&w, BASE + 1, PAGE_SIZE), OK);
 	CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
 	CHECK_EQ(done, 1001);
 	CHECK_EQ(vm_writer_left(&w), PAGE_SIZE - 1001);
 	CHECK(all_are(bytes_of(0) + 1, 'b', 1001) && bytes_of(0)[1002] == 'a');
-	/* and in what is written */
+	/* and in the destination */
 	CHECK_EQ(vm_reader_of_user(&r, BASE + 1002, PAGE_SIZE), OK);
 	CHECK_EQ(vm_writer_of_user(&w, BASE + 2 * PAGE_SIZE - 777, PAGE_SIZE), OK);
 	CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
 	CHECK_EQ(done, 777);
 	CHECK_EQ(vm_reader_left(&r), PAGE_SIZE - 777);
 	CHECK(all_are(bytes_of(1) + PAGE_SIZE - 777, 'a', 777));
-	/* a value that is there in part is no value */
+	/* a partly mapped value is not read */
 	CHECK_EQ(vm_reader_of_user(&r, BASE + 2 * PAGE_SIZE - 12, 16), OK);
 	CHECK_EQ(vm_read_value(&r, &value), OK);
 	CHECK_EQ(value, UINT64_C(0x6161616161616161));
@@ -190,14 +190,14 @@ TEST(uaccess_readers_and_writers_stop_at_a_hole)
 	CHECK_EQ(value, 0);
 	CHECK_EQ(vm_reader_left(&r), 8);
 	unmap_pages();
-	/* nothing at all */
+	/* nothing is mapped */
 	CHECK_EQ(vm_reader_of_user(&r, BASE, 8), OK);
 	CHECK_EQ(vm_read_value(&r, &value), ERR_BAD_RANGE);
 	CHECK_EQ(vm_reader_of_user(&r, (vaddr_t)frames, 8), ERR_BAD_RANGE);
 	CHECK_EQ(vm_writer_of_user(&w, (vaddr_t)frames, 8), ERR_BAD_RANGE);
 }
 
-/* ---- what the CPU refuses ---- */
+/* ---- access that the CPU refuses ---- */
 
 static void *resume[5];
 static struct {
@@ -226,7 +226,7 @@ static __noinline void provoke(void (*fn)(void))
 	interrupts_on();
 }
 
-/* What the CPU can, whether it is on or not: SDM 2A CPUID, leaf 7. */
+/* Supported features, enabled or not: SDM 2A CPUID, leaf 7. */
 static uint32_t features(void)
 {
 	return cpuid(0, 0).eax < 7 ? 0 : cpuid(7, 0).ebx;
@@ -285,7 +285,7 @@ TEST(uaccess_kernel_cannot_touch_user_pages_but_by_a_copy)
 	provoke(write_user);
 	CHECK_EQ(seen.vector, VECTOR_PAGE_FAULT);
 	CHECK_EQ(seen.error, ERROR_PRESENT | ERROR_WRITE);
-	/* and so it is again after a copy, whether it met a fault or not */
+	/* SMAP is in effect again after a copy, with and without a fault */
 	CHECK_EQ(arch_copy_from_user(buffer, BASE, 8), 8);
 	provoke(read_user);
 	CHECK_EQ(seen.error, ERROR_PRESENT);
@@ -332,9 +332,9 @@ TEST(uaccess_handlers_start_with_the_gate_closed)
 }
 
 static _Atomic uint64_t missing[ARCH_MAX_CPUS];
-static _Atomic unsigned looked;
+static _Atomic unsigned checked;
 
-/* What SDM 2A CPUID says the CPU has, leaf 7, and CR0.WP, is on. */
+/* Features of SDM 2A CPUID leaf 7, and CR0.WP, are enabled. */
 static void check_features(void *unused)
 {
 	struct cpuid f = cpuid(7, 0);
@@ -345,21 +345,21 @@ static void check_features(void *unused)
 	want |= (f.ebx >> 20 & 1) << 21; /* SMAP */
 	want |= (f.ecx >> 2 & 1) << 11;  /* UMIP */
 	missing[arch_cpu_id()] = (want & ~read_cr4()) | (~read_cr0() & CR0_WP);
-	looked++;
+	checked++;
 }
 
-TEST(uaccess_protections_are_on_where_the_cpu_has_them_on_every_cpu)
+TEST(uaccess_supported_protections_are_enabled_on_every_cpu)
 {
 	unsigned cpus = cpu_count();
 
 	if (cpuid(0, 0).eax < 7) {
-		test_skip("the CPU is too old to have any");
+		test_skip("the CPU has no CPUID leaf 7");
 		return;
 	}
-	looked = 0;
+	checked = 0;
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		CHECK_EQ(call_on_cpu(cpu, check_features, NULL), OK);
-	while (looked < cpus)
+	while (checked < cpus)
 		arch_relax();
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		CHECK_EQ(missing[cpu], 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of spaces that a CPU has loaded: faults by the CPU itself, through the kernel's copies. */
+/* Tests of loaded spaces: page faults of the CPU in the kernel's copies from and to user memory. */
 #include "mm/vm/space.h"
 
 #include "mm/vm/io.h"
@@ -25,7 +25,7 @@ static uint64_t load(vaddr_t va)
 	return arch_copy_from_user(&value, va, sizeof(value)) == sizeof(value) ? value : UINT64_MAX;
 }
 
-TEST(vm_space_faults_of_the_cpu_are_met)
+TEST(vm_space_faults_of_the_cpu_are_handled)
 {
 	struct vm_space *s, *child;
 	struct ledger before;

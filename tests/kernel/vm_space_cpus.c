@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of spaces on all CPUs at once, by accesses of the CPUs themselves. */
+/* Concurrency test of spaces on all CPUs, with real memory accesses. */
 #include "tests/kernel/crew.h"
 #include "tests/machine.h"
 #include "tests/space_storm.h"
@@ -10,7 +10,7 @@ enum {
 };
 
 struct member {
-	struct storm_member storm; /* the first: a storm_member is one of these */
+	struct storm_member storm; /* first member: storm_member pointers are cast to this */
 	struct crew_member *crew;
 };
 
@@ -37,12 +37,12 @@ static void take_part(struct crew_member *crew)
 	storm_run(&me.storm, STEPS);
 }
 
-TEST(vm_space_storm_of_all_cpus_shows_nobody_what_is_anothers)
+TEST(vm_space_storm_of_all_cpus_keeps_spaces_apart)
 {
 	struct ledger before = machine_ledger();
 
 	if (cpu_count() > STORM_CPUS)
-		test_diag("CPUs from %u on do nothing", STORM_CPUS);
+		test_diag("CPUs from %u on are not used", STORM_CPUS);
 	NEED(storm_begin());
 	NEED(crew_run(take_part));
 	STORM_END();

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""regions.py - what a Multiboot2 information block says about memory, worked out a second time.
+"""regions.py - test oracle: the memory regions of a Multiboot2 information block.
 
     regions.py FILE 0xADDR             print `START END TYPE` lines, as `keel regions` must
-    regions.py --random COUNT FOLDER   write made-up blocks: N.bin, N.addr and those lines, N.want
-    regions.py --damage COUNT FOLDER   write made-up blocks with some bytes changed: N.bin
+    regions.py --random COUNT FOLDER   write synthetic blocks: N.bin, N.addr and those lines, N.want
+    regions.py --damage COUNT FOLDER   write synthetic blocks with some bytes changed: N.bin
 
-It shares nothing with the C code but the specifications: Multiboot2 2.0, 3.6; UEFI 2.10, 7.2.3;
-ELF-64.  A block is trusted to be well-formed here; statements that are empty are dropped, those
-that reach 2^64 are cut below it, or dropped when they claim to be usable.
+It shares only the specifications with the C code: Multiboot2 2.0, 3.6; UEFI 2.10, 7.2.3; ELF-64.
+A block must be well-formed.  Empty memory map entries are dropped; entries that extend to 2^64 are
+truncated below it, or dropped if they are usable.
 """
 
 import pathlib
@@ -65,7 +65,7 @@ def sections(tag):
         yield low, high, "kernel"
 
 
-def statements(block, address):
+def memory_entries(block, address):
     yield address, address + struct.unpack_from("<I", block)[0], "boot-info"
     for kind, tag in tags(block):
         if kind == 3:
@@ -129,7 +129,7 @@ def regions(said):
     return merged(trimmed)
 
 
-# ---- made-up blocks ----
+# ---- synthetic blocks ----
 
 
 def tag(kind, body):
@@ -212,7 +212,7 @@ def damaged(block, seed):
 
 
 def lines(block, address):
-    said = sane(statements(block, address))
+    said = sane(memory_entries(block, address))
     return "".join(f"{start:#x} {end:#x} {kind}\n" for start, end, kind in regions(said))
 
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of boot/acpi*.c: a made-up machine whose tables are damaged in every way, and the
- * tables of real ones.
+ * Tests of boot/acpi*.c with the damaged tables of a synthetic machine, and with the tables of real
+ * machines.
  */
 #include "boot/acpi.h"
 
@@ -11,7 +11,7 @@
 
 enum {
 	IMAGE_BYTES = 4096,
-	IMAGE_AT = 0xe0000, /* where the made-up machine has it */
+	IMAGE_AT = 0xe0000, /* physical address in the synthetic machine */
 	ROOM = 24,
 	LENGTH_AT = 4,
 	CHECKSUM_AT = 9,
@@ -33,11 +33,11 @@ static void print_quietly(const struct acpi_table *t)
 	(void)capture_end();
 }
 
-/* ---- a made-up machine ---- */
+/* ---- a synthetic machine ---- */
 
 static uint8_t image[IMAGE_BYTES];
 static uint32_t image_used;
-static uint64_t image_size; /* how much of it is accessible */
+static uint64_t image_size; /* accessible bytes */
 
 static const uint8_t *image_map(void *ctx, uint64_t pa, uint64_t len)
 {
@@ -67,7 +67,7 @@ static void put_text(const char *s, uint32_t n)
 		put(i < len ? (uint8_t)s[i] : ' ', 1);
 }
 
-/* Make the n bytes at `at` sum to 0 by the byte at `sum_at`. */
+/* Set the byte at `sum_at` so that the n bytes sum to 0. */
 static void fix_sum(uint8_t *bytes, size_t n, size_t sum_at)
 {
 	uint8_t sum = 0;
@@ -98,7 +98,7 @@ static void table_end(uint32_t at)
 {
 	put_at(at + LENGTH_AT, image_used - at, 4);
 	fix_sum(image + at, image_used - at, CHECKSUM_AT);
-	put(0xcc, 3); /* what follows is unaligned */
+	put(0xcc, 3); /* the next table is unaligned */
 }
 
 #define LE16(v)                        (uint8_t)(v), (uint8_t)((v) >> 8)
@@ -119,7 +119,7 @@ static uint32_t make_madt(void)
 
 	PUT(LE32(0xfee00000), LE32(1));
 	PUT(0, 8, 7, 3, LE32(1)); /* a CPU */
-	PUT(0, 8, 8, 4, LE32(2)); /* one that may come later */
+	PUT(0, 8, 8, 4, LE32(2)); /* an online-capable CPU */
 	PUT(9, 16, 0, 0, LE32(300), LE32(1), LE32(9));
 	PUT(1, 12, 2, 0, LE32(0xfec00000), LE32(24));
 	PUT(2, 10, 0, 9, LE32(20), LE16(0xd));
@@ -127,7 +127,7 @@ static uint32_t make_madt(void)
 	PUT(4, 6, 255, LE16(5), 1);
 	PUT(10, 12, LE16(0xf), LE32(300), 1, 0, 0, 0);
 	PUT(5, 12, 0, 0, LE64(0x1fee00000));
-	PUT(0x7f, 3, 0);          /* of nobody */
+	PUT(0x7f, 3, 0);          /* unknown type */
 	PUT(0, 7, 0, 0, 0, 0, 0); /* a CPU that is a byte short */
 	table_end(at);
 	return at;
@@ -154,7 +154,7 @@ static uint32_t make_srat(uint8_t revision)
 	PUT(2, 24, 0, 0, LE32(2), LE32(300), LE32(0), LE64(0));  /* disabled */
 	PUT(1, 40, LE32(0x1001), 0, 0, LE64(0x100000), LE64(0x40000000), LE32(0), LE32(7), LE64(0));
 	PUT(1, 40, LE32(1), 0, 0, LE64(UINT64_MAX), LE64(1), LE32(0), LE32(1), LE64(0)); /* wraps */
-	PUT(3, 18, LE64(0), LE64(0)); /* of another architecture */
+	PUT(3, 18, LE64(0), LE64(0)); /* a type of another architecture */
 	table_end(at);
 	return at;
 }
@@ -185,7 +185,7 @@ static uint32_t make_dmar(void)
 	PUT('\\', '_', 'S', 'B', '.', 'I', '2', 'C', 27, 0);
 	PUT(LE16(5), LE16(8), 1, 0, LE16(3));     /* SATC */
 	PUT(LE16(6), LE16(8), 0, 0, LE16(4));     /* SIDP */
-	PUT(LE16(99), LE16(4));                   /* of nobody */
+	PUT(LE16(99), LE16(4));                   /* unknown type */
 	PUT(LE16(0), LE16(15), 0, 0, 0, LE64(0)); /* a DRHD that is a byte short */
 	table_end(at);
 	return at;
@@ -201,7 +201,7 @@ static uint32_t make_spcr(void)
 	return at;
 }
 
-/* As long as ACPI 6.5 has it, and zero but for these fields. */
+/* With the length of ACPI 6.5; all other fields are 0. */
 static uint32_t make_fadt(void)
 {
 	uint32_t at = table_begin("FACP", 6);
@@ -238,7 +238,7 @@ enum {
 static struct {
 	uint32_t rsdp, xsdt, rsdt;
 	uint32_t table[TABLES];
-	uint64_t extra[4]; /* addresses that only the XSDT has */
+	uint64_t extra[4]; /* additional addresses in the XSDT */
 	unsigned extras;
 } machine;
 
@@ -329,7 +329,7 @@ static err_t discover(void)
 	return discover_room(ROOM);
 }
 
-/* The table of the made-up machine as acpi_table_check() sees it. */
+/* A table of the synthetic machine, parsed by acpi_table_check(). */
 static struct acpi_table checked(unsigned which)
 {
 	struct acpi_table t;
@@ -342,7 +342,7 @@ static struct acpi_table checked(unsigned which)
 	return t;
 }
 
-/* ---- reading all that a table has ---- */
+/* ---- reading a whole table ---- */
 
 struct tally {
 	uint32_t entries, bad, other;
@@ -360,7 +360,7 @@ static void count_scopes(const struct acpi_dmar_entry *e, struct tally *n)
 		n->why = w.why;
 }
 
-/* Every walk over the table; at most one of them fits its signature. */
+/* Run all walks over the table; at most one matches its signature. */
 static __noinline struct tally count_entries(const struct acpi_table *t)
 {
 	struct acpi_walk madt = acpi_madt_walk(t), mcfg = acpi_mcfg_walk(t);
@@ -448,7 +448,7 @@ TEST(acpi_rsdp_of_version_2_has_both_addresses)
 	CHECK_EQ(r.rsdt, IMAGE_AT + machine.rsdt);
 }
 
-TEST(acpi_rsdp_with_any_byte_changed_is_not_believed)
+TEST(acpi_rsdp_with_any_byte_changed_is_rejected)
 {
 	struct acpi_rsdp r;
 	const char *why;
@@ -467,7 +467,7 @@ TEST(acpi_rsdp_with_any_byte_changed_is_not_believed)
 	}
 }
 
-TEST(acpi_rsdp_that_is_cut_short_is_refused_or_loses_its_xsdt)
+TEST(acpi_rsdp_that_is_truncated_is_refused_or_loses_its_xsdt)
 {
 	struct acpi_rsdp r;
 	const char *why;
@@ -534,14 +534,14 @@ TEST(acpi_discovery_falls_back_to_the_rsdt)
 	CHECK_STR(acpi.table[0].signature, "RSDT");
 
 	make_machine();
-	put_at(machine.rsdp + 24, UINT64_C(1) << 40, 8); /* nothing there */
+	put_at(machine.rsdp + 24, UINT64_C(1) << 40, 8); /* not accessible */
 	fix_rsdp();
 	CHECK(discover() == OK);
 	CHECK(output_has("*XSDT*accessible*"));
 	CHECK_STR(acpi.table[0].signature, "RSDT");
 
 	make_machine();
-	put_at(machine.rsdp + 24, 0, 8); /* none: nothing to warn about */
+	put_at(machine.rsdp + 24, 0, 8); /* no XSDT: no warning */
 	fix_rsdp();
 	CHECK(discover() == OK);
 	CHECK_STR(capture_text(), "");
@@ -577,7 +577,7 @@ TEST(acpi_table_with_a_bad_checksum_is_kept_but_not_found)
 	CHECK(acpi_find(&acpi, ACPI_MCFG) != NULL);
 }
 
-TEST(acpi_table_of_senseless_length_is_skipped)
+TEST(acpi_table_of_invalid_length_is_skipped)
 {
 	static const uint32_t lengths[] = { 0,         1, 35, IMAGE_BYTES + 1, ACPI_TABLE_MAX + 1,
 					    UINT32_MAX };
@@ -592,7 +592,7 @@ TEST(acpi_table_of_senseless_length_is_skipped)
 	}
 }
 
-TEST(acpi_table_at_a_senseless_address_is_skipped)
+TEST(acpi_table_at_an_invalid_address_is_skipped)
 {
 	make_machine();
 	machine.extra[0] = 0;
@@ -606,7 +606,7 @@ TEST(acpi_table_at_a_senseless_address_is_skipped)
 	CHECK_EQ(acpi.count, TABLES + 1);
 }
 
-/* Says yes to every address, as a careless map of a whole address space would. */
+/* Returns memory for every address, valid or not. */
 static const uint8_t *careless_map(void *ctx, uint64_t pa, uint64_t len)
 {
 	const uint8_t *inside = image_map(ctx, pa, len);
@@ -642,17 +642,17 @@ TEST(acpi_duplicates_and_self_references_are_harmless)
 	machine.extras = 4;
 	make_roots();
 	CHECK(discover() == OK);
-	CHECK_EQ(acpi.count, TABLES + 2); /* and the first RSDT, as a table like any other */
+	CHECK_EQ(acpi.count, TABLES + 2); /* includes the first RSDT, as an ordinary table */
 	CHECK_STR(capture_text(), "");
 }
 
-TEST(acpi_root_table_with_half_an_address_is_used)
+TEST(acpi_root_table_with_a_truncated_address_is_used)
 {
 	make_machine();
 	put_at(machine.xsdt + LENGTH_AT, image_length(machine.xsdt) - 3, 4);
 	fix_table(machine.xsdt);
 	CHECK(discover() == OK);
-	CHECK(output_has("*a part of an address*"));
+	CHECK(output_has("*a truncated address*"));
 	CHECK_EQ(acpi.count, TABLES);
 }
 
@@ -667,7 +667,7 @@ TEST(acpi_array_that_is_too_small_is_filled_and_reported)
 	CHECK(discover_room(TABLES + 1) == OK);
 }
 
-/* ---- afterwards ---- */
+/* ---- regions and copies ---- */
 
 TEST(acpi_regions_cover_the_tables)
 {
@@ -762,7 +762,7 @@ TEST(acpi_madt_entries_are_decoded)
 	CHECK(madt.legacy_pics);
 }
 
-TEST(acpi_mcfg_windows_are_decoded_and_judged)
+TEST(acpi_mcfg_windows_are_decoded_and_validated)
 {
 	struct acpi_table t = checked(AT_MCFG);
 	struct acpi_walk w = acpi_mcfg_walk(&t);
@@ -864,7 +864,7 @@ TEST(acpi_fadt_of_version_1_describes_a_pc)
 	CHECK_EQ(f.pm_timer.bits, 32);
 	CHECK(!f.reset_supported && f.reset.address == 0);
 	CHECK(f.legacy_devices && f.i8042 && !f.no_vga);
-	t.length = 128; /* the reset register, but not the value to write */
+	t.length = 128; /* with the reset register, without the reset value */
 	NEED(acpi_fadt_read(&t, &f) == OK);
 	CHECK(!f.reset_supported && f.reset.address == 0xcf9);
 	t.length = 115;
@@ -888,7 +888,7 @@ TEST(acpi_fadt_without_a_timer_length_has_no_legacy_timer)
 	struct acpi_fadt f;
 
 	put_at(machine.table[AT_FADT] + 91, 0, 1);
-	t.length = 200; /* ends before the extended one */
+	t.length = 200; /* ends before the extended timer register */
 	NEED(acpi_fadt_read(&t, &f) == OK);
 	CHECK_EQ(f.pm_timer.address, 0);
 }
@@ -907,11 +907,11 @@ TEST(acpi_fadt_alone_denies_a_keyboard_controller)
 	fix_table(fadt);
 	NEED(discover() == OK);
 	CHECK(!acpi_may_have_i8042(&acpi));
-	put_at(fadt + 109, 0x21, 2); /* and the checksum is wrong */
+	put_at(fadt + 109, 0x21, 2); /* makes the checksum wrong */
 	NEED(discover() == OK);
 	CHECK(acpi_may_have_i8042(&acpi));
 	put_at(fadt + 109, 0x20, 2);
-	put_at(fadt + 4, 115, 4); /* too short to say anything */
+	put_at(fadt + 4, 115, 4); /* too short for a FADT */
 	fix_table(fadt);
 	NEED(discover() == OK);
 	CHECK(acpi_may_have_i8042(&acpi));
@@ -990,7 +990,7 @@ TEST(acpi_device_scope_shorter_than_its_header_is_not_returned)
 		scopes = acpi_scope_walk(&e);
 		CHECK(!acpi_scope_next(&scopes, &s));
 		CHECK(scopes.why != NULL);
-		CHECK(!acpi_scope_next(&scopes, &s)); /* it stays at its end */
+		CHECK(!acpi_scope_next(&scopes, &s)); /* the walk stays at its end */
 	}
 }
 
@@ -1030,7 +1030,7 @@ TEST(acpi_entries_without_a_whole_header_end_the_walk_with_a_reason)
 {
 	static const struct {
 		unsigned which;
-		uint32_t length_at, bytes, least; /* of the first entry's length */
+		uint32_t length_at, bytes, min; /* of the first entry's length field */
 	} cases[] = {
 		{ AT_MADT, 45, 1, 2 },
 		{ AT_SRAT, 49, 1, 2 },
@@ -1042,7 +1042,7 @@ TEST(acpi_entries_without_a_whole_header_end_the_walk_with_a_reason)
 		struct acpi_table t = checked(cases[i].which);
 		uint32_t at = machine.table[cases[i].which] + cases[i].length_at;
 
-		for (uint64_t length = 0; length < cases[i].least; length++) {
+		for (uint64_t length = 0; length < cases[i].min; length++) {
 			put_at(at, length, cases[i].bytes);
 			CHECK(read_all(&t).why != NULL);
 			CHECK(output_has("*malformed from here: an entry is shorter than*"));
@@ -1073,7 +1073,7 @@ TEST(acpi_table_check_refuses_every_truncation)
 	}
 }
 
-/* The same, but the length and the checksum agree: the entries are what is cut. */
+/* Truncated tables with correct length and checksum: the entries are truncated. */
 TEST(acpi_readers_survive_every_truncation)
 {
 	make_machine();
@@ -1114,7 +1114,7 @@ TEST(acpi_discovery_survives_memory_that_ends_at_any_byte)
 	image_size = whole;
 }
 
-/* Change up to 8 bytes; half of the time make a checksum good again. */
+/* Change up to 8 bytes; repair each checksum with probability 1/2. */
 static void mutate(void)
 {
 	uint64_t changes = test_random_below(8) + 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of boot/cmdline.c; what is not understood is seen by the count of warnings. */
+/* Tests of boot/cmdline.c; ignored options are detected by the number of warnings. */
 #include "boot/cmdline.h"
 
 #include "lib/string.h"
@@ -7,7 +7,7 @@
 
 static struct cmdline got;
 
-/* Parse without a word in the log; returns how often it warned. */
+/* Parse without output; returns the number of warnings. */
 static unsigned warnings_of(const char *text)
 {
 	struct print_sink *before = print_sink_now();
@@ -65,7 +65,7 @@ TEST(cmdline_unknown_options_are_warned_about)
 	CHECK_EQ(got.mem_limit, UINT64_MAX);
 }
 
-TEST(cmdline_blanks_of_every_kind_part_words)
+TEST(cmdline_blanks_of_every_kind_separate_words)
 {
 	CHECK_EQ(warnings_of("  mem=1G\tpanic=3\nktest=a \t\n "), 0);
 	CHECK_EQ(got.mem_limit, GIB(1));
@@ -73,7 +73,7 @@ TEST(cmdline_blanks_of_every_kind_part_words)
 	CHECK_STR(got.ktest, "a");
 }
 
-TEST(cmdline_quotes_hold_blanks_together)
+TEST(cmdline_quoted_values_may_contain_blanks)
 {
 	CHECK_EQ(warnings_of("ktest=\"a b\" panic=1"), 0);
 	CHECK_STR(got.ktest, "a b");
@@ -86,7 +86,7 @@ TEST(cmdline_quotes_hold_blanks_together)
 	CHECK_EQ(warnings_of("ktest=\"a panic=1"), 0); /* never closed */
 	CHECK_STR(got.ktest, "a panic=1");
 	CHECK_EQ(got.panic_seconds, 0);
-	CHECK_EQ(warnings_of("\"\""), 1); /* a word of no character */
+	CHECK_EQ(warnings_of("\"\""), 1); /* an empty word */
 }
 
 TEST(cmdline_the_value_begins_at_the_first_equals_sign)
@@ -102,8 +102,8 @@ TEST(cmdline_the_last_one_of_an_option_wins)
 	CHECK_STR(got.ktest, "b");
 }
 
-/* Half of a number would be another number. */
-TEST(cmdline_words_that_are_too_long_are_passed_over)
+/* A truncated number would be a wrong value. */
+TEST(cmdline_words_that_are_too_long_are_ignored)
 {
 	static char text[2 * CMDLINE_TEXT_BYTES + 64];
 	size_t n = print_to(text, sizeof(text), "ktest=");
@@ -135,7 +135,7 @@ TEST(cmdline_mem_takes_sizes)
 	CHECK_EQ(got.mem_limit, UINT64_MAX);
 }
 
-TEST(cmdline_senseless_values_are_warned_about)
+TEST(cmdline_invalid_values_are_warned_about)
 {
 	static const char *const texts[] = {
 		"mem",
@@ -209,7 +209,7 @@ TEST(cmdline_memmap_reaches_the_end_of_the_address_space)
 	CHECK_EQ(got.memmap_count, 0);
 }
 
-TEST(cmdline_a_memmap_list_counts_whole_or_not_at_all)
+TEST(cmdline_a_memmap_list_is_used_completely_or_not_at_all)
 {
 	CHECK_EQ(warnings_of("memmap=1M@1M memmap=1M@2M,1M@3M,nonsense memmap=1M@4M"), 1);
 	NEED(got.memmap_count == 2);
@@ -233,9 +233,9 @@ TEST(cmdline_more_memmaps_than_there_is_room_for_are_warned_about)
 	CHECK_EQ(got.panic_seconds, 7);
 }
 
-/* ---- what it asks of the sources ---- */
+/* ---- effect on the memory map ---- */
 
-TEST(cmdline_mem_cuts_usable_sources_only)
+TEST(cmdline_mem_truncates_usable_sources_only)
 {
 	struct region sources[8] = { { 0, MIB(1), REGION_USABLE },
 				     { MIB(1), MIB(4), REGION_USABLE },
@@ -249,7 +249,7 @@ TEST(cmdline_mem_cuts_usable_sources_only)
 	CHECK_EQ(sources[0].end, MIB(1));
 	CHECK_EQ(sources[1].start, MIB(1));
 	CHECK_EQ(sources[1].end, MIB(2));
-	CHECK_EQ(sources[2].end, sources[2].start); /* nothing of it is left */
+	CHECK_EQ(sources[2].end, sources[2].start); /* empty now */
 	CHECK_EQ(sources[3].end, MIB(9));
 }
 
@@ -269,8 +269,8 @@ TEST(cmdline_memmaps_become_sources)
 	CHECK_EQ(sources[3].end, MIB(80));
 }
 
-/* Any text at all: no crash, terminated strings, sane entries. */
-TEST(cmdline_random_texts_are_survived)
+/* For arbitrary text: no crash, terminated strings, valid entries. */
+TEST(cmdline_random_texts_are_handled)
 {
 	static const char letters[] = "mem=memmap=ktest=panic=0123456789abcdefxKMGT@$#,, \"\"\t=";
 	static char text[600];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of boot/multiboot2.c: information blocks made up tag by tag, damaged in every way, and
- * those that a real GRUB left.
+ * Tests of boot/multiboot2.c with synthetic information blocks, damaged ones, and blocks dumped
+ * from a real GRUB.
  *
- * What a block says is also decoded by a second reader below, which shares nothing with the one
- * under test; what follows from it for a byte is found by asking every statement.
+ * A second, independent reader below decodes the same blocks; it finds the type of a byte by
+ * searching all memory map entries.
  */
 #include "boot/multiboot2.h"
 
@@ -37,7 +37,7 @@ enum {
 };
 
 enum {
-	BLOCK_AT = 0x100650, /* where the made-up loader put it */
+	BLOCK_AT = 0x100650, /* physical address of the block */
 	SHDR32_BYTES = 40,
 	SHDR64_BYTES = 64,
 	SHF_ALLOCATED = 2, /* ELF-64, figure 4 */
@@ -58,7 +58,7 @@ enum {
 
 #define IMAGE_OFFSET 0xffffffff80000000u
 
-/* ---- a block, tag by tag ---- */
+/* ---- building a block ---- */
 
 static uint8_t block[BLOCK_BYTES];
 static size_t block_used, tag_at;
@@ -99,7 +99,7 @@ static void tag_end(void)
 {
 	put_at(tag_at + 4, block_used - tag_at, 4);
 	while (block_used % 8 != 0)
-		put(0xcc, 1); /* padding is nobody's */
+		put(0xcc, 1); /* padding, ignored */
 }
 
 static void block_begin(void)
@@ -142,7 +142,7 @@ static void mmap_begin(uint32_t stride)
 	put(0, 4);
 }
 
-/* Bytes beyond the fields are not zero: a wrong stride reads them. */
+/* Bytes after the fields are not zero, so that a wrong stride is detected. */
 static void put_filler(size_t used)
 {
 	while (used++ < map_stride)
@@ -170,7 +170,7 @@ static void put_efi(uint64_t start, uint64_t pages, uint32_t type)
 	put(type, 4);
 	put(0x5a5a5a5a, 4);
 	put(start, 8);
-	put(~start, 8); /* virtual: nobody's */
+	put(~start, 8); /* virtual address, ignored */
 	put(pages, 8);
 	put(0xf, 8);
 	put_filler(40);
@@ -242,7 +242,7 @@ static void put_small_map(void)
 	tag_end();
 }
 
-/* All tags that say something, and some that do not. */
+/* All tags that the parser uses, and some that it ignores. */
 static void make_rich_block(void)
 {
 	block_begin();
@@ -274,7 +274,7 @@ static void make_rich_block(void)
 	block_end();
 }
 
-/* ---- the block is parsed ---- */
+/* ---- parsing a block ---- */
 
 #ifdef KEEL_TESTS
 static uint8_t arena_memory[ARENA_BYTES] __aligned(8), region_memory[REGION_BYTES] __aligned(8);
@@ -295,7 +295,7 @@ static const uint8_t *exact_copy(size_t len)
 	return block;
 }
 #else
-/* On the host every object has exactly its size, so that the sanitizer sees a byte too many. */
+/* On the host every object has its exact size, so that ASan detects any access beyond its end. */
 #define arena_memory  NULL
 #define region_memory NULL
 
@@ -358,8 +358,8 @@ static void check_parsed(void)
 	CHECK_EQ(regions_check(got.map, got.map_count), got.map_count);
 }
 
-/* The first `len` bytes of the block, as a kernel would take them; warnings are counted, not
- * shown. */
+/* Parse the first `len` bytes of the block as the kernel does; warnings are counted, not printed.
+ */
 static err_t parse_at(size_t len, uint64_t address)
 {
 	struct print_sink *before = print_sink_now();
@@ -423,7 +423,7 @@ static unsigned sources_of(enum region_type type)
 struct facts {
 	struct region *list;
 	size_t count;
-	unsigned bad; /* statements that make no sense */
+	unsigned bad; /* invalid entries */
 };
 
 static uint64_t le(const uint8_t *p, unsigned bytes)
@@ -435,7 +435,7 @@ static uint64_t le(const uint8_t *p, unsigned bytes)
 	return v;
 }
 
-/* [start, start + len), len possibly above 64 bits: then `wide`. */
+/* WIDE: the length of the entry exceeds 64 bits. */
 enum width {
 	NARROW,
 	WIDE,
@@ -454,7 +454,7 @@ static void fact(struct facts *f, uint64_t start, uint64_t len, enum width width
 
 static void facts_of_mmap(struct facts *f, const uint8_t *tag, uint64_t size)
 {
-	/* type 0 .. 5 of the specification; all above are reserved */
+	/* types 0 to 5 of the specification; all others are reserved */
 	static const enum region_type types[] = { REGION_RESERVED, REGION_USABLE,   REGION_RESERVED,
 						  REGION_ACPI,     REGION_ACPI_NVS, REGION_BAD };
 	uint64_t stride = le(tag + 8, 4);
@@ -540,7 +540,7 @@ static void facts_of_tag(struct facts *f, const uint8_t *tag, uint64_t size)
 	}
 }
 
-/* Of a block that is whole: no check of any length. */
+/* For a valid block: lengths are not checked. */
 static struct facts facts_of_block(const uint8_t *b, uint64_t address)
 {
 	static struct region list[2 * MANY];
@@ -567,8 +567,8 @@ static unsigned type_of_byte(const struct facts *f, uint64_t byte)
 	return type;
 }
 
-/* The same when usable memory counts in whole frames.  Inside a frame the type changes only where
- * a statement begins or ends. */
+/* The same with usable memory limited to whole frames.  Inside a frame the type changes only where
+ * an entry starts or ends. */
 static unsigned type_of_byte_in_frames(const struct facts *f, uint64_t byte)
 {
 	uint64_t frame = byte - byte % PAGE_SIZE, end = frame + (PAGE_SIZE - 1);
@@ -608,7 +608,7 @@ static bool byte_agrees(const struct facts *f, uint64_t byte)
 	return false;
 }
 
-/* Both sides of every place where either of the two can change. */
+/* Compare the bytes on both sides of each address where either result can change. */
 static bool edge_agrees(const struct facts *f, uint64_t edge)
 {
 	uint64_t down = edge - edge % PAGE_SIZE;
@@ -688,11 +688,11 @@ TEST(multiboot2_what_is_copied_survives_the_block)
 	drop();
 }
 
-TEST(multiboot2_without_strings_there_are_empty_ones)
+TEST(multiboot2_absent_strings_are_empty)
 {
 	block_begin();
 	put_small_map();
-	tag_begin(CMDLINE); /* no byte, not even the terminator */
+	tag_begin(CMDLINE); /* no bytes, not even a terminator */
 	tag_end();
 	block_end();
 	NEED(parse() == OK);
@@ -724,7 +724,7 @@ TEST(multiboot2_strings_without_a_terminator_end_with_their_tag)
 	drop();
 }
 
-TEST(multiboot2_a_long_loader_name_is_cut)
+TEST(multiboot2_a_long_loader_name_is_truncated)
 {
 	block_begin();
 	put_small_map();
@@ -785,8 +785,8 @@ TEST(multiboot2_the_stride_of_the_efi_map_comes_from_its_tag)
 	drop();
 }
 
-/* A part of an entry at the end of a map is no entry. */
-TEST(multiboot2_half_an_entry_is_none)
+/* A partial entry at the end of a map. */
+TEST(multiboot2_a_partial_entry_is_ignored)
 {
 	block_begin();
 	mmap_begin(24);
@@ -828,14 +828,14 @@ TEST(multiboot2_types_of_entries_are_32_bits_wide)
 	drop();
 }
 
-TEST(multiboot2_wrapping_entries_are_cut_or_left_out)
+TEST(multiboot2_wrapping_entries_are_truncated_or_ignored)
 {
 	block_begin();
 	mmap_begin(24);
 	put_mmap(MIB(1), MIB(1), 1);
-	put_mmap(UINT64_MAX - 4095, 8192, 1);  /* usable: left out */
-	put_mmap(UINT64_MAX - 4095, 4096, 1);  /* ends at 2^64, which 64 bits cannot say */
-	put_mmap(UINT64_MAX - 8191, 16384, 2); /* reserved: cut */
+	put_mmap(UINT64_MAX - 4095, 8192, 1);  /* usable: ignored */
+	put_mmap(UINT64_MAX - 4095, 4096, 1);  /* ends at 2^64: does not fit in 64 bits */
+	put_mmap(UINT64_MAX - 8191, 16384, 2); /* reserved: truncated */
 	put_mmap(UINT64_MAX, 1, 2);
 	put_mmap(5, UINT64_MAX, 5);
 	put_mmap(0, 0, 1);
@@ -894,7 +894,7 @@ TEST(multiboot2_without_a_map_it_is_not_found)
 {
 	block_begin();
 	put_string_tag(CMDLINE, "x");
-	tag_begin(BASIC_MEMINFO); /* not to be believed */
+	tag_begin(BASIC_MEMINFO); /* does not replace a memory map */
 	put(640, 4);
 	put(65536, 4);
 	tag_end();
@@ -948,7 +948,7 @@ TEST(multiboot2_modules_empty_reversed_and_in_one_page)
 
 /* ---- framebuffer ---- */
 
-TEST(multiboot2_the_framebuffer_is_as_long_as_its_pitch_says)
+TEST(multiboot2_the_framebuffer_length_is_pitch_times_height)
 {
 	block_begin();
 	put_small_map();
@@ -995,7 +995,7 @@ TEST(multiboot2_framebuffers_of_other_kinds)
 	drop();
 }
 
-TEST(multiboot2_a_short_framebuffer_tag_says_nothing)
+TEST(multiboot2_a_short_framebuffer_tag_is_ignored)
 {
 	block_begin();
 	put_small_map();
@@ -1011,7 +1011,7 @@ TEST(multiboot2_a_short_framebuffer_tag_says_nothing)
 
 /* ---- RSDP, EFI ---- */
 
-TEST(multiboot2_the_new_rsdp_wins_whatever_the_order)
+TEST(multiboot2_the_new_rsdp_wins_in_any_order)
 {
 	for (unsigned new_first = 0; new_first < 2; new_first++) {
 		block_begin();
@@ -1071,7 +1071,7 @@ TEST(multiboot2_efi_system_tables_and_boot_services)
 	tag_begin(EFI64);
 	put(0x180001000, 8);
 	tag_end();
-	tag_begin(EFI64); /* too short to say another */
+	tag_begin(EFI64); /* too short, ignored */
 	put(0x1234, 4);
 	tag_end();
 	block_end();
@@ -1123,7 +1123,7 @@ TEST(multiboot2_sections_of_32_bits)
 	drop();
 }
 
-TEST(multiboot2_more_sections_than_bytes_are_those_that_there_are)
+TEST(multiboot2_section_count_is_limited_by_the_tag)
 {
 	block_begin();
 	put_small_map();
@@ -1138,7 +1138,7 @@ TEST(multiboot2_more_sections_than_bytes_are_those_that_there_are)
 	drop();
 }
 
-TEST(multiboot2_senseless_section_tags_are_passed_over)
+TEST(multiboot2_invalid_section_tags_are_ignored)
 {
 	static const uint32_t entry_bytes[] = { 0, 1, SHDR32_BYTES - 1, UINT32_MAX };
 
@@ -1180,7 +1180,7 @@ TEST(multiboot2_every_truncation_is_refused)
 		NEED(got.why != NULL);
 		if (len < 4)
 			continue;
-		put_at(0, len, 4); /* the block believes it, too: its end tag is gone */
+		put_at(0, len, 4); /* total_size matches, but the end tag is missing */
 		NEED(parse_at(len, BLOCK_AT) == ERR_BAD_FORMAT);
 		NEED(got.why != NULL);
 	}
@@ -1189,7 +1189,7 @@ TEST(multiboot2_every_truncation_is_refused)
 	drop();
 }
 
-TEST(multiboot2_bytes_behind_the_block_are_not_part_of_it)
+TEST(multiboot2_bytes_after_the_block_are_ignored)
 {
 	make_rich_block();
 	put_zeros(100);
@@ -1199,7 +1199,7 @@ TEST(multiboot2_bytes_behind_the_block_are_not_part_of_it)
 	drop();
 }
 
-TEST(multiboot2_sizes_that_cannot_be_are_refused)
+TEST(multiboot2_invalid_sizes_are_refused)
 {
 	static const uint32_t stats[] = { 0, 1, 7, 8, 15, INT32_MAX, UINT32_MAX };
 
@@ -1230,8 +1230,8 @@ TEST(multiboot2_sizes_that_cannot_be_are_refused)
 	drop();
 }
 
-/* A tag longer than what is left must not be read to its end.  The map comes last and claims one
- * entry more than the block holds. */
+/* A tag longer than the rest of the block must not be read to its end.  The memory map is the last
+ * tag, with one entry more than the block contains. */
 TEST(multiboot2_a_tag_longer_than_the_block_is_refused)
 {
 	block_begin();
@@ -1306,7 +1306,7 @@ TEST(multiboot2_an_address_at_the_end_of_memory_is_refused)
 	drop();
 }
 
-/* Whatever the bytes, the answer is an error or a good map; the sanitizers watch. */
+/* For arbitrary bytes the result is an error or a valid map; sanitizers check the accesses. */
 TEST(multiboot2_mutated_blocks_are_survived)
 {
 	unsigned good = 0;
@@ -1328,7 +1328,7 @@ TEST(multiboot2_mutated_blocks_are_survived)
 	drop();
 }
 
-/* Random maps that are well-formed: both readers say the same, also about the regions. */
+/* Valid random maps: both readers agree on the entries and on the resulting regions. */
 TEST(multiboot2_random_maps_agree_with_the_second_reader)
 {
 	for (unsigned round = 0; round < MUTATIONS / 20; round++) {
@@ -1382,7 +1382,7 @@ TEST(multiboot2_a_full_arena_is_an_error)
 	}
 }
 
-/* ---- blocks that a real GRUB left ---- */
+/* ---- blocks of a real GRUB ---- */
 
 static bool read_address(const char *path, uint64_t *address)
 {
@@ -1450,9 +1450,9 @@ TEST(multiboot2_real_blocks_agree_with_the_second_reader)
 	drop();
 }
 
-/* ---- a gap in it ---- */
+/* ---- gap search ---- */
 
-TEST(multiboot2_gap_in_a_block_meets_nothing_of_it)
+TEST(multiboot2_gap_does_not_overlap_memory_in_use)
 {
 	uint64_t at;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of boot/pvh.c: a made-up physical memory of one window, in which the start info, the map,
- * the modules and the strings lie wherever a test puts them.
+ * Tests of boot/pvh.c with one window of simulated physical memory, in which tests place the start
+ * info, the memory map, the modules and the strings.
  */
 #include "boot/pvh.h"
 
@@ -17,7 +17,7 @@ enum {
 	WINDOW_AT = 0x6000,
 	WINDOW_BYTES = 16384,
 	SPARE = 1,
-	STRING_MAX = 4096, /* what the parser believes of a string */
+	STRING_MAX = 4096, /* the parser's maximum string length */
 	ENTRY_BYTES = 24,
 	MODULE_BYTES = 32,
 	COUNT_MAX = 65536,
@@ -46,8 +46,8 @@ enum {
 };
 
 static uint8_t window[WINDOW_BYTES];
-static uint64_t window_end; /* how much can be reached */
-static uint64_t piece;      /* no read may cross a multiple of it; 0: none */
+static uint64_t window_end; /* accessible bytes */
+static uint64_t piece;      /* a read must not cross a multiple of it; 0: no limit */
 
 /* ---- reading ---- */
 
@@ -62,8 +62,8 @@ static void drop_mappings(void)
 {
 }
 #else
-/* Each mapping is a block of its own, so that the sanitizer sees a byte too many.  Those of single
- * bytes, of which there are many, share the window. */
+/* Each mapping is a separate heap block, so that ASan detects any access beyond its end.  Mappings
+ * of single bytes, of which there are many, share the window. */
 static void *mappings[1 << 17];
 static size_t mapping_count;
 
@@ -209,7 +209,7 @@ static bool has_source(uint64_t start, uint64_t end, enum region_type type)
 	return false;
 }
 
-/* ---- good information ---- */
+/* ---- valid start info ---- */
 
 TEST(pvh_everything_is_understood)
 {
@@ -236,8 +236,8 @@ TEST(pvh_everything_is_understood)
 	CHECK_EQ(got.warnings, 0);
 }
 
-/* All that the loader put somewhere is claimed, to the byte. */
-TEST(pvh_the_information_itself_is_not_free)
+/* Each structure of the loader is reported as REGION_BOOT_INFO, with its exact length. */
+TEST(pvh_start_info_structures_are_boot_info)
 {
 	make_info();
 	NEED(parse() == OK);
@@ -249,7 +249,7 @@ TEST(pvh_the_information_itself_is_not_free)
 	CHECK(has_source(WINDOW_AT + MODULE_TEXT, WINDOW_AT + MODULE_TEXT + 7, REGION_BOOT_INFO));
 }
 
-TEST(pvh_what_is_copied_survives_the_information)
+TEST(pvh_boot_info_is_a_copy)
 {
 	make_info();
 	NEED(parse() == OK);
@@ -260,7 +260,7 @@ TEST(pvh_what_is_copied_survives_the_information)
 		CHECK_EQ(got.bi.rsdp[i], i + 1);
 }
 
-TEST(pvh_an_rsdp_that_cannot_be_reached_is_none)
+TEST(pvh_an_inaccessible_rsdp_is_ignored)
 {
 	make_info();
 	put_at(INFO + RSDP, WINDOW_AT + WINDOW_BYTES - BOOT_RSDP_BYTES + 1, 8);
@@ -271,8 +271,8 @@ TEST(pvh_an_rsdp_that_cannot_be_reached_is_none)
 	CHECK_EQ(got.bi.rsdp_length, BOOT_RSDP_BYTES);
 }
 
-/* The map of QEMU's microvm ends so; it is no news. */
-TEST(pvh_a_last_entry_of_zeros_is_passed_over_in_silence)
+/* The map of QEMU's microvm ends with a null entry. */
+TEST(pvh_a_null_entry_is_ignored_without_a_warning)
 {
 	make_info();
 	put_entry(6, 0, 0, 0);
@@ -336,9 +336,9 @@ TEST(pvh_many_modules_share_a_string)
 	CHECK_STR(got.bi.modules[19].cmdline, "initrd");
 }
 
-/* ---- bad information ---- */
+/* ---- invalid start info ---- */
 
-TEST(pvh_bad_magic_version_and_place_are_refused)
+TEST(pvh_bad_magic_version_and_address_are_refused)
 {
 	make_info();
 	put_at(INFO, PVH_MAGIC + 1, 4);
@@ -348,7 +348,7 @@ TEST(pvh_bad_magic_version_and_place_are_refused)
 	put_at(INFO + VERSION, 0, 4);
 	CHECK(parse() == ERR_NOT_FOUND);
 	make_info();
-	put_at(INFO + VERSION, 2, 4); /* a later one adds fields at the end */
+	put_at(INFO + VERSION, 2, 4); /* later versions add fields at the end */
 	CHECK(parse() == OK);
 	make_info();
 	window_end = INFO_BYTES - 1;
@@ -388,7 +388,7 @@ TEST(pvh_counts_that_are_too_large_are_refused)
 	CHECK(parse() == ERR_BAD_FORMAT);
 }
 
-TEST(pvh_pointers_that_lead_nowhere_are_survived)
+TEST(pvh_invalid_pointers_are_handled)
 {
 	static const uint64_t nowhere[] = { 1,      WINDOW_AT - 1,   WINDOW_AT + WINDOW_BYTES,
 					    GIB(5), UINT64_MAX - 40, UINT64_MAX };
@@ -413,8 +413,8 @@ TEST(pvh_pointers_that_lead_nowhere_are_survived)
 	}
 }
 
-/* The list says ten, two can be reached. */
-TEST(pvh_modules_beyond_what_can_be_reached_are_left_out)
+/* The module list has ten entries, two are accessible. */
+TEST(pvh_inaccessible_modules_are_ignored)
 {
 	make_info();
 	put_module(1, MIB(9), 1, 0);
@@ -426,19 +426,19 @@ TEST(pvh_modules_beyond_what_can_be_reached_are_left_out)
 	CHECK_STR(got.bi.modules[0].cmdline, "");
 }
 
-TEST(pvh_a_string_without_an_end_stops_where_it_must)
+TEST(pvh_a_string_without_a_terminator_is_limited)
 {
 	make_info();
 	memset(window + TEXT, 'a', WINDOW_BYTES - TEXT);
 	NEED(parse() == OK);
 	CHECK_EQ(strlen(got.bi.cmdline), STRING_MAX);
-	window_end = TEXT + 10; /* memory ends before it */
+	window_end = TEXT + 10; /* memory ends before the maximum length */
 	NEED(parse() == OK);
 	CHECK_STR(got.bi.cmdline, "aaaaaaaaaa");
 }
 
-/* Bytes that can be reached one by one need not be so in one piece. */
-TEST(pvh_a_string_across_two_pieces_of_memory_is_survived)
+/* Each byte is accessible, but the string is not accessible as a whole. */
+TEST(pvh_a_string_across_two_mappings_is_ignored)
 {
 	make_info();
 	put_at(INFO + COMMAND_LINE, WINDOW_AT + TEXT - 4, 8);
@@ -460,8 +460,8 @@ TEST(pvh_a_full_arena_is_an_error)
 	}
 }
 
-/* Whatever the bytes, the answer is an error or sane sources; the sanitizers watch. */
-TEST(pvh_mutated_information_is_survived)
+/* For arbitrary bytes the result is an error or valid entries; sanitizers check the accesses. */
+TEST(pvh_mutated_start_info_is_handled)
 {
 #ifdef KEEL_TESTS
 	unsigned rounds = KERNEL_ROUNDS;
@@ -490,7 +490,7 @@ TEST(pvh_mutated_information_is_survived)
 	CHECK(good < rounds);
 }
 
-TEST(pvh_a_gap_meets_nothing_of_the_information)
+TEST(pvh_gap_does_not_overlap_memory_in_use)
 {
 	uint64_t at;
 

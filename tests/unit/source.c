@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of boot/source.c; those of the parsers (tests/unit/multiboot2.c) go through it too. */
+/* Tests of boot/source.c, in addition to those of the parsers that use it (unit/multiboot2.c). */
 #include "boot/source.h"
 
 #include "lib/bits.h"
@@ -17,7 +17,7 @@ enum {
 
 /* ---- memory ---- */
 
-/* A screen at [0x4000, 0x6000): may it be written to? */
+/* Whether [0x4000, 0x6000) has memory when a region of that type is at [start, end). */
 static bool has_memory(uint64_t start, uint64_t end, enum region_type type)
 {
 	struct region list[] = { { 0, 0x1000, REGION_USABLE }, { start, end, type } };
@@ -26,7 +26,7 @@ static bool has_memory(uint64_t start, uint64_t end, enum region_type type)
 	return boot_info_has_memory(&bi, (struct prange){ paddr(0x4000), 0x2000 });
 }
 
-TEST(source_memory_is_what_neither_is_reserved_nor_a_framebuffer)
+TEST(source_memory_is_neither_reserved_nor_a_framebuffer)
 {
 	for (enum region_type type = 0; type < REGION_TYPES; type++)
 		CHECK_EQ(has_memory(0x3000, 0x7000, type),
@@ -42,26 +42,26 @@ TEST(source_memory_beside_a_range_is_not_in_it)
 	CHECK(has_memory(0x5000, 0x5001, REGION_USABLE));
 }
 
-/* ---- a gap ---- */
+/* ---- gap search ---- */
 
 struct list_walk {
 	struct source_walk walk;
 	const struct region *list;
 	size_t count;
 };
-static unsigned looks; /* at a list */
+static unsigned walks; /* over a list */
 
 static err_t each_of_list(const struct source_walk *walk, struct source_visitor *v)
 {
 	const struct list_walk *l = container_of(walk, const struct list_walk, walk);
 
-	looks++;
+	walks++;
 	for (size_t i = 0; i < l->count; i++)
 		v->visit(v, &l->list[i]);
 	return OK;
 }
 
-/* Whether [at, at + len) lies in a usable statement and in [min, max), and meets no other. */
+/* Whether [at, at + len) is inside a usable entry and [min, max), and overlaps no other type. */
 static bool gap_is_good(const struct list_walk *l, uint64_t min, uint64_t max, uint64_t at,
 			uint64_t len)
 {
@@ -100,10 +100,10 @@ TEST(source_gaps_agree_with_a_search_of_every_page)
 		l.count = test_random_below(ARRAY_SIZE(list) + 1);
 		for (size_t i = 0; i < l.count; i++) {
 			uint64_t start = test_random_below(4 * PAGES) * QUARTER;
-			uint64_t most = test_random_below(2) == 0 ? 4 * PAGES : 12;
+			uint64_t max_quarters = test_random_below(2) == 0 ? 4 * PAGES : 12;
 
 			list[i].start = start;
-			list[i].end = start + (1 + test_random_below(most)) * QUARTER;
+			list[i].end = start + (1 + test_random_below(max_quarters)) * QUARTER;
 			list[i].type = test_random_below(2) == 0
 					       ? REGION_USABLE
 					       : (enum region_type)test_random_below(REGION_USABLE);
@@ -119,14 +119,14 @@ TEST(source_gaps_agree_with_a_search_of_every_page)
 	CHECK(found < GAP_ROUNDS);
 }
 
-/* Thousands of statements, the highest first, each usable page in the way of another: a look at all
- * for each of them would be too many, for each pair of them never end. */
+/* Thousands of entries in descending order, each usable one overlapped by a bad one: the number of
+ * walks must stay linear in the number of entries. */
 TEST(source_gaps_in_a_hostile_map_take_two_passes_an_entry_at_most)
 {
 	enum {
 		PAIRS = 2000,
 		STEP = 64 * PAGE_SIZE,
-		BEHIND = 62 * PAGE_SIZE /* what is in the way ends */
+		BEHIND = 62 * PAGE_SIZE /* end of the overlapping entry */
 	};
 	static struct region list[2 * PAIRS];
 	struct list_walk l = { { each_of_list }, list, 2 * PAIRS };
@@ -138,15 +138,15 @@ TEST(source_gaps_in_a_hostile_map_take_two_passes_an_entry_at_most)
 		list[2 * i] = (struct region){ start, start + STEP, REGION_USABLE };
 		list[2 * i + 1] = (struct region){ start + PAGE_SIZE, start + BEHIND, REGION_BAD };
 	}
-	looks = 0;
+	walks = 0;
 	CHECK(source_find_gap(&l.walk, 0, UINT64_MAX, 3 * PAGE_SIZE, &at) == ERR_NO_MEMORY);
-	CHECK(looks <= 2 * l.count + 1);
+	CHECK(walks <= 2 * l.count + 1);
 	CHECK(source_find_gap(&l.walk, 0, UINT64_MAX, 2 * PAGE_SIZE, &at) == OK);
 	CHECK_EQ(at, STEP + BEHIND);
-	test_diag("%zu statements, %u looks", l.count, looks);
+	test_diag("%zu entries, %u walks", l.count, walks);
 }
 
-/* Rounding up beyond the last page must neither wrap nor stand still. */
+/* Rounding up beyond the last page must neither wrap nor loop forever. */
 TEST(source_gaps_at_the_end_of_the_address_space)
 {
 	struct region list[] = { { UINT64_MAX - 9999, UINT64_MAX, REGION_USABLE },
@@ -171,7 +171,7 @@ static err_t each_fails(const struct source_walk *walk, struct source_visitor *v
 	return ERR_BAD_FORMAT;
 }
 
-TEST(source_gap_hands_on_the_error_of_the_walk)
+TEST(source_gap_returns_the_error_of_the_walk)
 {
 	struct source_walk walk = { each_fails };
 	uint64_t at;
@@ -230,7 +230,7 @@ static void add_a_module(void *arg)
 	boot_info_add_module(&bi, &m);
 }
 
-TEST(source_full_arrays_are_a_mistake_of_the_parser)
+TEST(source_full_arrays_are_an_assertion_failure)
 {
 	CHECK(test_panics(add_two_sources, NULL, "source_room"));
 	CHECK(test_panics(add_a_module, NULL, "module_room"));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of boot/topology.c: MADTs made up entry by entry, wrong in every way. */
+/* Tests of boot/topology.c with synthetic MADTs, valid and invalid. */
 #include "boot/topology.h"
 
 #include "lib/string.h"
@@ -7,7 +7,7 @@
 
 enum {
 	TABLE_BYTES = 16384,
-	HEADER_BYTES = 44, /* up to the first entry */
+	HEADER_BYTES = 44, /* before the first entry */
 	CPUS_MANY = 300,
 };
 
@@ -67,7 +67,7 @@ static void put_override(uint8_t source, uint32_t gsi, uint16_t flags)
 
 static struct topology topology;
 
-TEST(topology_without_a_madt_is_the_cpu_that_runs)
+TEST(topology_without_a_madt_has_the_running_cpu)
 {
 	topology_read(NULL, 7, &topology);
 	NEED(topology.cpus == 1);
@@ -83,7 +83,7 @@ TEST(topology_lists_each_enabled_cpu_once)
 	put_lapic(4, 0); /* disabled */
 	put_lapic(2, 1);
 	put_lapic(2, 1); /* twice */
-	put_x2apic(2);   /* and once more */
+	put_x2apic(2);   /* and as x2APIC */
 	put_lapic(0xff, 1);
 	put_x2apic(UINT32_MAX);
 	put_x2apic(300);
@@ -94,7 +94,7 @@ TEST(topology_lists_each_enabled_cpu_once)
 	CHECK_EQ(topology.apic_id[2], 300);
 }
 
-TEST(topology_of_300_cpus_is_cut_and_keeps_the_one_that_runs)
+TEST(topology_of_300_cpus_is_truncated_and_keeps_the_running_cpu)
 {
 	begin();
 	for (uint32_t i = 0; i < CPUS_MANY; i++)
@@ -105,7 +105,7 @@ TEST(topology_of_300_cpus_is_cut_and_keeps_the_one_that_runs)
 	CHECK_EQ(topology.apic_id[ARCH_MAX_CPUS - 1], 3);
 }
 
-TEST(topology_routes_isa_interrupts_as_the_overrides_say)
+TEST(topology_routes_isa_interrupts_by_the_overrides)
 {
 	begin();
 	put_lapic(0, 1);
@@ -114,7 +114,7 @@ TEST(topology_routes_isa_interrupts_as_the_overrides_say)
 	put_override(0, 2, 0);
 	put_override(9, 9, 0xd);   /* active high, level */
 	put_override(11, 23, 0xf); /* active low, level */
-	put_override(16, 5, 0);    /* there is no such line */
+	put_override(16, 5, 0);    /* no such ISA IRQ */
 	topology_read(&table, 0, &topology);
 	NEED(topology.ioapics == 2);
 	CHECK_EQ(topology.ioapic[1].address, 0xfec10000);
@@ -126,7 +126,7 @@ TEST(topology_routes_isa_interrupts_as_the_overrides_say)
 	CHECK_EQ(topology.isa[5].gsi, 5);
 }
 
-TEST(topology_takes_no_more_ioapics_than_there_is_room_for)
+TEST(topology_limits_the_number_of_ioapics)
 {
 	begin();
 	for (uint32_t i = 0; i < TOPOLOGY_IOAPICS_MAX + 3; i++)
@@ -135,7 +135,7 @@ TEST(topology_takes_no_more_ioapics_than_there_is_room_for)
 	CHECK_EQ(topology.ioapics, TOPOLOGY_IOAPICS_MAX);
 }
 
-TEST(topology_survives_any_bytes)
+TEST(topology_handles_random_bytes)
 {
 	for (unsigned turn = 0; turn < 2000; turn++) {
 		begin();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm/io.c against plain arrays of bytes.  On the host user memory is the process' own,
- * and ends where a test wants; in the kernel see tests/kernel/uaccess.c. */
+/* Tests of mm/vm/io.c, compared with plain byte arrays.  On the host, user memory is memory of the
+ * test process that ends at a chosen byte; for the kernel see tests/kernel/uaccess.c. */
 #include "mm/vm/io.h"
 
 #include "lib/string.h"
@@ -12,7 +12,7 @@
 #endif
 
 enum {
-	BYTES = 300, /* more than mm/vm/io.c takes at once between user and user */
+	BYTES = 300, /* more than the bounce buffer of mm/vm/io.c */
 	OPERATIONS = 12,
 #ifdef KEEL_TESTS
 	ROUNDS = 200,
@@ -21,12 +21,12 @@ enum {
 #endif
 };
 
-/* ---- a range and what must be in it ---- */
+/* ---- a range and its model ---- */
 
 struct side {
 	char *at;
 	size_t cursor, end; /* offsets */
-	size_t there;       /* bytes that do not fault */
+	size_t there;       /* accessible bytes; the next one faults */
 	char bytes[BYTES];  /* the model */
 };
 
@@ -53,7 +53,7 @@ static bool may_be_users(void)
 	return test_random_below(2) == 0;
 }
 
-/* `there` bytes that are there, and none behind. */
+/* `there` accessible bytes, followed by an inaccessible page. */
 static char *user_bytes(unsigned which, size_t there)
 {
 	static char *pages[2];
@@ -110,7 +110,7 @@ static size_t left(const struct side *m)
 	return m->end - m->cursor;
 }
 
-/* Of n bytes at the cursor, how many come before the fault. */
+/* The number of accessible bytes among the next n. */
 static size_t before_fault(const struct side *m, size_t n)
 {
 	size_t there = m->there > m->cursor ? m->there - m->cursor : 0;
@@ -123,9 +123,9 @@ static size_t less(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* ---- the operations, done twice ---- */
+/* ---- operations, on memory and on the model ---- */
 
-/* Mostly what fits, sometimes more, rarely nonsense. */
+/* A length that fits in most cases, sometimes too large, rarely near SIZE_MAX. */
 static size_t random_length(const struct side *m)
 {
 	if (test_random_below(30) == 0)
@@ -160,10 +160,10 @@ static void do_skip(void)
 static void do_copy(void)
 {
 	struct vm_reader r = reader;
-	size_t most = test_random_below(BYTES), n = less(most, less(left(&from), left(&to)));
+	size_t max = test_random_below(BYTES), n = less(max, less(left(&from), left(&to)));
 	size_t want = less(before_fault(&from, n), before_fault(&to, n)), done = 77;
 
-	vm_reader_limit(&r, most);
+	vm_reader_limit(&r, max);
 	CHECK_EQ(vm_copy(&writer, &r, &done), want == n ? OK : ERR_BAD_RANGE);
 	CHECK_EQ(done, want);
 	reader.span.cursor = r.span.cursor;
@@ -183,7 +183,7 @@ static void do_zero(void)
 	to.cursor += want;
 }
 
-/* The model of one value read to `out`; whether it went. */
+/* Read one value from the model to `out`; returns whether the read succeeds. */
 static bool model_read(char *out, size_t n)
 {
 	if (n > left(&from))
@@ -241,7 +241,7 @@ static void do_slice(void)
 	CHECK_EQ(vm_write_slice(&writer, out, count, size), want);
 }
 
-/* Bytes from the first to the last value's end, in numbers that do not overflow here. */
+/* Bytes from the start of the first value to the end of the last; does not overflow here. */
 static size_t stride_bytes(struct vm_stride s)
 {
 	return s.count == 0 ? 0 : (s.count - 1) * s.step + s.size;
@@ -303,7 +303,7 @@ static void do_fill(void)
 
 	for (size_t i = 0; i < sizeof(value); i++)
 		value[i] = (char)test_random();
-	/* part of the writer, or nothing would be left for the others */
+	/* limit the writer, to leave room for the following operations */
 	to.end = to.cursor + less(left(&to), 20);
 	vm_writer_limit(&w, 20);
 	while (size != 0 && model_write(value, size))
@@ -389,20 +389,20 @@ TEST(audit_iov_01_a_product_that_overflows_is_an_error)
 
 /* ---- user ranges ---- */
 
-TEST(vm_io_ranges_that_are_no_users_are_errors)
+TEST(vm_io_ranges_outside_the_user_half_are_errors)
 {
 	const uint64_t half = pt_half_bytes(arch_pt_levels());
 	const struct vrange bad[] = {
 		{ 0, 1 },                          /* the null page */
-		{ PAGE_SIZE - 1, 2 },              /* ends behind it */
-		{ 8, SIZE_MAX },                   /* the kernel, at last */
-		{ PAGE_SIZE, SIZE_MAX },           /* wraps to where it began */
-		{ half - 1, 2 },                   /* into what is not canonical */
-		{ half, 1 },                       /* there */
-		{ 0 - half - 1, 1 },               /* and at its other end */
-		{ 0 - half, 1 },                   /* the kernel's half */
-		{ 0 - UINT64_C(4096), PAGE_SIZE }, /* its last page */
-		{ UINT64_MAX, 2 },                 /* wraps into the user's */
+		{ PAGE_SIZE - 1, 2 },              /* ends after it */
+		{ 8, SIZE_MAX },                   /* wraps, includes the kernel half */
+		{ PAGE_SIZE, SIZE_MAX },           /* wraps to its own start */
+		{ half - 1, 2 },                   /* ends at a non-canonical address */
+		{ half, 1 },                       /* first non-canonical address */
+		{ 0 - half - 1, 1 },               /* last non-canonical address */
+		{ 0 - half, 1 },                   /* start of the kernel half */
+		{ 0 - UINT64_C(4096), PAGE_SIZE }, /* last page of the kernel half */
+		{ UINT64_MAX, 2 },                 /* wraps into the user half */
 		{ 0 - UINT64_C(4096), MIB(1) },
 		{ PAGE_SIZE, half },
 	};
@@ -439,8 +439,8 @@ TEST(vm_io_kernel_memory_that_wraps_is_a_broken_contract)
 }
 
 #ifndef KEEL_TESTS
-/* The hole stands at each byte of what is copied, in turn. */
-TEST(vm_io_user_copies_say_how_much_was_done_before_a_fault)
+/* The inaccessible page starts at each byte of the copied range in turn. */
+TEST(vm_io_user_copies_report_the_bytes_before_a_fault)
 {
 	static char kernel[BYTES], pattern[BYTES];
 
@@ -587,7 +587,7 @@ TEST(vm_io_reads_and_writes_a_frame_a_block_and_a_segment)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_io_reads_and_writes_frames_that_lie_apart)
+TEST(vm_io_reads_and_writes_a_list_of_frames)
 {
 	struct ledger before;
 	struct frame_list l;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm/object.c, and of spaces that show objects. */
+/* Tests of mm/vm/object.c, and of spaces that map objects. */
 #include "mm/vm/object.h"
 
 #include "tests/machine.h"
@@ -9,7 +9,7 @@
 enum {
 	RO = PROP_READ,
 	RW = PROP_READ | PROP_WRITE,
-	PAGES = 3, /* of an object; addresses tell its offsets by their last 2 bits of pages */
+	PAGES = 3, /* of an object; the low 2 bits of the page number are the offset */
 	SPAN = 4,
 	MIB_OF_HOST = 256,
 };
@@ -46,8 +46,8 @@ TEST(vm_object_shows_the_same_pages_in_all_spaces)
 	CHECK_EQ(page_store(b, page_at(5 * SPAN + 2), 12), ERR_DENIED);
 	NEED(vm_space_fork(a, &child) == OK);
 	CHECK_EQ(users(o), 4);
-	CHECK_EQ(page_store(child, page_at(0), 20), OK); /* a marker in both */
-	CHECK_EQ(page_store(child, page_at(1), 21), OK); /* a page in both */
+	CHECK_EQ(page_store(child, page_at(0), 20), OK); /* a marker in both spaces */
+	CHECK_EQ(page_store(child, page_at(1), 21), OK); /* a leaf in both spaces */
 	CHECK(page_shows(a, page_at(0), 20));
 	CHECK(page_shows(a, page_at(1), 21));
 	CHECK(page_shows(b, page_at(5 * SPAN + 1), 21));
@@ -56,7 +56,7 @@ TEST(vm_object_shows_the_same_pages_in_all_spaces)
 	CHECK(page_shows(child, page_at(2), 32));
 	CHECK_OWNERS(&h);
 	vm_space_put(a);
-	/* what nobody shows for a while is in the object still */
+	/* pages that no space maps stay in the object */
 	vm_space_clear(b);
 	vm_space_clear(child);
 	CHECK_EQ(vm_space_map_object(child, pages(SPAN, PAGES), o, 0, RW), OK);
@@ -70,7 +70,7 @@ TEST(vm_object_shows_the_same_pages_in_all_spaces)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_object_lives_as_long_as_a_space_may_name_it)
+TEST(vm_object_lives_as_long_as_a_space_may_refer_to_it)
 {
 	struct vm_space *s, *child;
 	struct vm_object *o, *next;
@@ -89,7 +89,7 @@ TEST(vm_object_lives_as_long_as_a_space_may_name_it)
 	CHECK_EQ(page_store(child, page_at(1), 1), OK);
 	CHECK(page_shows(child, page_at(SPAN + 1), 1));
 	CHECK_EQ(vm_space_unmap(child, pages(0, 3 * SPAN), &done), OK);
-	CHECK_EQ(users(vm_object_of(number)), 1); /* until the space ends */
+	CHECK_EQ(users(vm_object_of(number)), 1); /* until the space is destroyed */
 	CHECK_OWNERS(NULL);
 	NEED(vm_object_new(PAGE_SIZE, &next) == OK);
 	CHECK(next->number != number);
@@ -120,7 +120,7 @@ TEST(vm_object_pages_outside_are_refused)
 	CHECK_EQ(vm_space_map_object(s, pages(3, 1), o, 3 * PAGE_SIZE, RW), ERR_BAD_RANGE);
 	CHECK_EQ(vm_space_map_object(s, pages(0, 1), o, -(uint64_t)PAGE_SIZE, RW), ERR_BAD_RANGE);
 	CHECK_EQ(vm_space_map_object(s, pages(0, 1), o, 1, RW), ERR_BAD_RANGE);
-	/* addresses that would tell another offset */
+	/* addresses that do not match the offset */
 	CHECK_EQ(vm_space_map_object(s, pages(1, 1), o, 0, RW), ERR_BAD_RANGE);
 	CHECK_EQ(vm_space_map_object(s, pages(PAGES, 1), o, 0, RW), ERR_BAD_RANGE);
 	CHECK_EQ(vm_space_map_object(s, pages(0, 1), o, 0, PROP_WRITE), ERR_BAD_RANGE);
@@ -138,7 +138,7 @@ TEST(vm_object_pages_outside_are_refused)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_object_numbers_end_and_come_back)
+TEST(vm_object_numbers_are_limited_and_reused)
 {
 	static struct vm_object *all[VM_OBJECTS_MAX];
 	struct vm_object *more = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of monitor/vm_report.c: extents and stats against a look at every page. */
+/* Tests of monitor/vm_report.c: extents and stats compared with a query of every page. */
 #include "monitor/vm_report.h"
 
 #include "lib/command.h"
@@ -11,7 +11,7 @@
 
 enum {
 	RW = PROP_READ | PROP_WRITE,
-	PAGES = 3 * PT_NODE_ENTRIES, /* that random operations play with */
+	PAGES = 3 * PT_NODE_ENTRIES, /* used by random operations */
 	ROUNDS = 40,
 	OPERATIONS = 24,
 	SAID_BYTES = 16384,
@@ -32,7 +32,7 @@ static void begin(void)
 	pt_node_inject_failure(0);
 }
 
-/* ---- what a command says ---- */
+/* ---- output of a command ---- */
 
 static char said[SAID_BYTES];
 static size_t said_length;
@@ -68,14 +68,14 @@ static unsigned said_lines(void)
 	return n;
 }
 
-/* ---- against every page ---- */
+/* ---- comparison with every page ---- */
 
 static bool same_meaning(struct vm_meaning a, struct vm_meaning b)
 {
 	return a.what == b.what && a.rights == b.rights && a.detail == b.detail;
 }
 
-/* Whether every page of [va, end) means that. */
+/* Whether every page of [va, end) has that meaning. */
 static bool all_mean(const struct vm_space *s, vaddr_t va, vaddr_t end, struct vm_meaning m)
 {
 	for (; va < end; va += PAGE_SIZE) {
@@ -87,7 +87,7 @@ static bool all_mean(const struct vm_space *s, vaddr_t va, vaddr_t end, struct v
 	return true;
 }
 
-/* R1 and R2, and that an extent means what each of its pages does.  NULL, or what is wrong. */
+/* Check R1 and R2, and that each page has the meaning of its extent.  NULL, or the violation. */
 static const char *wrong_with_extents(const struct vm_space *s)
 {
 	const struct vm_meaning nothing = { VM_WHAT_NOTHING, 0, 0 };
@@ -99,18 +99,18 @@ static const char *wrong_with_extents(const struct vm_space *s)
 			return "R1: extents overlap";
 		if (before.len != 0 && page == extent.start &&
 		    same_meaning(before.meaning, extent.meaning))
-			return "R1: extents that touch mean the same";
+			return "R1: adjacent extents have the same meaning";
 		if (!all_mean(s, page, extent.start, nothing))
 			return "R2: a page is in no extent";
 		page = extent.start + extent.len;
 		if (!all_mean(s, extent.start, page, extent.meaning))
-			return "R2: a page means something else than its extent";
+			return "R2: a page has another meaning than its extent";
 		before = extent;
 	}
 	return all_mean(s, page, page_at(PAGES), nothing) ? NULL : "R2: a page is in no extent";
 }
 
-/* The stats again, page by page, and R3. */
+/* Compare the stats with a count of every page, and check R3. */
 static bool stats_agree(const struct vm_space *s)
 {
 	struct vm_space_stats f = vm_space_stats_of(s);
@@ -131,7 +131,7 @@ static bool stats_agree(const struct vm_space *s)
 	       f.nodes == page_table_nodes(&s->table);
 }
 
-/* Whatever it answers: what is there is looked at, not what happened. */
+/* Errors other than ERR_NO_MEMORY are ignored: the test checks the resulting state. */
 static void change_at_random(struct vm_space *s, struct vm_object *object)
 {
 	unsigned first = (unsigned)test_random_below(PAGES), rights = RW;
@@ -139,7 +139,7 @@ static void change_at_random(struct vm_space *s, struct vm_object *object)
 	uint64_t done;
 	err_t err = OK;
 
-	if (test_random_below(2) == 0) /* where large pages fit */
+	if (test_random_below(2) == 0) /* aligned for large pages */
 		first -= first % PT_NODE_ENTRIES;
 	if (test_random_below(3) == 0)
 		rights = PROP_READ;
@@ -159,7 +159,7 @@ static void change_at_random(struct vm_space *s, struct vm_object *object)
 	CHECK(err != ERR_NO_MEMORY);
 }
 
-TEST(vm_report_agrees_with_a_look_at_every_page)
+TEST(vm_report_agrees_with_a_query_of_every_page)
 {
 	struct vm_object *object;
 	struct ledger before;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm/space.c, fault.c and object.c on one CPU: what pages mean, and forks.
- * What is refused is in vm_space_refused.c, failures of memory are in vm_space_failures.c, random
- * sequences in vm_space_model.c, several CPUs in vm_space_threads.c and
- * tests/kernel/vm_space_cpus.c. */
+/* Tests of mm/vm/space.c, fault.c and object.c on one CPU: mapping, faults and forks.  Invalid
+ * arguments: vm_space_refused.c; allocation failures: vm_space_failures.c; random operations:
+ * vm_space_model.c; several CPUs: vm_space_threads.c and tests/kernel/vm_space_cpus.c. */
 #include "mm/vm/space.h"
 
 #include "lib/bits.h"
@@ -50,9 +49,9 @@ static struct pt_item item_at(const struct vm_space *s, unsigned i)
 	return vm_space_query(s, page_at(i));
 }
 
-/* ---- zeros on demand ---- */
+/* ---- anonymous memory ---- */
 
-TEST(vm_space_fault_around_maps_as_many_as_there_were)
+TEST(vm_space_fault_around_maps_as_many_pages_as_precede)
 {
 	struct vm_space *s;
 	uint64_t done;
@@ -67,7 +66,7 @@ TEST(vm_space_fault_around_maps_as_many_as_there_were)
 	CHECK_EQ(item_at(s, 2).kind, PT_ITEM_LEAF);
 	CHECK_EQ(item_at(s, 3).kind, PT_ITEM_MARKER);
 	CHECK_EQ(store(s, 3, 4),
-		 OK); /* three before it, but the third ahead means something else */
+		 OK); /* three pages precede, but the third page after it has another marker */
 	CHECK_EQ(item_at(s, 5).kind, PT_ITEM_LEAF);
 	CHECK_EQ(item_at(s, 6).kind, PT_ITEM_MARKER);
 	CHECK_EQ(item_at(s, 7).kind, PT_ITEM_MARKER);
@@ -76,7 +75,7 @@ TEST(vm_space_fault_around_maps_as_many_as_there_were)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_zeros_come_on_demand)
+TEST(vm_space_anonymous_pages_are_zero_filled_on_demand)
 {
 	struct vm_space *s;
 	uint64_t done, value = 1;
@@ -105,7 +104,7 @@ TEST(vm_space_zeros_come_on_demand)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_zero_page_stays_zero_whatever_becomes_writable)
+TEST(vm_space_zero_page_is_never_written)
 {
 	struct vm_space *s, *child;
 	uint64_t done, value;
@@ -146,7 +145,7 @@ TEST(vm_space_markers_keep_their_rights)
 	NEED(vm_space_new(&s) == OK);
 	CHECK_EQ(vm_space_map(s, pages(0, 4 * LARGE), RW, 1), OK);
 	CHECK_EQ(vm_space_map(s, pages(5 * LARGE, LARGE), RX, 1), OK);
-	/* from the middle of one large marker, over others and a hole, into another */
+	/* the range starts and ends inside large markers, with others and a hole between */
 	CHECK_EQ(vm_space_protect(s, pages(LARGE / 2, 5 * LARGE), RO, &done), OK);
 	CHECK_EQ(done, 5 * LARGE * PAGE_SIZE);
 	CHECK_EQ(store(s, LARGE / 2, 1), ERR_DENIED);
@@ -194,7 +193,7 @@ TEST(vm_space_guards_fault_until_they_are_unmapped)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_of_1_tib_takes_a_handful_of_nodes)
+TEST(vm_space_of_1_tib_needs_few_nodes)
 {
 	enum {
 		LEFT = 2000
@@ -214,13 +213,13 @@ TEST(vm_space_of_1_tib_takes_a_handful_of_nodes)
 	CHECK(nodes <= 8);
 	CHECK(hog_all_but(LEFT));
 	for (; err == OK && i <= LEFT; i++)
-		err = page_store(s, BASE + i * MIB(2), i + 1); /* each with a node of its own */
+		err = page_store(s, BASE + i * MIB(2), i + 1); /* one node per page */
 	CHECK_EQ(err, ERR_NO_MEMORY);
 	CHECK(i > LEFT / 4);
 	for (uint64_t k = 0; k + 1 < i; k++)
 		CHECK(page_shows(s, BASE + k * MIB(2), k + 1));
 	CHECK_EQ(page_store(s, BASE, 5), OK);
-	CHECK(page_shows(s, BASE + PAGE_SIZE, 0)); /* in a node that is there */
+	CHECK(page_shows(s, BASE + PAGE_SIZE, 0)); /* needs no new node */
 	CHECK_EQ(vm_space_query(s, BASE + TIB(1) - PAGE_SIZE).kind, PT_ITEM_MARKER);
 	CHECK_OWNERS(NULL);
 	vm_space_clear(s);
@@ -252,7 +251,7 @@ TEST(vm_space_fork_copies_on_the_first_write)
 	CHECK_EQ(store(s, 1, 111), OK);
 	CHECK(item_at(s, 1).pa.raw != pa.raw);
 	CHECK(shows(child, 1, 11));
-	CHECK_EQ(store(child, 1, 1111), OK); /* the last owner */
+	CHECK_EQ(store(child, 1, 1111), OK); /* the only owner: reuse */
 	CHECK_EQ(item_at(child, 1).pa.raw, pa.raw);
 	CHECK_EQ(store(child, 3, 3333), OK);
 	CHECK(shows(s, 3, 0));
@@ -264,7 +263,7 @@ TEST(vm_space_fork_copies_on_the_first_write)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_forks_of_forks_keep_apart_what_each_writes)
+TEST(vm_space_forks_of_forks_have_private_pages)
 {
 	enum {
 		GENERATIONS = 4
@@ -277,7 +276,7 @@ TEST(vm_space_forks_of_forks_keep_apart_what_each_writes)
 	for (unsigned g = 0; g < GENERATIONS; g++) {
 		if (g > 0)
 			NEED(vm_space_fork(s[g - 1], &s[g]) == OK);
-		/* page i is written by generation i last, by all before it, and by nobody else */
+		/* generations 0 to i write page i, later generations do not */
 		for (unsigned i = g; i < PAGES; i++) {
 			CHECK_EQ(store(s[g], i, 100 * g + i), OK);
 			CHECK_EQ(store(s[g], LARGE + i, 100 * g + i), OK);
@@ -291,7 +290,7 @@ TEST(vm_space_forks_of_forks_keep_apart_what_each_writes)
 			CHECK(shows(s[g], i, 100 * by + i));
 			CHECK(shows(s[g], LARGE + i, 100 * by + i));
 		}
-	/* the other way round: who is left owns alone in the end */
+	/* put the oldest first: the last space becomes the only owner of its pages */
 	for (unsigned g = 0; g < GENERATIONS; g++) {
 		for (unsigned later = g; later < GENERATIONS; later++)
 			CHECK_EQ(store(s[later], later, 7000 + later), OK);
@@ -305,7 +304,7 @@ TEST(vm_space_forks_of_forks_keep_apart_what_each_writes)
 
 /* ---- large pages ---- */
 
-TEST(vm_space_large_pages_come_where_they_fit)
+TEST(vm_space_large_pages_are_mapped_where_they_fit)
 {
 	struct vm_space *s, *child;
 	uint64_t value, done;
@@ -333,7 +332,7 @@ TEST(vm_space_large_pages_come_where_they_fit)
 	CHECK_LEDGER(&before);
 }
 
-/* Four large pages that are written all over, and a fork of them. */
+/* A space with four fully written large pages, and a fork of it. */
 static bool make_large_pair(struct vm_space **s, struct vm_space **child)
 {
 	if (vm_space_new(s) != OK || vm_space_map(*s, pages(0, 4 * LARGE), RW, 2) != OK)
@@ -372,7 +371,7 @@ TEST(vm_space_unmap_of_a_part_of_shared_large_pages_copies_them)
 	check_stored(child, 0, 4 * LARGE);
 	CHECK_EQ(item_at(child, 0).level, 2);
 	CHECK_EQ(store(s, 0, 5), OK);
-	CHECK_EQ(store(child, LARGE, 6), OK); /* nobody else's any more */
+	CHECK_EQ(store(child, LARGE, 6), OK); /* the child is the only owner now */
 	CHECK(shows(child, 0, 1000));
 	CHECK_OWNERS(NULL);
 	vm_space_put(s);
@@ -403,7 +402,7 @@ TEST(vm_space_protect_of_a_part_of_shared_large_pages_copies_them)
 	CHECK_EQ(item_at(s, FIRST).level, 2);
 	check_stored(s, 0, 4 * LARGE);
 	vm_space_put(s);
-	/* alone, the rest of them is split as it is */
+	/* pages without other owners are split without a copy */
 	CHECK_EQ(vm_space_protect(child, pages(1, 1), RO, &done), OK);
 	CHECK_EQ(store(child, 0, 1), OK);
 	CHECK_EQ(store(child, 1, 1), ERR_DENIED);
@@ -412,7 +411,7 @@ TEST(vm_space_protect_of_a_part_of_shared_large_pages_copies_them)
 	CHECK_LEDGER(&before);
 }
 
-/* What changes no 1 GiB page in part: the space stays, and says so. */
+/* Changes of a part of a 1 GiB page fail with ERR_IN_USE and change nothing. */
 static void check_1_gib_refusals(struct vm_space *s)
 {
 	struct vrange part = { BASE, PAGE_SIZE }, whole = { BASE, GIB(1) };
@@ -452,12 +451,12 @@ TEST(vm_space_1_gib_pages_change_whole_or_not_at_all)
 		vm_space_put(s);
 		return;
 	}
-	/* one that forks share */
+	/* a PROP_SHARED page */
 	CHECK_EQ(vm_space_map_frame(s, BASE, f, RW), OK);
 	CHECK_EQ(store(s, 70, 70), OK);
 	check_1_gib_refusals(s);
 	CHECK_EQ(vm_space_unmap(s, (struct vrange){ BASE, GIB(1) }, &done), OK);
-	/* one of zeros */
+	/* an anonymous page */
 	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE, GIB(1) }, RW, 3), OK);
 	CHECK(shows(s, 5, 0));
 	CHECK_EQ(item_at(s, 5).level, 1);
@@ -470,7 +469,7 @@ TEST(vm_space_1_gib_pages_change_whole_or_not_at_all)
 	CHECK_LEDGER(&before);
 }
 
-/* ---- frames that are shared on purpose ---- */
+/* ---- shared frames (PROP_SHARED) ---- */
 
 TEST(vm_space_frames_that_are_mapped_are_shared_with_forks)
 {
@@ -494,7 +493,7 @@ TEST(vm_space_frames_that_are_mapped_are_shared_with_forks)
 	CHECK_EQ(store(s, 1, 4), OK);
 	CHECK(shows(child, 1, 4));
 	CHECK_EQ(vm_space_protect(child, pages(0, 3), RW, &done), OK);
-	CHECK_EQ(store(child, 1, 5), OK); /* although it has other owners */
+	CHECK_EQ(store(child, 1, 5), OK); /* no copy-on-write despite other owners */
 	CHECK(shows(s, 1, 5));
 	CHECK_OWNERS((&(struct handles){ .frame = &handle, .frames = 1 }));
 	CHECK_EQ(vm_space_unmap(s, pages(1, 1), &done), OK);
@@ -507,7 +506,7 @@ TEST(vm_space_frames_that_are_mapped_are_shared_with_forks)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_frames_stay_the_callers_when_mapping_them_fails)
+TEST(vm_space_map_frame_that_fails_leaves_the_count_to_the_caller)
 {
 	struct frame *small, *large, *odd;
 	struct frame *all[3];
@@ -537,7 +536,7 @@ TEST(vm_space_frames_stay_the_callers_when_mapping_them_fails)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_blocks_with_other_owners_are_split_by_nobody)
+TEST(vm_space_blocks_with_other_owners_are_never_split)
 {
 	struct frame *block, *handle;
 	struct vm_space *s;

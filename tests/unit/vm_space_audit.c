@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of audit findings that are about spaces. */
+/* Tests of audit findings in address spaces. */
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "tests/machine.h"
@@ -19,7 +19,7 @@ enum {
 
 static struct picture picture;
 
-/* PAGES written pages, then zeros up to a block that somebody else owns too. */
+/* PAGES written pages, then untouched anonymous pages up to a block that the test owns too. */
 static struct vm_space *make_space(struct frame **handle)
 {
 	struct frame *block = frame_alloc_block(FRAME_USER, CHUNK_ORDER);
@@ -47,14 +47,14 @@ TEST(audit_spa_01_protect_that_fails_changes_nothing)
 	before = machine_ledger();
 	NEED((s = make_space(&handle)) != NULL);
 	picture_take(&picture, s);
-	/* the end lies in a page that cannot be split */
+	/* the range ends inside a large page that cannot be split */
 	CHECK_EQ(vm_space_protect(s, pages(0, 2 * LARGE + 1), RO, &done), ERR_IN_USE);
 	CHECK_EQ(done, 0);
 	CHECK_PICTURE(&picture, s);
 	CHECK_EQ(vm_space_unmap(s, pages(1, 2 * LARGE), &done), ERR_IN_USE);
 	CHECK_EQ(done, 0);
 	CHECK_PICTURE(&picture, s);
-	/* no memory is left for the node that the end takes */
+	/* no memory for the node that the split at the end needs */
 	pt_node_inject_failure(1);
 	CHECK_EQ(vm_space_protect(s, pages(0, LARGE + 1), RO, &done), ERR_NO_MEMORY);
 	pt_node_inject_failure(0);
@@ -67,7 +67,7 @@ TEST(audit_spa_01_protect_that_fails_changes_nothing)
 }
 
 #ifndef KEEL_TESTS
-TEST(audit_spa_01_rights_that_are_taken_are_in_no_tlb)
+TEST(audit_spa_01_rights_that_are_removed_are_in_no_tlb)
 {
 	uint64_t done, pa[PAGES];
 	struct frame *handle;
@@ -90,8 +90,9 @@ TEST(audit_spa_01_rights_that_are_taken_are_in_no_tlb)
 }
 #endif
 
-/* In the audit a flag about the range of the new page said what the old one owned. */
-TEST(audit_noe_03_what_a_replaced_page_owned_is_told_by_its_own_entry)
+/* In the audited code a flag of the new page's range decided whether the old page owned its frame.
+ */
+TEST(audit_noe_03_ownership_of_a_replaced_page_is_read_from_its_entry)
 {
 	const struct frame *zeros;
 	struct vm_space *s, *child;
@@ -106,7 +107,7 @@ TEST(audit_noe_03_what_a_replaced_page_owned_is_told_by_its_own_entry)
 	CHECK_EQ(page_load(s, page_at(0), &value), OK);
 	CHECK_EQ(page_store(s, page_at(1), 1), OK);
 	NEED(vm_space_fork(s, &child) == OK);
-	/* what owns nothing gives way to what does, in the same range as what owns its frame */
+	/* replace an untracked page (zero page) and a tracked one in the same range */
 	CHECK_EQ(page_store(s, page_at(0), 10), OK);
 	CHECK_EQ(page_store(s, page_at(1), 11), OK);
 	CHECK_EQ(frame_count(zeros), 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of spaces when memory ends: each operation with every node and every frame that it takes
- * refused once.  It says so, leaves what the space means as it was, and loses nothing. */
+/* Tests of spaces with allocation failures: each operation with each of its node and frame
+ * allocations failing once.  It returns an error, leaves the space unchanged, and leaks nothing. */
 #include "mm/vm/space.h"
 
 #include "lib/bits.h"
@@ -15,11 +15,11 @@ enum {
 	RW = PROP_READ | PROP_WRITE,
 	LARGE = 512, /* pages */
 	NTH_MAX = 64,
-	SINGLES = 16, /* frames that come one by one; then there are blocks again */
+	SINGLES = 16, /* frames that are freed one by one, before all are freed */
 	MIB_OF_HOST = 256,
 };
 
-/* What the operations work on: made anew for each try. */
+/* Test environment of an operation, created anew for each try. */
 struct scene {
 	struct vm_space *space;
 	struct vm_space *child; /* of a fork, or NULL */
@@ -29,14 +29,14 @@ struct scene {
 
 enum outcome {
 	ALL_OR_NOTHING, /* an error changes nothing */
-	AS_FAR_AS_DONE, /* what `done` says is changed */
+	AS_FAR_AS_DONE, /* the first `done` bytes are changed */
 };
 
 struct operation {
 	const char *name;
 	err_t (*run)(struct scene *s, uint64_t *done);
 	bool (*prepare)(struct scene *s); /* or NULL */
-	unsigned least;                   /* tries that fail, before one succeeds */
+	unsigned failures_min;            /* tries that fail before one succeeds */
 };
 
 static struct picture picture, child_picture;
@@ -44,9 +44,9 @@ static struct picture picture, child_picture;
 /* ---- scenes ---- */
 
 /*
- * Pages   0 ..   3  written         at  512 ..  two large pages of zeros, one of them written
- *         4 ..   7  zeros, read     at 3072 ..  two large pages of an object
- *         8 ..  15  zeros           at   1 GiB  zeros of 1 GiB, in one entry
+ * Pages   0 ..   3  written         at  512 ..  two anonymous large pages, one of them written
+ *         4 ..   7  zero page       at 3072 ..  two large pages of an object
+ *         8 ..  15  untouched       at   1 GiB  anonymous, 1 GiB in one entry
  */
 static bool scene_make(struct scene *s)
 {
@@ -118,7 +118,7 @@ static err_t run_new_object(struct scene *s, uint64_t *done)
 	return err;
 }
 
-/* Entries of all levels, at both ends of the range. */
+/* Needs entries of all levels at both ends of the range. */
 static err_t run_map(struct scene *s, uint64_t *done)
 {
 	(void)done;
@@ -152,7 +152,7 @@ static err_t run_map_frame(struct scene *s, uint64_t *done)
 	return err;
 }
 
-/* Both ends are in markers of 1 GiB and of 2 MiB. */
+/* The range starts and ends inside markers of 1 GiB and of 2 MiB. */
 static err_t run_unmap(struct scene *s, uint64_t *done)
 {
 	return vm_space_unmap(
@@ -239,7 +239,7 @@ static err_t run_copy_large(struct scene *s, uint64_t *done)
 	return fault(s, page_at(LARGE + 1), FAULT_WRITE);
 }
 
-/* The fewest nodes and frames that each takes here, when it works. */
+/* The operations, with the minimum number of failures before each succeeds. */
 static const struct operation takes_nodes[] = {
 	{ "new", run_new, NULL, 1 },
 	{ "new object", run_new_object, NULL, 1 },
@@ -274,11 +274,11 @@ static const struct operation takes_frames[] = {
 
 /* ---- one try ---- */
 
-/* The operation failed: nothing is different. */
+/* The operation failed: check that nothing has changed. */
 static void check_unchanged(struct scene *s, const struct operation *o, uint64_t done)
 {
 	if (done != 0)
-		test_fail(__FILE__, __LINE__, "%s: it failed after %#lx bytes", o->name, done);
+		test_fail(__FILE__, __LINE__, "%s: failed after %#lx bytes", o->name, done);
 	CHECK_PICTURE(&picture, s->space);
 	if (s->child != NULL)
 		CHECK_PICTURE(&child_picture, s->child);
@@ -292,7 +292,7 @@ static void take_pictures(const struct scene *s)
 		picture_take(&child_picture, s->child);
 }
 
-/* As prepared, or false. */
+/* Prepare the scene; false: no memory. */
 static bool begin_try(struct scene *s, const struct operation *o)
 {
 	if (!scene_make(s) || (o->prepare != NULL && !o->prepare(s))) {
@@ -307,7 +307,7 @@ static bool begin_try(struct scene *s, const struct operation *o)
 
 /* ---- nodes ---- */
 
-/* Whether it succeeded with the nth node refused. */
+/* Run with a failure of the nth node allocation; returns whether the operation succeeds. */
 static bool try_without_node(const struct operation *o, unsigned nth)
 {
 	struct scene s;
@@ -340,7 +340,7 @@ TEST(vm_space_survives_every_failure_of_a_node)
 
 		while (nth < NTH_MAX && !try_without_node(o, nth))
 			nth++;
-		if (nth <= o->least || nth == NTH_MAX)
+		if (nth <= o->failures_min || nth == NTH_MAX)
 			test_fail(__FILE__, __LINE__, "%s succeeds without its node %u", o->name,
 				  nth);
 		CHECK_LEDGER(&before);
@@ -349,8 +349,8 @@ TEST(vm_space_survives_every_failure_of_a_node)
 
 /* ---- frames ---- */
 
-/* The operation again and again, one frame more each time, and then with all; how often it failed.
- */
+/* Repeat the operation with one more free frame each time, then with all; returns the number of
+ * failures. */
 static unsigned fail_until_it_succeeds(struct scene *s, const struct operation *o)
 {
 	unsigned failed = 0;
@@ -380,10 +380,10 @@ TEST(vm_space_survives_every_failure_of_a_frame)
 		unsigned failed;
 
 		NEED(begin_try(&s, o));
-		(void)machine_ledger(); /* drains what is kept */
+		(void)machine_ledger(); /* drains the per-CPU caches */
 		CHECK(hog_all(SINGLES));
 		failed = fail_until_it_succeeds(&s, o);
-		if (failed < o->least)
+		if (failed < o->failures_min)
 			test_fail(__FILE__, __LINE__, "%s succeeds with %u frames", o->name,
 				  failed);
 		hog_give_all();

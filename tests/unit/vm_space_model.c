@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Random operations on up to six spaces that fork from each other, against a model that says of
- * each page what it is. */
+/* Random operations on up to six spaces that fork from each other, compared with a model that
+ * records the state of each page. */
 #include "mm/vm/space.h"
 
 #include "lib/bits.h"
@@ -11,11 +11,11 @@
 
 enum {
 	SPACES = 6,
-	BEFORE = 32, /* pages of the window below the first place of a large page */
+	BEFORE = 32, /* pages of the window below the first large page */
 	LARGE = 512,
 	PAGES = BEFORE + 2 * LARGE + 100,
 	OBJECTS = 3,
-	SINGLES = 3, /* frames that are mapped on purpose; behind them is a block */
+	SINGLES = 3, /* frames for vm_space_map_frame(), followed by a block */
 	BLOCK = SINGLES,
 	FRAMES,
 	SMALL_MAX = 8, /* pages of most ranges */
@@ -38,8 +38,8 @@ enum kind {
 	ABSENT,
 	GUARD,
 	PRIVATE,
-	OBJECT, /* a page of object `which`, told by its address */
-	SHARED, /* frame `which`; of the block the page told by its address */
+	OBJECT, /* the page of object `which` for the address */
+	SHARED, /* frame `which`; in the block, the page for the address */
 };
 
 struct page {
@@ -47,16 +47,16 @@ struct page {
 	uint64_t value; /* PRIVATE */
 };
 
-/* Where a page's value is. */
+/* A space and its model. */
 static struct model_space {
 	struct vm_space *space; /* or NULL */
 	struct page page[PAGES];
 } spaces[SPACES];
 static struct vm_object *objects[OBJECTS];
-static struct frame *frames[FRAMES]; /* a count of the test's own each */
+static struct frame *frames[FRAMES]; /* the test holds a count of each */
 static uint64_t object_value[OBJECTS][LARGE + 200], frame_value[SINGLES], block_value[LARGE];
 static uint64_t stamp;
-static bool may_fail; /* nodes are refused now and then */
+static bool may_fail; /* node allocations fail at random */
 
 static vaddr_t field_at(unsigned i)
 {
@@ -78,7 +78,7 @@ static bool is_large_place(unsigned i)
 	return i % LARGE == BEFORE;
 }
 
-/* Where the model keeps what the page shows. */
+/* The model's value of the page. */
 static uint64_t *value_of(struct model_space *m, unsigned i)
 {
 	struct page *p = &m->page[i];
@@ -99,7 +99,7 @@ static bool is_free(const struct model_space *m, unsigned first, unsigned n)
 	return n == 0;
 }
 
-/* Whether a page with other owners reaches over that border. */
+/* Whether a block with other owners crosses the start of page i. */
 static bool is_inside_a_block(const struct model_space *m, unsigned i)
 {
 	return i < PAGES && m->page[i].kind == SHARED && m->page[i].which == BLOCK &&
@@ -112,7 +112,7 @@ static void set_pages(struct model_space *m, unsigned first, unsigned n, struct 
 		m->page[i] = p;
 }
 
-/* ---- what is there agrees ---- */
+/* ---- comparison ---- */
 
 static bool leaf_agrees(struct model_space *m, unsigned i, const struct pt_item *item)
 {
@@ -173,7 +173,7 @@ static bool all_agree(unsigned step)
 
 /* ---- steps ---- */
 
-/* A range, and what an operation on it said. */
+/* An operation on a range, and its result. */
 struct step {
 	struct model_space *m;
 	unsigned first, n;
@@ -183,16 +183,16 @@ struct step {
 
 static void random_range(struct step *s)
 {
-	unsigned most = PAGES;
+	unsigned max = PAGES;
 
 	s->first = (unsigned)test_random_below(PAGES);
-	if (test_random_below(4) == 0) /* where large pages may come to be */
+	if (test_random_below(4) == 0) /* aligned for large pages */
 		s->first = BEFORE + (unsigned)test_random_below(2) * LARGE;
 	if (test_random_below(3) != 0)
-		most = SMALL_MAX;
+		max = SMALL_MAX;
 	else if (test_random_below(3) == 0)
-		most = LARGE;
-	s->n = 1 + (unsigned)test_random_below(most);
+		max = LARGE;
+	s->n = 1 + (unsigned)test_random_below(max);
 	if (test_random_below(8) == 0)
 		s->n = LARGE;
 	s->n = s->n < PAGES - s->first ? s->n : PAGES - s->first;
@@ -235,7 +235,7 @@ static void step_map_object(struct step *s)
 	s->name = "map object";
 	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
 	if (test_random_below(8) == 0)
-		offset ^= PAGE_SIZE; /* another page than the address tells */
+		offset ^= PAGE_SIZE; /* does not match the address */
 	if (index + s->n > object_pages[which] || offset / PAGE_SIZE != index)
 		s->expected = ERR_BAD_RANGE;
 	s->got = vm_space_map_object(s->m->space, field(s->first, s->n), objects[which], offset,
@@ -262,7 +262,7 @@ static void step_map_frame(struct step *s)
 		frame_put(frames[which]);
 }
 
-/* Unmapping and changing rights end at pages that cannot be split. */
+/* Unmap and protect fail if the range starts or ends inside a block that cannot be split. */
 static err_t expected_of_change(const struct step *s)
 {
 	return is_inside_a_block(s->m, s->first) || is_inside_a_block(s->m, s->first + s->n)
@@ -395,7 +395,7 @@ static void step_clear(struct step *s)
 	CHECK(space_is_bare(s->m->space));
 }
 
-/* How often each comes, beside the others. */
+/* Relative frequency of the operations. */
 static const struct {
 	void (*run)(struct step *s);
 	unsigned weight;
@@ -418,7 +418,7 @@ static void (*random_kind(void))(struct step *s)
 	return kinds[k].run;
 }
 
-/* One step; false when it did what it must not. */
+/* Run one step; false: the result is not as expected. */
 static bool step(unsigned number)
 {
 	struct step s = { .m = slot_that(is_live) };
@@ -443,7 +443,7 @@ static bool step(unsigned number)
 	return false;
 }
 
-/* ---- the whole ---- */
+/* ---- main ---- */
 
 static bool make_shared(void)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of large pages that are to be copied when memory is in pieces: frames wherever they lie are
- * as good as a block. */
+/* Tests of copy-on-write of large pages with fragmented memory: the copy uses 4 KiB frames instead
+ * of a block. */
 #include "lib/string.h"
 #include "mm/pt/cursor.h"
 #include "mm/vm/space.h"
@@ -11,15 +11,15 @@
 
 enum {
 	PARTS = PT_ENTRIES,
-	PARTS_AND_MORE = PARTS + 40, /* nodes too */
+	PARTS_AND_MORE = PARTS + 40, /* with page-table nodes */
 };
 #define RW (PROP_READ | PROP_WRITE)
 
 static struct vm_space *parent, *child;
 static struct ledger before;
-static struct frame *held[PARTS_AND_MORE]; /* between what is free */
+static struct frame *held[PARTS_AND_MORE]; /* allocated frames between the free ones */
 
-/* A page of 2 MiB with a value in each part, and a child that shares it. */
+/* Map a 2 MiB page with a value in each 4 KiB part, and fork a child that shares it. */
 static bool fork_a_large_page(void)
 {
 	spaces_begin(64, 0, 1);
@@ -34,7 +34,7 @@ static bool fork_a_large_page(void)
 	return vm_space_query(parent, BASE).level == 2 && vm_space_fork(parent, &child) == OK;
 }
 
-/* n frames can be had, none beside another. */
+/* Leave exactly n frames free, no two of them adjacent. */
 static bool leave_pieces(unsigned n)
 {
 	static struct frame *free[PARTS_AND_MORE];
@@ -69,17 +69,17 @@ static void end(void)
 	CHECK_LEDGER(&before);
 }
 
-/* Every part shows what was stored in it, but for one. */
+/* Every part except `changed` contains its original value. */
 static void check_parts(struct vm_space *s, unsigned changed, uint64_t value)
 {
 	for (unsigned i = 0; i < PARTS; i++)
 		if (!page_shows(s, page_at(i), i == changed ? value : 1000 + i)) {
-			test_fail(__FILE__, __LINE__, "part %u does not show it", i);
+			test_fail(__FILE__, __LINE__, "part %u has a wrong value", i);
 			return;
 		}
 }
 
-TEST(vm_space_large_page_is_copied_in_parts_when_memory_is_in_pieces)
+TEST(vm_space_large_page_is_copied_in_parts_when_memory_is_fragmented)
 {
 	NEED(fork_a_large_page());
 	NEED(leave_pieces(PARTS_AND_MORE));
@@ -89,7 +89,7 @@ TEST(vm_space_large_page_is_copied_in_parts_when_memory_is_in_pieces)
 	check_parts(child, 7, 5);
 	check_parts(parent, PARTS, 0);
 	CHECK_OWNERS(NULL);
-	CHECK_EQ(page_store(parent, page_at(9), 6), OK); /* the last owner by now */
+	CHECK_EQ(page_store(parent, page_at(9), 6), OK); /* the only owner: reuse */
 	CHECK_EQ(vm_space_query(parent, BASE).level, 2);
 	check_parts(child, 7, 5);
 	end();
@@ -102,12 +102,12 @@ TEST(vm_space_large_page_that_cannot_be_copied_stays)
 	NEED(fork_a_large_page());
 	picture_take(&was_child, child);
 	picture_take(&was_parent, parent);
-	NEED(leave_pieces(PARTS - 1)); /* one too few */
+	NEED(leave_pieces(PARTS - 1)); /* one frame too few */
 	CHECK_EQ(page_store(child, page_at(7), 5), ERR_NO_MEMORY);
 	CHECK_PICTURE(&was_child, child);
 	give_all();
 	NEED(leave_pieces(PARTS_AND_MORE));
-	pt_node_inject_failure(1); /* enough, but for a node */
+	pt_node_inject_failure(1); /* enough frames, but no node */
 	CHECK_EQ(page_store(child, page_at(7), 5), ERR_NO_MEMORY);
 	pt_node_inject_failure(0);
 	CHECK_EQ(vm_space_query(child, BASE).level, 2);
@@ -118,8 +118,8 @@ TEST(vm_space_large_page_that_cannot_be_copied_stays)
 	end();
 }
 
-/* A part of a page that others own too is unmapped. */
-TEST(vm_space_part_of_a_shared_large_page_goes_when_memory_is_in_pieces)
+/* Unmap a part of a shared large page. */
+TEST(vm_space_part_of_a_shared_large_page_is_unmapped_when_memory_is_fragmented)
 {
 	uint64_t done;
 
@@ -131,7 +131,7 @@ TEST(vm_space_part_of_a_shared_large_page_goes_when_memory_is_in_pieces)
 	CHECK(page_shows(child, page_at(2), 1002));
 	CHECK(page_shows(child, page_at(4), 1004));
 	check_parts(parent, PARTS, 0);
-	CHECK_EQ(page_store(child, page_at(4), 8), OK); /* its own already */
+	CHECK_EQ(page_store(child, page_at(4), 8), OK); /* already a private copy */
 	CHECK(page_shows(parent, page_at(4), 1004));
 	CHECK_OWNERS(NULL);
 	end();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/vm/space.c with ranges and rights that make no sense: an error, and nothing else. */
+/* Tests of mm/vm/space.c with invalid ranges and rights: an error, and no change. */
 #include "mm/vm/space.h"
 
 #include "lib/bits.h"
@@ -34,7 +34,7 @@ static bool shows(struct vm_space *s, unsigned i, uint64_t value)
 	return page_shows(s, page_at(i), value);
 }
 
-/* A space with one of each kind. */
+/* A space with one page of each kind. */
 static struct vm_space *make_varied(void)
 {
 	struct vm_space *s;
@@ -50,7 +50,7 @@ static struct vm_space *make_varied(void)
 	return s;
 }
 
-/* Everything that takes a range refuses this one. */
+/* All functions with a range argument refuse this range. */
 static void check_refused(struct vm_space *s, struct vrange range, struct vm_object *o)
 {
 	uint64_t done = 1;
@@ -107,7 +107,7 @@ TEST(vm_space_bad_ranges_are_refused)
 	}
 	CHECK_PICTURE(&picture, s);
 	CHECK_OWNERS((&(struct handles){ .object = &o, .objects = 1 }));
-	/* the last page of the user's half is one like any */
+	/* the last page of the user half is valid */
 	CHECK_EQ(vm_space_map(s, (struct vrange){ half - PAGE_SIZE, PAGE_SIZE }, RW, 1), OK);
 	CHECK_EQ(page_store(s, half - PAGE_SIZE, 5), OK);
 	CHECK_EQ(vm_space_map(s, (struct vrange){ PAGE_SIZE, PAGE_SIZE }, RW, 1), OK);

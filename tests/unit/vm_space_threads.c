@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of spaces with threads as CPUs, so they run on the host.  tests/kernel/vm_space_cpus.c has
- * the same with real CPUs. */
+/* Concurrency tests of spaces on the host, with threads as CPUs.  tests/kernel/vm_space_cpus.c runs
+ * the same on real CPUs. */
 #ifndef KEEL_TESTS
 #include <sched.h>
 
@@ -18,13 +18,13 @@ enum {
 	LEVELS = 4,
 	STEPS = 6000,
 	MIB_OF_HOST = 256,
-	SLOW_ONE_IN = 4, /* stores */
+	SLOW_ONE_IN = 4, /* one store in four yields between translation and store */
 	FORKS = 4000,
 };
 #define PAGE_OF_ALL UINT64_C(0x20000000000)
 
 struct member {
-	struct storm_member storm; /* the first: a storm_member is one of these */
+	struct storm_member storm; /* first member: storm_member pointers are cast to this */
 	struct worker *worker;
 };
 
@@ -33,9 +33,9 @@ static uint64_t next_random(struct storm_member *me)
 	return worker_random(((struct member *)(void *)me)->worker);
 }
 
-/* The word that va leads to through this CPU's TLB, with the faults that it takes; interrupts are
- * off then, as between two instructions no shootdown is served: whoever takes the page away waits.
- * NULL: refused, and they are on. */
+/* Translate va with this CPU's TLB and handle faults.  On success interrupts are off, so that no
+ * shootdown is served before the access, as within one instruction: a CPU that unmaps the page
+ * waits.  NULL: the access fails; interrupts are on. */
 static _Atomic uint64_t *reach(vaddr_t va, enum fault_access access, uintptr_t *irq)
 {
 	enum host_tlb_use use = access == FAULT_WRITE ? HOST_TLB_WRITE : HOST_TLB_READ;
@@ -61,7 +61,7 @@ static bool store(vaddr_t va, uint64_t value)
 	if (word == NULL)
 		return false;
 	if (value % SLOW_ONE_IN == 0)
-		sched_yield(); /* translated, and not stored yet */
+		sched_yield(); /* between translation and store */
 	atomic_store(word, value);
 	arch_irq_restore(irq);
 	return true;
@@ -79,7 +79,7 @@ static bool load(vaddr_t va, uint64_t *value)
 	return true;
 }
 
-/* As the kernel does: a CPU that waits for a lock, or for a node, answers meanwhile. */
+/* As in the kernel: a CPU that waits for a spinlock or a node serves shootdowns. */
 static void serve(void)
 {
 	if (shootdown_pending())
@@ -97,7 +97,7 @@ static void *take_part(void *arg)
 	return NULL;
 }
 
-/* What each CPU keeps goes back; the ledger does that for CPU 0. */
+/* Drain the per-CPU node caches; machine_ledger() does that for CPU 0. */
 static void drain_all(void)
 {
 	epoch_barrier();
@@ -125,12 +125,12 @@ static void run_storm(unsigned contexts)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_storm_shows_nobody_what_is_anothers)
+TEST(vm_space_storm_keeps_spaces_apart)
 {
 	run_storm(0);
 }
 
-TEST(vm_space_storm_of_cpus_that_keep_contexts_shows_nobody_what_is_anothers)
+TEST(vm_space_storm_with_tlb_contexts_keeps_spaces_apart)
 {
 	run_storm(4);
 }
@@ -141,7 +141,7 @@ static struct vm_space *shared;
 static _Atomic unsigned lost, forks_left;
 static _Atomic bool over;
 
-/* Each CPU has a word of the one page. */
+/* Each CPU stores to its own word of one page. */
 static void *store_own_word(void *arg)
 {
 	struct worker *w = arg;
