@@ -676,7 +676,7 @@ TEST(multiboot2_every_tag_is_understood)
 	drop();
 }
 
-TEST(multiboot2_what_is_copied_survives_the_block)
+TEST(multiboot2_boot_info_is_a_copy)
 {
 	make_rich_block();
 	NEED(parse() == OK);
@@ -1307,7 +1307,7 @@ TEST(multiboot2_an_address_at_the_end_of_memory_is_refused)
 }
 
 /* For arbitrary bytes the result is an error or a valid map; sanitizers check the accesses. */
-TEST(multiboot2_mutated_blocks_are_survived)
+TEST(multiboot2_mutated_blocks_are_handled)
 {
 	unsigned good = 0;
 
