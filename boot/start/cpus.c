@@ -100,7 +100,7 @@ void start_cpus(void)
 		.run = run_cpu,
 	};
 
-	(void)lock_set_waiter(start_hooks.lock_wait); /* before that: nobody */
+	(void)lock_set_waiter(start_hooks.lock_wait); /* until now nothing was served */
 	if (start_state.trampoline.len == 0 && start_state.topology.cpus > 1)
 		warn("no usable memory below 1 MiB: the other CPUs cannot be started");
 	if ((plan.cpus_max == 1 || smp_start(&plan)) && start_state.trampoline.len != 0 &&
