@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* check.c - the half of mm/heap/heap.h that looks at the heap and changes nothing. */
+/* check.c - statistics and checks of mm/heap/heap.h; read-only. */
 #include "mm/heap/heap.h"
 
 #include "mm/frame/section.h"
@@ -68,7 +68,7 @@ struct heap_class_stats heap_class_stats(unsigned number)
 	}
 	spin_unlock_irq(&c->lock, irq);
 	outside = t.in_slabs + t.in_depot + t.in_magazines;
-	/* others' magazines are a glance */
+	/* other CPUs' magazines may change meanwhile */
 	t.allocated = t.slabs * c->shape.objects - min_u64(outside, t.slabs * c->shape.objects);
 	return t;
 }
@@ -92,7 +92,7 @@ struct heap_stats heap_stats(void)
 	return sum;
 }
 
-/* Each entry twice in this magazine would be flagged when it goes home; here its tag and class. */
+/* H6: the tag and class of each entry, and that no object is in the magazine twice. */
 static const char *check_magazine(const struct heap_magazine *m)
 {
 	for (const struct heap_entry *e = m->base; e < heap_top(m); e++) {

@@ -33,7 +33,7 @@ bool heap_debug_parse(const char *value, unsigned *out)
 		*out = HEAP_DEBUG_ALL;
 		return true;
 	}
-	/* a list of caches may follow after a comma: all of ours are meant */
+	/* a list of caches may follow after a comma; ignored: the flags apply to all classes */
 	for (; *value != '\0' && *value != ','; value++) {
 		const char *letter = strchr("FZPU-", *value);
 
@@ -95,7 +95,7 @@ void heap_debug_tell(const void *object, size_t room)
 		print("heap: %p: %lu bytes, allocated by %p, freed by %p\n", object, r->size,
 		      r->allocated_at, r->freed_at);
 	else
-		print("heap: %p: its record is destroyed\n", object);
+		print("heap: %p: its record is corrupted\n", object);
 }
 
 void heap_debug_fresh(void *memory, size_t bytes)
@@ -136,7 +136,7 @@ void heap_debug_freed(void *object, size_t room, const void *where)
 	const uint8_t *wrong = NULL;
 
 	if (r->magic != RECORD_ALLOCATED || r->size > room - heap_debug_extra())
-		panic("heap: written past the end: the record of the object at %p is destroyed",
+		panic("heap: written past the end: the record of the object at %p is corrupted",
 		      object);
 	if ((flags & HEAP_DEBUG_RED) != 0)
 		wrong = find_other((const char *)object + r->size, r, POISON_RED);
@@ -168,7 +168,7 @@ struct site {
 struct leaks {
 	struct site site[SITES_MAX];
 	unsigned sites;
-	uint64_t objects, bytes; /* all, also those of sites that did not fit */
+	uint64_t objects, bytes; /* of all sites, including those that did not fit */
 };
 
 static void count_object(void *ctx, const void *object, size_t room)
@@ -209,7 +209,7 @@ void heap_debug_leaks(void)
 	static struct leaks l;
 
 	if (flags == 0) {
-		print("leaks: owners are not kept; start with page_owner=on or slub_debug=U\n");
+		print("leaks: owners are not recorded; boot with page_owner=on or slub_debug=U\n");
 		return;
 	}
 	l = (struct leaks){ .sites = 0 };

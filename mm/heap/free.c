@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* free.c - the half of mm/heap/heap.h that takes objects back. */
+/* free.c - the free path of mm/heap/heap.h. */
 #include "mm/heap/heap.h"
 
 #include "lib/string.h"
 #include "mm/heap/debug.h"
 #include "mm/frame/section.h"
 
-/* ---- what a pointer points at ---- */
+/* ---- lookup of a pointer ---- */
 
-/* What a pointer that somebody came with points at. */
+/* The object that a pointer passed by a caller points at. */
 struct target {
-	struct meta_slot *slot; /* NULL: large, or nothing */
+	struct meta_slot *slot; /* NULL: a large object */
 	const struct slab_class *in;
 	_Atomic uint8_t *tag;
 	size_t room;
 };
 
-/* The head of a large object that the frame lies in, or PFN_NONE. */
+/* The head of the large object that contains the frame, or PFN_NONE. */
 static pfn_t large_around(pfn_t pfn)
 {
 	for (unsigned order = 1; order <= ORDER_MAX; order++) {
@@ -39,14 +39,14 @@ static void panic_foreign(const void *object, const struct meta_slot *slot)
 	pfn_t pfn, head;
 
 	if (slot == NULL)
-		panic("heap: bad pointer: %p is no memory of the heap", object);
+		panic("heap: bad pointer: %p is not heap memory", object);
 	pfn = meta_pfn_of(slot);
 	head = large_around(pfn);
 	if (head != PFN_NONE)
 		panic("heap: bad pointer: %p points into the large object at %p", object,
 		      arch_direct(pfn_to_paddr(head)));
-	panic("heap: bad pointer: %p is no memory of the heap, or was freed: frame %#x is %s",
-	      object, pfn, frame_kind_name((enum frame_kind)meta_state(slot).kind));
+	panic("heap: bad pointer: %p is not heap memory, or was freed: frame %#x is %s", object,
+	      pfn, frame_kind_name((enum frame_kind)meta_state(slot).kind));
 }
 
 static void panic_interior(const void *object, const struct target *t) __noreturn;
@@ -66,7 +66,7 @@ static void panic_free_already(const void *object, const struct target *t)
 	      meta_pfn_of(t->slot));
 }
 
-/* Panics when no object begins there. */
+/* Panics when no allocated object starts there. */
 static struct target find(const void *object)
 {
 	uint64_t pa = arch_direct_to_paddr(object).raw, product;
@@ -105,7 +105,7 @@ static void free_large(void *object)
 	frame_put(f);
 }
 
-/* Make room: the older half leaves.  Interrupts are off.  Result as slab_give(). */
+/* Moves the older half to the depot or the slabs.  Interrupts are off.  Result as slab_give(). */
 static bool shrink(struct heap_magazine *m)
 {
 	struct heap_entry *top = heap_top(m);
@@ -118,8 +118,7 @@ static bool shrink(struct heap_magazine *m)
 	return trim;
 }
 
-/* An object whose magazine has no room, or never has.  Interrupts are off, and as `irq` says when
- * this returns. */
+/* Frees an object whose magazine is full or closed.  Interrupts are off; restores `irq`. */
 static __noinline void free_full(void *object, struct heap_magazine *m, _Atomic uint8_t *tag,
 				 uintptr_t irq)
 {
@@ -166,8 +165,8 @@ static __noinline void free_slow(void *object, const void *where, uintptr_t irq)
 	free_full(object, heap_magazine_at(t.in->aux), t.tag, irq);
 }
 
-/* Kind, order and aux of a slot's struct slot_state in one load; relaxed: who has an object sees
- * its slab. */
+/* Kind, order and aux of a slot's struct slot_state in one load; relaxed: the owner of an object
+ * sees its slab. */
 static uint32_t slab_state_of(uintptr_t slot)
 {
 	return atomic_load_explicit(

@@ -6,11 +6,11 @@
 #include "mm/frame/section.h"
 
 enum {
-	DRAIN_WAIT_MS = 1000, /* for another CPU, and for all that is on its way */
-	ASK_AGAIN = 64, /* turns of a wait between requests, which may have been merged away */
+	DRAIN_WAIT_MS = 1000, /* for another CPU, and for all that is in flight */
+	ASK_AGAIN = 64, /* iterations between IPIs while waiting: one may have been merged away */
 };
 
-/* Until heap_init(), its magazines are all zero: empty, and without room. */
+/* Until heap_init(), its magazines are all zero: empty and closed. */
 static struct heap_cpu first_cpu;
 
 struct heap heap = { .cpu = { &first_cpu } };
@@ -18,8 +18,8 @@ static _Atomic unsigned inject_every, injected;
 
 /* ---- start ---- */
 
-/* Where the tag of each object of the class is; for a closed magazine nowhere, so that no free is
- * a hit. */
+/* Fills tag_at[] with the tag offset of each object of the class; with none for a closed magazine,
+ * so that no free is a hit. */
 static void find_tags(struct heap_magazine *m, enum heap_magazines how)
 {
 	struct heap_shape s = heap_shape_of(m->number);
@@ -28,7 +28,7 @@ static void find_tags(struct heap_magazine *m, enum heap_magazines how)
 
 	m->slot_mask = in_slot ? UINTPTR_MAX : 0;
 	m->frame_mask = in_slot ? 0 : ~(uintptr_t)(PAGE_SIZE - 1);
-	/* a slab is of order 0, which is no tag of an allocated object */
+	/* a slab has order 0, which is never TAG_ALLOCATED */
 	memset(m->tag_at, in_slot ? offsetof(struct slot_state, order) : heap_shape_spare_tag(&s),
 	       sizeof(m->tag_at));
 	for (uint32_t place = s.lead; place < s.places && how == HEAP_MAGAZINES_OPEN; place++)
@@ -38,13 +38,13 @@ static void find_tags(struct heap_magazine *m, enum heap_magazines how)
 static void magazine_init(struct heap_magazine *m, unsigned number)
 {
 	struct heap_shape s = heap_shape_of(number);
-	uint64_t most = s.size == 0 ? 0 : max_u64(HEAP_MAGAZINE_BYTES / s.size, HEAP_MAGAZINE_MIN);
+	uint64_t max = s.size == 0 ? 0 : max_u64(HEAP_MAGAZINE_BYTES / s.size, HEAP_MAGAZINE_MIN);
 
-	most = min_u64(most, HEAP_MAGAZINE) & ~UINT64_C(1); /* two batches */
+	max = min_u64(max, HEAP_MAGAZINE) & ~UINT64_C(1); /* two batches */
 	m->base = m->entry;
-	m->end = m->entry + most;
+	m->end = m->entry + max;
 	m->number = number;
-	m->batch = (uint32_t)most / 2;
+	m->batch = (uint32_t)max / 2;
 	find_tags(m, HEAP_MAGAZINES_OPEN);
 	heap_set_top(m, m->base);
 }
@@ -70,7 +70,7 @@ static void cpu_init(struct heap_cpu *cpu)
 
 void heap_inject_failure(unsigned nth)
 {
-	/* relaxed: a test's dial */
+	/* relaxed: a test's setting */
 	atomic_store_explicit(&injected, 0, memory_order_relaxed);
 	atomic_store_explicit(&inject_every, nth, memory_order_relaxed);
 }
@@ -90,7 +90,7 @@ static struct frame *get_frames(enum frame_kind kind, unsigned order)
 	return order == 0 ? frame_alloc(kind) : frame_alloc_block(kind, order);
 }
 
-/* Address of the first frame without a slot in the section of pfn. */
+/* Address of the first frame without a MetaSlot in the section of pfn. */
 static uintptr_t extent_end(pfn_t pfn)
 {
 	uint64_t index = pfn / SECTION_FRAMES;
@@ -99,7 +99,7 @@ static uintptr_t extent_end(pfn_t pfn)
 	return (uintptr_t)arch_direct(paddr(end * PAGE_SIZE));
 }
 
-/* Slabs come from a few extents of memory, mostly from one: that of the first frame we get.  It
+/* Most slabs are in one section.  The span starts with the section of the first frame allocated and
  * grows upwards when the next section is populated. */
 static err_t span_init(void)
 {
@@ -114,7 +114,7 @@ static err_t span_init(void)
 	first = pfn / SECTION_FRAMES * SECTION_FRAMES;
 	s->base = (uintptr_t)arch_direct(pfn_to_paddr(first));
 	s->slots = (uintptr_t)meta_slot_of(first);
-	/* relaxed: nobody else runs */
+	/* relaxed: no other CPU runs */
 	atomic_store_explicit(&s->grains, (extent_end(pfn) - s->base) / HEAP_GRAIN,
 			      memory_order_relaxed);
 	return OK;
@@ -127,7 +127,8 @@ static void span_cover(pfn_t pfn)
 	struct heap_span *s = &heap.span;
 	uint64_t grains = (first - s->base) / HEAP_GRAIN;
 
-	/* release pairs with the acquire in heap_free(); who comes late has lost nothing */
+	/* release pairs with the acquire in heap_free(); a CPU that loses the exchange needs no
+	 * retry: another one has grown the span */
 	if (unlikely(grains == atomic_load_explicit(&s->grains, memory_order_relaxed)))
 		atomic_compare_exchange_strong_explicit(&s->grains, &grains,
 							(extent_end(pfn) - s->base) / HEAP_GRAIN,
@@ -138,7 +139,7 @@ err_t heap_init(unsigned cpus)
 {
 	ASSERT(cpus >= 1 && cpus <= ARCH_MAX_CPUS);
 	memset(&heap, 0, sizeof(heap));
-	atomic_store_explicit(&inject_every, 0, memory_order_relaxed); /* nobody else runs */
+	atomic_store_explicit(&inject_every, 0, memory_order_relaxed); /* no other CPU runs */
 	for (unsigned number = 0; number < HEAP_CLASSES; number++)
 		slab_class_init(number, heap_magazine_offset(number));
 	for (size_t grains = 0; grains < ARRAY_SIZE(heap.magazine_of); grains++)
@@ -156,10 +157,10 @@ err_t heap_init(unsigned cpus)
 	return span_init();
 }
 
-/* ---- magazines, slowly ---- */
+/* ---- magazines: slow path ---- */
 
-/* Objects that it takes at once: none while it has some, which an interrupt brought; a batch when
- * it is empty; when it is closed one, which is handed on at once. */
+/* Number of objects to refill with: 0 when an interrupt has refilled the magazine already; a batch
+ * when it is empty; 1 when it is closed, and that one is popped at once. */
 static unsigned want(const struct heap_magazine *m)
 {
 	if (heap_top(m) != m->base)
@@ -167,7 +168,7 @@ static unsigned want(const struct heap_magazine *m)
 	return m->end == m->base ? 1 : m->batch;
 }
 
-/* The top object, or NULL.  Interrupts are off. */
+/* Pops the top object; NULL: empty.  Interrupts are off. */
 static void *pop(struct heap_magazine *m)
 {
 	struct heap_entry *top = heap_top(m);
@@ -194,7 +195,7 @@ static void *take(unsigned number, enum slab_right right)
 	return object;
 }
 
-/* A new slab; its first object is ours before anybody sees the others. */
+/* Makes a slab of the frame and takes one object before the others are published. */
 static void *take_from_new(unsigned number, struct frame *f)
 {
 	struct heap_magazine *m;
@@ -213,7 +214,7 @@ static void *take_from_new(unsigned number, struct frame *f)
 	return object;
 }
 
-/* A slab of a frame that the frame allocator has left. */
+/* Takes an object from a new slab; NULL: no frame is available. */
 static void *take_from_frames(unsigned number)
 {
 	struct heap_cpu *way = heap_set_out();
@@ -229,7 +230,7 @@ static void *take_from_frames(unsigned number)
 	return object;
 }
 
-/* The owner, or who acts for it, interrupts off. */
+/* On the owning CPU, or on its behalf, with interrupts off. */
 static void empty_magazine(struct heap_magazine *m)
 {
 	unsigned n = (unsigned)(heap_top(m) - m->base);
@@ -237,7 +238,7 @@ static void empty_magazine(struct heap_magazine *m)
 	heap_set_top(m, m->base);
 	if (n != 0)
 		(void)slab_give(&slab_classes[m->number], m->base, n,
-				SLAB_HOME); /* a drain follows */
+				SLAB_HOME); /* the caller frees empty slabs */
 }
 
 static void empty_magazines(void *arg)
@@ -246,7 +247,7 @@ static void empty_magazines(void *arg)
 
 	for (unsigned number = 1; number < HEAP_CLASSES; number++)
 		empty_magazine(&cpu->magazine[number]);
-	/* release pairs with wait_for(): the objects are in their slabs by now */
+	/* release pairs with wait_for(): the objects are in their slabs before the increment */
 	atomic_fetch_add_explicit(&cpu->drains, 1, memory_order_release);
 }
 
@@ -286,8 +287,8 @@ static bool interrupts_are_on(void)
 	return arch_irq_was_on(irq);
 }
 
-/* Interrupts are on.  Each CPU's interrupt handler empties its magazines.  This CPU's too: it need
- * not be the one that empty_own() ran on. */
+/* Interrupts are on.  Each CPU empties its magazines in the IPI handler.  This CPU too: the thread
+ * may have migrated since empty_own(). */
 static void empty_all(void)
 {
 	for (unsigned i = 0; i < heap.cpus; i++) {
@@ -321,7 +322,7 @@ static struct slab_chain collect_empty(void)
 	return gone;
 }
 
-/* All empty slabs go to the frame allocator. */
+/* Frees all empty slabs. */
 static void give_empty(void)
 {
 	struct heap_cpu *way = heap_set_out();
@@ -330,20 +331,20 @@ static void give_empty(void)
 	heap_put_chain(way, &gone);
 }
 
-/* How often something arrived. */
+/* Number of arrivals on all CPUs, modulo 2^32. */
 static uint32_t arrivals(void)
 {
 	uint32_t sum = 0;
 
-	/* acquire pairs with heap_arrive(): what arrived is there when we look */
+	/* acquire pairs with heap_arrive(): the next search sees what has been counted */
 	for (unsigned i = 0; i < heap.cpus; i++)
 		sum += (uint32_t)(atomic_load_explicit(&heap.cpu[i]->flow, memory_order_acquire) /
 				  HEAP_FLOW_ARRIVED);
 	return sum;
 }
 
-/* Until all that was on its way has arrived or found nothing.  Interrupts are on: a thread that
- * this one interrupted goes on when its turn comes. */
+/* Waits until every search in flight has ended, by heap_arrive() or heap_turn_back().  Interrupts
+ * are on, so that a preempted thread with such a search is scheduled again. */
 static void wait_for_flow(uint64_t start)
 {
 	for (unsigned i = 0; i < heap.cpus; i++)
@@ -354,7 +355,7 @@ static void wait_for_flow(uint64_t start)
 			arch_relax();
 }
 
-/* What magazines that are empty now have left behind: an object, else a frame for one. */
+/* Allocates from what the emptied magazines returned: an object, or an empty slab's frame. */
 static void *claim_left(unsigned number)
 {
 	struct heap_cpu *way = heap_set_out();
@@ -372,7 +373,7 @@ static void *claim_left(unsigned number)
 	return object;
 }
 
-/* One look everywhere; who claims has it done. */
+/* Searches everywhere once, for a claimant. */
 static void *search_everywhere(unsigned number)
 {
 	void *object;
@@ -386,7 +387,7 @@ static void *search_everywhere(unsigned number)
 	return object != NULL ? object : take_from_frames(number);
 }
 
-/* Something may have passed by who counted `before` and found nothing then: look again. */
+/* True: something arrived since `before` was read, which the search may have missed. */
 static bool is_worth_a_retry(uint32_t before, uint64_t start)
 {
 	wait_for_flow(start);
@@ -408,7 +409,7 @@ static void *reclaim_small(unsigned number)
 	return object;
 }
 
-/* It competes for blocks, not for the last frame: it looks once, behind what is on its way. */
+/* Needs a block, not the last frame: searches once, after all that is in flight has arrived. */
 static struct frame *reclaim_large(unsigned order)
 {
 	uint64_t start = arch_ticks();
@@ -422,14 +423,15 @@ static struct frame *reclaim_large(unsigned order)
 	return get_frames(FRAME_HEAP_LARGE, order);
 }
 
-/* H8.  False: a handler that would be on top of a reclaim, for all it can tell. */
+/* H8.  False: interrupts are off and a reclaim is in progress on this CPU, perhaps the one that
+ * this handler interrupted. */
 static bool reclaim_enter(struct heap_cpu **cpu)
 {
 	uintptr_t irq = arch_irq_save();
 	bool enters;
 
 	*cpu = heap.cpu[arch_cpu_id()];
-	/* relaxed: a CPU's handlers see what it wrote */
+	/* relaxed: a CPU's handlers see its own writes */
 	enters = arch_irq_was_on(irq) ||
 		 atomic_load_explicit(&(*cpu)->reclaims, memory_order_relaxed) == 0;
 	if (enters)
@@ -438,7 +440,7 @@ static bool reclaim_enter(struct heap_cpu **cpu)
 	return enters;
 }
 
-/* The CPU where it began: the thread may be on another one by now. */
+/* On the counter of the CPU where it started: the thread may have migrated. */
 static void reclaim_leave(struct heap_cpu *cpu)
 {
 	atomic_fetch_sub_explicit(&cpu->reclaims, 1, memory_order_relaxed);
@@ -454,7 +456,7 @@ static void *alloc_small(unsigned number)
 	if (object == NULL)
 		object = take_from_frames(number);
 	if (object == NULL)
-		object = take(number, SLAB_ANYBODY);
+		object = take(number, SLAB_ANY);
 	if (object == NULL && reclaim_enter(&cpu)) {
 		object = reclaim_small(number);
 		reclaim_leave(cpu);
@@ -484,8 +486,8 @@ static void *alloc_large(size_t size, size_t align)
 	return arch_direct(frame_paddr(f));
 }
 
-/* The least class of at least `size` bytes whose objects are so aligned, or HEAP_CLASS_NONE: an
- * object is aligned to the largest power of two that divides its size. */
+/* The smallest class of at least `size` bytes whose objects are aligned to `align`, or
+ * HEAP_CLASS_NONE: an object is aligned to the largest power of two that divides its size. */
 static unsigned class_for(size_t size, size_t align)
 {
 	unsigned number = heap_class_of(size);
@@ -558,7 +560,7 @@ void *heap_alloc_aligned(size_t size, size_t align)
 	return heap_hit(heap_magazine_offset(number), size, align, where);
 }
 
-/* ---- giving back ---- */
+/* ---- return of memory ---- */
 
 void heap_drain(void)
 {

@@ -28,7 +28,7 @@ void slab_class_init(unsigned number, uint16_t aux)
 
 /* ---- tags, eight at a time ---- */
 
-/* The top bit of each byte of w that is TAG_IN_SLAB, which is 0; exact, no carry leaves a byte. */
+/* Sets the top bit of each byte of w that is TAG_IN_SLAB (0); exact: no carry leaves a byte. */
 static uint64_t tags_in_slab(uint64_t w)
 {
 	const uint64_t low = 0x7f7f7f7f7f7f7f7f;
@@ -36,7 +36,7 @@ static uint64_t tags_in_slab(uint64_t w)
 	return ~(((w & low) + low) | w | low);
 }
 
-/* The word of tags of places 8 * index and up; there is no object where nothing is stored. */
+/* Loads the tags of places 8 * index and up; places without a stored tag read as no object. */
 static uint64_t tag_word(const struct heap_shape *s, const _Atomic uint8_t *tags, unsigned index)
 {
 	const void *at = tags + index * TAGS_A_WORD;
@@ -65,7 +65,7 @@ static void add_to_free_of(const struct slab_class *c, struct meta_slot *slot, i
 		slot->u.slab.free = (uint16_t)(slot->u.slab.free + change);
 }
 
-/* Who took from it last. */
+/* Records this CPU as the last one to take from the slab. */
 static void set_cpu_of(const struct slab_class *c, struct meta_slot *slot)
 {
 	if (!heap_shape_tags_in_slot(&c->shape))
@@ -106,7 +106,7 @@ static void queue_pop(struct slab_class *c) __requires(c->lock)
 
 /* ---- down: objects to a magazine ---- */
 
-/* The objects of a whole word of tags, all of them IN_SLAB, become CACHED. */
+/* Takes all objects of a word of tags, all of them IN_SLAB, and makes them CACHED. */
 static void word_take(uint32_t size, char *first, _Atomic uint8_t *tags, struct heap_entry *out)
 {
 	__atomic_store_n((uint64_t *)(uintptr_t)tags, WORD_CACHED, __ATOMIC_RELAXED);
@@ -114,7 +114,7 @@ static void word_take(uint32_t size, char *first, _Atomic uint8_t *tags, struct 
 		out[i] = (struct heap_entry){ first, &tags[i] };
 }
 
-/* Up to n IN_SLAB objects of a slab become CACHED. */
+/* Takes up to n IN_SLAB objects of a slab and makes them CACHED. */
 static unsigned tags_take(const struct heap_shape *s, struct meta_slot *slot,
 			  struct heap_entry *out, unsigned n)
 {
@@ -141,15 +141,15 @@ static unsigned tags_take(const struct heap_shape *s, struct meta_slot *slot,
 	return got;
 }
 
-/* Whether taking from it keeps other CPUs' tags out of our cache, as far as can be told. */
+/* True: other CPUs are unlikely to use the slab's tags, so that taking causes no false sharing. */
 static bool is_near(const struct slab_class *c, struct meta_slot *slot)
 {
 	return heap_shape_tags_in_slot(&c->shape) || slot->u.slab.cpu == arch_cpu_id() ||
 	       slot->u.slab.free == c->shape.objects;
 }
 
-/* The front of the queue becomes a slab that is near, if there is one among the first.  False: a
- * new one is better than that at the front. */
+/* Rotates the queue until a near slab is at the front, SLAB_NEAR_TRIES slabs at most.  False: there
+ * is none, and a new slab is better than the one at the front. */
 static bool turn_to_near(struct slab_class *c) __requires(c->lock)
 {
 	for (unsigned i = 0; i < SLAB_NEAR_TRIES; i++) {
@@ -209,8 +209,8 @@ unsigned slab_take(struct slab_class *c, struct heap_entry *out, unsigned n, enu
 
 /* ---- up: objects from a magazine ---- */
 
-/* The objects at the front of entries[] that lie in one slab; how many they are.  Less than there
- * are: the next one is not CACHED, so it has been given twice. */
+/* Returns the leading run of entries[] that lies in one slab; the result is its length.  0: the
+ * first one is not CACHED, a double free. */
 static unsigned give_run_home(struct slab_class *c, const struct heap_entry *entries, unsigned n)
 	__requires(c->lock)
 {
@@ -234,7 +234,7 @@ static unsigned give_run_home(struct slab_class *c, const struct heap_entry *ent
 	return run;
 }
 
-/* NULL, or the one that has been given twice. */
+/* NULL, or the entry that was freed twice. */
 static const struct heap_entry *give_all_home(struct slab_class *c,
 					      const struct heap_entry *entries, unsigned n)
 	__requires(c->lock)
@@ -247,12 +247,12 @@ static const struct heap_entry *give_all_home(struct slab_class *c,
 	return NULL;
 }
 
-/* Look at up to `most` slabs from the front while more than `keep` are empty: these leave, unless
- * somebody has a claim on their objects. */
-static void sweep(struct slab_class *c, unsigned most, unsigned keep, struct slab_chain *gone)
+/* Examines up to `max` slabs from the front while more than `keep` are empty, and moves empty ones
+ * to *gone, unless claims need their objects. */
+static void sweep(struct slab_class *c, unsigned max, unsigned keep, struct slab_chain *gone)
 	__requires(c->lock)
 {
-	for (; most > 0 && c->empty > keep; most--) {
+	for (; max > 0 && c->empty > keep; max--) {
 		struct meta_slot *slot = meta_slot_of(c->front);
 
 		queue_pop(c);
@@ -269,7 +269,7 @@ static void sweep(struct slab_class *c, unsigned most, unsigned keep, struct sla
 	}
 }
 
-/* What the depot may hold: little when few objects are out, lest it keep their slabs. */
+/* Capacity of the depot: small when few objects are outside, since its objects keep slabs alive. */
 static uint64_t depot_room(const struct slab_class *c) __requires(c->lock)
 {
 	uint64_t out = (uint64_t)c->slabs * c->shape.objects - c->free - c->depot_count;
@@ -292,8 +292,8 @@ static void given_twice(const struct slab_class *c, const struct heap_entry *e)
 		      c->shape.size, meta_pfn_of(slab_slot_of(e->object)));
 }
 
-/* More empty slabs than worth keeping: then there are so many of them in the queue that a look at
- * one slab after the other finds one soon. */
+/* More empty slabs than worth keeping: more than one in SLAB_EMPTY_SHARE of the queue, so that a
+ * scan finds one soon. */
 static bool too_many_empty(const struct slab_class *c) __requires(c->lock)
 {
 	return c->empty > max_u64(SLAB_KEEP, c->queued / SLAB_EMPTY_SHARE);
@@ -339,7 +339,7 @@ void slab_shrink(struct slab_class *c, struct slab_chain *gone)
 	const struct heap_entry *wrong;
 	uintptr_t irq = spin_lock_irq(&c->lock);
 	uint32_t left = c->queued +
-			c->depot_count; /* slabs that are in the queue by then, at most */
+			c->depot_count; /* upper bound of the slabs in the queue below */
 
 	wrong = depot_go_home(c);
 	spin_unlock_irq(&c->lock, irq);
@@ -356,7 +356,7 @@ void slab_shrink(struct slab_class *c, struct slab_chain *gone)
 
 /* ---- slabs ---- */
 
-/* Nobody else sees the frame yet. */
+/* The slab is not published yet. */
 static void tags_init(const struct heap_shape *s, struct meta_slot *slot)
 {
 	void *tags = (void *)(uintptr_t)slab_tags(slot, s);
@@ -439,7 +439,7 @@ static const char *check_slab(const struct slab_class *c, struct meta_slot *slot
 		enum slab_tag tag = slab_tag(&tags[place]);
 
 		if ((tag == TAG_NO_OBJECT) != (place < c->shape.lead) || tag > TAG_NO_OBJECT)
-			return "a tag is none";
+			return "a tag has an invalid value";
 		in += tag == TAG_IN_SLAB;
 	}
 	if (in == 0)
@@ -462,7 +462,7 @@ static const char *check_queue(const struct slab_class *c)
 		if (++queued > c->queued)
 			return "the queue is longer than its count";
 		if (meta_slot_of(pfn)->u.slab.next == PFN_NONE && c->back != pfn)
-			return "the queue ends elsewhere";
+			return "the last slab of the queue is not `back`";
 		in += free_of(c, slot);
 		empty += free_of(c, slot) == c->shape.objects;
 	}

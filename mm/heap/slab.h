@@ -1,46 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slab.h - the slabs of a size class: what lies under the per-CPU magazines of mm/heap/heap.h.
+ * slab.h - the slabs of a size class: the layer below the per-CPU magazines of mm/heap/heap.h.
  *
- * A slab is a frame of kind FRAME_SLAB cut into objects (mm/heap/classes.h).  A byte for each
- * object, its tag, says where the object is:
+ * A slab is a frame of kind FRAME_SLAB cut into objects (mm/heap/classes.h).  One byte per object,
+ * its tag, holds the object's state:
  *
  *            slab_take                    heap_alloc
  *   IN_SLAB -----------> CACHED (magazine, depot) -----------> ALLOCATED (the caller)
  *      ^                    |  ^                                   |
  *      `---- slab_give -----'  `------------- heap_free -----------'
  *
- * Two CPUs may change the tags of neighbours at once; as a tag is a byte of its own, that needs no
- * atomic read-modify-write.  But then their cache line goes to and fro, so a CPU would rather have
- * objects of slabs that it had some of before, or of a new one (SLAB_NEAR).  A free that does not
- * find ALLOCATED is misuse, however late it comes; two CPUs that free the same object in the same
- * instant are found out when the second copy of it comes back to the slab and is not CACHED.
+ * Two CPUs may change neighbouring tags at once; as each tag is a byte of its own, that needs no
+ * atomic read-modify-write.  To avoid false sharing of the tags' cache line, a CPU prefers slabs it
+ * took from last, and new slabs (SLAB_NEAR).  A free that does not find ALLOCATED is misuse,
+ * however late it comes; when two CPUs free the same object in the same instant, this is detected
+ * when the second copy of it returns to the slab and is not CACHED.
  *
- * Slabs that have objects stand in a queue, linked by frame number through their MetaSlots.
- * Objects are taken from the slab at its front, or from the next ones when these are nearer, which
- * turns the queue by a few; a slab joins at its end, and there it may yet
- * become empty.  When more than one in SLAB_EMPTY_SHARE is, slab_trim() turns the queue: empty ones
- * leave and their frames are given back, others go to the end.  Nothing is ever unlinked from the
- * middle, and each frame that is given back costs a look at SLAB_EMPTY_SHARE slabs on the average.
+ * Slabs with IN_SLAB objects are in a queue, linked by frame number through their MetaSlots.
+ * Objects are taken from the slab at the front, or from one of the next few if it is near, which
+ * rotates the queue by as many; a slab is appended at the end, and may become empty while queued.
+ * When more than one slab in SLAB_EMPTY_SHARE is empty, slab_trim() rotates the queue: empty slabs
+ * are removed and their frames freed, others go to the end.  No slab is ever unlinked from the
+ * middle, and each freed frame costs the check of SLAB_EMPTY_SHARE slabs on average.
  *
- * Between magazines and slabs stands the depot, an array of objects that change CPUs by whole
- * batches without a look at their tags.
+ * Between magazines and slabs is the depot, an array of objects that move between CPUs in whole
+ * batches without access to their tags.
  *
- * Claims.  Whoever frees memory up because it found none (heap.c: reclaim) first claims an object;
- * others then leave as many objects as there are claims, so what was found is not stolen
- * (finding HEP-01).
+ * Claims.  An allocation that reclaims memory because it found none (heap.c: reclaim) first claims
+ * an object; other allocations then leave as many objects as there are claims, so that they do not
+ * take what the reclaim freed (finding HEP-01).
  *
- * Invariants, looked at by slab_check():
- *   H1  a slab's frame is counted once, has kind FRAME_SLAB and its class's magazine in `aux`
+ * Invariants, checked by slab_check():
+ *   H1  a slab's frame has count 1, kind FRAME_SLAB and its class's magazine in `aux`
  *   H2  a slab is in the queue exactly when it has an object that is IN_SLAB
  *   H3  free = IN_SLAB objects of the class; where tags are in the frame, u.slab.free = those of it
  *   H4  empty = slabs in the queue all of whose objects are IN_SLAB
- *   H5  what the depot holds is CACHED
+ *   H5  every object in the depot is CACHED
  *
- * Locking: `lock` of the class, taken with interrupts off, for everything here but ALLOCATED and
- * CACHED tags, which belong to whoever has the object.  Frames are neither had nor given back
- * while it is held: slab_trim() and slab_shrink() collect what is to be given back.
- * Cost: about 15 instructions an object on the way down or up, one lock for each batch.
+ * Locking: `lock` of the class, taken with interrupts off, protects everything here except
+ * ALLOCATED and CACHED tags, which belong to the owner of the object.  Frames are neither allocated
+ * nor freed while it is held: slab_trim() and slab_shrink() collect the slabs to be freed.
+ * Cost: about 15 instructions per object taken or given, one lock acquisition per batch.
  */
 #pragma once
 
@@ -50,21 +50,21 @@
 
 enum {
 	SLAB_DEPOT = 64,
-	SLAB_DEPOT_SHARE = 4,  /* and at most this part of the objects that are out */
-	SLAB_KEEP = 8,         /* empty slabs that a class keeps for itself */
-	SLAB_EMPTY_SHARE = 16, /* or this part of the queue */
-	SLAB_SWEEP = 16,       /* slabs looked at under one acquisition of the lock */
-	SLAB_NEAR_TRIES = 4,   /* at others' slabs before there is none near */
+	SLAB_DEPOT_SHARE = 4,  /* and at most 1 / this of the objects outside of slabs */
+	SLAB_KEEP = 8,         /* empty slabs that a class keeps */
+	SLAB_EMPTY_SHARE = 16, /* or 1 / this of the queue */
+	SLAB_SWEEP = 16,       /* slabs examined under one acquisition of the lock */
+	SLAB_NEAR_TRIES = 4,   /* slabs of other CPUs examined before none counts as near */
 };
 
 enum slab_tag {
-	TAG_IN_SLAB = 0, /* what a cleared frame says */
+	TAG_IN_SLAB = 0, /* the value in a cleared frame */
 	TAG_CACHED,
 	TAG_ALLOCATED,
 	TAG_NO_OBJECT, /* of a place that holds tags, or of none */
 };
 
-/* An object that is CACHED, and where its tag is. */
+/* A CACHED object and the address of its tag. */
 struct heap_entry {
 	void *object;
 	_Atomic uint8_t *tag;
@@ -74,7 +74,7 @@ struct slab_class {
 	struct spinlock lock;
 	uint32_t front, back;                /* (l) the queue: frame numbers, PFN_NONE when empty */
 	uint32_t queued;                     /* (l) slabs in it */
-	uint32_t empty;                      /* (l) of these without an object outside */
+	uint32_t empty;                      /* (l) of these, slabs with all objects IN_SLAB */
 	uint32_t slabs;                      /* (l) slabs of the class */
 	uint32_t claims;                     /* (l) */
 	uint32_t depot_count;                /* (l) */
@@ -86,16 +86,16 @@ struct slab_class {
 
 extern struct slab_class slab_classes[HEAP_CLASSES];
 
-/* Slabs that have left their class, linked like the queue. */
+/* Slabs removed from their class, linked like the queue. */
 struct slab_chain {
 	uint32_t front;
 };
 #define SLAB_CHAIN_NONE ((struct slab_chain){ PFN_NONE })
 
-/* Start with no slab.  `aux` is what slot_state.aux of the slabs says. */
+/* Initializes a class without slabs.  `aux` is the slot_state.aux of its slabs. */
 void slab_class_init(unsigned number, uint16_t aux);
 
-/* ---- where an object is ---- */
+/* ---- tags ---- */
 
 static inline _Atomic uint8_t *slab_tags(struct meta_slot *slot, const struct heap_shape *s)
 {
@@ -106,7 +106,7 @@ static inline _Atomic uint8_t *slab_tags(struct meta_slot *slot, const struct he
 
 static inline enum slab_tag slab_tag(const _Atomic uint8_t *tag)
 {
-	/* relaxed: an object's tag is its owner's, who changes hands by other means */
+	/* relaxed: only the object's owner accesses the tag; ownership passes by other means */
 	return (enum slab_tag)atomic_load_explicit(tag, memory_order_relaxed);
 }
 
@@ -123,19 +123,20 @@ static inline struct meta_slot *slab_slot_of(const void *object)
 /* ---- objects ---- */
 
 enum slab_right {
-	/* From slabs that this CPU was the last to take from, from empty ones, and from others' if
-	 * there are many objects: a slab's worth for each CPU.  For who would make a slab else. */
+	/* From slabs that this CPU took from last, from empty slabs, and from other CPUs' slabs if
+	 * the class has many free objects: a slab's worth per CPU.  For callers that make a new
+	 * slab otherwise. */
 	SLAB_NEAR,
-	SLAB_ANYBODY,
+	SLAB_ANY,      /* from any slab */
 	SLAB_CLAIMANT, /* has called slab_claim() */
 };
 
-/* Up to n objects, CACHED from now on, into out[]; returns how many.  Interrupts are off. */
+/* Takes up to n objects into out[] and makes them CACHED; returns how many.  Interrupts are off. */
 __must_check unsigned slab_take(struct slab_class *c, struct heap_entry *out, unsigned n,
 				enum slab_right right);
 
-/* Take back n CACHED objects, into the depot if there is room or into their slabs; panics on one
- * that is not.  True: call slab_trim() when interrupts are as they were.  Interrupts are off. */
+/* Returns n CACHED objects to the depot if there is room, or to their slabs; panics on one that is
+ * not CACHED.  True: call slab_trim() once interrupts are restored.  Interrupts are off. */
 enum slab_way {
 	SLAB_BY_DEPOT,
 	SLAB_HOME,
@@ -145,25 +146,25 @@ bool slab_give(struct slab_class *c, const struct heap_entry *entries, unsigned 
 
 /* ---- slabs ---- */
 
-/* Make the frame a slab of the class, with up to n of its objects in out[], CACHED; *got says how
- * many.  The others are there for anybody. */
+/* Makes the frame a slab of the class and takes up to n of its objects into out[], CACHED; *got is
+ * how many.  The others are available to all CPUs. */
 void slab_add(struct slab_class *c, struct frame *f, struct heap_entry *out, unsigned n,
 	      unsigned *got);
 
-/* Empty slabs beyond what is worth keeping to *gone, a few at a time. */
+/* Moves surplus empty slabs to *gone, a few per acquisition of the lock. */
 void slab_trim(struct slab_class *c, struct slab_chain *gone);
 
-/* What the depot holds goes home, and all empty slabs to *gone. */
+/* Returns the depot's objects to their slabs and moves all empty slabs to *gone. */
 void slab_shrink(struct slab_class *c, struct slab_chain *gone);
 
-/* From now on / no longer one object more of the class is kept for claimants. */
+/* Reserve one more / one fewer object of the class for claimants. */
 void slab_claim(struct slab_class *c);
 void slab_unclaim(struct slab_class *c);
 
-/* One frame of the chain, still FRAME_SLAB and counted once, or NULL. */
+/* Removes one frame from the chain, still FRAME_SLAB and of count 1; NULL: the chain is empty. */
 __must_check struct frame *slab_chain_take(struct slab_chain *chain);
-/* Give them all back. */
+/* Frees all slabs of the chain. */
 void slab_chain_put(struct slab_chain *chain);
 
-/* H1..H5.  NULL, or what is wrong in words.  Any time. */
+/* Checks H1..H5.  NULL, or the violation in words.  At any time. */
 __must_check const char *slab_check(struct slab_class *c);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of frames, heap and epoch-based reclamation on all CPUs at once: what one allocates another
- * frees, and each CPU's timer does the same inside both. */
+/* Tests of frames, heap and epoch-based reclamation on all CPUs at once: memory allocated by one
+ * CPU is freed by another, and each CPU's timer interrupt does both too. */
 #include "kern/thread.h"
 #include "kern/timer.h"
 #include "lib/string.h"
@@ -17,7 +17,7 @@ enum {
 	IRQ_WANTED = 2000, /* allocations in interrupts, of all CPUs */
 	STEPS = 10000,     /* of the interrupted code, on each CPU */
 	IRQ_PERIOD_US = 200,
-	IRQ_STRANGERS = 3, /* one in so many is handed over */
+	IRQ_STRANGERS = 3, /* one in so many goes to another CPU */
 	MARK_STRIDE = 64,  /* bytes */
 	BLOCK_ONE_IN = 8,
 	BLOCK_ORDERS = 5,
@@ -28,9 +28,9 @@ enum {
 	BY_INTERRUPT = 0x1e4,
 };
 
-/* At the start of everything that is allocated, frame or object; the rest is marked by place. */
+/* At the start of every allocation, frame or object; the rest is marked by offset. */
 struct stamp {
-	uint64_t self; /* the address, by which a copy is known */
+	uint64_t self; /* the address, to detect a copy */
 	uint64_t owner;
 	uint64_t bytes;
 	struct frame *frame; /* NULL: an object of the heap */
@@ -42,12 +42,11 @@ enum what {
 	BOTH,
 };
 
-/* A CPU's part; only its own CPU uses it, but for the mailbox. */
+/* Data of a CPU; only that CPU uses it, except the mailbox. */
 struct worker {
 	struct stamp *held[HELD], *irq_held[IRQ_HELD];
-	_Atomic(struct stamp *)
-		mailbox;              /* from its neighbour, which it need not be the one to free */
-	struct crew_member code, irq; /* whose turn it is: number and random numbers */
+	_Atomic(struct stamp *) mailbox; /* from the previous CPU, to be freed by any CPU */
+	struct crew_member code, irq;    /* CPU number and random numbers of each context */
 	struct timer timer;
 	_Atomic bool stop;
 	_Atomic unsigned irq_allocs;
@@ -73,7 +72,7 @@ static void sign(struct stamp *s, uint64_t bytes, struct frame *frame, uint64_t 
 		*(uint64_t *)(void *)((char *)s + i) = mark_at(s, i, owner);
 }
 
-/* Whether it is still as its owner left it. */
+/* True: the contents are as its owner wrote them. */
 static bool is_intact(const struct stamp *s, uint64_t owner)
 {
 	if (s->self != (uint64_t)s || s->owner != owner)
@@ -102,10 +101,10 @@ static struct stamp *take_frames(struct crew_member *me, uint64_t owner)
 
 static struct stamp *take_object(struct crew_member *me, uint64_t owner)
 {
-	uint64_t most = crew_random_below(me, 2) == 0 ? 4 * OBJECT_MIN : OBJECT_MAX;
+	uint64_t max = crew_random_below(me, 2) == 0 ? 4 * OBJECT_MIN : OBJECT_MAX;
 	size_t bytes = crew_random_below(me, LARGE_ONE_IN) == 0
 			       ? 3 * PAGE_SIZE
-			       : OBJECT_MIN + crew_random_below(me, most - OBJECT_MIN + 1);
+			       : OBJECT_MIN + crew_random_below(me, max - OBJECT_MIN + 1);
 	struct stamp *s = heap_alloc_any(bytes);
 
 	if (s != NULL)
@@ -130,18 +129,18 @@ static void give(struct stamp *s)
 		return;
 	f = s->frame;
 	if (!is_intact(s, s->owner)) {
-		damaged++; /* what it says about itself is not to be followed */
+		damaged++; /* its stamp cannot be trusted */
 		return;
 	}
-	s->self = 0; /* a second owner of it sees that */
+	s->self = 0; /* detected by a second owner */
 	if (f != NULL)
 		frame_put(f);
 	else
 		heap_free(s);
 }
 
-/* Take something, or look at what is held there and free it, or let the neighbour hold it and free
- * what he was given by the one before.  Whether something was taken. */
+/* Allocates if the slot is empty; else checks what it holds and frees it, or moves it to the next
+ * CPU's mailbox and frees what was there.  True: allocated. */
 static bool turn(struct crew_member *me, struct stamp **slot, uint64_t by)
 {
 	uint64_t owner = owner_of(me->cpu, by);
@@ -159,7 +158,7 @@ static bool turn(struct crew_member *me, struct stamp **slot, uint64_t by)
 	return false;
 }
 
-/* In the timer's interrupt. */
+/* In the timer interrupt. */
 static void tick(void *worker)
 {
 	struct worker *w = worker;
@@ -168,7 +167,7 @@ static void tick(void *worker)
 	damaged += arch_cpu_id() != w->irq.cpu;
 	if (turn(&w->irq, &w->irq_held[slot], BY_INTERRUPT))
 		w->irq_allocs++;
-	give(atomic_exchange(&w->mailbox, NULL)); /* from the CPU before: freed here */
+	give(atomic_exchange(&w->mailbox, NULL)); /* from the previous CPU */
 	timer_again(&w->timer, us_to_ticks(IRQ_PERIOD_US));
 }
 
@@ -191,7 +190,7 @@ static void work(struct crew_member *me)
 		(void)turn(&w->code, &w->held[crew_random_below(&w->code, HELD)], BY_CODE);
 		steps++;
 	}
-	(void)timer_cancel_wait(&w->timer); /* whether it was just running says nothing */
+	(void)timer_cancel_wait(&w->timer); /* the result does not matter */
 	crew_meet();
 	give_all(w->held, HELD);
 	give_all(w->irq_held, IRQ_HELD);
@@ -240,13 +239,13 @@ enum {
 	LAST_ROUNDS = 1000,
 	LAST_BYTES = 2048, /* two a frame */
 	LAST_EACH = 2,
-	ANSWER_MS = 1000, /* the heap waits no longer for another CPU's objects */
+	ANSWER_MS = 1000, /* limit of the heap's wait for other CPUs' objects */
 };
 
 static _Atomic bool short_enough;
 
-/* No more CPUs than objects, each wants one: nobody may ever be refused, wherever they lie, but by
- * a CPU that stood still for as long as the heap waits. */
+/* There are at least as many objects as CPUs, and each CPU needs one: no allocation may fail unless
+ * another CPU does not run for as long as the heap waits. */
 static void want_one(struct crew_member *me)
 {
 	uint64_t owner = owner_of(me->cpu, BY_CODE);
@@ -280,7 +279,7 @@ TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
 
 	damaged = refused = 0;
 	if (cpu_count() == 1)
-		test_diag("there is one CPU, and nobody to lose a claim to");
+		test_diag("there is one CPU: no other CPU can take its claim");
 	before = machine_ledger();
 	NEED(crew_run(want_one));
 	CHECK(short_enough);
@@ -292,44 +291,44 @@ TEST(audit_hep_01_every_cpu_keeps_its_claim_at_the_end_of_memory)
 /* ---- 100 x memory through limbo lists ---- */
 
 enum {
-	EPOCH_FRAMES_FREE = 1024, /* all memory that there is meanwhile */
+	EPOCH_FRAMES_FREE = 1024, /* all available memory meanwhile */
 	EPOCH_TIMES = 100,
 	HALT_MS = 10, /* at a time */
 };
 static _Atomic bool over;
 
-/* In a loop for ever, but for interrupts. */
+/* Loops, except for interrupts, until the test is over. */
 static void loop(void)
 {
 	while (!over)
 		arch_relax();
 }
 
-/* Whoever finds no memory waits for what it retired. */
+/* Allocates and retires frames; without memory it waits for its retired frames. */
 static void retire_all(void)
 {
-	uint64_t had = 0;
+	uint64_t retired = 0;
 
-	while (had < (uint64_t)EPOCH_TIMES * EPOCH_FRAMES_FREE) {
+	while (retired < (uint64_t)EPOCH_TIMES * EPOCH_FRAMES_FREE) {
 		struct frame *f = frame_alloc(FRAME_TEST);
 
 		if (f != NULL) {
-			had++;
+			retired++;
 			epoch_retire_frame(f);
 			continue;
 		}
 		epoch_barrier();
 		f = frame_alloc(FRAME_TEST);
 		if (f == NULL) {
-			refused++; /* nothing is held and nothing can be had */
+			refused++; /* all frames are free, but none is available */
 			return;
 		}
 		frame_put(f);
 	}
 }
 
-/* The first CPU retires, the second is busy, all others have nothing to do and halt.  They stay
- * till the end: the stack of a thread that ends comes back, and would be counted. */
+/* The first CPU retires, the second is busy, all others idle and halt.  Their threads stay until
+ * the end: the freed stack of an ended thread would change the count. */
 static void retire_or_loop(struct crew_member *me)
 {
 	uint64_t free;
@@ -345,7 +344,7 @@ static void retire_or_loop(struct crew_member *me)
 	free = frame_available();
 	retire_all();
 	epoch_barrier();
-	/* never fewer; more where a timer gave idle magazines back, which the ledger knows */
+	/* not fewer; more if a timer emptied idle magazines, which the ledger accounts for */
 	damaged += frame_available() < free || epoch_backlog(0) != 0;
 	over = true;
 	hog_give_all();
@@ -366,7 +365,7 @@ TEST(epoch_of_100_times_memory_beside_a_busy_and_a_halted_cpu_in_the_kernel)
 	CHECK(short_enough);
 	CHECK_EQ(refused, 0);
 	CHECK_EQ(damaged, 0); /* all frames were back */
-	test_diag("%d frames, %d times as many as could be had; %u CPUs halted",
+	test_diag("%d frames, %d times as many as were available; %u CPUs halted",
 		  EPOCH_TIMES * EPOCH_FRAMES_FREE, EPOCH_TIMES, cpu_count() - 2);
 	CHECK_LEDGER(&before);
 }

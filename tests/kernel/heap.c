@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of the heap under the real timer: its interrupts are clients of the heap, and give back
- * what lies idle. */
+/* Tests of the heap under the real timer: its interrupts allocate and free, and empty idle
+ * magazines. */
 #include "mm/heap/heap.h"
 
 #include "kern/timer.h"
@@ -11,14 +11,14 @@
 
 enum {
 	HELD = 256,    /* objects of the interrupted code */
-	IRQ_HELD = 16, /* and of its interrupts */
+	IRQ_HELD = 16, /* objects of its interrupts */
 	IRQ_WANTED = 3000,
 	IRQ_PERIOD_US = 100,
-	LARGE_EACH = 64, /* one in so many is larger than a frame */
+	LARGE_EACH = 64, /* one in so many objects is larger than a frame */
 	LARGE_BYTES = 3 * PAGE_SIZE,
-	CPU_MAINTENANCE_MS = 101, /* its period is 100 */
+	CPU_MAINTENANCE_MS = 101, /* more than its period of 100 */
 	VISITS = 2,
-	REFUSE_EACH = 3, /* frames, when memory is to be short */
+	REFUSE_EACH = 3, /* one in so many frame allocations fails */
 	BY_CODE = 0xc0,
 	BY_INTERRUPT = 0x1e,
 };
@@ -30,11 +30,11 @@ struct held {
 
 static struct held held[HELD], irq_held[IRQ_HELD];
 static volatile uint64_t irq_allocs, refused;
-static volatile unsigned damaged; /* objects that somebody else wrote into */
+static volatile unsigned damaged; /* objects overwritten by another owner */
 static uint64_t irq_turn;
 
-/* Take an object and write whose it is all over it, or look whether that still stands there, and
- * give it back. */
+/* Allocates an object and fills it with its owner's byte, or checks that byte and frees the object.
+ */
 static bool turn(struct held *h, size_t bytes, uint8_t by)
 {
 	if (h->object == NULL) {
@@ -53,7 +53,7 @@ static bool turn(struct held *h, size_t bytes, uint8_t by)
 	return true;
 }
 
-/* The few sizes are those of the interrupted code too, so that the magazines are the same. */
+/* Interrupts and interrupted code use the same few sizes, so that they share magazines. */
 static size_t size_of_turn(uint64_t n)
 {
 	static const size_t sizes[] = { 64, 16, 1024, 64, 200, 64, 2048, 64 };
@@ -112,7 +112,7 @@ TEST(heap_timer_interrupt_allocates_inside_alloc_and_free)
 	check_end(&before);
 }
 
-TEST(heap_timer_interrupt_allocates_inside_a_rescue)
+TEST(heap_timer_interrupt_allocates_inside_a_reclaim)
 {
 	struct ledger before = machine_ledger();
 
@@ -131,8 +131,8 @@ static void record(void *unused)
 	went_off = true;
 }
 
-/* A CPU's timers go off in the order of their deadlines, however late: the next visit of
- * maintenance_timer is before this one. */
+/* A CPU's timers expire in the order of their deadlines, however late: maintenance_timer runs
+ * before this timer. */
 static void wait_for_a_visit(void)
 {
 	struct timer timer = { 0 };
@@ -144,7 +144,7 @@ static void wait_for_a_visit(void)
 	(void)timer_cancel_wait(&timer);
 }
 
-/* One visit sees the magazine, the next one empties it. */
+/* The first heap_age() records the top, the second one empties the magazine. */
 TEST(heap_timer_gives_idle_magazines_back)
 {
 	struct heap_magazine *m = &heap.cpu[arch_cpu_id()]->magazine[heap_class_of(64)];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/heap/heap.c, mm/heap/slab.c and mm/heap/classes.h by one CPU, in both homes. */
+/* Tests of mm/heap/heap.c, mm/heap/slab.c and mm/heap/classes.h on one CPU, on the host and in the
+ * kernel. */
 #include "mm/heap/heap.h"
 
 #include "lib/string.h"
@@ -13,7 +14,7 @@ enum {
 	MODEL_STEPS = 20000,
 };
 
-/* A heap to play with: fresh on the host, the kernel's own there. */
+/* The heap under test: a new one on the host, the kernel's own in the kernel. */
 static struct ledger start(void)
 {
 #ifndef KEEL_TESTS
@@ -36,7 +37,7 @@ static void check_end(const struct ledger *before)
 
 /* ---- size classes: every class, every offset ---- */
 
-TEST(heap_class_is_the_least_that_fits)
+TEST(heap_class_is_the_smallest_that_fits)
 {
 	CHECK_EQ(heap_class_of(0), HEAP_CLASS_NONE);
 	CHECK_EQ(heap_class_of(HEAP_SMALL_MAX + 1), HEAP_CLASS_NONE);
@@ -83,7 +84,7 @@ TEST(heap_class_arithmetic_is_right_for_every_offset)
 
 /* ---- objects ---- */
 
-/* Whether tag_at[] leads to the tag of the object that begins there, or to a byte of none. */
+/* True: tag_at[] gives the tag of the object that starts at the grain, or a byte of no object. */
 static bool tag_is_right(const struct heap_magazine *m, const struct heap_shape *s, uint32_t grain)
 {
 	uint32_t offset = grain * HEAP_GRAIN, at = m->tag_at[grain];
@@ -170,7 +171,7 @@ TEST(heap_aligns_to_any_power_of_two)
 	check_end(&before);
 }
 
-TEST(heap_answers_nonsense_with_null)
+TEST(heap_alloc_of_a_bad_size_or_alignment_is_null)
 {
 	static const size_t sizes[] = { 0,          UINT64_C(1) << 63,
 					UINT64_MAX, UINT64_MAX - 4095,
@@ -192,7 +193,7 @@ TEST(heap_answers_nonsense_with_null)
 	check_end(&before);
 }
 
-/* ---- a model: random objects, each full of its own byte ---- */
+/* ---- a model: random objects, each filled with its own byte ---- */
 
 static struct {
 	uint8_t *at;
@@ -275,7 +276,7 @@ TEST(heap_reclaim_finds_memory_when_every_frame_is_refused)
 	NEED(first != NULL);
 	heap_inject_failure(1);
 	heap_free(first);
-	/* the magazine and the slab of another class are what there is */
+	/* only the magazine and the slab of another class have memory */
 	other = heap_alloc(64);
 	again = heap_alloc(1000);
 	CHECK(other != NULL);
@@ -285,7 +286,7 @@ TEST(heap_reclaim_finds_memory_when_every_frame_is_refused)
 	check_end(&before);
 }
 
-/* ---- growth and return ---- */
+/* ---- growth and return of memory ---- */
 
 enum {
 	GROW_OBJECTS = 200000,
@@ -340,7 +341,7 @@ TEST(heap_idle_magazines_go_back)
 {
 	struct ledger before = start();
 	uint64_t held = frames_held();
-	uintptr_t irq = arch_irq_save(); /* else the kernel's timer may be faster */
+	uintptr_t irq = arch_irq_save(); /* else heap_age() of the kernel's timer may run */
 	void *p = heap_alloc(448);
 
 	CHECK(p != NULL);
@@ -371,7 +372,7 @@ static void size_it(void *p)
 		CHECK(test_panics(size_it, p, text));                                              \
 	} while (0)
 
-/* Interrupts are off: the slab is to be there yet, whatever the kernel's timer would like. */
+/* Interrupts are off, so that the kernel's timer does not free the slab. */
 TEST(heap_double_free_is_caught_at_once)
 {
 	static const size_t sizes[] = { 16, 64, 100, 512, 1024, 1300, 2048, 4096 };
@@ -384,7 +385,7 @@ TEST(heap_double_free_is_caught_at_once)
 		CHECK(p != NULL && other != NULL);
 		heap_free(p);
 		CHECK_REFUSED(p, "double free");
-		memset(p, 0x42, sizes[i]); /* what a careless caller writes does not hide it */
+		memset(p, 0x42, sizes[i]); /* a write after the free does not hide it */
 		CHECK_REFUSED(p, "double free");
 		heap_free(other);
 		CHECK_REFUSED(p, "double free");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of the heap's debug options, which want a heap of their own; so they run on the host. */
+/* Tests of the heap's debug options, which need a heap of their own; so they run on the host. */
 #ifndef KEEL_TESTS
 #include "mm/heap/debug.h"
 
@@ -90,10 +90,10 @@ TEST(heap_debug_sees_a_write_after_free)
 	CHECK_EQ(p[0], 0x6b);
 	p[50] = 0;
 	CHECK(test_panics(alloc_it, (void *)100, "written after free"));
-	heap_free(q); /* p stays with nobody */
+	heap_free(q); /* p is leaked */
 }
 
-TEST(heap_debug_tells_who_freed_twice)
+TEST(heap_debug_catches_a_double_free)
 {
 	struct ledger before = start_debug(HEAP_DEBUG_ALL);
 	void *p = heap_alloc_any(100);

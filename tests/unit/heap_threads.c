@@ -18,22 +18,22 @@ enum {
 	CPUS = 4,
 	SLOTS = 400,
 	STEPS = 20000,
-	STEPS_SHORT = 2000, /* when each may end in a reclaim */
+	STEPS_SHORT = 2000, /* when each allocation may reclaim */
 	MACHINE_MIB = 200,
 	IRQ_US = 300,
-	IRQ_SHORT_US = 3000, /* when a handler may have to look everywhere */
-	IRQ_ALLOCS = 100,    /* at the least */
+	IRQ_SHORT_US = 3000, /* when a handler may search everywhere */
+	IRQ_ALLOCS = 100,    /* at least */
 	HIT_IRQ_US = 100,
 	HIT_TURNS = 3000,
 	HIT_MAX = 100000000,
 };
 
-/* ---- a shadow map: who has each grain of memory ---- */
+/* ---- a shadow map: the owner of each grain of memory ---- */
 
 static _Atomic uint8_t owner[MIB(MACHINE_MIB + 1) / HEAP_GRAIN];
 static _Atomic unsigned wrong;
-static unsigned steps;           /* that a worker does */
-static _Atomic uint64_t refused; /* allocations that were answered with NULL */
+static unsigned steps;           /* of a worker */
+static _Atomic uint64_t refused; /* allocations that returned NULL */
 
 static void claim(const void *p, uint8_t from, uint8_t to)
 {
@@ -44,7 +44,7 @@ static void claim(const void *p, uint8_t from, uint8_t to)
 			atomic_fetch_add(&wrong, 1);
 }
 
-/* Objects that a worker hands to its neighbour, who frees them. */
+/* Objects that a worker passes to its neighbour to be freed. */
 static _Atomic(void *) mailbox[CPUS];
 
 static size_t worker_size(struct worker *w)
@@ -150,7 +150,7 @@ TEST(heap_gives_no_byte_twice_when_memory_is_short)
 	static void *hog[4096];
 	unsigned n = 0;
 
-	/* leave the workers a quarter of what they want */
+	/* leave the workers a quarter of what they need */
 	while (n < ARRAY_SIZE(hog) && frame_available() > 300)
 		hog[n++] = frame_alloc(FRAME_TEST);
 	test_diag("%lu allocations refused", run_workers(work, CPUS));
@@ -172,14 +172,14 @@ TEST(heap_survives_every_nth_frame_refused_on_four_cpus)
 	check_end(&before);
 }
 
-/* ---- whose slab ---- */
+/* ---- the choice of a slab ---- */
 
 static pfn_t slab_of(const void *object)
 {
 	return meta_pfn_of(slab_slot_of(object));
 }
 
-/* What this CPU's magazines hold goes home. */
+/* Empties the magazines of a CPU. */
 static void age(unsigned cpu)
 {
 	host_cpu = cpu;
@@ -198,7 +198,7 @@ static void *alloc_on(unsigned cpu, size_t size)
 	return p;
 }
 
-/* Two CPUs that write to tags in one cache line make each other wait at every object. */
+/* Two CPUs that write tags of one slab would share a cache line. */
 TEST(heap_cpus_take_from_slabs_of_their_own)
 {
 	struct ledger before = start(16);
@@ -231,7 +231,7 @@ enum {
 	PART_SIZE = 64,
 };
 
-/* But slabs of others that are used in part are no reason for ever more frames. */
+/* A CPU takes from partly used slabs of other CPUs before it makes many new ones. */
 TEST(heap_cpus_take_from_others_before_they_need_much_more)
 {
 	static void *p[PART_SLABS * PAGE_SIZE / PART_SIZE];
@@ -267,12 +267,12 @@ enum {
 	LAST_SIZE = 1360, /* three a frame */
 	LAST_FRAMES = 2,
 	LAST_OBJECTS = 3 * LAST_FRAMES,
-	ANSWER_MS = 1000, /* the heap waits no longer for another CPU's objects */
+	ANSWER_MS = 1000, /* limit of the heap's wait for other CPUs' objects */
 };
 
 static void *hog[1u << 16];
 
-/* Take frames until none is left but `leave`. */
+/* Allocates all frames but `leave`. */
 static unsigned take_all_but(unsigned leave)
 {
 	unsigned n = 0;
@@ -291,8 +291,8 @@ static void give_back(unsigned n)
 		frame_put(hog[--n]);
 }
 
-/* No more CPUs than objects, each wants one: nobody may ever be refused, wherever they lie, but by
- * a CPU that stood still for as long as the heap waits. */
+/* There are at least as many objects as CPUs, and each CPU needs one: no allocation may fail unless
+ * another CPU does not run for as long as the heap waits. */
 static void *want_one(void *arg)
 {
 	struct worker *w = arg;
@@ -326,7 +326,7 @@ TEST(audit_hep_01_a_requester_keeps_its_claim)
 	check_end(&before);
 }
 
-/* What somebody claimed is there for claimants alone, and its slab stays. */
+/* Claimed objects are available only to claimants, and their slab is not freed. */
 TEST(audit_hep_01_others_do_not_get_what_is_claimed)
 {
 	struct ledger before = start(16);
@@ -342,7 +342,7 @@ TEST(audit_hep_01_others_do_not_get_what_is_claimed)
 	heap_age();
 	irq = arch_irq_save();
 	CHECK_EQ(c->free, 3);
-	CHECK_EQ(slab_take(c, e, 3, SLAB_ANYBODY), 0);
+	CHECK_EQ(slab_take(c, e, 3, SLAB_ANY), 0);
 	slab_shrink(c, &gone);
 	CHECK_EQ(gone.front, PFN_NONE);
 	CHECK_EQ(slab_take(c, e, 3, SLAB_CLAIMANT), 3);
@@ -353,7 +353,7 @@ TEST(audit_hep_01_others_do_not_get_what_is_claimed)
 	check_end(&before);
 }
 
-/* One frame, and its objects in the magazines of others and in other classes. */
+/* The only frame's objects are in the magazines of other CPUs and in other classes. */
 TEST(audit_hep_01_what_lies_in_another_cpus_magazine_is_found)
 {
 	struct ledger before = start(16);
@@ -370,7 +370,7 @@ TEST(audit_hep_01_what_lies_in_another_cpus_magazine_is_found)
 	CHECK(p != NULL);
 	heap_free(p);
 	host_cpu = 3;
-	p = heap_alloc_any(4096); /* of another class: the slab must change */
+	p = heap_alloc_any(4096); /* of another class: the frame must become a slab of it */
 	CHECK(p != NULL);
 	CHECK(heap_alloc_any(16) == NULL);
 	heap_free(p);
@@ -382,7 +382,7 @@ TEST(audit_hep_01_what_lies_in_another_cpus_magazine_is_found)
 	check_end(&before);
 }
 
-/* What lies in a slab, though another CPU's, is had without a reclaim. */
+/* Objects in a slab of another CPU are allocated without a reclaim. */
 TEST(heap_takes_from_others_slabs_when_there_is_no_frame)
 {
 	struct ledger before = start(16);
@@ -401,8 +401,8 @@ TEST(heap_takes_from_others_slabs_when_there_is_no_frame)
 	check_end(&before);
 }
 
-/* A thread that the scheduler took from this CPU in the middle of its reclaim: that is no reason
- * for another thread to go without one, but for a handler. */
+/* A thread was preempted during its reclaim on this CPU: another thread may reclaim too, an
+ * interrupt handler may not (H8). */
 TEST(audit_hep_01_threads_of_a_cpu_reclaim_side_by_side)
 {
 	struct ledger before = start(16);
@@ -435,7 +435,7 @@ TEST(audit_hep_03_heap_and_frames_run_out_together)
 	for (unsigned round = 0; round < 3; round++) {
 		uint64_t bytes = 0;
 
-		/* to the last frame by frames and objects in turn, then to the last object */
+		/* allocate frames and objects in turn to the last frame, then to the last object */
 		for (unsigned i = 0; n < ARRAY_SIZE(held) && frames < ARRAY_SIZE(hog); i++) {
 			size_t size = sizes[i % ARRAY_SIZE(sizes)];
 
@@ -565,7 +565,7 @@ TEST(heap_interrupts_allocate_while_memory_is_short)
 
 /* ---- misuse between CPUs ---- */
 
-/* Its magazines are idle at the second visit. */
+/* The second call finds the magazines idle. */
 static void empty_cpu(void *cpu)
 {
 	host_cpu = (unsigned)(uintptr_t)cpu;
@@ -582,7 +582,7 @@ TEST(heap_double_free_by_two_cpus_at_once_is_caught)
 	p = heap_alloc_any(64);
 	NEED(p != NULL);
 	heap_free(p);
-	/* both found it allocated, and both have it: what the race leaves behind */
+	/* state after the race: both found it allocated and have it in their magazines */
 	host_cpu = 0;
 	{
 		struct heap_magazine *from = &heap.cpu[1]->magazine[heap_class_of(64)];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap.c - mm/heap/heap.c and mm/heap/slab.c: magazines, handlers, and the reclaim (finding
+ * heap.c - mm/heap/heap.c and mm/heap/slab.c: magazines, interrupt handlers, and reclaim (finding
  * HEP-01).
  */
 #include "mm/heap/heap.h"
@@ -10,8 +10,8 @@
 enum {
 	MACHINE_KIB = 8192,
 	HELD_MAX = 4096,
-	SIZE = 2048, /* two to a slab: one batch takes few */
-	SMALL = 64,  /* and more than a batch to a slab */
+	SIZE = 2048, /* two per slab: a batch is small */
+	SMALL = 64,  /* more than a batch per slab */
 	OBJECTS = 2,
 };
 
@@ -19,7 +19,7 @@ static struct frame *held[HELD_MAX];
 static unsigned holds;
 static void *kept[OBJECTS];
 EXPLORE_MODEL static const void *owned[2 * OBJECTS];
-EXPLORE_MODEL static unsigned had;
+EXPLORE_MODEL static unsigned allocs;
 
 static void own(const void *object)
 {
@@ -43,7 +43,7 @@ static void setup(void)
 {
 	explore_machine(MACHINE_KIB, 2);
 	if (heap_init(2) != OK)
-		explore_fail("the heap does not start");
+		explore_fail("heap_init failed");
 	heap_free(heap_alloc(SIZE));
 	heap_drain();
 	explore_machine_mark();
@@ -60,7 +60,7 @@ static void check(void)
 	explore_machine_check();
 }
 
-/* The object, of so many bytes, is the caller's alone: written, and read back, as plain memory. */
+/* The object of `arg` bytes is exclusive to the caller: written and read back as plain memory. */
 static void alloc_and_free(void *arg)
 {
 	uintptr_t *object = heap_alloc((uintptr_t)arg);
@@ -91,7 +91,7 @@ EXPLORE(heap_two_cpus_share_a_slab, .setup = setup, .check = check, .bound = 2,
 EXPLORE(heap_is_drained_meanwhile, .setup = setup, .check = check,
 	.task = { { "a", alloc_and_free, (void *)SIZE, 0 }, { "drain", drain, NULL, 1 } });
 
-/* ---- an object that another CPU frees ---- */
+/* ---- objects freed by another CPU ---- */
 
 static void setup_kept(void)
 {
@@ -108,18 +108,18 @@ static void free_kept(void *arg)
 EXPLORE(heap_objects_of_one_slab_are_freed_by_two, .setup = setup_kept, .check = check,
 	.task = { { "a", free_kept, (void *)0, 0 }, { "b", free_kept, (void *)1, 1 } });
 
-/* ---- no frame is left: what another CPU's magazine holds is found ---- */
+/* ---- no frame is left: reclaim finds an object in another CPU's magazine ---- */
 
 static void hold_frames_but(unsigned left)
 {
 	frame_cache_drain();
 	holds = (unsigned)frame_available() - left;
 	if (holds > HELD_MAX || frame_alloc_bulk(FRAME_TEST, holds, held) != OK)
-		explore_fail("the setup cannot have %u frames", holds);
+		explore_fail("the setup cannot allocate %u frames", holds);
 }
 
-/* What this CPU's magazine of the size holds changes hands with the other's. */
-static void setup_rescue(void)
+/* Moves the object in this CPU's magazine of the size to the other CPU's. */
+static void setup_reclaim(void)
 {
 	struct heap_magazine *mine, *other;
 	uint16_t offset;
@@ -144,7 +144,7 @@ static void alloc_one(void *arg)
 	if (object == NULL)
 		return;
 	own(object);
-	had++;
+	allocs++;
 }
 
 static void idle(void *arg)
@@ -158,16 +158,15 @@ static void reclaim_check(void)
 
 	if (wrong != NULL)
 		explore_fail("heap: %s", wrong);
-	EXPLORE_CHECK(had == 1);
+	EXPLORE_CHECK(allocs == 1);
 }
 
-EXPLORE(heap_the_last_object_is_had, .setup = setup_rescue, .check = reclaim_check,
+EXPLORE(heap_the_last_object_is_allocated, .setup = setup_reclaim, .check = reclaim_check,
 	.task = { { "a", alloc_one, NULL, 0 }, { "b", idle, NULL, 1 } });
-EXPLORE(heap_the_last_object_is_had_once, .setup = setup_rescue, .check = reclaim_check, .bound = 1,
-	.task = { { "a", alloc_one, NULL, 0 }, { "b", alloc_one, NULL, 1 } });
+EXPLORE(heap_the_last_object_is_allocated_once, .setup = setup_reclaim, .check = reclaim_check,
+	.bound = 1, .task = { { "a", alloc_one, NULL, 0 }, { "b", alloc_one, NULL, 1 } });
 
-/* ---- one frame is left, and two want an object of it: who comes second waits for the first ----
- */
+/* ---- one frame is left for two CPUs: the second waits for the frame in flight ---- */
 
 static void setup_last_frame(void)
 {
@@ -181,20 +180,20 @@ static void last_frame_check(void)
 
 	if (wrong != NULL)
 		explore_fail("heap: %s", wrong);
-	EXPLORE_CHECK(had == OBJECTS);
+	EXPLORE_CHECK(allocs == OBJECTS);
 }
 
 EXPLORE(heap_the_last_frame_serves_two, .setup = setup_last_frame, .check = last_frame_check,
 	.bound = 2, .task = { { "a", alloc_one, NULL, 0 }, { "b", alloc_one, NULL, 1 } });
 
-/* ---- and what another CPU is just giving back is found, wherever it is then ---- */
+/* ---- an empty slab that another CPU is freeing is found at every step ---- */
 
 static void setup_idle_slab(void)
 {
 	setup();
 	explore_as(1);
 	heap_free(heap_alloc(SMALL));
-	heap_age(); /* the magazine is idle when it comes again */
+	heap_age(); /* the next call finds the magazine idle */
 	explore_as(0);
 	hold_frames_but(0);
 }
@@ -205,5 +204,5 @@ static void age(void *arg)
 	heap_age();
 }
 
-EXPLORE(heap_a_slab_on_its_way_back_is_had, .setup = setup_idle_slab, .check = reclaim_check,
+EXPLORE(heap_a_slab_in_flight_is_found, .setup = setup_idle_slab, .check = reclaim_check,
 	.bound = 2, .task = { { "a", alloc_one, NULL, 0 }, { "b", age, NULL, 1 } });

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* machine.c - frames as boot/start/main.c brings them up, and who owns them. */
+/* machine.c - frames initialized as by boot/start/main.c, and their owners. */
 #include "lib/bits.h"
 #include "mm/frame/boot_alloc.h"
 #include "mm/pt/node.h"
@@ -30,7 +30,7 @@ void explore_machine(uint64_t kib, unsigned cpus)
 	if (err == OK)
 		err = frame_cache_init(cpus);
 	if (err != OK)
-		explore_fail("the machine does not start: %s", err_name(err));
+		explore_fail("explore_machine: %s", err_name(err));
 	section_open(boot_alloc_retire());
 	frame_cache_open();
 	explore_name("slot", arch_meta_base(), SLOTS_NAMED * sizeof(struct meta_slot),
@@ -56,7 +56,7 @@ void explore_machine_check(void)
 	explore_as(0);
 	frame_cache_drain();
 	if (frame_available() != marked)
-		explore_fail("%lu frames can be had, before %lu", frame_available(), marked);
+		explore_fail("%lu frames are available, before %lu", frame_available(), marked);
 	for (unsigned z = 0; z < ZONES; z++) {
 		const char *wrong = zone_check(&zones[z]);
 
@@ -72,9 +72,9 @@ void explore_frame_had(uint32_t pfn, unsigned order)
 {
 	for (uint32_t i = 0; i < 1u << order; i++) {
 		if (pfn + i >= OWNED_MAX)
-			explore_fail("frame %#x is none", pfn + i);
+			explore_fail("frame %#x is out of range", pfn + i);
 		if (owned[pfn + i] != 0)
-			explore_fail("frame %#x is had twice", pfn + i);
+			explore_fail("frame %#x is allocated twice", pfn + i);
 		owned[pfn + i] = 1;
 	}
 }
