@@ -4,7 +4,7 @@
 #include "lib/print.h"
 #include "lib/string.h"
 
-/* The outcome of a walk: nothing to say when it reached the end. */
+/* Prints why a walk stopped early; nothing when it reached the end. */
 static void print_walk_end(const struct acpi_walk *w)
 {
 	if (w->why != NULL)
@@ -182,7 +182,7 @@ static void print_srat(const struct acpi_table *t)
 
 static void print_too_short(void)
 {
-	print("  too short for its kind\n");
+	print("  too short for its type\n");
 }
 
 static void print_hpet(const struct acpi_table *t)
@@ -233,7 +233,7 @@ static void print_spcr(const struct acpi_table *t)
 	}
 	print_register("port", &spcr.base);
 	print("  type %u, gsi %u, baud %u%s\n", spcr.type, spcr.gsi, spcr.baud,
-	      spcr.baud == 0 ? " (as it is)" : "");
+	      spcr.baud == 0 ? " (unchanged)" : "");
 }
 
 /* ---- DMAR ---- */

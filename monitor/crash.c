@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crash.c - the monitor's `crash`: mistakes on purpose, to see how they are explained.
+ * crash.c - the monitor's `crash`: deliberate kernel bugs, to test how they are reported.
  *
- * Each kind makes one mistake that kernels make, in plain C where C can; tools/crashes.py knows
- * the explanation that must follow.  Compilers are told not to look for undefined behaviour here.
+ * Each kind makes one typical kernel bug, in plain C where possible; tools/crashes.py has the
+ * expected report of each.  The undefined behaviour sanitizer is off here.
  */
 #include "arch/arch.h"
 #include "lib/command.h"
@@ -17,9 +17,9 @@
 enum {
 	STACK_STEP = 512, /* bytes of stack for each call */
 	AREA_BYTES = 3 * PAGE_SIZE,
-	FIELD_OFFSET = 0x18, /* as if of a structure that is not there */
+	FIELD_OFFSET = 0x18, /* as of a field of a structure at address 0 */
 };
-/* No part of kernel space lies there, with four levels of paging and with five. */
+/* Unused by kernel space, with 4-level and with 5-level paging. */
 #define UNMAPPED      UINT64_C(0xffffd00000001000)
 #define NOT_CANONICAL UINT64_C(0x4b1d4b1d4b1d4b1d)
 #define USERS         UINT64_C(0x0000000010000000)
@@ -43,7 +43,7 @@ static __may_be_wrong void overwrite(vaddr_t va)
 static __may_be_wrong void call(vaddr_t va)
 {
 	((void (*)(void))va)();
-	sink++; /* not a tail call: the caller is to be seen */
+	sink++; /* not a tail call: the caller must be in the backtrace */
 }
 
 static void crash_null(void)
@@ -86,7 +86,7 @@ static vaddr_t make_area(void)
 	void *p = vmalloc(AREA_BYTES);
 
 	if (p == NULL)
-		panic("no memory for an area to crash with");
+		panic("crash: no memory for a vmalloc area");
 	return (vaddr_t)p;
 }
 
@@ -123,14 +123,14 @@ static void crash_execute(void)
 	call((vaddr_t)&sink);
 }
 
-/* A program's memory, without the gate: the space stays loaded, as it would. */
+/* Writes to user memory without arch_copy_to_user(), while its space is loaded. */
 static void crash_user(void)
 {
 	struct vm_space *s;
 
 	if (vm_space_new(&s) != OK ||
 	    vm_space_map(s, (struct vrange){ USERS, AREA_BYTES }, PROP_READ, 1) != OK)
-		panic("no memory for a space to crash with");
+		panic("crash: no memory for a space");
 	vm_space_activate(s);
 	overwrite(USERS + FIELD_OFFSET);
 }
@@ -150,7 +150,7 @@ static void crash_double_free(void)
 	struct frame *f = frame_alloc(FRAME_KERNEL);
 
 	if (f == NULL)
-		panic("no frame to crash with");
+		panic("crash: no frame is available");
 	frame_put(f);
 	frame_put(f);
 }
@@ -160,7 +160,7 @@ static void crash_assert(void)
 	ASSERT(zero == 1);
 }
 
-/* ---- the console itself is broken: this must end, in one line ---- */
+/* ---- a print sink fails while it prints the report: halts after one line ---- */
 
 static void sink_that_panics(struct print_sink *out, const char *bytes, size_t n)
 {
@@ -198,25 +198,25 @@ static const struct crash {
 } crashes[] = {
 	{ "null", "read a field through a null pointer", crash_null },
 	{ "null-call", "call a null pointer", crash_null_call },
-	{ "unmapped", "read where nothing is", crash_unmapped },
+	{ "unmapped", "read an unmapped address", crash_unmapped },
 	{ "wild", "read an address that is not canonical", crash_wild },
-	{ "stack", "call without end", crash_stack },
+	{ "stack", "recurse without end", crash_stack },
 	{ "guard", "write past the end of a vmalloc area", crash_guard },
 	{ "below", "write below the start of a vmalloc area", crash_below },
 	{ "freed", "read a vmalloc area after vfree", crash_freed },
-	{ "text", "write to the kernel's code", crash_text },
+	{ "text", "write to kernel text", crash_text },
 	{ "constant", "write to a constant", crash_constant },
 	{ "execute", "execute data", crash_execute },
-	{ "user", "write to a program's memory as if it were the kernel's", crash_user },
-	{ "ud2", "run into a compiler's trap", crash_ud2 },
+	{ "user", "write to a user address directly", crash_user },
+	{ "ud2", "execute ud2, as a compiler's trap does", crash_ud2 },
 	{ "div0", "divide by zero", crash_div0 },
-	{ "double-free", "put a frame twice", crash_double_free },
+	{ "double-free", "put the last reference of a frame twice", crash_double_free },
 	{ "assert", "fail an assertion", crash_assert },
-	{ "nested-panic", "panic in whatever prints the panic", crash_nested_panic },
-	{ "nested-fault", "fault in whatever prints the explanation", crash_nested_fault },
+	{ "nested-panic", "panic in the sink that prints the panic", crash_nested_panic },
+	{ "nested-fault", "fault in the sink that prints the fault report", crash_nested_fault },
 };
 
-COMMAND(crash, "KIND", "make a mistake on purpose; without a kind: list them")
+COMMAND(crash, "KIND", "trigger a kernel bug on purpose; without KIND: list the kinds")
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(crashes); i++) {
 		if (argc == 1)

@@ -6,7 +6,7 @@
 #include "lib/print.h"
 #include "mm/frame/epoch.h"
 
-COMMAND(epoch, "", "memory that waits for its last readers, of each CPU")
+COMMAND(epoch, "", "epoch-based reclamation: objects retired and freed by each CPU")
 {
 	print("cpu    retired      freed    waiting   advances    blocked\n");
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {

@@ -20,9 +20,9 @@ enum {
 
 static const char *const access_names[] = { "read of", "write to", "execution of" };
 
-/* ---- who owns the frame ---- */
+/* ---- the owner of a frame ---- */
 
-/* The counted head of the block that has `pfn` in it, or NULL. */
+/* The allocated head of the block that contains `pfn`, or NULL. */
 static const struct meta_slot *head_of(pfn_t pfn)
 {
 	for (unsigned order = 0; order <= ORDER_MAX; order++) {
@@ -60,11 +60,11 @@ static void describe_usable(pfn_t pfn, char *text, size_t size)
 	else if (head != NULL)
 		describe_slot(head, text, size);
 	else if (meta_state(slot).count == SLOT_UNUSED)
-		print_to(text, size, "released, nobody has claimed it");
+		print_to(text, size, "released, not claimed");
 	else if (meta_state(slot).count == SLOT_DYING)
-		print_to(text, size, "being given back");
+		print_to(text, size, "being freed");
 	else
-		print_to(text, size, "free, or the kernel's own since boot");
+		print_to(text, size, "free, or allocated at boot");
 }
 
 void fault_describe_frame(uint64_t pa, char *text, size_t size)
@@ -75,7 +75,7 @@ void fault_describe_frame(uint64_t pa, char *text, size_t size)
 	regions = report_regions(&n);
 	r = n == 0 ? NULL : regions_find(regions, n, pa);
 	if (r == NULL)
-		print_to(text, size, "no memory: nothing in the map mentions it");
+		print_to(text, size, "not in the memory map");
 	else if (r->type == REGION_USABLE && pa < PHYS_LIMIT)
 		describe_usable(paddr_to_pfn(paddr(pa)), text, size);
 	else if (r->type == REGION_KERNEL)
@@ -84,7 +84,7 @@ void fault_describe_frame(uint64_t pa, char *text, size_t size)
 		print_to(text, size, "%s", region_type_name(r->type));
 }
 
-/* ---- why ---- */
+/* ---- the likely cause ---- */
 
 static bool is_users(vaddr_t va)
 {
@@ -98,36 +98,36 @@ static const char *cause_absent(const struct fault *f, const char *place)
 	} causes[] = {
 		{ "the null page", "a null pointer was used" },
 		{ "guard page below*stack*", "stack overflow" },
-		{ "guard page above*stack*", "something wrote past the first byte of a stack" },
+		{ "guard page above*stack*", "a write past the top of a stack" },
 		{ "guard page below*", "an index or pointer ran below the start of an area" },
 		{ "guard page above*", "an index or pointer ran past the end of an area" },
-		{ "vmalloc area, not in use", "used after it was freed, or a wild pointer" },
+		{ "vmalloc area, not in use", "use after free, or a wild pointer" },
 		{ "linear map*", "a physical address where no memory is mapped" },
-		{ "MetaSlot*", "the number of a frame that has no metadata" },
-		{ "kernel *", "a pointer into a part of the image that is left out" },
+		{ "MetaSlot*", "a frame number without metadata" },
+		{ "kernel *", "a pointer into an unmapped page of the image" },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(causes); i++)
 		if (str_glob(causes[i].place, place))
 			return causes[i].cause;
-	return is_users(f->address) ? "a wild pointer: the lower half is user mode's, and empty"
+	return is_users(f->address) ? "a wild pointer into the user half, which is empty"
 				    : "a wild pointer";
 }
 
-/* An address of the space that is loaded: see fault_describe_users(). */
+/* For an address in the loaded space: see fault_describe_users(). */
 static const char *cause_in_space(const struct fault *f, const char *place)
 {
 	if (!f->user)
 		return f->access == FAULT_EXECUTE
-			       ? "the kernel jumped to a user's address"
-			       : "the kernel used a user's address, and not by arch_copy_*_user()";
+			       ? "the kernel jumped to a user address"
+			       : "the kernel used a user address without arch_copy_*_user()";
 	if (str_glob("*: guard", place))
 		return "the program ran into a guard page";
 	if (str_glob("*: nothing is mapped", place))
 		return "the program used an address where nothing is mapped";
 	if (str_glob("*, no right to *", place))
-		return "the program may not use the page so";
-	return "no memory was left to make the page";
+		return "the program has no right to this access";
+	return "no memory was available for the page";
 }
 
 const char *fault_likely_cause(const struct fault *f, const char *place, uint64_t leaf)
@@ -144,7 +144,7 @@ const char *fault_likely_cause(const struct fault *f, const char *place, uint64_
 		return "a jump into data: a damaged function pointer or return address";
 	if (f->access == FAULT_WRITE && (leaf & PTE_WRITE) == 0)
 		return "code or constants were written to";
-	return "the page allows it by now: it was changed meanwhile, or the TLB is stale";
+	return "the entry allows the access now: it has changed since, or the TLB is stale";
 }
 
 /* ---- the three lines ---- */
@@ -157,7 +157,7 @@ static void describe_kernels(vaddr_t va, char *text, size_t size)
 		kspace_describe(va, text, size);
 }
 
-/* What the last entry of the walk means to a user's space; not present of a damaged one. */
+/* The meaning of the last entry of the walk in a user space; a damaged one reads as not present. */
 static struct vm_meaning meaning_of(const struct pt_walk *w)
 {
 	pte_t pte = w->readable && w->last <= w->levels ? w->entry[w->last] : 0;
@@ -263,7 +263,7 @@ void fault_report(const struct fault *f, char *summary, size_t size)
 
 /* ---- the monitor ---- */
 
-/* What keel knows of the address in this table; of a user's: what its entry means. */
+/* Prints the purpose of a kernel address, or the meaning of the entry of a user address. */
 static void print_place(const struct vm_space *s, const struct pt_walk *w)
 {
 	char text[OWNER_BYTES], name[SYMBOL_TEXT_BYTES];
@@ -293,7 +293,7 @@ static void print_walk(const struct page_table *table, const struct vm_space *s,
 	      text);
 }
 
-COMMAND(pt, "[N] VA", "the walk of an address (hexadecimal, or a symbol), in space N; its owner")
+COMMAND(pt, "[N] VA", "page-table walk of VA (hex, or a symbol), in space N; owner of its frame")
 {
 	struct vm_space *s = NULL;
 	vaddr_t va;

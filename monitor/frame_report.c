@@ -24,7 +24,7 @@ const struct region *report_regions(size_t *n)
 /* ---- the audit ---- */
 
 /* Regions are exact to the byte but usable ones are whole frames, so a frame with several types
- * has only types that are not usable; it is counted once, for the first in rank. */
+ * has no usable one; it is counted once, for the type first in rank. */
 static void audit_regions(struct frame_audit *a)
 {
 	uint64_t last = UINT64_MAX; /* the frame counted last, by last_type */
@@ -141,7 +141,7 @@ static void line(const char *name, uint64_t frames, const char *remark)
 		      frames * (PAGE_SIZE / 1024), remark);
 }
 
-COMMAND(regions, "", "the map of physical memory, as it was made from all sources")
+COMMAND(regions, "", "physical memory map, merged from all sources")
 {
 	for (size_t i = 0; i < region_count; i++)
 		print("%#018lx %#018lx %s\n", regions[i].start, regions[i].end,
@@ -150,26 +150,26 @@ COMMAND(regions, "", "the map of physical memory, as it was made from all source
 	      regions_bytes(regions, region_count, REGION_USABLE) / 1024);
 }
 
-COMMAND(frames, "", "every frame of the map in one class, and whether the sum is right")
+COMMAND(frames, "", "frames of the memory map by class, and the difference of their sum")
 {
 	struct frame_audit a = frame_audit();
 
 	line("free", a.zone_free, "in the zones");
 	line("cached", a.cached, "in the per-CPU caches");
-	line("dormant", a.dormant, "usable, metadata comes on first use");
+	line("dormant", a.dormant, "usable, metadata is allocated on first use");
 	for (unsigned k = 0; k < FRAME_KINDS; k++)
 		line(frame_kind_name((enum frame_kind)k), a.by_kind[k], "allocated");
-	line("unique", a.unique, "allocated to one owner");
-	line("meta", a.meta, "metadata of grown sections");
-	line("seed", a.seed, "set aside for the next section's metadata");
-	line("boot", a.boot, "taken before the allocator started");
-	line("frame 0", a.first, "never handed out");
+	line("unique", a.unique, "allocated to one exclusive owner");
+	line("meta", a.meta, "metadata of sections added later");
+	line("seed", a.seed, "reserved for the next section's metadata");
+	line("boot", a.boot, "allocated before the allocator started");
+	line("frame 0", a.first, "never allocated");
 	line("sparse", a.sparse, "left out: metadata would cost more");
 	line("beyond", a.beyond, "left out: above 16 TiB");
 	for (unsigned t = 0; t < REGION_USABLE; t++)
-		line(region_type_name((enum region_type)t), a.by_type[t], "not for the allocator");
+		line(region_type_name((enum region_type)t), a.by_type[t], "not usable");
 	if (a.adopted != 0)
-		print("  (%lu of the kernel's frames are the allocator's now, and counted there)\n",
+		print("  (%lu kernel frames were given to the allocator, and are counted there)\n",
 		      a.adopted);
 	if (a.unused != 0)
 		print("  (of these %lu are released and can be claimed)\n", a.unused);

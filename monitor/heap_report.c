@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* heap_report.c - the monitor's commands about the heap. */
+/* heap_report.c - the monitor's `heap`, `slab` and `leaks`. */
 #include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -46,7 +46,7 @@ COMMAND(slab, "SIZE", "the size class that serves SIZE bytes")
 	print_class(number);
 }
 
-COMMAND(leaks, "", "who holds how much of the heap, by place of allocation")
+COMMAND(leaks, "", "allocated heap objects by call site (needs page_owner=on or slub_debug=U)")
 {
 	heap_debug_leaks();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kspace_report.c - what the monitor shows of kernel space: kspace, vmalloc, mmio, hole.
+ * kspace_report.c - the monitor's `kspace`, `vmalloc`, `mmio` and `hole`.
  */
 #include "lib/command.h"
 #include "lib/print.h"
@@ -11,7 +11,7 @@ enum {
 	TEXT_BYTES = 96,
 };
 
-/* ---- kspace: ranges with the same rights and type, joined ---- */
+/* ---- kspace: adjacent ranges with the same rights and type are joined ---- */
 
 struct joined {
 	vaddr_t start, end;
@@ -64,7 +64,7 @@ static void join(void *ctx, const struct pt_item *item)
 	j->pages[level_of(item->len)]++;
 }
 
-COMMAND(kspace, "", "the kernel's address space: ranges, rights, types, page sizes")
+COMMAND(kspace, "", "kernel address space: ranges, rights, types, page sizes")
 {
 	struct kspace_stats t = kspace_stats();
 	struct joined j = { 0 };
@@ -93,7 +93,7 @@ static void print_area(void *ctx, const struct pt_item *item)
 
 COMMAND(vmalloc, "", "areas: memory, stacks and windows, each above its guard page")
 {
-	(void)kspace_each(print_area, NULL); /* violations are for `kspace` */
+	(void)kspace_each(print_area, NULL); /* `kspace` reports violations */
 }
 
 COMMAND(mmio, "", "device windows: physical, virtual, type, users")
@@ -106,7 +106,7 @@ COMMAND(mmio, "", "device windows: physical, virtual, type, users")
 			      mem_type_name(w.type), w.count, w.count == 1 ? "" : "s");
 }
 
-/* ---- hole: a page of the kernel's own image goes, and comes back ---- */
+/* ---- hole: unmap a page of the kernel image and map it again ---- */
 
 static uint8_t hole_page[PAGE_SIZE] __attribute__((aligned(4096)));
 
@@ -156,7 +156,7 @@ bool kspace_hole_demo(void)
 	return err == OK && faulted && wrote && *word == 0x0123456789abcdef;
 }
 
-COMMAND(hole, "", "unmap a page of the kernel's image, see the fault, mend it")
+COMMAND(hole, "", "unmap a page of the kernel image, take the fault, map it again")
 {
-	print("hole: %s\n", kspace_hole_demo() ? "everything is as it was" : "FAILED");
+	print("hole: %s\n", kspace_hole_demo() ? "all mappings are restored" : "FAILED");
 }

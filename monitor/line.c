@@ -8,7 +8,7 @@
 
 #define CLEAR_SCREEN "\033[H\033[2J" /* ECMA-48 8.3.21 CUP, 8.3.39 ED */
 
-/* ---- what the terminal shows ---- */
+/* ---- output to the terminal ---- */
 
 static void go_left(struct line *l, size_t at)
 {
@@ -16,7 +16,7 @@ static void go_left(struct line *l, size_t at)
 		print("\b");
 }
 
-/* Print text up to character `end` of the window, from where the terminal's cursor is. */
+/* Prints the text from the terminal's cursor up to character `end` of the window. */
 static void print_to_end(struct line *l, size_t end)
 {
 	size_t n = end - l->at;
@@ -25,7 +25,7 @@ static void print_to_end(struct line *l, size_t end)
 	l->at = end;
 }
 
-/* Keep the cursor inside the window.  True: the window had to move. */
+/* Keeps the cursor inside the window.  True: the window moved. */
 static bool follow(struct line *l)
 {
 	size_t half = l->width / 2;
@@ -36,7 +36,7 @@ static bool follow(struct line *l)
 	return true;
 }
 
-/* Make the terminal show the line, of which the characters from `changed` on are new. */
+/* Redraws the line, of which the characters from `changed` on are new. */
 static void show(struct line *l, size_t changed)
 {
 	size_t from, end, blanks;
@@ -82,7 +82,7 @@ static void insert(struct line *l, char c)
 	show(l, l->cursor - 1);
 }
 
-/* Take out [from, end); the cursor goes to `from`. */
+/* Deletes [from, end); the cursor moves to `from`. */
 static void cut(struct line *l, size_t from, size_t end)
 {
 	memmove(l->text + from, l->text + end, l->length - end + 1);
@@ -93,7 +93,7 @@ static void cut(struct line *l, size_t from, size_t end)
 
 static void replace(struct line *l, const char *text)
 {
-	(void)str_copy(l->text, text, LINE_BYTES); /* it came out of such a buffer */
+	(void)str_copy(l->text, text, LINE_BYTES); /* it fits: text is in such a buffer */
 	l->length = l->cursor = strlen(l->text);
 	show(l, 0);
 }
@@ -171,7 +171,7 @@ static void editing_key(struct line *l, int key)
 
 void line_begin(struct line *l, const char *prompt, unsigned columns)
 {
-	size_t used = strlen(prompt) + 1; /* the last column stays free: terminals wrap there */
+	size_t used = strlen(prompt) + 1; /* the last column stays blank: terminals wrap there */
 
 	l->prompt = prompt;
 	l->text[0] = '\0';

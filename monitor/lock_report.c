@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lock_report.c - the monitor's `locks`: what debug builds know about each class. */
+/* lock_report.c - the monitor's `locks`: lock statistics of debug builds, by class. */
 #include "kern/lock.h"
 #include "lib/command.h"
 #include "lib/print.h"
@@ -29,16 +29,16 @@ static void print_class(const struct lock_class *c, void *arg)
 	print_record("wait", &c->wait);
 }
 
-COMMAND(locks, "", "how often each class of locks was taken and waited for, and by whom for long")
+COMMAND(locks, "", "acquisitions and contention of each lock class, longest hold and wait")
 {
 	lock_each_class(print_class, NULL);
 }
 
 #else
 
-COMMAND(locks, "", "how often each class of locks was taken, in debug builds")
+COMMAND(locks, "", "lock statistics, in debug builds")
 {
-	print("locks are counted in debug builds alone (make MODE=debug)\n");
+	print("lock statistics need a debug build (make MODE=debug)\n");
 }
 
 #endif

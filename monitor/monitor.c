@@ -49,7 +49,7 @@ COMMAND(reboot, "", "restart the machine")
 	arch_exit(ARCH_EXIT_REBOOT);
 }
 
-COMMAND(poweroff, "", "switch the machine off")
+COMMAND(poweroff, "", "power off the machine")
 {
 	arch_exit(ARCH_EXIT_POWEROFF);
 }

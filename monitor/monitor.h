@@ -2,13 +2,13 @@
 /*
  * monitor.h - a prompt on the console: `keel> `.
  *
- * Lines are edited as monitor/line.h says; commands come from lib/command.h.  The thread "main"
- * runs it, with interrupts on, and sleeps until there is a key; after a panic it is all that runs,
- * with interrupts off.  It never returns.
+ * monitor/line.h edits the lines; lib/command.h runs the commands.  The thread "main" runs the
+ * monitor, with interrupts on, and sleeps until a key arrives; after a panic nothing else runs, and
+ * interrupts are off.  It never returns.
  */
 #pragma once
 
 #include "lib/compiler.h"
 
-/* First the commands of `script`, parted by commas, `+` for a space; then the prompt. */
+/* Runs the commands of `script`, separated by commas, `+` for a space; then the prompt. */
 void monitor_run(const char *script) __noreturn;

@@ -15,7 +15,7 @@ static void print_cpu(unsigned cpu)
 	      percpu_read(&t->kept), us);
 }
 
-COMMAND(tlb, "", "shootdowns that each CPU asked for and did, and its longest wait")
+COMMAND(tlb, "", "TLB shootdowns requested and served by each CPU, and its longest wait")
 {
 	print("cpu  requests     ipis     marks    served     pages       all  switches"
 	      "      kept  wait us\n");

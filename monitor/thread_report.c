@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* thread_report.c - the monitor's command about threads. */
+/* thread_report.c - the monitor's `threads`. */
 #include "kern/thread.h"
 #include "lib/command.h"
 #include "lib/print.h"
@@ -13,7 +13,7 @@ static bool has(const struct thread_info *t, unsigned cpu)
 	return (t->affinity[cpu / CPU_SET_WORD_BITS] >> cpu % CPU_SET_WORD_BITS & 1) != 0;
 }
 
-/* The CPUs that run, of those that the thread may run on: "all" or "0-2,5" */
+/* Formats the online CPUs of the thread's affinity: "all" or "0-2,5". */
 static void format_cpus(const struct thread_info *t, char *text, size_t bytes)
 {
 	unsigned n = cpu_count(), used = 0, count = 0;
@@ -38,7 +38,7 @@ static void format_cpus(const struct thread_info *t, char *text, size_t bytes)
 	}
 }
 
-COMMAND(threads, "", "threads: state, CPU, CPUs they may run on, switches, time they had")
+COMMAND(threads, "", "threads: state, CPU, affinity, context switches, CPU time")
 {
 	static const char *const states[] = {
 		[THREAD_NEW] = "new",       [THREAD_READY] = "ready", [THREAD_RUNNING] = "running",

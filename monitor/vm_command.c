@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vm_command.c - the monitor's `vm`: scratch spaces to try address spaces with.
+ * vm_command.c - the monitor's `vm`: scratch address spaces for experiments.
  *
- * The monitor keeps the spaces that it made, and works on one of them; it never touches another's.
- * Accesses are true ones: the CPU has the space loaded, and takes the faults.  One thread, the
- * monitor's, uses all of this, so there is no lock.
+ * The monitor keeps the spaces that it created and operates on one of them, never on other spaces.
+ * Accesses are real: the CPU has the space loaded and takes the page faults.  Only the monitor's
+ * thread uses this file, so there is no lock.
  */
 #include "lib/bits.h"
 #include "lib/command.h"
@@ -16,22 +16,22 @@ enum {
 	KEPT_MAX = 16,
 	WORDS_BYTES = 64,
 	RANGE_ARGUMENTS = 2, /* VA BYTES */
-	TOUCH_TRIES = 3,     /* others may take back what a fault has made */
+	TOUCH_TRIES = 3,     /* another CPU may unmap the page after the fault */
 };
 
 static struct vm_space *kept[KEPT_MAX];
-static struct vm_space *used; /* one of them, or NULL */
+static struct vm_space *used; /* the one in use, or NULL */
 
-/* ---- what is typed ---- */
+/* ---- arguments ---- */
 
-/* Why an operation did not do what was asked. */
+/* Why an operation failed. */
 static const char *reason(err_t err)
 {
 	static const char *const words[] = {
-		[ERR_NO_MEMORY] = "no memory is left for it",
-		[ERR_BAD_RANGE] = "this cannot be mapped there",
-		[ERR_IN_USE] = "something else is in the way there",
-		[ERR_BUSY] = "others change it meanwhile",
+		[ERR_NO_MEMORY] = "no memory is left",
+		[ERR_BAD_RANGE] = "the range cannot be mapped",
+		[ERR_IN_USE] = "something is already mapped there",
+		[ERR_BUSY] = "it is being changed concurrently",
 		[ERR_NOT_FOUND] = "nothing may be accessed there",
 		[ERR_DENIED] = "the rights of the page do not allow it",
 	};
@@ -39,7 +39,7 @@ static const char *reason(err_t err)
 	return err < ARRAY_SIZE(words) && words[err] != NULL ? words[err] : err_name(err);
 }
 
-/* Say what is wrong with a range, if anything. */
+/* False: the range is invalid; prints why. */
 static bool range_ok(const char *verb, struct vrange r)
 {
 	uint64_t half = pt_half_bytes(used->table.levels);
@@ -75,7 +75,7 @@ static bool read_range(int argc, char **argv, struct vrange *r)
 	return false;
 }
 
-/* "rw", "r-x", ...; reading is always among them.  False: *rights is as it was. */
+/* Parses "rw", "r-x", ...; read is required.  False: *rights is unchanged. */
 static bool read_rights(const char *text, unsigned *rights)
 {
 	unsigned all = 0;
@@ -95,7 +95,7 @@ static bool read_rights(const char *text, unsigned *rights)
 	return true;
 }
 
-/* The size of a page, as its level.  False: *level is as it was. */
+/* Parses a page size into its level.  False: *level is unchanged. */
 static bool read_level(const char *text, unsigned *level)
 {
 	uint64_t bytes;
@@ -127,7 +127,7 @@ static void print_failed(const char *verb, err_t err)
 
 /* ---- the spaces ---- */
 
-/* The place of a space among those that are kept; of NULL: of a free one.  NULL: none. */
+/* The entry of a space in kept[], for NULL a free entry.  NULL: none. */
 static struct vm_space **place_of(const struct vm_space *s)
 {
 	for (unsigned i = 0; i < KEPT_MAX; i++)
@@ -185,12 +185,12 @@ static void vm_use(int argc, char **argv)
 	if (s == NULL)
 		return;
 	if (place_of(s) == NULL) {
-		print("vm: use: space %u is somebody else's\n", s->number);
+		print("vm: use: space %u is not a scratch space\n", s->number);
 	} else {
 		used = s;
 		print("vm: use: space %u\n", used->number);
 	}
-	vm_space_put(s); /* one that is kept has the monitor's count, too */
+	vm_space_put(s); /* a kept space has another count */
 }
 
 static void vm_free(int argc, char **argv)
@@ -214,7 +214,7 @@ static void vm_free(int argc, char **argv)
 		print("; space %u is in use\n", used->number);
 }
 
-/* ---- what is mapped ---- */
+/* ---- mappings ---- */
 
 static void vm_map(int argc, char **argv)
 {
@@ -253,7 +253,7 @@ static void vm_guard(int argc, char **argv)
 		print_failed("guard", err);
 }
 
-/* Of unmap and protect, which may come to a part of the range. */
+/* For unmap and protect, which may fail after a part of the range. */
 static void print_changed(const char *verb, struct vrange r, err_t err, uint64_t done)
 {
 	char bytes[VM_BYTES_TEXT];
@@ -297,26 +297,26 @@ static void vm_protect(int argc, char **argv)
 
 /* ---- touch ---- */
 
-/* What an access made of a page. */
+/* Effect of an access on a page. */
 enum outcome {
 	TOUCH_SAME,
 	TOUCH_ZERO_PAGE,
 	TOUCH_ZEROED,
 	TOUCH_OBJECT,
 	TOUCH_COPIED,
-	TOUCH_TAKEN_OVER,
+	TOUCH_REUSED,
 	TOUCH_OUTCOMES,
 };
 static const char *const outcome_words[TOUCH_OUTCOMES] = {
-	[TOUCH_SAME] = "as it was",         [TOUCH_ZERO_PAGE] = "the zero page",
-	[TOUCH_ZEROED] = "zeroed, its own", [TOUCH_OBJECT] = "of an object",
-	[TOUCH_COPIED] = "copied",          [TOUCH_TAKEN_OVER] = "taken over",
+	[TOUCH_SAME] = "unchanged",         [TOUCH_ZERO_PAGE] = "the zero page",
+	[TOUCH_ZEROED] = "zeroed, private", [TOUCH_OBJECT] = "of an object",
+	[TOUCH_COPIED] = "copied",          [TOUCH_REUSED] = "reused",
 };
 
 struct touch {
 	enum fault_access access;
 	uint64_t pages[TOUCH_OUTCOMES][PT_LEAF_LEVEL_MAX + 1];
-	struct pt_item last;  /* what stands at the last address */
+	struct pt_item last;  /* the entry at the last address */
 	enum outcome outcome; /* there */
 	uint64_t value;       /* read or written there */
 };
@@ -328,7 +328,7 @@ static enum outcome outcome_of(const struct pt_item *before, const struct pt_ite
 
 	if (before->kind == PT_ITEM_LEAF && before->pa.raw == after->pa.raw)
 		return could_write == ((after->prop.flags & PROP_WRITE) != 0) ? TOUCH_SAME
-									      : TOUCH_TAKEN_OVER;
+									      : TOUCH_REUSED;
 	if (is == VM_WHAT_ZERO_PAGE)
 		return TOUCH_ZERO_PAGE;
 	if (is == VM_WHAT_SHARED)
@@ -336,7 +336,7 @@ static enum outcome outcome_of(const struct pt_item *before, const struct pt_ite
 	return was == VM_WHAT_COPY ? TOUCH_COPIED : TOUCH_ZEROED;
 }
 
-/* A word of the space that is loaded; false: the fault could not be met. */
+/* Accesses a word of the loaded space; false: the fault was not resolved. */
 static bool access_word(struct touch *t, vaddr_t va)
 {
 	if (t->access == FAULT_READ)
@@ -345,8 +345,8 @@ static bool access_word(struct touch *t, vaddr_t va)
 	return arch_copy_to_user(va, &t->value, sizeof(t->value)) == sizeof(t->value);
 }
 
-/* One access.  What was wrong with a fault is known to nobody but who handled it, so it is asked
- * for once more. */
+/* Performs one access.  The copy functions do not report why a fault failed, so
+ * vm_space_handle_fault() is called again for its error. */
 static err_t touch_word(struct touch *t, vaddr_t va)
 {
 	struct pt_item before = vm_space_query(used, va);
@@ -358,13 +358,13 @@ static err_t touch_word(struct touch *t, vaddr_t va)
 		return err;
 	t->last = vm_space_query(used, va);
 	if (t->last.kind != PT_ITEM_LEAF)
-		return ERR_BUSY; /* it is gone again */
+		return ERR_BUSY; /* unmapped again meanwhile */
 	t->outcome = outcome_of(&before, &t->last);
 	t->pages[t->outcome][t->last.level]++;
 	return OK;
 }
 
-/* A word of each page of [*va, end); *va is where it ended. */
+/* Accesses a word of each page of [*va, end); *va is set to the first address not accessed. */
 static err_t touch_range(struct touch *t, vaddr_t *va, vaddr_t end)
 {
 	err_t err = OK;
@@ -454,22 +454,21 @@ static void vm_touch(int argc, char **argv)
 static const struct verb {
 	const char *name, *arguments, *help;
 	void (*run)(int argc, char **argv);
-	int most; /* words after the verb */
+	int max; /* words after the verb */
 } verbs[] = {
-	{ "new", "", "an empty space, which the others work on from now on", vm_new, 0 },
-	{ "map", "VA BYTES [rwx] [4k|2m|1g]", "zeros on demand, in pages up to that size", vm_map,
-	  4 },
-	{ "guard", "VA BYTES", "what is mapped by nobody else, and faults", vm_guard, 2 },
-	{ "unmap", "VA BYTES", "nothing is mapped there afterwards", vm_unmap, 2 },
-	{ "protect", "VA BYTES rwx", "other rights for what is there", vm_protect, 3 },
-	{ "touch", "VA [r|w] [BYTES]", "read or write a word of each page, and take the faults",
-	  vm_touch, 3 },
-	{ "fork", "", "another space with the same content, copied on write", vm_fork, 0 },
-	{ "use", "N", "work on that space, one of these", vm_use, 1 },
-	{ "free", "", "end the space that is in use", vm_free, 0 },
+	{ "new", "", "make an empty space and use it", vm_new, 0 },
+	{ "map", "VA BYTES [rwx] [4k|2m|1g]", "map zeros on demand, in pages up to that size",
+	  vm_map, 4 },
+	{ "guard", "VA BYTES", "reserve the range; every access faults", vm_guard, 2 },
+	{ "unmap", "VA BYTES", "unmap the range", vm_unmap, 2 },
+	{ "protect", "VA BYTES rwx", "change the rights of the range", vm_protect, 3 },
+	{ "touch", "VA [r|w] [BYTES]", "access a word of each page", vm_touch, 3 },
+	{ "fork", "", "make a copy-on-write copy of the space in use", vm_fork, 0 },
+	{ "use", "N", "use scratch space N", vm_use, 1 },
+	{ "free", "", "free the space in use", vm_free, 0 },
 };
 
-COMMAND(vm, "VERB ...", "scratch spaces to try; without a verb: list them")
+COMMAND(vm, "VERB ...", "scratch address spaces; without a verb: list the verbs")
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const struct verb *v = &verbs[i];
@@ -477,8 +476,9 @@ COMMAND(vm, "VERB ...", "scratch spaces to try; without a verb: list them")
 		if (argc == 1)
 			print("  vm %-7s %-26s %s\n", v->name, v->arguments, v->help);
 		else if (strcmp(argv[1], v->name) == 0) {
-			if (argc - 2 > v->most)
-				print("vm: %s: `%s` is too much\n", v->name, argv[2 + v->most]);
+			if (argc - 2 > v->max)
+				print("vm: %s: unexpected argument `%s`\n", v->name,
+				      argv[2 + v->max]);
 			else
 				v->run(argc, argv);
 			return;

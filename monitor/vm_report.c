@@ -66,7 +66,7 @@ static bool same_meaning(struct vm_meaning a, struct vm_meaning b)
 
 /* ---- extents ---- */
 
-/* The part of the item behind va; it may have become another one since the last look. */
+/* The part of the item from va on; it may have changed since the last query. */
 static struct pt_item item_from(const struct vm_space *s, vaddr_t va)
 {
 	struct pt_item item = vm_space_query(s, va);
@@ -146,7 +146,7 @@ struct vm_space_stats vm_space_stats_of(const struct vm_space *s)
 	return f;
 }
 
-/* ---- words ---- */
+/* ---- text ---- */
 
 void vm_format_bytes(uint64_t bytes, char *text, size_t size)
 {
@@ -165,7 +165,7 @@ void vm_describe(struct vm_meaning meaning, char *text, size_t size)
 {
 	static const char *const words[VM_WHATS] = {
 		[VM_WHAT_NOTHING] = "nothing is mapped", [VM_WHAT_GUARD] = "guard",
-		[VM_WHAT_PRIVATE] = "private",           [VM_WHAT_COPY] = "to be copied",
+		[VM_WHAT_PRIVATE] = "private",           [VM_WHAT_COPY] = "copy-on-write",
 		[VM_WHAT_ZERO_PAGE] = "zero page",       [VM_WHAT_SHARED] = "shared",
 	};
 	char bytes[VM_BYTES_TEXT];
@@ -182,7 +182,7 @@ void vm_describe(struct vm_meaning meaning, char *text, size_t size)
 	}
 }
 
-/* The CPUs of the set as "0-2,5", or "-". */
+/* Formats the CPUs of the set as "0-2,5", or "-". */
 static void format_cpus(const struct cpu_set *set, char *text, size_t size)
 {
 	unsigned n = cpu_count();
@@ -236,7 +236,7 @@ static void print_kernel(void)
 {
 	struct vm_space_stats f = { .nodes = kspace_stats().nodes };
 
-	(void)kspace_each(add_kernel_item, &f); /* violations are for `kspace` */
+	(void)kspace_each(add_kernel_item, &f); /* `kspace` reports violations */
 	print("kernel     - all   ");
 	print_stats(&f);
 }
@@ -252,8 +252,7 @@ static void print_cursor_stats(void)
 		splits += atomic_load_explicit(&own->splits, memory_order_relaxed);
 		collapses += atomic_load_explicit(&own->collapses, memory_order_relaxed);
 	}
-	print("large entries of all tables: %lu taken apart, %lu put together\n", splits,
-	      collapses);
+	print("large pages of all tables: %lu split, %lu collapsed\n", splits, collapses);
 }
 
 static void print_fault_stats(void)
@@ -270,11 +269,11 @@ static void print_fault_stats(void)
 				&sum[i], atomic_load_explicit(&own[i], memory_order_relaxed),
 				memory_order_relaxed);
 	}
-	print("faults: %lu zero page, %lu zeroed, %lu ahead of them, %lu zeroed large, "
-	      "%lu of objects, %lu copied, %lu copied large, %lu taken over\n",
+	print("faults: %lu zero page, %lu zeroed, %lu fault-around, %lu zeroed large, "
+	      "%lu from objects, %lu copied, %lu copied large, %lu reused\n",
 	      t.zero_page, t.zeroed, t.ahead, t.zeroed_large, t.object, t.copied, t.copied_large,
 	      t.reused);
-	print("faults: %lu met already, %lu refused, %lu without memory\n", t.spurious, t.refused,
+	print("faults: %lu spurious, %lu refused, %lu out of memory\n", t.spurious, t.refused,
 	      t.no_memory);
 	print("operations: %lu forks, %lu unmaps, %lu protects\n", t.forks, t.unmaps, t.protects);
 	print_cursor_stats();
@@ -284,7 +283,7 @@ static void print_spaces(void)
 {
 	struct vm_space *s;
 
-	print(" space users CPUs         4K    2M   1G  shared to copy  zeros  demand KiB guards"
+	print(" space users CPUs         4K    2M   1G  shared     cow  zeros  demand KiB guards"
 	      "  nodes\n");
 	for (unsigned n = 1; (s = vm_space_from(n)) != NULL;) {
 		n = s->number + 1;
@@ -342,7 +341,7 @@ struct vm_space *vm_report_find(const char *command, const char *number)
 	return s;
 }
 
-COMMAND(spaces, "[N [VA]]", "address spaces of users; of one: what is mapped where, from VA on")
+COMMAND(spaces, "[N [VA]]", "user address spaces; with N: the mappings of one, from VA on")
 {
 	struct vm_space *s;
 	vaddr_t va = 0;

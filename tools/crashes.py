@@ -37,7 +37,7 @@ KINDS = {
              CALLER.format("crash_null"), r"^keel:   \S+ command_crash\+"],
     "null-call": [r"execution of 0000000000000000", CAUSE + "a null function pointer was called",
                   r"^keel:   \S+ call\+"],
-    "unmapped": [r"read of ffffd00000001000 \(an address that nothing uses, not mapped\) " + TOUCH,
+    "unmapped": [r"read of ffffd00000001000 \(an unused address, not mapped\) " + TOUCH,
                  ABSENT, CAUSE + "a wild pointer"],
     "wild": ["general protection at", r"rdi = 4b1d4b1d4b1d4b1d is not a canonical address"],
     "stack": [r"write to \S+ \(guard page below (a stack of \d+ pages|the boot stack, \S+), "
@@ -49,7 +49,7 @@ KINDS = {
     "below": [r"write to \S+ \(guard page below a vmalloc area of 3 pages, not mapped\) " + WRITE,
               ABSENT, CAUSE + "an index or pointer ran below the start of an area"],
     "freed": [r"read of \S+ \(vmalloc area, not in use, not mapped\) " + TOUCH, ABSENT,
-              CAUSE + "used after it was freed"],
+              CAUSE + "use after free"],
     "text": [r"write to \S+ \(kernel text, crash_text\+0x0, read-only and executable\) " + WRITE,
              WALK + r".* PT\[\d+\] present, read, execute$",
              r"^keel:   frame 0x\w+: kernel image; " + CAUSE + "code or constants were written to"],
@@ -60,7 +60,7 @@ KINDS = {
                 CAUSE + "a jump into data", r"^keel:   \S+ call\+"],
     "user": [r"write to 0000000010000018 \(space \d+: zeros on demand, pages of 4K, "
              r"no right to write, not mapped\) " + WRITE, WALK + r".* not present, marker 0x",
-             CAUSE + r"the kernel used a user's address, and not by arch_copy_\*_user\(\)$",
+             CAUSE + r"the kernel used a user address without arch_copy_\*_user\(\)$",
              CALLER.format("crash_user")],
     "ud2": [r"invalid opcode at \S+ crash_ud2\+",
             CAUSE + "ud2: a compiler's check of undefined behaviour"],

@@ -8,7 +8,7 @@
 #include "mm/frame/regions.h"
 
 enum {
-	KEEP_LEVEL = 2, /* nodes of the kernel's half from here up stay */
+	KEEP_LEVEL = 2, /* nodes of this level and above are never freed */
 	IMAGE_SECTIONS_MAX = 8,
 };
 
@@ -22,19 +22,20 @@ const struct page_prop kspace_memory_prop = { PROP_READ | PROP_WRITE | PROP_GLOB
 
 /* ---- building ---- */
 
-static err_t map_whole(vaddr_t va, uint64_t pa, uint64_t len, struct page_prop prop, unsigned most)
+static err_t map_whole(vaddr_t va, uint64_t pa, uint64_t len, struct page_prop prop,
+		       unsigned max_level)
 {
 	struct cursor c __uninitialized;
 	err_t err = cursor_open(&c, &kspace.table, (struct vrange){ va, len }, NULL);
 
 	if (err != OK)
 		return err;
-	err = cursor_map_pa(&c, paddr(pa), len, prop, most);
+	err = cursor_map_pa(&c, paddr(pa), len, prop, max_level);
 	cursor_close(&c);
 	return err;
 }
 
-/* Memory in the linear map, cut where its cache type may change and around the image. */
+/* Maps memory in the linear map, split where its cache type may change. */
 static err_t map_direct(uint64_t start, uint64_t end)
 {
 	err_t err = OK;
@@ -71,7 +72,7 @@ static bool is_memory(enum region_type type)
 	return type != REGION_RESERVED && type != REGION_FRAMEBUFFER && type != REGION_BAD;
 }
 
-/* Runs of memory, whatever its types, in whole pages. */
+/* Maps each run of adjacent memory regions of any type, rounded to whole pages. */
 static err_t map_all_memory(void)
 {
 	uint64_t start = 0, end = 0;
@@ -92,8 +93,8 @@ static err_t map_all_memory(void)
 	return err == OK ? map_direct_around_image(start, end) : err;
 }
 
-/* Both aliases of the image: its own, and the linear map without a right to execute; what may be
- * executed is never writable (K1). */
+/* Maps both aliases of the image: its own, and the linear map without execute permission.  Text is
+ * writable in neither (K1). */
 static err_t map_image(void)
 {
 	err_t err = OK;
@@ -116,7 +117,7 @@ static err_t map_slots(vaddr_t va, paddr_t pa, size_t len)
 	return map_whole(va, pa.raw, len, kspace_memory_prop, 2);
 }
 
-/* The slots of sections that are populated, and room in the table for those that will be. */
+/* Maps the slots of populated sections and allocates the table nodes for later ones. */
 static err_t map_meta(void)
 {
 	struct vrange all = { kspace.layout.meta,
@@ -249,11 +250,11 @@ struct kspace_stats kspace_stats(void)
 	return t;
 }
 
-/* ---- words ---- */
+/* ---- descriptions ---- */
 
 static const char *const purpose_names[] = { "?", "vmalloc area", "stack", "MMIO window" };
 
-/* The nearest marker at or below va, within the largest area. */
+/* Describes va by the nearest marker at or below it, at most the size of the largest area away. */
 static bool describe_area(vaddr_t va, char *text, size_t size)
 {
 	vaddr_t page = align_down(va, PAGE_SIZE), at = page;
@@ -299,10 +300,9 @@ void kspace_describe(vaddr_t va, char *text, size_t size)
 			 (va - kspace.layout.meta) / META_SLOT_BYTES);
 	} else if (!kspace_in_area(va)) {
 		print_to(text, size,
-			 va < PAGE_SIZE ? "the null page"
-			 : pte_is_canonical(va, kspace.table.levels)
-				 ? "an address that nothing uses"
-				 : "not a canonical address");
+			 va < PAGE_SIZE                              ? "the null page"
+			 : pte_is_canonical(va, kspace.table.levels) ? "an unused address"
+								     : "not a canonical address");
 	} else if (!describe_area(va, text, size)) {
 		print_to(text, size, "vmalloc area, not in use");
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kspace_impl.h - what the files of kernel space share: kspace.c (table, image, words), vmalloc.c
- * (virtual ranges and areas) and mmio.c (windows).  Nobody else includes it.
+ * kspace_impl.h - internal to kernel space: kspace.c (table, image, descriptions), vmalloc.c
+ * (virtual ranges and areas) and mmio.c (windows).
  */
 #pragma once
 
@@ -34,7 +34,7 @@ extern struct kspace kspace;
 /* Memory of the kernel: read, write, global, cached. */
 extern const struct page_prop kspace_memory_prop;
 
-/* Start with no virtual pages and no windows. */
+/* Reset to no virtual pages and no windows. */
 void kspace_ranges_init(void);
 void kspace_windows_init(void);
 
@@ -48,14 +48,14 @@ static inline vaddr_t kspace_range_va(pfn_t first)
 	return kspace.layout.vmalloc + (uint64_t)first * PAGE_SIZE;
 }
 
-/* 2^order virtual pages, or PFN_NONE. */
+/* Allocates 2^order virtual pages; PFN_NONE: none left. */
 __must_check pfn_t kspace_range_alloc(unsigned order) __requires(kspace.lock);
 
-/* Empty `pages` pages from va on, invalidate, and give the virtual range back: in this order (K4).
- */
+/* Unmaps `pages` pages from va on, invalidates the TLBs and frees the virtual range: in this order
+ * (K4). */
 void kspace_clear_range(vaddr_t va, uint64_t pages, pfn_t range, unsigned order)
 	__requires(kspace.lock);
 
-/* An area as the number in its marker, and back; false: there is no marker at the page. */
+/* Encode and decode the marker of an area; false: there is no marker at the page. */
 uint32_t kspace_area_marker(struct area a);
 bool kspace_read_marker(vaddr_t page, struct area *a);

@@ -37,7 +37,7 @@ err_t kthread_create_on(unsigned cpu, const char *name, void (*fn)(void *arg), v
 		return ERR_NO_MEMORY;
 	cpu_set_add(&only, cpu);
 	err = thread_set_affinity(t, &only);
-	ASSERT(err == OK); /* CPUs that run go on running */
+	ASSERT(err == OK); /* an online CPU stays online */
 	*out = t;
 	thread_start(t);
 	return OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mmio.c - windows of kernel space onto device memory. */
+/* mmio.c - MMIO windows: mappings of device memory in kernel space. */
 #include "mm/kspace/kspace_impl.h"
 
 #include "lib/bits.h"
@@ -16,12 +16,12 @@ struct window {
 	vaddr_t va;
 	enum mem_type type;
 	unsigned count; /* of kspace_map_mmio() calls; 0: free entry */
-	pfn_t range;    /* virtual pages, and their order */
+	pfn_t range;    /* first virtual page, and the order of the range */
 	unsigned order;
 };
 
 static struct window windows[WINDOWS_MAX];
-static unsigned windows_used; /* entries from here on were never used */
+static unsigned windows_used; /* entries from this index on were never used */
 
 void kspace_windows_init(void)
 {
@@ -29,8 +29,8 @@ void kspace_windows_init(void)
 	windows_used = 0;
 }
 
-/* A window that has all of [pa, pa + len) with that type; *clash: one has some of it with another.
- */
+/* A window that contains [pa, pa + len) with that type; *clash: a window of another type overlaps
+ * it. */
 static struct window *window_find(uint64_t pa, uint64_t len, enum mem_type type, bool *clash)
 	__requires(kspace.lock)
 {
@@ -58,8 +58,8 @@ static struct window *window_free_entry(void) __requires(kspace.lock)
 	return windows_used == WINDOWS_MAX ? NULL : &windows[windows_used++];
 }
 
-/* Large windows keep the offset within 2 MiB, so that large pages fit; the pages before it are the
- * guard. */
+/* Maps a new window.  Windows of 2 MiB or more get a virtual address congruent to pa modulo 2 MiB,
+ * so that large pages fit; the unmapped pages before it are the guard. */
 static err_t window_make(struct window *w, uint64_t pa, uint64_t len, enum mem_type type)
 	__requires(kspace.lock)
 {
@@ -148,7 +148,7 @@ void kspace_unmap_mmio(void *window)
 	}
 	spin_unlock_irq(&kspace.lock, irq);
 	if (w == NULL)
-		panic("unmap of %p, which is no MMIO window", window);
+		panic("unmap of %p, which is not in an MMIO window", window);
 }
 
 bool kspace_window_at(unsigned index, struct kspace_window *out)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* vmalloc.c - virtual ranges of kernel space, and the areas of memory in them. */
+/* vmalloc.c - virtual ranges of kernel space, and the areas mapped in them. */
 #include "mm/kspace/kspace_impl.h"
 
 #include "lib/bits.h"
@@ -7,8 +7,8 @@
 #include "lib/string.h"
 
 enum {
-	SECTIONS_MAX = 64,           /* of 1 GiB of virtual pages in the vmalloc area */
-	RUN_ORDER_MAX = CHUNK_ORDER, /* memory comes in runs of at most 2 MiB */
+	SECTIONS_MAX = 64,           /* of 1 GiB of virtual pages of the vmalloc area */
+	RUN_ORDER_MAX = CHUNK_ORDER, /* memory is allocated in runs of at most 2 MiB */
 	RECENT_ORDERS = 10,
 	RECENT_MAX = 8,
 	MARKER_PAGES_BITS = 20,
@@ -20,8 +20,8 @@ static struct zone ranges; /* virtual pages of the vmalloc area */
 static struct chunk_table *range_tables[SECTIONS_MAX];
 static uint32_t range_sections; /* populated so far */
 
-/* Ranges that were given back lately, invalidated, by order: most areas are small and short-lived.
- */
+/* Cache of recently freed, already invalidated ranges, by order: most areas are small and
+ * short-lived. */
 static struct {
 	unsigned count;
 	pfn_t range[RECENT_MAX];
@@ -44,7 +44,7 @@ static pfn_t va_range(vaddr_t va)
 	return (pfn_t)((va - kspace.layout.vmalloc) / PAGE_SIZE);
 }
 
-/* One more GiB of virtual pages; its chunk table takes 64 KiB. */
+/* Adds 1 GiB of virtual pages; its chunk table takes 64 KiB. */
 static bool ranges_grow(void) __requires(kspace.lock)
 {
 	unsigned order = bits_order((sizeof(struct chunk_table) + PAGE_SIZE - 1) / PAGE_SIZE);
@@ -81,7 +81,7 @@ static void range_free(pfn_t first, unsigned order) __requires(kspace.lock)
 	if (order < RECENT_ORDERS && recent[order].count < RECENT_MAX)
 		recent[order].range[recent[order].count++] = first;
 	else if (zone_free(&ranges, first, order) != OK)
-		panic("virtual range %#lx is free already", kspace_range_va(first));
+		panic("virtual range %#lx is already free", kspace_range_va(first));
 }
 
 /* ---- areas ---- */
@@ -116,13 +116,13 @@ void kspace_clear_range(vaddr_t va, uint64_t pages, pfn_t range, unsigned order)
 	err = cursor_open(&c, &kspace.table, (struct vrange){ va, pages * PAGE_SIZE }, &gone);
 	ASSERT(err == OK);
 	err = cursor_unmap(&c, pages * PAGE_SIZE);
-	ASSERT(err == OK); /* whole pages: nothing is split */
+	ASSERT(err == OK); /* whole areas: no large page is split */
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 	range_free(range, order);
 }
 
-/* ---- memory for areas: runs of frames, chained through the slot of each run's head ---- */
+/* ---- memory for areas: runs of frames, linked through the MetaSlot of each run's head ---- */
 
 struct run_chain {
 	pfn_t head;
@@ -140,11 +140,11 @@ static void chain_free(struct run_chain *chain)
 
 static bool chain_alloc(struct run_chain *chain, uint32_t pages)
 {
-	unsigned most = RUN_ORDER_MAX;
+	unsigned max_order = RUN_ORDER_MAX;
 
 	chain->head = PFN_NONE;
 	while (pages > 0) {
-		unsigned order = bits_log2(pages) < most ? bits_log2(pages) : most;
+		unsigned order = bits_log2(pages) < max_order ? bits_log2(pages) : max_order;
 		struct frame *f = frame_alloc_block(FRAME_KERNEL, order);
 
 		if (f == NULL && order == 0) {
@@ -152,7 +152,7 @@ static bool chain_alloc(struct run_chain *chain, uint32_t pages)
 			return false;
 		}
 		if (f == NULL) {
-			most = order - 1;
+			max_order = order - 1;
 			continue;
 		}
 		frame_slot(f)->u.list.next = chain->head;
@@ -162,7 +162,7 @@ static bool chain_alloc(struct run_chain *chain, uint32_t pages)
 	return true;
 }
 
-/* Map what the chain has; on an error the rest stays in it. */
+/* Maps the runs of the chain; on an error the unmapped runs stay in it. */
 static err_t chain_map(struct run_chain *chain, struct cursor *c)
 {
 	while (chain->head != PFN_NONE) {
@@ -232,7 +232,7 @@ static void *area_alloc(size_t bytes, enum area_purpose purpose)
 	return err == OK ? (void *)(kspace_range_va(range) + PAGE_SIZE) : NULL;
 }
 
-static void area_free(const void *p, enum area_purpose purpose, const char *who)
+static void area_free(const void *p, enum area_purpose purpose, const char *what)
 {
 	vaddr_t va = (vaddr_t)p;
 	struct area a;
@@ -242,7 +242,7 @@ static void area_free(const void *p, enum area_purpose purpose, const char *who)
 	if (va % PAGE_SIZE != 0 || !kspace_read_marker(va - PAGE_SIZE, &a) ||
 	    a.purpose != purpose) {
 		spin_unlock_irq(&kspace.lock, irq);
-		panic("%s of %p, which is not the start of an area", who, p);
+		panic("%s of %p, which is not the start of an area", what, p);
 	}
 	kspace.stats.areas--;
 	kspace.stats.pages -= a.pages;

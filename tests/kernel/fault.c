@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of faults on the real machine: probes, backtraces, NMI and its GS, the words. */
+/* Tests of faults on the real machine: probes, backtraces, NMI and its GS, fault reports. */
 #include "arch/x86_64/fault.h"
 
 #include "arch/arch.h"
@@ -36,7 +36,7 @@ TEST(fault_probe_reads_what_is_there_and_refuses_the_rest)
 	}
 }
 
-/* That one is missing cannot be shown everywhere: QEMU's TCG answers for any number. */
+/* A missing MSR cannot be tested everywhere: QEMU's TCG accepts any number. */
 TEST(fault_probe_reads_and_writes_registers)
 {
 	uint64_t v = 0;
@@ -65,7 +65,7 @@ static __noinline void break_here(void)
 	__asm__ volatile("int3" : : : "memory");
 }
 
-/* Where in the backtrace a function stands, or its count. */
+/* Index of a function in the backtrace, or b->count. */
 static unsigned place_of(const struct backtrace *b, const char *function)
 {
 	struct symbol s;
@@ -110,7 +110,7 @@ TEST(fault_backtrace_of_a_damaged_chain_ends)
 	chain[1] = chain[5] = text;
 	backtrace_of(&b, text, at, at);
 	CHECK_EQ(b.end, BACKTRACE_DAMAGED);
-	/* something that no call can return to */
+	/* an address that no call can return to */
 	chain[1] = at;
 	backtrace_of(&b, text, at, at);
 	CHECK_EQ(b.end, BACKTRACE_DAMAGED);
@@ -138,7 +138,7 @@ TEST(fault_backtrace_is_bounded_and_folds_recursion)
 	CHECK_EQ(b.times[1], ARRAY_SIZE(chain) / 2);
 }
 
-/* ---- exceptions that come at any instant ---- */
+/* ---- exceptions at any instant ---- */
 
 enum {
 	MSR_GS_BASE_ = 0xc0000101,
@@ -175,12 +175,12 @@ TEST(fault_nmi_in_a_swapgs_window_has_the_kernels_gs)
 
 	nmis = 0;
 	trap_set_filter(record_gs);
-	/* user code entered the kernel, and swapgs did not run yet */
+	/* user code entered the kernel, before swapgs */
 	nmi_with_gs(USER_GS, KERNEL_GS);
 	CHECK_EQ(gs_seen, KERNEL_GS);
 	CHECK_EQ(rdmsr(MSR_GS_BASE_), USER_GS);
 	CHECK_EQ(rdmsr(MSR_KERNEL_GS_BASE_), KERNEL_GS);
-	/* it did */
+	/* after swapgs */
 	nmi_with_gs(KERNEL_GS, USER_GS);
 	CHECK_EQ(gs_seen, KERNEL_GS);
 	CHECK_EQ(rdmsr(MSR_GS_BASE_), KERNEL_GS);
@@ -246,7 +246,7 @@ TEST(fault_machine_check_codes_have_words)
 	}
 }
 
-/* ---- the whole explanation ---- */
+/* ---- the whole report ---- */
 
 static bool explained(void (*fn)(void *arg), void *arg, const char *panics, const char *words)
 {
@@ -267,7 +267,7 @@ static void write_to(void *arg)
 	__asm__ volatile("movb $0, (%0)" : : "r"(arg) : "memory");
 }
 
-static void push_for_ever(void *arg)
+static void push_forever(void *arg)
 {
 	(void)arg;
 	__asm__ volatile("1: pushq %%rax; jmp 1b" : : : "memory");
@@ -304,8 +304,8 @@ TEST(fault_within_an_explanation_is_a_plain_panic)
 
 TEST(audit_boo_03_stack_overflow_gives_its_message)
 {
-	CHECK(explained(push_for_ever, NULL, "stack overflow: ",
-			"*double fault at *push_for_ever+*likely cause: stack overflow*panic: "
+	CHECK(explained(push_forever, NULL, "stack overflow: ",
+			"*double fault at *push_forever+*likely cause: stack overflow*panic: "
 			"stack overflow: * lies in the guard page below a*stack*"));
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Document 002: a page of the kernel's own image goes and comes back. */
+/* Document 002: a page of the kernel image is unmapped, replaced and restored. */
 #include "mm/kspace/kspace.h"
 #include "tests/machine.h"
 #include "tests/test.h"
@@ -8,7 +8,7 @@ TEST(document_002_a_page_of_the_image_is_replaced_and_put_back)
 {
 	struct ledger before;
 
-	CHECK(kspace_hole_demo()); /* the first time splits a large page, where there is one */
+	CHECK(kspace_hole_demo()); /* the first call splits a large page, if there is one */
 	before = machine_ledger();
 	CHECK(kspace_hole_demo());
 	CHECK_LEDGER(&before);

@@ -45,9 +45,9 @@ vm_sequence_tests() {
 	expect vm_read_maps_the_zero_page 0 \
 		': a page of 4K, the zero page, frame 0x[0-9a-f]+; reads 0$' \
 		vm_answer 'vm touch 10000000'
-	expect vm_write_maps_a_page_of_its_own 0 ': a page of 4K, zeroed, its own, .*; writes 1$' \
+	expect vm_write_maps_a_page_of_its_own 0 ': a page of 4K, zeroed, private, .*; writes 1$' \
 		vm_answer 'vm touch 10001000 w'
-	expect vm_writes_map_large_pages 0 '^vm: touch: 2 x 2M zeroed, its own$' \
+	expect vm_writes_map_large_pages 0 '^vm: touch: 2 x 2M zeroed, private$' \
 		vm_answer 'vm touch 10200000 w 4m'
 	expect vm_guard_faults 0 '^vm: touch: read of 9000: nothing may be accessed there \(guard\)$' \
 		vm_answer 'vm touch 9000'
@@ -67,15 +67,15 @@ vm_sequence_tests() {
 
 	expect vm_fork_leaves_the_parent_in_use 0 \
 		'space 2 is a copy of space 1, which stays in use$' vm_answer 'vm fork'
-	expect vm_child_reads_what_the_parent_wrote 0 ', as it was, .*; reads 1$' \
+	expect vm_child_reads_what_the_parent_wrote 0 ', unchanged, .*; reads 1$' \
 		vm_answer 'vm touch 10001000 r'
 	expect vm_child_writes_to_a_copy 0 '^vm: touch: 1 x 4K copied$' \
 		vm_answer 'vm touch 10001000 w 8'
 	expect vm_child_writes_to_a_large_copy 0 '^vm: touch: 1 x 2M copied$' \
 		vm_answer 'vm touch 10200000 w 2m'
-	expect vm_last_owner_takes_over 0 '^vm: touch: 1 x 4K taken over$' \
+	expect vm_last_owner_takes_over 0 '^vm: touch: 1 x 4K reused$' \
 		vm_answer 'vm touch 10001000 w 16'
-	expect spaces_n_shows_what_is_to_be_copied 0 'rw-  to be copied, 1 x 2M$' vm_answer 'spaces 2'
+	expect spaces_n_shows_what_is_to_be_copied 0 'rw-  copy-on-write, 1 x 2M$' vm_answer 'spaces 2'
 	expect vm_protect_takes_the_right_to_write 0 \
 		'^vm: touch: write of 10003000: the rights of the page do not allow it \(zeros' \
 		vm_answer 'vm touch 10003000 w'
@@ -84,12 +84,12 @@ vm_sequence_tests() {
 
 	expect vm_touch_to_exhaustion_says_so 0 '^vm: touch: write of [0-9a-f]+: no memory is left' \
 		vm_answer 'vm touch 20000000 w 512g'
-	expect vm_exhaustion_has_touched_what_it_could 0 '^vm: touch: [0-9]+ x 2M zeroed, its own$' \
+	expect vm_exhaustion_has_touched_what_it_could 0 '^vm: touch: [0-9]+ x 2M zeroed, private$' \
 		vm_answer 'vm touch 20000000 w 512g'
 	expect vm_exhaustion_loses_no_frame 0 ', difference 0$' vm_answer frames
 	expect vm_free_goes_on_with_another 0 '^vm: free: space 1 ends; space 2 is in use$' \
 		vm_answer 'vm free'
-	expect vm_child_outlives_its_parent 0 '1 x 4K as it was$' vm_answer 'vm touch 10001000 r 24'
+	expect vm_child_outlives_its_parent 0 '1 x 4K unchanged$' vm_answer 'vm touch 10001000 r 24'
 	expect spaces_n_knows_what_has_ended 0 '^spaces: there is no space 1; ' vm_answer 'spaces 1 0'
 	expect vm_prompt_lives_after_exhaustion 0 '[0-9]' vm_answer buddy
 }
@@ -121,7 +121,7 @@ vm_refusal_tests() {
 	vm_refuses to_fork_without_a_space 'vm fork' 'no scratch space; `vm new` makes one$'
 	vm_refuses to_free_without_a_space 'vm free' 'there is no scratch space$'
 	vm_refuses to_touch_without_a_space 'vm touch 1000' 'no scratch space; `vm new` makes one$'
-	vm_refuses a_word_too_much 'vm new now' '^vm: new: `now` is too much$'
+	vm_refuses a_word_too_much 'vm new now' '^vm: new: unexpected argument `now`$'
 	vm_refuses nothing 'vm map' 'address and size are needed'
 	vm_refuses no_size 'vm map 10000000' 'address and size are needed'
 	vm_refuses a_bad_address 'vm map zz 4k' '`zz` is no address$'
@@ -134,9 +134,9 @@ vm_refusal_tests() {
 	vm_refuses a_range_that_is_too_long 'vm map 20000000 16777215t' 'the range must end below '
 	vm_refuses writing_without_reading 'vm map 20000000 4k wx' '`wx` is neither rights'
 	vm_refuses another_page_size 'vm map 20000000 4k rw 3m' '`3m` is neither rights .* nor a page'
-	vm_refuses a_fifth_word 'vm map 20000000 4k r 4k rw' '`rw` is too much$'
-	vm_refuses what_is_mapped 'vm map 10001000 8k' 'something else is in the way.*nothing has changed'
-	vm_refuses a_guard_over_it 'vm guard 10000000 4k' 'something else is in the way'
+	vm_refuses a_fifth_word 'vm map 20000000 4k r 4k rw' 'unexpected argument `rw`$'
+	vm_refuses what_is_mapped 'vm map 10001000 8k' 'something is already mapped.*nothing has changed'
+	vm_refuses a_guard_over_it 'vm guard 10000000 4k' 'something is already mapped'
 	vm_refuses to_protect_with_nothing 'vm protect 10000000 4k' 'rights are needed'
 	vm_refuses other_rights 'vm protect 10000000 4k xyz' 'rights are needed'
 	vm_refuses to_touch_nothing 'vm touch' '^vm: touch: as in '

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of lib/command.c: what people type as numbers and addresses. */
+/* Tests of lib/command.c: parsing of numbers and addresses. */
 #include "lib/command.h"
 
 #include "tests/test.h"
@@ -19,7 +19,7 @@ TEST(command_number_is_the_whole_of_a_word)
 			test_fail(__FILE__, __LINE__, "\"%s\" is read as %#lx", wrong[i], value);
 }
 
-TEST(command_address_is_hexadecimal_with_or_without_its_mark)
+TEST(command_address_is_hexadecimal_with_or_without_0x)
 {
 	static const char *const wrong[] = {
 		"", "0x", "12g4", "fffffffffffffffff", "-1", "no_name"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of monitor/fault_report.c and mm/pt/walk.c, on tables whole and damaged. */
+/* Tests of monitor/fault_report.c and mm/pt/walk.c, on intact and damaged tables. */
 #include "monitor/fault_report.h"
 
 #include "lib/string.h"
@@ -49,7 +49,7 @@ static void walk_says(vaddr_t va, const char *want)
 	CHECK_STR(line, want);
 }
 
-TEST(fault_walk_says_entry_by_entry_what_is_there)
+TEST(fault_walk_prints_each_entry)
 {
 	struct ledger before;
 	struct pt_walk w;
@@ -115,7 +115,7 @@ TEST(fault_walk_survives_a_damaged_table)
 	frame_put(table);
 }
 
-TEST(fault_cause_is_told_from_access_place_and_entry)
+TEST(fault_cause_is_derived_from_access_place_and_entry)
 {
 	static const struct {
 		struct fault fault;
@@ -144,9 +144,9 @@ TEST(fault_cause_is_told_from_access_place_and_entry)
 		{ { .access = FAULT_READ, .address = BASE },
 		  "vmalloc area, not in use",
 		  0,
-		  "used after it was freed*" },
+		  "use after free*" },
 		{ { .access = FAULT_READ, .address = BASE }, "?", 0, "a wild pointer" },
-		{ { .access = FAULT_READ, .address = GIB(1) }, "?", 0, "*user mode's*" },
+		{ { .access = FAULT_READ, .address = GIB(1) }, "?", 0, "*user half*" },
 		{ { .access = FAULT_WRITE, .present = true, .address = BASE },
 		  "kernel text",
 		  TEXT,
@@ -166,11 +166,11 @@ TEST(fault_cause_is_told_from_access_place_and_entry)
 		{ { .access = FAULT_READ, .address = GIB(1) },
 		  "space 2: guard",
 		  0,
-		  "the kernel used a user's address*" },
+		  "the kernel used a user address*" },
 		{ { .access = FAULT_WRITE, .present = true, .address = GIB(1) },
 		  "space 2: private",
 		  DATA,
-		  "the kernel used a user's address*" },
+		  "the kernel used a user address*" },
 		{ { .access = FAULT_EXECUTE, .present = true, .address = GIB(1) },
 		  "space 2: private, no right to execute",
 		  DATA,
@@ -186,7 +186,7 @@ TEST(fault_cause_is_told_from_access_place_and_entry)
 		{ { .access = FAULT_WRITE, .user = true, .address = GIB(1) },
 		  "space 2: zeros on demand, pages of 4K, no right to write",
 		  0,
-		  "*may not use the page so" },
+		  "*has no right to this access" },
 		{ { .access = FAULT_WRITE, .user = true, .address = GIB(1) },
 		  "space 2: zeros on demand, pages of 4K",
 		  0,
@@ -202,7 +202,7 @@ TEST(fault_cause_is_told_from_access_place_and_entry)
 	}
 }
 
-TEST(fault_frame_owner_is_told_from_the_head_of_its_block)
+TEST(fault_frame_owner_is_read_from_the_head_of_its_block)
 {
 	struct frame *block;
 	char text[LINE_BYTES];
@@ -221,10 +221,10 @@ TEST(fault_frame_owner_is_told_from_the_head_of_its_block)
 	frame_put(block);
 	frame_put(block);
 	fault_describe_frame(TIB(200), text, sizeof(text));
-	CHECK(str_glob("no memory*", text));
+	CHECK_STR(text, "not in the memory map");
 }
 
-/* One entry of level 1, as a walk ends in it. */
+/* A walk that ends in this level 1 entry. */
 static void users_place_is(pte_t pte, enum fault_access access, const char *want)
 {
 	struct pt_walk w = { .va = GIB(1), .levels = 4, .last = 1, .readable = true };
@@ -234,7 +234,7 @@ static void users_place_is(pte_t pte, enum fault_access access, const char *want
 	w.entry[1] = pte;
 	fault_describe_users(&f, &w, 7, text, sizeof(text));
 	CHECK_STR(text, want);
-	w.readable = false; /* the entry leads nowhere */
+	w.readable = false; /* the table is not readable */
 	fault_describe_users(&f, &w, 7, text, sizeof(text));
 	CHECK_STR(text, "space 7: nothing is mapped");
 }
@@ -259,5 +259,5 @@ TEST(fault_place_of_a_users_address_is_what_its_entry_means)
 		       "space 7: object 3 on demand, no right to write");
 	users_place_is(pte_make_leaf(MIB(64), own, 1), FAULT_WRITE,
 		       "space 7: private, no right to write");
-	users_place_is(pte_make_leaf(MIB(64), copy, 1), FAULT_WRITE, "space 7: to be copied");
+	users_place_is(pte_make_leaf(MIB(64), copy, 1), FAULT_WRITE, "space 7: copy-on-write");
 }

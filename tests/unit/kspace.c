@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of mm/kspace/kspace.c.  In the kernel over the table that the CPU walks; on the host over
- * one that is built for a made-up machine, whose areas are looked at but not touched.
+ * Tests of mm/kspace/kspace.c.  In the kernel on the table that the CPU walks; on the host on one
+ * built for a simulated machine, whose areas are queried but not accessed.
  */
 #include "mm/kspace/kspace.h"
 
@@ -26,7 +26,7 @@ enum {
 #define DIRECT       UINT64_C(0xffff800000000000)
 #define VMALLOC      UINT64_C(0xfffff00000000000)
 #define IMAGE_OFFSET UINT64_C(0xffffffff80000000)
-#define NO_MEMORY    GIB(3) /* no region has it: a place for made-up devices */
+#define NO_MEMORY    GIB(3) /* in no region: for simulated devices */
 
 static void begin(void)
 {
@@ -53,7 +53,7 @@ static void begin(void)
 #endif
 }
 
-/* A walk by the book (SDM 3A 4.5), with the rights of all levels together. */
+/* A page walk as in SDM 3A 4.5; *rights combines those of all levels. */
 static uint64_t walk(uint64_t va, uint64_t *rights, uint64_t *page)
 {
 	const struct page_table *pt = kspace_table();
@@ -65,7 +65,7 @@ static uint64_t walk(uint64_t va, uint64_t *rights, uint64_t *page)
 
 		if ((e & 1) == 0)
 			return UINT64_MAX;
-		all &= e ^ UINT64_C(1) << 63; /* NX adds up the other way round */
+		all &= e ^ UINT64_C(1) << 63; /* NX is combined by OR, the others by AND */
 		if (shift == 12 || (e & 0x80) != 0) {
 			*rights = (all & FLAG_W) | (all >> 63) << 2 | (e & 0x118);
 			*page = UINT64_C(1) << shift;
@@ -190,7 +190,7 @@ TEST(kspace_areas_are_apart_guarded_and_come_back)
 	struct ledger before;
 
 	begin();
-	/* tables of the area stay once they are there: let them come first */
+	/* tables of the area are never freed: allocate them first */
 	vfree(vmalloc(PAGE_SIZE));
 	vfree(vmalloc(MIB(4)));
 	before = machine_ledger();
@@ -217,7 +217,7 @@ TEST(kspace_areas_are_apart_guarded_and_come_back)
 		vfree(areas[i].p);
 	CHECK_EQ(kspace_stats().areas, was.areas);
 	CHECK_EQ(kspace_stats().pages, was.pages);
-	/* level-2 tables that were made meanwhile stay: the one honest difference */
+	/* level-2 tables allocated meanwhile stay: the only legitimate difference */
 	before.available -= kspace_stats().nodes - was.nodes;
 	CHECK_LEDGER(&before);
 	CHECK(kspace_check() == NULL);
@@ -228,7 +228,7 @@ static void free_it(void *p)
 	vfree(p);
 }
 
-TEST(kspace_nonsense_is_refused_and_named)
+TEST(kspace_bad_sizes_and_pointers_are_refused)
 {
 	uint8_t *p;
 
@@ -333,15 +333,15 @@ TEST(kspace_windows_into_memory_or_nowhere_are_refused)
 	CHECK_EQ(kspace_map_mmio(paddr(UINT64_MAX - 4), 8, MEM_UNCACHED, &p), ERR_BAD_RANGE);
 	CHECK_EQ(kspace_map_mmio(paddr(UINT64_C(1) << 60), 8, MEM_UNCACHED, &p), ERR_BAD_RANGE);
 	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 8, MEM_TYPES, &p), ERR_BAD_RANGE);
-	CHECK(test_panics(unmap_it, (void *)DIRECT, "no MMIO window"));
+	CHECK(test_panics(unmap_it, (void *)DIRECT, "not in an MMIO window"));
 }
 
-TEST(audit_ksp_02_windows_come_from_what_is_asked_for)
+TEST(audit_ksp_02_windows_map_the_requested_address)
 {
 	void *low, *high;
 
 	begin();
-	/* below and above 4 GiB alike: there is no fixed range */
+	/* both below and above 4 GiB: there is no fixed range */
 	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), PAGE_SIZE, MEM_UNCACHED, &low), OK);
 	CHECK_EQ(kspace_map_mmio(paddr(GIB(512)), PAGE_SIZE, MEM_UNCACHED, &high), OK);
 	kspace_unmap_mmio(low);

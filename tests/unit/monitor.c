@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of what a person does at the monitor: drivers/input/keys.c and monitor/line.c.  The line
- * editor prints to a screen (drivers/tty/screen.c), which must show what the line is, after every
- * key.
+ * Tests of the monitor's input: drivers/input/keys.c and monitor/line.c.  The line editor prints to
+ * a screen (drivers/tty/screen.c), which must show the line after every key.
  */
 #include "drivers/input/keys.h"
 #include "monitor/line.h"
@@ -88,7 +87,7 @@ static void enter(const char *text)
 	begin();
 }
 
-/* What the row of the cursor must show: E1, E2 and E3 of line.h. */
+/* Checks E1, E2 and E3 of line.h on the row of the cursor. */
 static bool shows_the_line(void)
 {
 	size_t prompt = strlen(PROMPT), end = line.window + line.width;
@@ -140,7 +139,7 @@ TEST(line_can_be_edited_in_the_middle)
 	CHECK_EQ(press(KEY_ENTER), LINE_ENTERED);
 }
 
-TEST(line_ends_where_its_room_does)
+TEST(line_is_limited_to_its_buffer)
 {
 	fresh();
 	for (unsigned i = 0; i < 2 * LINE_BYTES; i++)
@@ -274,7 +273,7 @@ TEST(keys_of_a_terminal_are_understood)
 		CHECK_EQ(found[i], want[i]);
 }
 
-TEST(keys_enter_is_one_key_however_a_terminal_says_it)
+TEST(keys_enter_is_one_key_for_every_line_ending)
 {
 	CHECK_EQ(from_terminal("\r"), 1);
 	CHECK_EQ(from_terminal("\n"), 1);
@@ -288,11 +287,11 @@ TEST(keys_enter_is_one_key_however_a_terminal_says_it)
 	CHECK_EQ(found[1], KEY_BACKSPACE);
 }
 
-TEST(keys_of_an_unknown_sequence_are_passed_over)
+TEST(keys_of_an_unknown_sequence_are_ignored)
 {
 	CHECK_EQ(from_terminal("\033[15~\033[99999999999999~\033[200~\033Oz\033xa"), 1);
 	CHECK_EQ(found[0], 'a');
-	/* cut off: Ctrl-C gets through, and what follows is text */
+	/* an incomplete sequence: Ctrl-C is delivered, and what follows is text */
 	CHECK_EQ(from_terminal("\033[1\003b"), 2);
 	CHECK_EQ(found[0], KEY_CONTROL('c'));
 	CHECK_EQ(found[1], 'b');
@@ -353,10 +352,10 @@ TEST(keys_control_and_extended_codes)
 		CHECK_EQ(found[i], want[i]);
 }
 
-TEST(keys_made_up_shifts_and_pause_are_ignored)
+TEST(keys_fake_shifts_and_pause_are_ignored)
 {
-	/* a shift that the keyboard makes up around an arrow, Pause, print screen, then a and
-	 * Home on the pad, which Pause must not have changed to 7 */
+	/* the fake shift around an arrow, Pause, print screen, then a and Home on the pad, which
+	 * Pause must not have changed to 7 */
 	CHECK_EQ(FROM_KEYBOARD("\xe0\x2a\xe0\x48\xe0\xc8\xe0\xaa\xe1\x1d\x45\xe1\x9d\xc5"
 			       "\xe0\x37\xe0\xb7\x1e\x9e\x47"),
 		 3);
@@ -374,7 +373,7 @@ TEST(keys_of_the_pad_follow_num_lock)
 	CHECK_EQ(found[3], '.');
 }
 
-/* Whatever came before: after a pause in which nothing is held, letters are letters again. */
+/* After any bytes, once no key is held down, letters are decoded as letters again. */
 TEST(keys_any_bytes_leave_no_decoder_stuck)
 {
 	unsigned wrong = 0;

@@ -11,7 +11,7 @@
 
 enum {
 	RW = PROP_READ | PROP_WRITE,
-	PAGES = 3 * PT_NODE_ENTRIES, /* used by random operations */
+	PAGES = 3 * PT_NODE_ENTRIES, /* that random operations work on */
 	ROUNDS = 40,
 	OPERATIONS = 24,
 	SAID_BYTES = 16384,
@@ -75,7 +75,7 @@ static bool same_meaning(struct vm_meaning a, struct vm_meaning b)
 	return a.what == b.what && a.rights == b.rights && a.detail == b.detail;
 }
 
-/* Whether every page of [va, end) has that meaning. */
+/* True: every page of [va, end) has meaning m. */
 static bool all_mean(const struct vm_space *s, vaddr_t va, vaddr_t end, struct vm_meaning m)
 {
 	for (; va < end; va += PAGE_SIZE) {
@@ -87,7 +87,7 @@ static bool all_mean(const struct vm_space *s, vaddr_t va, vaddr_t end, struct v
 	return true;
 }
 
-/* Check R1 and R2, and that each page has the meaning of its extent.  NULL, or the violation. */
+/* Checks R1, R2 and that an extent has the meaning of its pages.  NULL, or the violation. */
 static const char *wrong_with_extents(const struct vm_space *s)
 {
 	const struct vm_meaning nothing = { VM_WHAT_NOTHING, 0, 0 };
@@ -99,18 +99,18 @@ static const char *wrong_with_extents(const struct vm_space *s)
 			return "R1: extents overlap";
 		if (before.len != 0 && page == extent.start &&
 		    same_meaning(before.meaning, extent.meaning))
-			return "R1: adjacent extents have the same meaning";
+			return "R1: extents that touch mean the same";
 		if (!all_mean(s, page, extent.start, nothing))
 			return "R2: a page is in no extent";
 		page = extent.start + extent.len;
 		if (!all_mean(s, extent.start, page, extent.meaning))
-			return "R2: a page has another meaning than its extent";
+			return "R2: a page means something else than its extent";
 		before = extent;
 	}
 	return all_mean(s, page, page_at(PAGES), nothing) ? NULL : "R2: a page is in no extent";
 }
 
-/* Compare the stats with a count of every page, and check R3. */
+/* Checks the stats page by page, and R3. */
 static bool stats_agree(const struct vm_space *s)
 {
 	struct vm_space_stats f = vm_space_stats_of(s);
@@ -131,7 +131,7 @@ static bool stats_agree(const struct vm_space *s)
 	       f.nodes == page_table_nodes(&s->table);
 }
 
-/* Errors other than ERR_NO_MEMORY are ignored: the test checks the resulting state. */
+/* Operations may fail: the test checks the resulting state, not their result. */
 static void change_at_random(struct vm_space *s, struct vm_object *object)
 {
 	unsigned first = (unsigned)test_random_below(PAGES), rights = RW;
@@ -139,7 +139,7 @@ static void change_at_random(struct vm_space *s, struct vm_object *object)
 	uint64_t done;
 	err_t err = OK;
 
-	if (test_random_below(2) == 0) /* aligned for large pages */
+	if (test_random_below(2) == 0) /* where large pages fit */
 		first -= first % PT_NODE_ENTRIES;
 	if (test_random_below(3) == 0)
 		rights = PROP_READ;
@@ -235,7 +235,7 @@ TEST(vm_report_has_words_for_every_meaning)
 		{ { VM_WHAT_GUARD, 0, 0 }, "guard" },
 		{ { VM_WHAT_OBJECT, RW, 17 }, "object 17 on demand" },
 		{ { VM_WHAT_PRIVATE, RW, 0 }, "private" },
-		{ { VM_WHAT_COPY, RW, 0 }, "to be copied" },
+		{ { VM_WHAT_COPY, RW, 0 }, "copy-on-write" },
 		{ { VM_WHAT_ZERO_PAGE, RW, 0 }, "zero page" },
 		{ { VM_WHAT_SHARED, RW, 0 }, "shared" },
 	};
