@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * second_stage.h - entries of the tables by which an IOMMU translates the addresses of devices, as
- * a format for the engine of page tables (VT-d 9.8, "Second-Stage Paging Entries").
+ * second_stage.h - VT-d second-stage page-table entries, which translate DMA addresses of devices,
+ * as a format of the page-table engine (VT-d 9.8, "Second-Stage Paging Entries").
  *
  *   62 TM | 51:12 address | 11 SNP | 9 D | 8 A | 7 PS | 5:3 EMT | 2 X | 1 W | 0 R
  *
- * An entry is present when it can be read or written: there is no bit for it.  Addresses begin at
- * 0 and are not sign-extended; tables have three, four or five levels.  Bits 61:52 are ignored: 52
- * says that the entry owns a count of its frame.  A leaf that may neither be read nor written is
- * not present, so there is none (F3 of mm/pt/format.h is its maker's to keep).
+ * There is no present bit: an entry is present when it is readable or writable.  Addresses begin at
+ * 0 and are not sign-extended; tables have three, four or five levels.  Hardware ignores bits
+ * 61:52; keel uses bit 52 for an entry that owns a count of its frame.  A leaf with neither right
+ * is not present, so callers must not make one (F3 of mm/pt/format.h).
  *
- * Pure arithmetic, but for what an instance brings: how walkers see what is written (they may not
- * look into caches: ECAP.C) and how they invalidate it.
+ * Pure arithmetic, except for two functions of the instance: one that writes entries back to
+ * memory, as walkers may not snoop the caches (ECAP.C), and one that invalidates the IOTLB.
  */
 #pragma once
 
@@ -37,7 +37,7 @@ static inline pte_t second_stage_make_leaf(uint64_t pa, struct page_prop prop, u
 	return pte | (level > 1 ? SECOND_STAGE_LARGE : 0);
 }
 
-/* An entry that leads to the table at pa; both rights, the leaves decide. */
+/* An entry that leads to the table at pa, with both rights: the leaves restrict them. */
 static inline pte_t second_stage_make_table(uint64_t pa)
 {
 	return (pa & SECOND_STAGE_ADDRESS) | SECOND_STAGE_READ | SECOND_STAGE_WRITE;
@@ -55,19 +55,19 @@ static inline struct page_prop second_stage_prop(pte_t pte)
 	return (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK };
 }
 
-/* Addresses of as many bits as the levels have. */
+/* Whether va fits into the address bits of `levels` levels. */
 static inline bool second_stage_has(vaddr_t va, unsigned levels)
 {
 	return va >> (PT_PAGE_SHIFT + PT_INDEX_BITS * levels) == 0;
 }
 
-/* Units that have smaller pages only say so in CAP.SLLPS; who maps says how large they may be. */
+/* Units without large pages report it in CAP.SLLPS; the caller that maps passes the limit. */
 static inline unsigned second_stage_leaf_level_max(void)
 {
 	return PT_LEAF_LEVEL_MAX;
 }
 
-/* The instance's: struct pt_format says what they do. */
+/* Provided by the instance: see struct pt_format. */
 void second_stage_write_back(const _Atomic pte_t *first, unsigned n);
 void second_stage_finish(struct tlb_batch *gone);
 

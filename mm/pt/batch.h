@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * batch.h - what was taken out of a page table, until no TLB can hold it any more.
+ * batch.h - TLB shootdown batch: pages to invalidate, and frames and nodes to free afterwards.
  *
  * A batch collects the pages of one space whose entries changed and the frames and nodes that
- * were behind them.  tlb_batch_finish() first makes every CPU invalidate the pages
+ * these entries led to.  tlb_batch_finish() first makes every CPU invalidate the pages
  * (kern/shootdown.h), then puts the frames and retires the nodes: a frame is never reused while a
- * TLB may still map it, nor a node while a CPU may still walk it or somebody look at it
- * (mm/frame/epoch.h).
+ * TLB may still map it, nor a node while a CPU may still walk it or a lockless reader may still
+ * read it (mm/frame/epoch.h).
  *
  *   struct tlb_batch gone;
  *   tlb_batch_init(&gone, &tlb_kernel_space);
  *   cursor_open(&c, &table, range, &gone); ... cursor_unmap(&c, len) ... cursor_close(&c);
  *   tlb_batch_finish(&gone);
  *
- * Memory that no count keeps (an untracked mapping) is its owner's to keep from others until the
- * batch is finished: who maps it again elsewhere finishes before he lets the range go.
+ * Untracked mappings hold no reference: the owner of the memory must not reuse it until the batch
+ * has finished.  A caller that maps it elsewhere finishes the batch before it unlocks the range.
  *
  * Pages are invalidated one by one, each by the size that it was mapped with (finding MOM-02: a
- * 2 MiB page is one shootdown, not 512), up to SHOOTDOWN_PAGES_MAX; above that everything is
- * invalidated at once.  When there is no room for more frames the batch finishes itself in between;
- * nodes, and trees of them with all that they own, need no room: they are linked through their
+ * 2 MiB page is one shootdown, not 512), up to SHOOTDOWN_PAGES_MAX; above that the whole
+ * space is invalidated.  When the array of frame runs is full, the batch finishes early; nodes, and
+ * subtrees of them with all that they own, take no array entry: they are linked through their
  * MetaSlots.
  *
- * Owned by its caller; no lock.  Finishing waits for other CPUs with interrupts off; locks and
- * cursors may be held, as whoever waits for them serves shootdowns.
+ * Owned by its caller; no lock.  Finishing waits for other CPUs with interrupts off; the caller may
+ * hold locks and open cursors, as CPUs that wait for these serve shootdowns.
  */
 #pragma once
 
@@ -37,14 +37,14 @@ enum {
 struct tlb_batch {
 	struct shootdown shootdown;
 	struct {
-		struct frame *first; /* frames in a row, or one block */
+		struct frame *first; /* contiguous frames, or one block */
 		uint32_t n;
 	} run[TLB_RUNS_MAX];
 	unsigned runs;
-	pfn_t dead; /* the first of the nodes, PT_NODE_LAST: none */
+	pfn_t dead; /* head of the list of nodes to retire; PT_NODE_LAST: empty */
 };
 
-/* For what is taken out of the table of `space`. */
+/* An empty batch for the table of `space`. */
 static inline void tlb_batch_init(struct tlb_batch *b, struct tlb_space *space)
 {
 	shootdown_init(&b->shootdown, space);
@@ -52,29 +52,32 @@ static inline void tlb_batch_init(struct tlb_batch *b, struct tlb_space *space)
 	b->dead = PT_NODE_LAST;
 }
 
-/* The translation of the page at va, whatever its size, is to be invalidated. */
+/* Adds the page at va, of any size, to the shootdown. */
 static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va)
 {
 	shootdown_add_page(&b->shootdown, va);
 }
 
-/* Invalidate, then put.  The batch is empty and usable afterwards. */
+/* Shootdown, then put the frames and retire the nodes.  The batch is empty and usable afterwards.
+ */
 void tlb_batch_finish(struct tlb_batch *b);
 
-/* Whether no more runs of frames find room until the batch is finished. */
+/* Whether no more runs of frames fit until the batch is finished. */
 static inline bool tlb_batch_is_full(const struct tlb_batch *b)
 {
 	return b->runs == TLB_RUNS_MAX;
 }
 
-/* Put the n frames in a row from `first` on, or one block, after the shootdown.  It is not full. */
+/* Put the n contiguous frames from `first` on, or one block, after the shootdown.  The batch must
+ * not be full. */
 static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint32_t n)
 {
 	b->run[b->runs].first = first;
 	b->run[b->runs++].n = n;
 }
 
-/* Retire a node, too, that the page of another one's invalidate has led to. */
+/* Retire a node below one that was added with tlb_batch_node(): the shootdown of that node's page
+ * covers this one too. */
 static inline void tlb_batch_node_below(struct tlb_batch *b, struct frame *node) __takes(2)
 {
 	pt_node_kill(node, b->dead);
@@ -82,7 +85,8 @@ static inline void tlb_batch_node_below(struct tlb_batch *b, struct frame *node)
 }
 
 /* Retire a node to which the entry for va led, with all that its entries own, after the shootdown.
- * The caller holds it, and has killed the nodes below it and added the pages that they map. */
+ * The caller holds its lock, has marked the nodes below it dead (pt_node_kill()) and has added the
+ * pages that they map. */
 static inline void tlb_batch_node(struct tlb_batch *b, vaddr_t va, struct frame *node) __takes(3)
 {
 	shootdown_add_page(&b->shootdown, va);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu_format.h - the format of the tables that CPUs walk (arch/x86_64/pte.h), for the engine, and
- * short forms for whoever reads and writes entries of such tables himself.
+ * cpu_format.h - struct pt_format of the tables that CPUs walk (arch/x86_64/pte.h), and short
+ * forms for code that reads and writes entries of such tables directly.
  *
  * The engine's instance for this format is mm/pt/cursor.c, mm/pt/page_table.c, mm/pt/node.c and
  * mm/pt/batch.c.
@@ -31,7 +31,7 @@ static const struct pt_format cpu_format = {
 	.finish = tlb_batch_finish,
 };
 
-/* As those of mm/pt/entry.h. */
+/* The functions of mm/pt/entry.h, for cpu_format. */
 static inline struct frame *pt_node_child(pte_t pte, unsigned level)
 {
 	return pt_child(&cpu_format, pte, level);

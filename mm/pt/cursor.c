@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cursor.c - the engine's instance for the tables of CPUs, and what no format matters to. */
+/* cursor.c - the page-table engine's instance for CPU tables, and format-independent functions. */
 #include "mm/pt/cursor.h"
 
 #include "mm/pt/cpu_format.h"
@@ -8,7 +8,7 @@
 
 PER_CPU(struct cursor_stats, cursor_stats);
 
-/* ---- moving ---- */
+/* ---- position ---- */
 
 void cursor_move(struct cursor *c, uint64_t len)
 {

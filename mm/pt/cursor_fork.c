@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* cursor_fork.c - a range of one table, copied on write into another. */
+/* cursor_fork.c - fork: copies a range of one table into another, copy-on-write. */
 #include "mm/pt/cursor.h"
 
 #include "mm/pt/cpu_format.h"
 
-/* The node of the new table on the way to va, of `level`; it comes into being.  NULL: no memory. */
+/* The node of `level` in the new table on the path to va, allocated if missing.  NULL: no memory.
+ */
 static struct frame *make_path(struct page_table *to, vaddr_t va, unsigned level)
 {
 	struct frame *node = to->root;
@@ -14,7 +15,7 @@ static struct frame *make_path(struct page_table *to, vaddr_t va, unsigned level
 		struct frame *child = pt_node_child(pte, at);
 
 		if (child == NULL && pte != 0)
-			return node; /* an entry of its own, which stays */
+			return node; /* a leaf or marker, which stays */
 		if (child == NULL) {
 			child = pt_node_alloc(at - 1);
 			if (child == NULL)
@@ -27,8 +28,8 @@ static struct frame *make_path(struct page_table *to, vaddr_t va, unsigned level
 	return node;
 }
 
-/* A leaf in the other table, its frame counted once more; *entry, the leaf here, is private to both
- * from now on. */
+/* Copy a leaf for the other table, with another count of its frame.  Unless it is shared, both
+ * copies, *entry included, are copy-on-write from now on. */
 static inline void fork_leaf(_Atomic pte_t *entry, pte_t pte, pte_t *copy)
 {
 	pte_t flip = ~pte & PTE_FORKED;
@@ -44,8 +45,8 @@ static inline void fork_leaf(_Atomic pte_t *entry, pte_t pte, pte_t *copy)
 	(void)atomic_fetch_xor_explicit(entry, flip, memory_order_relaxed);
 }
 
-/* The same of nearly all pages there are, in as few instructions as can be: a private page of its
- * own that may be written.  False: it is none. */
+/* Fast path of fork_leaf() for most pages: private, tracked, writable and not forked yet.  False:
+ * the page is not of this kind. */
 static __forceinline bool fork_own_page(_Atomic pte_t *entry, pte_t pte, pte_t *copy)
 {
 	const pte_t own = PTE_PRESENT | PTE_WRITE | PTE_TRACKED;
@@ -53,13 +54,13 @@ static __forceinline bool fork_own_page(_Atomic pte_t *entry, pte_t pte, pte_t *
 	if (unlikely((pte & (own | PTE_SHARED | PTE_FORKED)) != own))
 		return false;
 	(void)frame_get(pt_node_leaf_frame(pte));
-	/* flipped, as the CPU sets A and D meanwhile */
+	/* atomic XOR: the CPU may set the accessed and dirty bits meanwhile */
 	(void)atomic_fetch_xor_explicit(entry, pt_forked_bits(&cpu_format), memory_order_relaxed);
 	*copy = (pte & ~PTE_DIRTY) ^ pt_forked_bits(&cpu_format);
 	return true;
 }
 
-/* All pages of a node into one that nobody has written yet. */
+/* Copy all entries of a node of level 1 into an uninitialised one. */
 static void fork_all_pages(const struct frame *from, struct frame *to)
 {
 	_Atomic pte_t *entry = pt_node_entries(from), *copy = pt_node_entries(to);
@@ -69,13 +70,13 @@ static void fork_all_pages(const struct frame *from, struct frame *to)
 
 		if (!fork_own_page(&entry[i], pte, &forked) && pte_is_present(pte))
 			fork_leaf(&entry[i], pte, &forked);
-		/* relaxed: nobody else uses the new table yet */
+		/* relaxed: the new table is not in use yet */
 		atomic_store_explicit(&copy[i], forked, memory_order_relaxed);
 	}
 	pt_node_count(to, (int)pt_node_children(from));
 }
 
-/* Those of [first, last] that `to` has not. */
+/* Copy the entries of [first, last] that are empty in `to`. */
 static void fork_some_pages(const struct frame *from, struct frame *to, unsigned first,
 			    unsigned last)
 {
@@ -93,7 +94,7 @@ static void fork_some_pages(const struct frame *from, struct frame *to, unsigned
 static err_t fork_node(const struct frame *from, struct frame *to, unsigned level, vaddr_t start,
 		       vaddr_t end);
 
-/* A node that the other table has not; `node` is of the level below that of `to`. */
+/* Copy a node that the other table lacks; `node` is one level below `to`. */
 static err_t fork_new_node(const struct frame *node, struct frame *to, unsigned i, vaddr_t start,
 			   vaddr_t end)
 {
@@ -110,7 +111,7 @@ static err_t fork_new_node(const struct frame *node, struct frame *to, unsigned 
 	(void)pt_node_set(to, i, pte_make_table(frame_into_raw(other).raw));
 	if (!all_pages)
 		err = fork_node(node, other, level, start, end);
-	if (pt_node_children(other) == 0) { /* as the node here is: a spare one */
+	if (pt_node_children(other) == 0) { /* `node` is empty, too: a spare */
 		(void)pt_node_set(to, i, 0);
 		pt_node_put_empty(other);
 	}
@@ -138,7 +139,7 @@ static err_t fork_entry(const struct frame *from, struct frame *to, unsigned lev
 	return OK;
 }
 
-/* Depth: a level each. */
+/* Recursion depth: one level per call. */
 static err_t fork_node(const struct frame *from, struct frame *to, unsigned level, vaddr_t start,
 		       vaddr_t end)
 {
@@ -161,6 +162,6 @@ err_t cursor_fork(struct cursor *c, struct page_table *to)
 		return ERR_NO_MEMORY;
 	if (pt_node_level(other) != c->level)
 		return OK;
-	c->gone->shootdown.pages = SHOOTDOWN_ALL; /* rights go */
+	c->gone->shootdown.pages = SHOOTDOWN_ALL; /* write rights were removed */
 	return fork_node(c->node, other, c->level, c->start, c->end);
 }

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine.h - the engine of page tables: the cursor protocol for tables of any format.
+ * engine.h - the page-table engine: the cursor protocol for tables of any entry format.
  *
- * What mm/pt/cursor.h says is done here, once, for every kind of table.  Each function takes the
- * format first (mm/pt/format.h), a constant that compilers fold away: an instance costs what it
- * would if it were written for its format alone.
+ * This is the one implementation of mm/pt/cursor.h for every kind of table.  The first parameter of
+ * each function is the format (mm/pt/format.h), a constant that compilers fold away: an instance
+ * costs no more than code written for its format alone.
  *
  * An instance is a source file with a `static const struct pt_format` that includes this header and
- * gives the operations that it wants names of its own:
+ * wraps the operations that it needs:
  *
  *   err_t cursor_unmap(struct cursor *c, uint64_t len)
  *   {
  *           return engine_unmap(&cpu_format, c, len);
  *   }
  *
- * engine_X() is what cursor_X() or page_table_X() says, of that format.  The CPU's instance is
- * mm/pt/cursor.c, with mm/pt/page_table.c for looks and mm/pt/node.c for the end of nodes.
+ * engine_X() implements cursor_X() or page_table_X() for that format.  The CPU's instance is
+ * mm/pt/cursor.c, with mm/pt/page_table.c for lookups and mm/pt/node.c for retiring nodes.
  *
- *   engine_node.h     the end of nodes, and what must hold of them
- *   engine_lookup.h   looking without a hold
- *   engine_lock.h     how a range is locked and unlocked
- *   engine_split.h    large entries that become smaller ones
- *   engine_map.h      what is put into a table
- *   engine_change.h   what is taken out, and changed
+ *   engine_node.h     retiring nodes and checking their invariants
+ *   engine_lookup.h   lockless lookup
+ *   engine_lock.h     locking and unlocking a range
+ *   engine_split.h    splitting large entries
+ *   engine_map.h      mapping
+ *   engine_change.h   unmap, protect and collapse
  *
- * Everything is static: no header but these, and no source file but an instance, includes them.
+ * Everything is static: only these headers and the instances include them.
  */
 #pragma once
 

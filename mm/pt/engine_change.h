@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_change.h - part of mm/pt/engine.h: what a cursor takes out of the table, and what it
- * changes there.
+ * engine_change.h - part of mm/pt/engine.h: unmap, protect, reuse and collapse.
  */
 #pragma once
 
 #include "mm/pt/engine_split.h"
 
-/* Down to the entry for va, or to one that lies in [va, va + len) whole, whatever it leads to.  A
- * leaf or marker that reaches beyond, or begins before, is split until it does not. */
+/* Descend to the highest entry for va that is empty or lies wholly in [va, va + len), even if it
+ * leads to a table.  A leaf or marker that reaches out of [va, va + len) is split. */
 static err_t descend_splitting(const struct pt_format *fmt, const struct cursor *c, uint64_t len,
 			       struct pt_path *p)
 {
@@ -58,7 +57,7 @@ static uint64_t step_over(vaddr_t va, unsigned level, uint64_t len)
 
 /* ---- unmap ---- */
 
-/* Tracked leaves that stand in a row, frame behind frame; [start, end) bytes, none when equal. */
+/* A run of tracked leaves with contiguous frames: bytes [start, end), empty when equal. */
 struct leaf_run {
 	uint64_t start, end;
 };
@@ -71,7 +70,7 @@ static void run_finish(const struct pt_format *fmt, const struct leaf_run *run, 
 			  (uint32_t)((run->end - run->start) / span));
 }
 
-/* The frame behind a tracked leaf joins the run, or begins the next.  Blocks are runs of one. */
+/* Add the frame of a tracked leaf to the run, or start a new run.  A block is a run of its own. */
 static inline void run_add(const struct pt_format *fmt, struct leaf_run *run, uint64_t pa,
 			   uint64_t span, struct tlb_batch *gone)
 {
@@ -83,7 +82,7 @@ static inline void run_add(const struct pt_format *fmt, struct leaf_run *run, ui
 	*run = (struct leaf_run){ pa, pa + span };
 }
 
-/* Empty entries of the node that p ends in, from the cursor on; bytes that were passed. */
+/* Clear entries of the node that p ends in, from va on; returns the bytes that were covered. */
 static uint64_t clear_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
 			   uint64_t len)
 {
@@ -100,15 +99,15 @@ static uint64_t clear_node(const struct pt_format *fmt, struct cursor *c, const 
 		if (pte == 0)
 			continue;
 		if (child != NULL && p->level > c->pt->keep)
-			break; /* such nodes stay: go into it */
+			break; /* a kept node: the caller descends into it */
 		emptied++;
 		if (!pt_is_present(fmt, pte)) {
 			atomic_store_explicit(&entry[i], 0, memory_order_relaxed);
 			continue;
 		}
-		/* exchanged: the CPU may set accessed and dirty until now */
+		/* exchange: the CPU may set the accessed and dirty bits until now */
 		pte = atomic_exchange_explicit(&entry[i], 0, memory_order_acq_rel);
-		pt_wrote(fmt, &entry[i], 1); /* now: the batch may be finished in between */
+		pt_wrote(fmt, &entry[i], 1); /* at once: run_add() may finish the batch */
 		if (child != NULL) {
 			kill_below(fmt, child, p->level - 1, c->va + passed, c->gone);
 			tlb_batch_node(c->gone, c->va + passed, child);
@@ -123,7 +122,7 @@ static uint64_t clear_node(const struct pt_format *fmt, struct cursor *c, const 
 	return passed;
 }
 
-/* The node below that stays although all of it is to be emptied. */
+/* Descend into nodes that are kept although the whole of them is unmapped. */
 static void enter_kept_node(const struct pt_format *fmt, const struct cursor *c, struct pt_path *p)
 {
 	while (p->level > c->pt->keep) {
@@ -161,10 +160,10 @@ static __forceinline err_t engine_unmap(const struct pt_format *fmt, struct curs
 
 /* ---- protect ---- */
 
-/* What a leaf of one level becomes: what stays, and with what. */
+/* New rights of the leaves of one level. */
 struct rights {
-	pte_t new;          /* when writing needs no copy */
-	pte_t copy_instead; /* bits that change when it does */
+	pte_t new;          /* bits to set if a write needs no copy */
+	pte_t copy_instead; /* bits to flip if it does */
 };
 
 static struct rights rights_of(const struct pt_format *fmt, struct page_prop prop, unsigned level)
@@ -190,8 +189,8 @@ static inline pte_t with_rights(const struct pt_format *fmt, pte_t pte, const st
 	return pt_is_sole_owner(fmt, pte) ? new & ~fmt->forked : new ^ r->copy_instead;
 }
 
-/* Whether it changes.  The bits that differ are flipped at once: they are not the CPU's, and nobody
- * else's while the node is held. */
+/* Returns whether the leaf changes.  One atomic XOR flips the bits that differ: the CPU does not
+ * set these, and no other CPU writes the entry while the node is locked. */
 static inline bool change_leaf(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
 			       const struct rights *r)
 {
@@ -211,8 +210,9 @@ static void change_marker(const struct pt_format *fmt, _Atomic pte_t *entry, pte
 	atomic_store_explicit(entry, fmt->make_marker(marker), memory_order_relaxed);
 }
 
-/* n entries of a node of `level`, for va on, as far as the next table; how many.  `gone` is NULL
- * when everything is to be invalidated anyway. */
+/* Change up to n entries of a node of `level`, starting with the one for va, and stop at an entry
+ * that leads to a table; returns how many were covered.  `gone` is NULL if the whole space is
+ * invalidated anyway. */
 static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atomic pte_t *entry,
 					      unsigned n, unsigned level, vaddr_t va,
 					      const struct pt_change *change,
@@ -238,8 +238,8 @@ static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atom
 	return (unsigned)(entry - first);
 }
 
-/* Whether n entries of the node are more than are invalidated one by one, as far as is known
- * without looking at them. */
+/* Whether n entries of the node are more pages than are invalidated one by one, judged by the child
+ * count, without reading the entries. */
 static bool fills_the_batch(const struct cursor *c, const struct frame *node, unsigned n)
 {
 	unsigned empty = PT_NODE_ENTRIES - pt_node_children(node);
@@ -247,7 +247,8 @@ static bool fills_the_batch(const struct cursor *c, const struct frame *node, un
 	return c->gone->shootdown.pages > SHOOTDOWN_PAGES_MAX || n > empty + SHOOTDOWN_PAGES_MAX;
 }
 
-/* Entries of the node that p ends in, from the cursor on, down to the next table; bytes passed. */
+/* Change entries of the node that p ends in, from va up to the next table; returns the bytes that
+ * were covered. */
 static uint64_t protect_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
 			     uint64_t len, const struct pt_change *change)
 {
@@ -266,8 +267,8 @@ static uint64_t protect_node(const struct pt_format *fmt, struct cursor *c, cons
 	       (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va, change, NULL);
 }
 
-/* Down to the entry for va that is not a table; one that does not lie in [va, va + len) whole is
- * split until it does. */
+/* Descend to the entry for va that is not a table; an entry that does not lie wholly in
+ * [va, va + len) is split until it does. */
 static err_t descend_to_whole(const struct pt_format *fmt, const struct cursor *c, uint64_t len,
 			      struct pt_path *p)
 {
@@ -318,7 +319,7 @@ static __forceinline err_t engine_reuse(const struct pt_format *fmt, struct curs
 	if (!pt_is_present(fmt, pte) || (pte & pt_forked_bits(fmt)) != (fmt->copy | fmt->forked) ||
 	    !pt_is_sole_owner(fmt, pte))
 		return ERR_IN_USE;
-	/* the CPU changes other bits meanwhile */
+	/* atomic: the CPU may set the accessed and dirty bits meanwhile */
 	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index],
 					pt_forked_bits(fmt), memory_order_acq_rel);
 	return OK;
@@ -326,7 +327,7 @@ static __forceinline err_t engine_reuse(const struct pt_format *fmt, struct curs
 
 /* ---- collapse ---- */
 
-/* Whether the entries of a node are one page in parts; *first is the first of them. */
+/* Whether the entries of a node map one contiguous, aligned page; *first is the first entry. */
 static bool is_one_page(const struct pt_format *fmt, const struct frame *node, unsigned level,
 			pte_t *first)
 {
@@ -342,7 +343,8 @@ static bool is_one_page(const struct pt_format *fmt, const struct frame *node, u
 	return true;
 }
 
-/* Entries of a dead node go; the accessed and dirty bits in them until the shootdown. */
+/* Clear the entries of a dead node; returns the accessed and dirty bits that CPUs set in them
+ * before the shootdown. */
 static pte_t clear_parts(const struct pt_format *fmt, struct frame *node)
 {
 	pte_t cpu_bits = 0;
@@ -373,11 +375,10 @@ static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct c
 	if ((first & fmt->tracked) != 0 &&
 	    frame_join(pt_leaf_frame(fmt, first), PT_INDEX_BITS) != OK)
 		return ERR_IN_USE;
-	/* both say the same, so it does not matter which a CPU has until the shootdown */
+	/* both map the same, so a CPU may use either until the shootdown */
 	(void)pt_set(fmt, pt_path_node(&p), index,
 		     fmt->make_leaf(pt_paddr(fmt, first), fmt->prop(first), level));
-	/* each part may be in a TLB by itself, where a shootdown of the large page would not find
-	 * it */
+	/* small pages may be in TLBs, and invalidating one address would miss the others */
 	c->gone->shootdown.pages = SHOOTDOWN_ALL;
 	c->gone->shootdown.reach = SHOOTDOWN_TABLES;
 	pt_node_kill(node, PT_NODE_LAST);

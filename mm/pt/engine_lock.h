@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_lock.h - part of mm/pt/engine.h: how a range is locked and unlocked.
+ * engine_lock.h - part of mm/pt/engine.h: locking and unlocking a range.
  */
 #pragma once
 
@@ -8,9 +8,9 @@
 #include "mm/pt/cursor.h"
 #include "mm/pt/engine_lookup.h"
 
-/* ---- what goes ---- */
+/* ---- the batch ---- */
 
-/* The frames are put after the next invalidate, which is now if the batch is full. */
+/* Put the frames after the next shootdown; a full batch is finished now. */
 static __forceinline void batch_run(const struct pt_format *fmt, struct tlb_batch *gone,
 				    struct frame *first, uint32_t n)
 {
@@ -19,9 +19,9 @@ static __forceinline void batch_run(const struct pt_format *fmt, struct tlb_batc
 	tlb_batch_run(gone, first, n);
 }
 
-/* ---- the way down ---- */
+/* ---- paths ---- */
 
-/* Nodes from the one that a cursor holds, or a root, down; node[level] is the lowest. */
+/* Nodes from a cursor's covering node, or a root, downwards; node[level] is the lowest. */
 struct pt_path {
 	struct frame *node[PT_LEVEL_MAX + 1];
 	unsigned level;
@@ -32,7 +32,7 @@ static inline struct frame *pt_path_node(const struct pt_path *p)
 	return p->node[p->level];
 }
 
-/* From the cursor's node down to the one whose entry for va is not a table, or to level `stop`. */
+/* Descend from the covering node to the node whose entry for va is not a table, or to `stop`. */
 static __forceinline void pt_path_descend(const struct pt_format *fmt, const struct cursor *c,
 					  unsigned stop, struct pt_path *p)
 {
@@ -48,10 +48,10 @@ static __forceinline void pt_path_descend(const struct pt_format *fmt, const str
 	}
 }
 
-/* ---- holding ---- */
+/* ---- locking ---- */
 
-/* The lowest level at which one node has to do with all of [start, end]: they lie in one node, and
- * do not fill it, as what fills a node can be done in its parent's entry. */
+/* The level of the covering node: the lowest level at which [start, end] lies in one node and does
+ * not fill it, as a range that fills a node may be changed in its parent's entry. */
 static unsigned level_that_covers(unsigned levels, vaddr_t start, vaddr_t end)
 {
 	unsigned level = 1;
@@ -62,7 +62,7 @@ static unsigned level_that_covers(unsigned levels, vaddr_t start, vaddr_t end)
 	return level;
 }
 
-/* Hold the lowest node on the way to va that exists, of level `stop` or above: step one of the
+/* Lock the lowest existing node on the path to va, of level `stop` or above: step one of the
  * protocol (mm/pt/cursor.h).  Interrupts are off. */
 static struct frame *engine_lock_node(const struct pt_format *fmt, const struct page_table *pt,
 				      vaddr_t va, unsigned stop, unsigned *level)
@@ -76,7 +76,7 @@ static struct frame *engine_lock_node(const struct pt_format *fmt, const struct 
 		(void)lookup(fmt, pt, va, stop, level, &table);
 		node = frame_of_slot(meta_slot_at(table));
 		held = pt_node_try_lock(node);
-		ASSERT(held || !pt_node_is_own(node)); /* a cursor would wait for its own CPU's */
+		ASSERT(held || !pt_node_is_own(node)); /* else a self-deadlock */
 		epoch_exit();
 		if (unlikely(!held)) {
 			lock_wait_turn();
@@ -85,12 +85,12 @@ static struct frame *engine_lock_node(const struct pt_format *fmt, const struct 
 		if (likely(*level == stop) ||
 		    !pt_is_table(fmt, pt_node_get(node, pte_index(va, *level))))
 			return node;
-		pt_unlock(fmt, node); /* a lower one came into being */
+		pt_unlock(fmt, node); /* a lower node was added */
 	}
 }
 
-/* The part of [start, end] that the child at `index` has to do with; the bits above its level are
- * no matter. */
+/* The part of [start, end] that overlaps the child at `index`; the bits above its level are
+ * ignored. */
 static inline vaddr_t first_below(vaddr_t start, unsigned index, unsigned level)
 {
 	return index == pte_index(start, level) ? start : 0;
@@ -101,7 +101,7 @@ static inline vaddr_t last_below(vaddr_t end, unsigned index, unsigned level)
 	return index == pte_index(end, level) ? end : ~UINT64_C(0);
 }
 
-/* In pre-order.  Depth: a node's children are one level lower. */
+/* In pre-order.  Recursion depth: one level per call. */
 static void lock_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
 		       vaddr_t start, vaddr_t end)
 {
@@ -117,7 +117,7 @@ static void lock_below(const struct pt_format *fmt, const struct frame *node, un
 	}
 }
 
-/* Leaf first. */
+/* Children before parents. */
 static void unlock_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
 			 vaddr_t start, vaddr_t end)
 {
@@ -133,7 +133,7 @@ static void unlock_below(const struct pt_format *fmt, const struct frame *node, 
 	}
 }
 
-/* The same of a range that lies in one entry of each node: a page's, mostly. */
+/* The same for a range that lies in one entry of each node, mostly a single page. */
 static void unlock_path(const struct pt_format *fmt, const struct frame *node, unsigned level,
 			vaddr_t va)
 {
@@ -179,7 +179,7 @@ static __forceinline err_t engine_open(const struct pt_format *fmt, struct curso
 
 /* ---- unlocking ---- */
 
-/* Take nodes without entries out, from the lowest up to below the cursor's. */
+/* Unlink empty nodes, from the lowest one upwards, below the covering node. */
 static void pt_path_prune(const struct pt_format *fmt, struct cursor *c, struct pt_path *p)
 {
 	while (p->level < c->level && p->level < c->pt->keep &&
@@ -192,10 +192,10 @@ static void pt_path_prune(const struct pt_format *fmt, struct cursor *c, struct 
 	}
 }
 
-/* The nodes on the way to va, node[0] the highest that stays, each the parent of the next. */
+/* Locked nodes on the path to va, each the parent of the next; node[0] stays in the tree. */
 struct branch {
 	struct frame *node[PT_LEVEL_MAX];
-	unsigned top, levels; /* level of node[0]; how many are held */
+	unsigned top, levels; /* level of node[0]; number of nodes */
 };
 
 static void branch_unlock(const struct pt_format *fmt, struct branch *b)
@@ -204,7 +204,8 @@ static void branch_unlock(const struct pt_format *fmt, struct branch *b)
 		pt_unlock(fmt, b->node[--b->levels]);
 }
 
-/* The node below those that are held leads elsewhere too: the branch begins there. */
+/* The child of the last locked node has other entries, too: it becomes node[0], of `level`. Unlocks
+ * the nodes above. */
 static void branch_begin_at(const struct pt_format *fmt, struct branch *b, unsigned level)
 {
 	pt_node_hand_over(b->node[--b->levels]);
@@ -212,8 +213,8 @@ static void branch_begin_at(const struct pt_format *fmt, struct branch *b, unsig
 	b->top = level;
 }
 
-/* The lowest level above `level` whose node, as far as a glance tells, leads elsewhere too, or
- * stays anyway. */
+/* The lowest level above `level` whose node has other entries, too, or is kept anyway.  A hint: the
+ * nodes are not locked. */
 static unsigned level_that_stays(const struct pt_format *fmt, const struct page_table *pt,
 				 vaddr_t va, unsigned level)
 {
@@ -228,8 +229,8 @@ static unsigned level_that_stays(const struct pt_format *fmt, const struct page_
 	return stays;
 }
 
-/* Hold the nodes from one that stays down to that of `level`, none of which leads elsewhere, the
- * last one nowhere.  False: there is nothing to be taken out. */
+/* Lock the nodes from one that stays down to that of `level`; those between have one entry, the
+ * last has none.  False: there is nothing to unlink. */
 static bool lock_branch(const struct pt_format *fmt, const struct page_table *pt, vaddr_t va,
 			unsigned level, struct branch *b)
 {
@@ -255,8 +256,8 @@ static bool lock_branch(const struct pt_format *fmt, const struct page_table *pt
 	return b->levels > 1 && pt_node_children(b->node[b->levels - 1]) == 0;
 }
 
-/* Take out the node of `level` on the way to va, if it is without entries, together with those
- * above it that lead to it alone. */
+/* Unlink the node of `level` on the path to va if it is empty, together with the nodes above that
+ * lead to it alone. */
 static void prune(const struct pt_format *fmt, const struct page_table *pt, vaddr_t va,
 		  unsigned level, struct tlb_batch *gone)
 {
@@ -277,14 +278,14 @@ static void prune(const struct pt_format *fmt, const struct page_table *pt, vadd
 	}
 }
 
-/* The node of `level` at va was left without entries: it goes, or stays as the table's spare and
- * the one before goes.  Whoever empties a node comes here after he let it go, so of two who meet
- * one finds it empty. */
+/* The node of `level` at va was left empty: unlink it, or keep it as the table's spare and unlink
+ * the previous spare.  A cursor that empties a node calls this after it has unlocked the node, so
+ * of two racing cursors one finds it empty. */
 static void leave_empty(const struct pt_format *fmt, struct page_table *pt, vaddr_t va,
 			unsigned level, struct tlb_batch *gone)
 {
 	uint64_t mine = align_down(va, pte_span(level + 1)) | level;
-	/* relaxed: a place, which the lock of its node orders */
+	/* relaxed: only an address; the lock of the node at it orders the rest */
 	uint64_t other = atomic_load_explicit(&pt->spare, memory_order_relaxed);
 
 	if (level >= pt->keep || other == mine)
@@ -314,10 +315,10 @@ static __forceinline void engine_close(const struct pt_format *fmt, struct curso
 	c->pt = NULL;
 }
 
-/* ---- what is in the way ---- */
+/* ---- removing subtrees ---- */
 
-/* No entry leads to this node, of `level` and for va, any more: all pages that it maps are to be
- * invalidated, and the nodes below it die.  Depth: a level each. */
+/* After a node of `level` for va was unlinked: add all pages that it maps to the batch and mark the
+ * nodes below it dead.  Recursion depth: one level per call. */
 static void kill_below(const struct pt_format *fmt, const struct frame *node, unsigned level,
 		       vaddr_t va, struct tlb_batch *gone)
 {
@@ -339,7 +340,8 @@ static void kill_below(const struct pt_format *fmt, const struct frame *node, un
 	}
 }
 
-/* Whether there is nothing in this tree but nodes.  Depth: a level each. */
+/* Whether the subtree holds neither leaves nor markers: it is a branch of single nodes that ends in
+ * an empty one.  Recursion depth: one level per call. */
 static bool is_bare(const struct pt_format *fmt, const struct frame *node, unsigned level)
 {
 	unsigned children = pt_node_children(node);
@@ -354,8 +356,8 @@ static bool is_bare(const struct pt_format *fmt, const struct frame *node, unsig
 	return children == 0;
 }
 
-/* A branch without entries that stands where an entry of `level` is wanted, in the cursor's range,
- * goes: a table may have kept one.  Nodes from `keep` up are not such a branch. */
+/* Unlink a spare branch that is in the way of an entry of `level` at va.  Nodes of level `keep` and
+ * above stay. */
 static void make_way(const struct pt_format *fmt, struct cursor *c, unsigned level)
 {
 	unsigned index = pte_index(c->va, level);
@@ -374,7 +376,7 @@ static void make_way(const struct pt_format *fmt, struct cursor *c, unsigned lev
 	tlb_batch_node(c->gone, c->va, child);
 }
 
-/* ---- looking ---- */
+/* ---- query ---- */
 
 static __forceinline struct pt_item engine_query(const struct pt_format *fmt,
 						 const struct cursor *c)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_lookup.h - part of mm/pt/engine.h: looking without a hold.
+ * engine_lookup.h - part of mm/pt/engine.h: lockless lookup.
  */
 #pragma once
 
@@ -26,7 +26,7 @@ static unsigned next_entry(const struct frame *node, unsigned index)
 	return index;
 }
 
-/* ---- looking ---- */
+/* ---- lookup ---- */
 
 static struct pt_item pt_item_of(const struct pt_format *fmt, pte_t pte, unsigned level, vaddr_t va)
 {
@@ -45,15 +45,16 @@ static struct pt_item pt_item_of(const struct pt_format *fmt, pte_t pte, unsigne
 	return item;
 }
 
-/* Whether a node was emptied because it died, perhaps: a collapse does that though the page is
- * there all the time. */
+/* Whether an empty entry of the node may come from its death: a collapse clears the old node
+ * although the page stays mapped. */
 static bool is_dead(paddr_t node)
 {
-	/* relaxed: an entry was read with acquire, and emptied after the mark was set */
+	/* relaxed: the caller read the entry with acquire; the mark was set before it was cleared
+	 */
 	return atomic_load_explicit(&meta_slot_at(node)->u.node.dead, memory_order_relaxed) != 0;
 }
 
-/* Down to the entry for va in a node of level `stop`, or one above that is no table; inside
+/* Walk to the entry for va in a node of level `stop`, or to one above that is not a table; inside
  * epoch_enter(). */
 static __forceinline pte_t lookup(const struct pt_format *fmt, const struct page_table *pt,
 				  vaddr_t va, unsigned stop, unsigned *level, paddr_t *node)
@@ -65,7 +66,7 @@ static __forceinline pte_t lookup(const struct pt_format *fmt, const struct page
 	for (;; at--, shift -= PT_INDEX_BITS) {
 		const _Atomic pte_t *entries = arch_direct(table);
 
-		/* acquire: what a new table holds is there to see */
+		/* acquire: the entries of a new table are visible */
 		pte = atomic_load_explicit(&entries[va >> shift & (PT_ENTRIES - 1)],
 					   memory_order_acquire);
 		if (at == stop || !pt_is_table(fmt, pte))
@@ -88,7 +89,7 @@ static __forceinline pte_t engine_lookup_entry(const struct pt_format *fmt,
 	epoch_enter();
 	do
 		pte = lookup(fmt, pt, va, 1, level, &node);
-	while (pte == 0 && unlikely(is_dead(node))); /* at most once for each node that dies */
+	while (pte == 0 && unlikely(is_dead(node))); /* at most one retry per dead node */
 	epoch_exit();
 	arch_irq_restore(irq);
 	return pte;
@@ -110,7 +111,8 @@ static __forceinline struct pt_item engine_query_table(const struct pt_format *f
 }
 
 /* From va on in this node of `level`, inside epoch_enter(): the first address whose entry is not
- * empty, or may not be, as the node is dead; or `end`.  Depth: a level each. */
+ * empty, or may not have been, as the node is dead; or `end`.  Recursion depth: one level per
+ * call. */
 static vaddr_t next_in_node(const struct pt_format *fmt, const struct frame *node, unsigned level,
 			    vaddr_t va, vaddr_t end)
 {
@@ -146,8 +148,8 @@ static __forceinline vaddr_t engine_next(const struct pt_format *fmt, const stru
 	return va;
 }
 
-/* A node of the kernel's half in another space's table: the kernel's own keeps some of its nodes.
- */
+/* Whether a child is a node of the kernel's half in another space's table.  In the kernel's own
+ * table keep < levels. */
 static bool is_of_others(const struct page_table *pt, const struct frame *child)
 {
 	return pt->keep == pt->levels && frame_count(child) > 1;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_map.h - part of mm/pt/engine.h: what a cursor puts into the table.
+ * engine_map.h - part of mm/pt/engine.h: mapping pages and setting markers.
  */
 #pragma once
 
 #include "mm/pt/engine_split.h"
 
-/* ---- nodes on the way ---- */
+/* ---- nodes on the path ---- */
 
-/* From where a descent ended down to level `stop`, making the nodes that are missing, held.
- * ERR_IN_USE: a leaf or marker is in the way.  On ERR_NO_MEMORY no empty node stays behind. */
+/* Extend a path down to level `stop` with newly allocated, locked nodes.  ERR_IN_USE: a leaf or
+ * marker is in the way.  On ERR_NO_MEMORY no node is added. */
 static err_t pt_path_extend(const struct pt_format *fmt, vaddr_t va, unsigned stop,
 			    struct pt_path *p)
 {
@@ -47,21 +47,21 @@ static err_t descend_making(const struct pt_format *fmt, const struct cursor *c,
 	return pt_path_extend(fmt, c->va, stop, p);
 }
 
-/* ---- pages in a row ---- */
+/* ---- ranges of pages ---- */
 
 /* The largest level whose page fits at va and pa in len bytes. */
-static unsigned level_that_fits(vaddr_t va, uint64_t pa, uint64_t len, unsigned most)
+static unsigned level_that_fits(vaddr_t va, uint64_t pa, uint64_t len, unsigned max)
 {
-	unsigned level = most;
+	unsigned level = max;
 
 	while (level > 1 && (pte_span(level) > len || (va | pa) % pte_span(level) != 0))
 		level--;
 	return level;
 }
 
-/* Entries of one level in one node, as far as they go, `step` added from each to the next.  *len
- * moves on with the cursor.  Entries are written as they come, the child count once: it is the
- * owner's, the entries are the CPU's. */
+/* Fill consecutive entries of one node, adding `step` from one to the next, until the node or *len
+ * ends; va and *len advance.  Entries are written one by one, as the CPU reads them; the child
+ * count is written once, as only the lock holder reads it. */
 static err_t fill_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
 		       pte_t pte, uint64_t step, uint64_t *len)
 {
@@ -75,7 +75,7 @@ static err_t fill_node(const struct pt_format *fmt, struct cursor *c, const stru
 			err = ERR_IN_USE;
 			break;
 		}
-		/* release: what the page holds is visible before the page */
+		/* release: the contents of the page are visible before the mapping */
 		atomic_store_explicit(&entry[i], pte, memory_order_release);
 	}
 	pt_wrote(fmt, entry + first, i - first);
@@ -88,7 +88,7 @@ static err_t fill_node(const struct pt_format *fmt, struct cursor *c, const stru
 static __forceinline err_t engine_map_pa(const struct pt_format *fmt, struct cursor *c, paddr_t pa,
 					 uint64_t len, struct page_prop prop, unsigned level_max)
 {
-	unsigned most = level_max < fmt->leaf_level_max() ? level_max : fmt->leaf_level_max();
+	unsigned max = level_max < fmt->leaf_level_max() ? level_max : fmt->leaf_level_max();
 	uint64_t end = pa.raw + len;
 
 	if ((pa.raw | len) % PAGE_SIZE != 0 || len > cursor_left(c) || level_max < 1)
@@ -96,7 +96,7 @@ static __forceinline err_t engine_map_pa(const struct pt_format *fmt, struct cur
 	prop.flags &= (uint16_t)~PROP_TRACKED;
 	while (len > 0) {
 		uint64_t at = end - len;
-		unsigned level = level_that_fits(c->va, at, len, most);
+		unsigned level = level_that_fits(c->va, at, len, max);
 		struct pt_path p __uninitialized;
 		err_t err = OK;
 
@@ -144,7 +144,7 @@ static __forceinline err_t engine_set_marker(const struct pt_format *fmt, struct
 		err_t err;
 
 		make_way(fmt, c, level);
-		/* a node that is there already takes the marker in its entries */
+		/* an existing node gets the marker in its own entries */
 		pt_path_descend(fmt, c, 1, &p);
 		err = p.level <= level ? OK : pt_path_extend(fmt, c->va, level, &p);
 		if (err == OK)
@@ -193,7 +193,7 @@ static __forceinline err_t engine_map(const struct pt_format *fmt, struct cursor
 	return OK;
 }
 
-/* Down to `level`, making nodes where nothing stands and splitting markers. */
+/* Descend to `level`, allocating missing nodes and splitting markers. */
 static err_t descend_through_markers(const struct pt_format *fmt, const struct cursor *c,
 				     unsigned level, struct pt_path *p)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_node.h - part of mm/pt/engine.h: the end of nodes, and what must hold of them.
+ * engine_node.h - part of mm/pt/engine.h: retiring nodes, and checking their invariants.
  */
 #pragma once
 
 #include "mm/frame/epoch.h"
 #include "mm/pt/entry.h"
 
-/* Tracked leaves that stand in a row, frame behind frame, are put together. */
+/* Contiguous frames of tracked leaves, which are put by one call. */
 struct row {
 	struct frame *first;
 	uint32_t frames;
@@ -30,8 +30,8 @@ static void row_add(struct row *row, struct frame *f, unsigned level)
 	*row = (struct row){ f, 1 };
 }
 
-/* What the node's entries own goes, and it joins the list.  Depth: a node's children are one level
- * lower, so at most PT_LEVEL_MAX calls deep. */
+/* Clear a dead node, release what its entries own, and add it to the list.  Recursion depth: one
+ * level per call, so at most PT_LEVEL_MAX. */
 static void empty_dead(const struct pt_format *fmt, struct frame *node, struct epoch_list *list)
 {
 	unsigned level = pt_node_level(node), left = pt_node_children(node);
@@ -45,7 +45,7 @@ static void empty_dead(const struct pt_format *fmt, struct frame *node, struct e
 
 		if (pte == 0)
 			continue;
-		/* no CPU walks it, so nothing comes between; who looks late sees either */
+		/* plain store: no CPU walks the node; a late lockless reader sees either value */
 		atomic_store_explicit(&pt_node_entries(node)[i], 0, memory_order_relaxed);
 		left--;
 		if (child != NULL)
@@ -59,7 +59,7 @@ static void empty_dead(const struct pt_format *fmt, struct frame *node, struct e
 	epoch_list_add(list, node);
 }
 
-/* A list of dead nodes, and all that is below them: see pt_node_retire(). */
+/* Retire a list of dead nodes and everything below them: see pt_node_retire(). */
 static __forceinline void engine_retire(const struct pt_format *fmt, pfn_t first)
 {
 	struct epoch_list list = { 0 };
@@ -73,7 +73,7 @@ static __forceinline void engine_retire(const struct pt_format *fmt, pfn_t first
 	epoch_list_retire(&list);
 }
 
-/* What an entry owns goes with it. */
+/* Release what an entry owns. */
 static void drop_entry(const struct pt_format *fmt, pte_t pte, unsigned level)
 {
 	struct frame *child = pt_child(fmt, pte, level);
@@ -84,7 +84,7 @@ static void drop_entry(const struct pt_format *fmt, pte_t pte, unsigned level)
 		frame_put(child);
 }
 
-/* What the entries of a node own goes, as the node is about to. */
+/* Release what the entries of a node own, before the node itself is freed. */
 static __forceinline void engine_drop_node(const struct pt_format *fmt, const struct frame *node)
 {
 	unsigned level = pt_node_level(node), left = pt_node_children(node);
@@ -111,7 +111,7 @@ static const char *engine_check_node(const struct pt_format *fmt, const struct f
 		entries += pte != 0;
 		if (child != NULL &&
 		    (frame_kind_of(child) != FRAME_PAGE_TABLE || pt_node_level(child) != level - 1))
-			return "N2: an entry leads to something that is no node of the next level";
+			return "N2: an entry leads to a frame that is not a node of the next level";
 		if (child != NULL && atomic_load_explicit(&frame_slot(child)->u.node.dead,
 							  memory_order_relaxed) != 0)
 			return "N4: an entry leads to a dead node";

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_split.h - part of mm/pt/engine.h: large entries that become smaller ones.
+ * engine_split.h - part of mm/pt/engine.h: splitting large entries.
  */
 #pragma once
 
 #include "kern/percpu.h"
 #include "mm/pt/engine_lock.h"
 
-/* A tracked block becomes frames that are counted one by one, so it must have one owner. */
+/* Splitting a tracked block gives each frame its own count, so the block must have one owner. */
 static err_t check_split(const struct pt_format *fmt, pte_t pte, unsigned level)
 {
 	if (!pt_is_present(fmt, pte) || (pte & fmt->tracked) == 0)
 		return OK;
 	if (level > 2)
-		return ERR_IN_USE; /* blocks of 1 GiB are mapped whole or not at all */
+		return ERR_IN_USE; /* blocks of 1 GiB are never split */
 	return frame_count(pt_leaf_frame(fmt, pte)) == 1 ? OK : ERR_IN_USE;
 }
 
-/* The entry at va, a leaf or marker of a level above 1, becomes a node of the next level that says
- * the same.  ERR_NO_MEMORY, ERR_IN_USE: see cursor_unmap(). */
+/* Replace the entry at va, a leaf or marker of a level above 1, by a locked node of the next level
+ * with the same translations or markers.  ERR_NO_MEMORY, ERR_IN_USE: see cursor_unmap(). */
 static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, struct pt_path *p)
 {
 	unsigned index = pte_index(c->va, p->level);
@@ -45,7 +45,7 @@ static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, 
 	pt_node_count(node, PT_NODE_ENTRIES);
 	pt_node_lock_new(node);
 	late = pt_set(fmt, pt_path_node(p), index, fmt->make_table(frame_into_raw(node).raw));
-	late &= ~old & fmt->cpu_bits; /* the CPU walked to the large page until now */
+	late &= ~old & fmt->cpu_bits; /* accessed and dirty bits set since `old` was read */
 	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
 		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,
 					       memory_order_relaxed);

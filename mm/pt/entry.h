@@ -3,11 +3,11 @@
  * entry.h - an entry of a node, in any format, and what it owns: a node of the next level, or
  * the frame or block of a tracked leaf.
  *
- * pt_set() is the only way to write one by itself; what the old entry owned is handed to the caller
- * with it (finding CON-02: replacing returns everything).  The engine (mm/pt/engine.h) writes many
- * in a row, and counts them with pt_node_count().
+ * A single entry is written by pt_set() only, which returns the old entry together with what it
+ * owned (finding CON-02: replacing returns everything).  The engine (mm/pt/engine.h) writes several
+ * consecutive entries directly and then calls pt_node_count().
  *
- * Locking: the node is held.  For tables of CPUs there are short forms in mm/pt/cpu_format.h.
+ * Locking: the caller holds the node's lock.  Short forms for CPU tables: mm/pt/cpu_format.h.
  */
 #pragma once
 
@@ -24,8 +24,9 @@ static __forceinline struct frame *pt_child(const struct pt_format *fmt, pte_t p
 	return frame_of_slot(meta_slot_at(paddr(pt_paddr(fmt, pte))));
 }
 
-/* Replace an entry; returns the old one, with what it owned.  Exchanged, so that bits which the CPU
- * set until now are in the answer.  Release: a new table's entries are visible before the table. */
+/* Replace an entry; returns the old one, with what it owned.  A present entry is exchanged, so that
+ * the result has all bits that the CPU set.  Release: a new table's entries are visible before the
+ * table. */
 static __forceinline pte_t pt_set(const struct pt_format *fmt, struct frame *node, unsigned index,
 				  pte_t pte)
 {
@@ -41,20 +42,20 @@ static __forceinline pte_t pt_set(const struct pt_format *fmt, struct frame *nod
 	return old;
 }
 
-/* The frame or block behind a present leaf that is tracked. */
+/* The frame or block that a present, tracked leaf maps. */
 static __forceinline struct frame *pt_leaf_frame(const struct pt_format *fmt, pte_t pte)
 {
 	return frame_of_slot(meta_slot_at(paddr(pt_paddr(fmt, pte))));
 }
 
-/* Whether a leaf that was forked is the only owner of its frame by now. */
+/* Whether a leaf is the only owner of its frame. */
 static __forceinline bool pt_is_sole_owner(const struct pt_format *fmt, pte_t pte)
 {
 	return (pte & fmt->tracked) != 0 && frame_count(pt_leaf_frame(fmt, pte)) == 1;
 }
 
 #ifdef KEEL_DEBUG
-/* A panic when this CPU holds a node that an entry of this one leads to. */
+/* Panics if this CPU still holds the lock of a child of the node. */
 static inline void pt_check_release(const struct pt_format *fmt, const struct frame *node)
 {
 	unsigned level = pt_node_level(node);
@@ -69,7 +70,7 @@ static inline void pt_check_release(const struct pt_format *fmt, const struct fr
 }
 #endif
 
-/* Unlock a node; those below it were unlocked before (finding CUR-03). */
+/* Unlock a node; the caller has unlocked all nodes below it (finding CUR-03). */
 static __forceinline void pt_unlock(const struct pt_format *fmt, struct frame *node)
 {
 #ifdef KEEL_DEBUG

@@ -9,7 +9,7 @@
 #include "mm/pt/engine_node.h"
 
 enum {
-	POOL_MAX = 64, /* more than an advance of epochs frees at once */
+	POOL_MAX = 64, /* more than one advance of the epoch frees at once */
 };
 
 static unsigned fail_step;
@@ -19,7 +19,7 @@ void pt_node_inject_failure(unsigned nth)
 	fail_step = nth;
 }
 
-/* Zeroed frames of kind FRAME_PAGE_TABLE, count 1.  The owner's, with interrupts off. */
+/* Zeroed frames of kind FRAME_PAGE_TABLE, count 1.  Used by its CPU only, with interrupts off. */
 struct pool {
 	unsigned count;
 	struct frame *node[POOL_MAX];
@@ -123,7 +123,7 @@ static void drop_node(struct meta_slot *slot, pfn_t pfn)
 	engine_drop_node(&cpu_format, frame_of_slot(meta_slot_of(pfn)));
 }
 
-/* A node whose readers have left: without entries it is zero and worth keeping. */
+/* Free a retired node after its grace period: an empty node is all zeros, so the pool keeps it. */
 static void free_retired(struct frame *node)
 {
 	if (pt_node_children(node) == 0)

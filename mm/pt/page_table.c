@@ -27,7 +27,7 @@ bool page_table_range_ok(const struct page_table *pt, struct vrange range)
 
 void page_table_keep_spare(struct page_table *pt)
 {
-	/* relaxed: nobody else uses it yet */
+	/* relaxed: the table is not in use yet */
 	atomic_store_explicit(&pt->spare, PT_SPARE_NONE, memory_order_relaxed);
 }
 

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page_table.h - a tree of nodes: the table of four or five levels that a CPU walks.
+ * page_table.h - a page table: a tree of nodes of four or five levels, walked by CPUs.
  *
- * The table is the only truth about its address space.  An entry says everything about a page: its
- * frame, its rights, its cache type, whether it owns a count of the frame; an absent page may carry
- * a marker, a number that means something to the owner of the range.  A marker stands at any level,
- * for all that the entry covers.
+ * The page table is the only record of its address space.  An entry holds the whole state of a
+ * page: frame, rights, cache type, and whether it owns a count of the frame.  A non-present entry
+ * may hold a marker, a number that is defined by the owner of the range.  A marker may be at any
+ * level and applies to all that the entry covers.
  *
- * Tables are changed through cursors (mm/pt/cursor.h), many at once.  Looking one address up needs
- * no hold: it happens inside epoch_enter(), finds nodes that are retired no earlier than it leaves,
- * allocates nothing, and gives an answer that was true at some moment of the call.
+ * Tables are changed through cursors (mm/pt/cursor.h), many at once.  Looking up one address takes
+ * no lock: it runs inside epoch_enter(), so no node that it finds is freed before it leaves; it
+ * allocates nothing, and its result was true at some moment of the call.
  *
- * Nodes that become empty are freed, except those of level `keep` and up.  Where pages come and go
- * all the time, a table may keep one spare: the branch that became empty last stays until another
- * does, so that the next page there need not make three nodes again.  Tables of user spaces
- * share the kernel's half: the entries of their roots lead to the same nodes, which the kernel's
- * table keeps for ever, so that what happens below them is seen in all spaces at once.
+ * Nodes that become empty are freed, except those of level `keep` and above.  Where pages are
+ * mapped and unmapped often, a table may keep one spare: the branch that became empty last stays
+ * until another one does, so that the next page there need not allocate three nodes.  Tables of
+ * user spaces share the kernel's half: the entries of their roots lead to the same nodes, which the
+ * kernel's table never frees, so that a change below them takes effect in all spaces at once.
  *
- * Doors that are kept open: a node is counted, so several entries may lead to it (On-demand-fork,
- * Zhao et al., EuroSys 2021); a table is little more than its root, so a space may have two (page
- * table isolation); nodes come from pt_node_alloc() alone, which may ask for memory of a NUMA
- * domain.
+ * Provisions for extensions: nodes are reference-counted, so several entries may lead to one
+ * (On-demand-fork, Zhao et al., EuroSys 2021); a table is little more than its root, so a space may
+ * have two (page table isolation); all nodes come from pt_node_alloc(), which may allocate from a
+ * NUMA domain.
  *
  * Any context but NMI and machine check; for those there is mm/pt/walk.h.
  */
@@ -32,14 +32,14 @@ struct page_table {
 	struct frame *root; /* (c) owns one count */
 	unsigned levels;    /* (c) 4 or 5 */
 	unsigned keep; /* (c) after page_table_populate(): nodes from here up are never freed */
-	_Atomic uint64_t spare; /* (a) where a branch without entries is, its address | its level */
+	_Atomic uint64_t spare; /* (a) the spare branch: its address | its level */
 };
 
-/* Of `spare`. */
+/* Values of `spare`: the table keeps none; it keeps one, but has none now. */
 #define PT_SPARE_NEVER UINT64_C(0)
 #define PT_SPARE_NONE  UINT64_MAX
 
-/* What stands at an address: all pages of [start, start + len) alike. */
+/* The state of an address: the same for all pages of [start, start + len). */
 enum pt_item_kind {
 	PT_ITEM_ABSENT,
 	PT_ITEM_MARKER,
@@ -57,35 +57,37 @@ struct pt_item {
 
 /* An empty table.  ERR_NO_MEMORY. */
 err_t page_table_init(struct page_table *pt, unsigned levels);
-/* No CPU uses it and nobody looks; everything that it owns goes. */
+/* Free the table and all that it owns.  No CPU has it loaded and no lookup is running. */
 void page_table_destroy(struct page_table *pt);
 
-/* The branch that became empty last stays, from now on.  Before anybody else uses the table. */
+/* Keep a spare branch from now on.  Before the table is in use. */
 void page_table_keep_spare(struct page_table *pt);
 
-/* Make sure that nodes exist from the root down to `level` over the range, and are kept; for what
- * other tables will share.  Before anybody else uses the table.  ERR_NO_MEMORY, ERR_BAD_RANGE. */
+/* Make sure that nodes exist from the root down to `level` over the range, and keep them; for nodes
+ * that other tables will share.  Before the table is in use.  ERR_NO_MEMORY, ERR_BAD_RANGE. */
 err_t page_table_populate(struct page_table *pt, struct vrange range, unsigned level);
 
-/* The kernel's half of the new table `pt` is that of `kernel`, whose nodes are counted once more.
- * Of `kernel` no entry of the root changes any more. */
+/* Share the kernel's half of `kernel` with the new table `pt`: each shared node gets another count.
+ * No entry in the root of `kernel` may change afterwards. */
 void page_table_share_kernel(struct page_table *pt, const struct page_table *kernel);
 
-/* Page-aligned, not empty, no wrap, canonical at both ends and within one half. */
+/* Whether a range is page-aligned, not empty, does not wrap, and is canonical at both ends and
+ * within one half. */
 bool page_table_range_ok(const struct page_table *pt, struct vrange range);
 
 /* Look up one address; total: an address that is not canonical is absent. */
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va);
 
-/* The entry that decides about va, which is canonical, and its level; nothing more is looked at. */
+/* The entry in which the walk for va ends (leaf, marker or empty), and its level.  va is canonical.
+ */
 pte_t page_table_lookup(const struct page_table *pt, vaddr_t va, unsigned *level);
 
-/* The first page from va on, below `end`, whose entry is not empty; `end`: there is none.  In
- * the user's half.  Where nodes are taken out meanwhile it may be one whose entry is empty. */
+/* The first page in [va, end) whose entry is not empty; `end`: there is none.  User half only.
+ * While nodes are being unlinked, it may return a page whose entry is empty. */
 vaddr_t page_table_next(const struct page_table *pt, vaddr_t va, vaddr_t end);
 
-/* N1..N4 of every node, of the user's half alone where the kernel's is shared; nobody changes the
- * table meanwhile.  NULL, or what is wrong. */
+/* Checks N1..N4 of every node, without the kernel's half if that is shared.  The table must not
+ * change meanwhile.  NULL, or a message. */
 __must_check const char *page_table_check(const struct page_table *pt);
-/* Nodes of the table, the root included, likewise. */
+/* The number of nodes, the root included, under the same conditions. */
 uint64_t page_table_nodes(const struct page_table *pt);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spot.h - the hold of one entry: the lowest one that there is for an address.
+ * spot.h - locks the lowest existing entry for an address.
  *
- * What a cursor is for a range, for a single page, and no more than that: the node in which the
- * entry stands is held by the protocol of mm/pt/cursor.h, and the entry is there to be read and
- * written.  For faults, which come one at a time and change one entry each.
+ * A minimal cursor for a single page: the node that has the entry is locked by the protocol of
+ * mm/pt/cursor.h, and the caller reads and writes the entry.  For page faults, each of which
+ * changes one entry.
  *
  *   struct pt_spot spot;
  *   pt_spot_lock(&spot, &table, va);
  *   ... spot.pte, spot.level ...; pt_spot_set(&spot, pte);
  *   pt_spot_unlock(&spot);
  *
- * Locking: interrupts are off from hold to unlock_page.  What an entry owned is its replacer's to
- * put, after a shootdown if a CPU may have it (mm/pt/batch.h).
+ * Locking: interrupts are off from pt_spot_lock() to pt_spot_unlock().  A caller that replaces an
+ * entry puts what the old one owned, after a shootdown if a TLB may have it (mm/pt/batch.h).
  */
 #pragma once
 
@@ -22,15 +22,15 @@
 struct pt_spot {
 	struct frame *node;
 	_Atomic pte_t *entry;
-	pte_t pte; /* as it was found; the CPU may set accessed and dirty in it meanwhile */
+	pte_t pte; /* as it was read; the CPU may set accessed and dirty in the entry meanwhile */
 	unsigned level;
 };
 
-/* Hold the lowest node on the way to va that exists, of level `stop` or above: step one of the
+/* Lock the lowest existing node on the path to va, of level `stop` or above: step one of the
  * protocol.  Interrupts are off. */
 struct frame *pt_lock_node(const struct page_table *pt, vaddr_t va, unsigned stop, unsigned *level);
 
-/* va is canonical. */
+/* Lock the entry for va, which is canonical. */
 static inline void pt_spot_lock(struct pt_spot *s, const struct page_table *pt, vaddr_t va)
 {
 	s->node = pt_lock_node(pt, va, 1, &s->level);
@@ -38,14 +38,15 @@ static inline void pt_spot_lock(struct pt_spot *s, const struct page_table *pt, 
 	s->pte = atomic_load_explicit(s->entry, memory_order_relaxed);
 }
 
-/* A leaf of this level where a marker stood. */
+/* Replace a marker by a leaf of the same level. */
 static inline void pt_spot_fill(struct pt_spot *s, pte_t leaf)
 {
-	/* release: what the page holds is visible before the page; the count of entries stays */
+	/* release: the contents of the page are visible before the mapping; the child count stays
+	 */
 	atomic_store_explicit(s->entry, leaf, memory_order_release);
 }
 
-/* Another leaf where one stood. */
+/* Replace a leaf by another one. */
 static inline void pt_spot_exchange(struct pt_spot *s, pte_t leaf)
 {
 	(void)atomic_exchange_explicit(s->entry, leaf, memory_order_acq_rel);

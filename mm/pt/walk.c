@@ -14,7 +14,7 @@ static const char *const table_names[PT_LEVEL_MAX + 1] = {
 };
 static const char *const page_names[PT_LEAF_LEVEL_MAX + 1] = { "?", "4 KiB", "2 MiB", "1 GiB" };
 
-/* An entry of the table at pa; false: no memory that keel knows lies there. */
+/* Read the entry at a physical address; false: there is no memory that keel manages. */
 static bool read_entry(uint64_t at, pte_t *out)
 {
 	return at < PHYS_LIMIT && arch_paddr_ok(paddr(at)) &&
@@ -68,13 +68,13 @@ static void leaf_words(pte_t pte, char *text, size_t size)
 		 p.type == MEM_WRITE_BACK ? "" : mem_type_name((enum mem_type)p.type));
 }
 
-/* What the last entry means for the address. */
+/* Describe the last entry of the walk. */
 static void end_words(const struct pt_walk *w, char *text, size_t size)
 {
 	pte_t pte = w->last <= w->levels ? w->entry[w->last] : 0;
 
 	if (!w->readable)
-		print_to(text, size, "leads to what cannot be read: the table is damaged");
+		print_to(text, size, "leads to unreadable memory: the table is damaged");
 	else if (pte_is_marker(pte))
 		print_to(text, size, "not present, marker %#x", pte_marker(pte));
 	else if (!pte_is_present(pte))
@@ -126,5 +126,5 @@ void pt_walk_print(const struct pt_walk *w)
 			print("table in frame %#lx\n", pte_paddr(pte) / PAGE_SIZE);
 	}
 	if (!w->readable)
-		print("  what it leads to cannot be read: the table is damaged\n");
+		print("  the last entry leads to unreadable memory: the table is damaged\n");
 }

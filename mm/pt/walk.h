@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walk.h - the walk of one address through a page table, entry by entry, for people.
+ * walk.h - diagnostic page-table walk: prints the entries on the path to one address.
  *
- * Like the CPU's walk (SDM 3A 4.5), but nothing is trusted: each entry is read by
- * arch_probe_read64(), so a table that is damaged or being changed gives a strange answer and no
+ * Like the CPU's walk (SDM 3A 4.5), but it trusts nothing: each entry is read by
+ * arch_probe_read64(), so a table that is damaged or changes meanwhile gives a wrong result and no
  * fault.
  *
  * No lock, no allocation; any context, the panic path too.
@@ -15,8 +15,8 @@
 struct pt_walk {
 	vaddr_t va;
 	unsigned levels; /* of the table */
-	unsigned last;   /* level of the last entry that was read; levels + 1: none could be */
-	bool readable;   /* false: what the last entry leads to cannot be a table */
+	unsigned last;   /* level of the last entry that was read; levels + 1: none */
+	bool readable;   /* false: the last entry leads to memory that cannot be read */
 	uint64_t at[PT_LEVEL_MAX + 1]; /* physical address of the entry of each level */
 	pte_t entry[PT_LEVEL_MAX + 1];
 };
@@ -24,7 +24,7 @@ struct pt_walk {
 /* Walk va through the table at `root`; levels <= PT_LEVEL_MAX. */
 void pt_walk_read(struct pt_walk *w, paddr_t root, unsigned levels, vaddr_t va);
 
-/* The leaf that the walk ends in, or 0: it is not mapped. */
+/* The leaf in which the walk ends, or 0: va is not mapped. */
 pte_t pt_walk_leaf(const struct pt_walk *w);
 /* The physical address of va; there is a leaf. */
 uint64_t pt_walk_paddr(const struct pt_walk *w);
@@ -32,5 +32,5 @@ uint64_t pt_walk_paddr(const struct pt_walk *w);
 /* "PML4[511] -> PDPT[510] -> PD[1] -> PT[18] present, read, execute" */
 void pt_walk_line(const struct pt_walk *w, char *text, size_t size);
 
-/* A line for each entry, with its address, its value and what it says. */
+/* Print a line for each entry: its address, its value and the decoded fields. */
 void pt_walk_print(const struct pt_walk *w);

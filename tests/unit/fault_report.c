@@ -101,7 +101,7 @@ TEST(fault_walk_survives_a_damaged_table)
 	CHECK(!w.readable);
 	CHECK_EQ(pt_walk_leaf(&w), 0);
 	pt_walk_line(&w, line, sizeof(line));
-	CHECK_STR(line, "PML4[0] leads to what cannot be read: the table is damaged");
+	CHECK_STR(line, "PML4[0] leads to unreadable memory: the table is damaged");
 	pt_walk_read(&w, paddr(PHYS_LIMIT), 4, 0);
 	CHECK(!w.readable);
 	CHECK_EQ(w.last, 5);
