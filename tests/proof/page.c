@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of mm/frame/page.h: frame number and address name each other, both ways, in range.  And of the
- * arithmetic of mm/frame/meta.h on a twin: meta_slot_of() and meta_pfn_of() are an addition to, and a
- * difference from, a pointer that comes from an integer, which the memory model cannot follow.
+ * Proof of mm/frame/page.h: frame number and address are inverse to each other, in range.  And of the
+ * arithmetic of mm/frame/meta.h, on a copy: meta_slot_of() and meta_pfn_of() add to, and subtract
+ * from, a pointer that comes from an integer, which the memory model does not support.
  *
  * Seconds: 15
  * Skip: paddr_add

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Proof of the range arithmetic of the engine of page tables (mm/pt/engine.h), as the CPU's
- * instance has it: which ranges are accepted, which node covers one and which entries below overlap
- * it (C5), where the cursor stands (C1, C4), which page size fits, where large pages are cut, and
- * when a change of rights lets somebody write.  Ranges are compared in 128 bits, where nothing
- * wraps.
+ * Proof of the range arithmetic of the page-table engine (mm/pt/engine.h), in the CPU's instance:
+ * which ranges are accepted, which node covers a range and which entries below overlap it (C5), the
+ * position of the cursor (C1, C4), which page size fits, where large pages are split, and when a
+ * change of rights makes a leaf writable.  Ranges are compared in 128 bits, where nothing wraps.
  *
  * By: words
  * Seconds: 20
  */
 #include "mm/frame/frame.h"
 
-/* How many own a frame is memory, which a claim has none of.  Here the slot of a frame is its
- * address, and the parity of its number says whether it has one owner or two, so the claims hold
- * for both. */
+/* The count of a frame is in memory, which claims cannot access.  Here the slot of a frame is its
+ * address, and the parity of its number decides whether it has one owner or two, so the claims
+ * cover both. */
 static inline struct meta_slot *slot_at(paddr_t pa)
 {
 	return (struct meta_slot *)(uintptr_t)pa.raw;
@@ -24,7 +23,7 @@ static inline uint32_t owners_of(const struct frame *f)
 	return 1 + (uint32_t)((uintptr_t)f / PAGE_SIZE % 2);
 }
 
-/* The largest pages that there are. */
+/* The largest pages of the format. */
 static inline unsigned largest_level(void)
 {
 	return PT_LEAF_LEVEL_MAX;
@@ -63,13 +62,13 @@ CLAIM(range_is_pages_of_one_canonical_half, uint64_t start, uint64_t len, unsign
 
 /* ---- the node that covers a range ---- */
 
-/* Bytes of a node: what its 512 entries cover. */
+/* The bytes that the 512 entries of a node cover. */
 static exact_t node_bytes(unsigned level)
 {
 	return (exact_t)1 << (PT_PAGE_SHIFT + PT_INDEX_BITS * level);
 }
 
-/* The node of `level` around start has all of [start, end]. */
+/* Whether the node of `level` around start covers all of [start, end]. */
 static bool node_has(unsigned level, uint64_t start, uint64_t end)
 {
 	exact_t first = start & ~(uint64_t)(node_bytes(level) - 1);
@@ -83,7 +82,7 @@ static bool node_is_filled(unsigned level, uint64_t start, uint64_t end)
 	       end - start == (uint64_t)node_bytes(level) - 1;
 }
 
-/* C5: whoever overlaps the range holds this node, or one on the way to it. */
+/* C5: any cursor that overlaps the range locks this node, or one on the path to it. */
 CLAIM(level_that_covers_is_the_lowest, uint64_t start, uint64_t len, unsigned levels)
 {
 	GIVEN(levels == 4 || levels == 5);
@@ -102,8 +101,7 @@ CLAIM(level_that_covers_is_the_lowest, uint64_t start, uint64_t len, unsigned le
 }
 
 /* The step of lock_below() from a node of `level` to its child: within the child, an address is
- * between the new ends exactly if it is between the old ones.  Bits above the node are no matter.
- */
+ * between the new ends exactly if it is between the old ones.  Bits above the node are ignored. */
 CLAIM(ends_below_are_the_same_range, uint64_t start, uint64_t end, uint64_t va, unsigned level)
 {
 	GIVEN(level >= 2 && level <= PT_LEVEL_MAX);
@@ -123,7 +121,7 @@ CLAIM(ends_below_are_the_same_range, uint64_t start, uint64_t end, uint64_t va, 
 
 /* ---- the cursor ---- */
 
-/* C1 of an open cursor, and `left` bytes of it.  cursor_open() keeps its range in one half. */
+/* C1 of an open cursor with `left` bytes left.  cursor_open() accepts ranges in one half only. */
 static bool stands(const struct cursor *c, uint64_t left)
 {
 	if (c->start % PAGE_SIZE != 0 || c->end % PAGE_SIZE != PAGE_SIZE - 1 || c->start > c->end ||
@@ -159,7 +157,7 @@ CLAIM(cursor_left_is_what_is_left, uint64_t start, uint64_t end, uint64_t va, bo
 	return cursor_left(&c) % PAGE_SIZE == 0 && (cursor_left(&c) == 0) == c.done;
 }
 
-/* Exactly `len` bytes on: never back, never beyond the end, still on a page. */
+/* va advances by exactly `len` bytes: not beyond the end, page-aligned. */
 CLAIM(cursor_moves_by_the_length, uint64_t start, uint64_t end, uint64_t va, uint64_t len)
 {
 	struct cursor c = cursor_at(start, end, va, false);
@@ -200,18 +198,18 @@ static bool fits(uint64_t va, uint64_t pa, uint64_t len, unsigned level)
 	return va % pte_span(level) == 0 && pa % pte_span(level) == 0 && pte_span(level) <= len;
 }
 
-CLAIM(level_is_the_largest_that_fits, uint64_t va, uint64_t pa, uint64_t len, unsigned most)
+CLAIM(level_is_the_largest_that_fits, uint64_t va, uint64_t pa, uint64_t len, unsigned max)
 {
-	GIVEN(most >= 1 && most <= PT_LEVEL_MAX && fits(va, pa, len, 1));
+	GIVEN(max >= 1 && max <= PT_LEVEL_MAX && fits(va, pa, len, 1));
 #define LEVEL(n) level_that_fits(va, pa, len, n)
-	unsigned level = FOR_1_TO_5(most, LEVEL), largest = 1;
+	unsigned level = FOR_1_TO_5(max, LEVEL), largest = 1;
 
 	for (unsigned l = 2; l <= PT_LEVEL_MAX; l++)
-		largest = l <= most && fits(va, pa, len, l) ? l : largest;
+		largest = l <= max && fits(va, pa, len, l) ? l : largest;
 	return level == largest;
 }
 
-/* Where a page is mapped or replaced: at its alignment, and nowhere beyond the range. */
+/* A page is mapped or replaced only where it is aligned and lies in the range. */
 CLAIM(page_that_fits_lies_in_the_range, uint64_t start, uint64_t end, uint64_t va, bool done,
       unsigned level)
 {
@@ -242,7 +240,7 @@ CLAIM(item_is_the_entry_around_the_address, uint64_t va, unsigned level)
 	       item.len == pte_span(level) && item.start % pte_span(level) == 0;
 }
 
-/* To the end of the entry or of the length: strictly on, and never beyond either. */
+/* To the end of the entry or of the length, whichever is first; more than 0 bytes. */
 CLAIM(step_over_ends_at_the_entry, uint64_t va, unsigned level, uint64_t len)
 {
 	GIVEN(level >= 1 && level <= PT_LEVEL_MAX && len > 0 && len % PAGE_SIZE == 0 &&
@@ -253,7 +251,7 @@ CLAIM(step_over_ends_at_the_entry, uint64_t va, unsigned level, uint64_t len)
 	       step % PAGE_SIZE == 0;
 }
 
-/* ---- leaves in a row ---- */
+/* ---- contiguous leaves ---- */
 
 static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
 {
@@ -261,7 +259,7 @@ static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
 	       (pa & UINT64_C(0x000ffffffffff000)) == pa && pa % pte_span(level) == 0;
 }
 
-/* fill_node() adds the span to an entry instead of making the next one. */
+/* fill_node() adds the span to an entry to get the next one. */
 CLAIM(next_leaf_is_a_span_further, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	struct page_prop prop = { flags, type };
@@ -272,7 +270,7 @@ CLAIM(next_leaf_is_a_span_further, uint64_t pa, uint16_t flags, uint8_t type, un
 	       pte_make_leaf(pa + pte_span(level), prop, level);
 }
 
-/* pt_path_split(): each address inside is where it was, with the rights that it had. */
+/* pt_path_split(): each address keeps its translation and its rights. */
 CLAIM(split_leaf_moves_nothing, uint64_t pa, uint16_t flags, uint8_t type, unsigned level,
       uint64_t va)
 {
@@ -304,8 +302,8 @@ static bool is_sole_owner(pte_t pte)
 	return has(pte, PTE_TRACKED) && owners_of(pt_node_leaf_frame(pte)) == 1;
 }
 
-/* With PROP_WRITE and PROP_COPY, whoever was never forked, or has the frame to himself again,
- * writes at once; what may have other owners since a fork is copied first. */
+/* With PROP_WRITE and PROP_COPY, a leaf that was never forked, or is the only owner of its frame, is
+ * writable at once; a forked leaf that may have other owners is copied first. */
 CLAIM(rights_to_write_are_the_only_owners, uint64_t pte, uint16_t flags, uint8_t type,
       unsigned level)
 {
@@ -319,7 +317,7 @@ CLAIM(rights_to_write_are_the_only_owners, uint64_t pte, uint16_t flags, uint8_t
 	       has(new, PTE_COPY) == (copy && !(write && at_once));
 }
 
-/* A fork is remembered until a sole owner writes at once: then it is as if there had been none. */
+/* PROP_FORKED stays until the leaf becomes writable as the only owner of its frame. */
 CLAIM(rights_remember_the_fork_of_what_others_own, uint64_t pte, uint16_t flags, uint8_t type,
       unsigned level)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Proof of arch/x86_64/pte.h against the layout of the SDM (3A 4.5, tables 4-15 to 4-20, written
- * here as bit numbers): what an entry is made from is what it says, to keel and to the CPU.
+ * here as bit numbers): an entry encodes what it was made from, for keel and for the CPU.
  *
  * By: words
  * Seconds: 2
@@ -15,12 +15,12 @@ static bool bit(pte_t pte, unsigned number)
 	return (pte >> number & 1) != 0;
 }
 
-static bool is_level(unsigned level, unsigned least, unsigned most)
+static bool is_level(unsigned level, unsigned min, unsigned max)
 {
-	return level >= least && level <= most;
+	return level >= min && level <= max;
 }
 
-/* Bits 51:12, where an entry has the address. */
+/* Bits 51:12, the address in an entry. */
 static uint64_t address_of(pte_t pte)
 {
 	return pte & UINT64_C(0x000ffffffffff000);
@@ -29,7 +29,7 @@ static uint64_t address_of(pte_t pte)
 /* Each flag of enum prop_flags. */
 #define ALL_FLAGS (2 * PROP_FORKED - 1)
 
-/* What callers give to pte_make_leaf(). */
+/* Valid arguments of pte_make_leaf(). */
 static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
 {
 	return is_level(level, 1, PT_LEAF_LEVEL_MAX) && type < MEM_TYPES && address_of(pa) == pa &&
@@ -52,7 +52,7 @@ enum {
 	PAT_UC_MINUS = 0x07,
 };
 
-/* Present and readable mean the same on x86, so what is made readable comes back readable. */
+/* Present and readable are the same on x86, so PROP_READ comes back. */
 CLAIM(leaf_says_what_it_was_made_from, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level) && (flags & PROP_READ) != 0 && flags <= ALL_FLAGS);
@@ -98,7 +98,7 @@ CLAIM(leaf_has_the_memory_type, uint64_t pa, uint16_t flags, uint8_t type, unsig
 					     : pat == PAT_UC;
 }
 
-/* Of any leaf, others' included: what keel does not make is told as uncached. */
+/* For any leaf, even one that keel did not make: a type that keel does not use reads as uncached. */
 CLAIM(type_is_never_told_as_more_cached, uint64_t pte, unsigned level)
 {
 	GIVEN(is_level(level, 1, PT_LEAF_LEVEL_MAX));
@@ -112,7 +112,7 @@ CLAIM(type_is_never_told_as_more_cached, uint64_t pte, unsigned level)
 	}
 }
 
-/* Of any entry: bit 7 means a page at levels 2 and 3 alone. */
+/* For any entry: bit 7 means a page at levels 2 and 3 only. */
 CLAIM(leaf_is_what_the_cpu_takes_for_one, uint64_t pte, unsigned level)
 {
 	GIVEN(is_level(level, 1, PT_LEVEL_MAX));
@@ -129,8 +129,7 @@ CLAIM(table_leads_to_its_node, uint64_t pa, unsigned level)
 	       !bit(pte, 63) && (pte & PTE_TRACKED) == 0;
 }
 
-/* A change of rights: address, tracked, shared, forked and the accessed and dirty bits stay, whatever it
- * recorded. */
+/* A change of rights preserves address, tracked, shared, forked and the accessed and dirty bits. */
 CLAIM(new_rights_move_nothing, uint64_t pa, uint16_t flags, uint8_t type, uint16_t other,
       uint8_t other_type, unsigned level, bool accessed, bool dirty)
 {
@@ -151,7 +150,7 @@ CLAIM(new_rights_move_nothing, uint64_t pa, uint16_t flags, uint8_t type, uint16
 	       ((now.flags ^ other) & ~(kept | PROP_READ)) == 0;
 }
 
-/* Made again from what it says, an entry is the same bits. */
+/* An entry made from the decoded fields of another one has the same bits. */
 CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level));
@@ -160,9 +159,9 @@ CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint16_t flags, uint8_t type, un
 	return pte_make_leaf(pte_paddr(pte), pte_prop(pte), level) == pte;
 }
 
-/* L1TF: a CPU that goes on with the address of a non-present entry, at whichever level and page
- * size, comes out beyond all memory that keel manages, if it looks at 45 address bits or more; a
- * cache that looks at 44 of them, at 8 TiB or more. */
+/* L1TF: a CPU that speculates with the address of a non-present entry, at any level and page size,
+ * accesses an address beyond all memory that keel manages, if it uses 45 address bits or more; a
+ * cache that uses 44 bits, one at 8 TiB or above. */
 CLAIM(marker_names_no_memory, uint32_t marker, unsigned level, unsigned bits)
 {
 	GIVEN(marker >> PT_MARKER_BITS == 0 && is_level(level, 1, PT_LEAF_LEVEL_MAX) && bits >= 44 &&
@@ -182,7 +181,7 @@ CLAIM(marker_says_what_it_was_made_from, uint32_t marker)
 	       pte >> 52 == 0 && !pte_is_marker(0) && !pte_is_present(0);
 }
 
-/* ---- places in tables ---- */
+/* ---- indices and spans ---- */
 
 CLAIM(span_of_each_level, unsigned level)
 {
@@ -202,7 +201,7 @@ CLAIM(index_is_the_field_of_the_address, uint64_t va, unsigned level)
 	       pte_index(va, 5) == (va >> 48 & 0x1ff);
 }
 
-/* Addresses between one multiple of the span and the next share an entry, the next has another. */
+/* Addresses share an entry exactly if they lie between the same two multiples of the span. */
 CLAIM(entry_covers_its_span, uint64_t a, uint64_t b, unsigned level)
 {
 	GIVEN(is_level(level, 1, PT_LEVEL_MAX) && a >> 57 == b >> 57);

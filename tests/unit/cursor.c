@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/pt/cursor*.c: each operation, what it takes and what it refuses. */
+/* Tests of mm/pt/cursor*.c: each operation, its effects and its errors. */
 #include "mm/pt/cursor.h"
 #include "mm/pt/cpu_format.h"
 
@@ -38,13 +38,13 @@ static void end(void)
 	CHECK_LEDGER(&before);
 }
 
-static void hold(uint64_t start, uint64_t len)
+static void lock_range(uint64_t start, uint64_t len)
 {
 	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ start, len }, &gone), OK);
 }
 
-static void unlock_page(void)
+static void unlock_range(void)
 {
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
@@ -56,21 +56,21 @@ static struct cursor *jump(uint64_t va)
 	return &c;
 }
 
-static struct pt_item look(uint64_t va)
+static struct pt_item query(uint64_t va)
 {
 	return page_table_query(&pt, va);
 }
 
 static bool is_marker(uint64_t va, uint32_t marker)
 {
-	struct pt_item item = look(va);
+	struct pt_item item = query(va);
 
 	return item.kind == PT_ITEM_MARKER && item.marker == marker;
 }
 
 static bool is_leaf(uint64_t va, uint64_t pa, uint64_t len)
 {
-	struct pt_item item = look(va);
+	struct pt_item item = query(va);
 
 	return item.kind == PT_ITEM_LEAF && item.len == len &&
 	       item.pa.raw + (va - item.start) == pa;
@@ -81,13 +81,13 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 	return (hash ^ word) * UINT64_C(0x100000001b3);
 }
 
-/* All that a range says, entry by entry, and the nodes that say it. */
+/* A hash of all entries of a range, and of the number of nodes. */
 static uint64_t fingerprint(uint64_t start, uint64_t len)
 {
 	uint64_t hash = page_table_nodes(&pt);
 
 	for (uint64_t va = start; va < start + len;) {
-		struct pt_item i = look(va);
+		struct pt_item i = query(va);
 
 		hash = mix(mix(mix(hash, i.start), i.len), i.kind);
 		hash = mix(mix(mix(hash, i.pa.raw), i.marker),
@@ -97,7 +97,7 @@ static uint64_t fingerprint(uint64_t start, uint64_t len)
 	return hash;
 }
 
-/* Counts of the frames of a block, the block's order too. */
+/* A hash of the counts of a block's frames, and of the block's order. */
 static uint64_t counts_of(const struct frame *first)
 {
 	const struct meta_slot *slot = meta_slot_of(frame_pfn(first));
@@ -126,20 +126,20 @@ TEST(cursor_replaces_nothing_markers_and_leaves)
 	NEED(old != NULL && new != NULL);
 	(void)frame_get(old);
 	(void)frame_get(new);
-	hold(BASE, GIB(1));
+	lock_range(BASE, GIB(1));
 	CHECK_EQ(cursor_replace(&c, paddr(GIB(3)), rw, 1), OK);
 	CHECK_EQ(c.va, AT(1));
 	CHECK(is_leaf(BASE, GIB(3), PAGE_SIZE));
 	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, 4), OK);
 	CHECK_EQ(cursor_replace(jump(AT(1)), paddr(GIB(4)), ro, 1), OK);
 	CHECK(is_leaf(AT(1), GIB(4), PAGE_SIZE));
-	CHECK_EQ(gone.shootdown.pages, 0); /* nothing that a TLB could have */
+	CHECK_EQ(gone.shootdown.pages, 0); /* no TLB can have these */
 	CHECK_EQ(cursor_map(&c, old, rw), OK);
 	CHECK_EQ(cursor_replace(jump(AT(2)), frame_paddr(new), own, 1), OK);
 	CHECK_EQ(gone.shootdown.pages, 1);
 	CHECK_EQ(frame_count(old), 2); /* not before the shootdown */
 	CHECK(is_leaf(AT(2), frame_paddr(new).raw, PAGE_SIZE));
-	unlock_page();
+	unlock_range();
 	CHECK_EQ(frame_count(old), 1);
 	CHECK_EQ(frame_count(new), 2);
 	frame_put(old);
@@ -150,18 +150,18 @@ TEST(cursor_replaces_nothing_markers_and_leaves)
 TEST(cursor_replaces_a_page_in_a_larger_marker)
 {
 	begin(4);
-	hold(BASE, GIB(4));
+	lock_range(BASE, GIB(4));
 	CHECK_EQ(cursor_set_marker(&c, GIB(1), 7), OK);
 	CHECK_EQ(page_table_nodes(&pt), 2);
 	CHECK_EQ(cursor_replace(jump(AT(517)), paddr(GIB(8)), rw, 1), OK);
 	CHECK_EQ(page_table_nodes(&pt), 4);
 	CHECK(is_leaf(AT(517), GIB(8), PAGE_SIZE));
 	CHECK(is_marker(AT(516), 7) && is_marker(AT(518), 7) && is_marker(BASE, 7));
-	CHECK_EQ(look(BASE).len, MIB(2)); /* split where it is touched alone */
+	CHECK_EQ(query(BASE).len, MIB(2)); /* split only at the page */
 	CHECK_EQ(cursor_replace(jump(BASE + MIB(4)), paddr(GIB(6)), rw, 2), OK);
 	CHECK_EQ(page_table_nodes(&pt), 4);
 	CHECK(is_leaf(BASE + MIB(4), GIB(6), MIB(2)) && is_marker(BASE + MIB(6), 7));
-	unlock_page();
+	unlock_range();
 	end();
 }
 
@@ -170,7 +170,7 @@ TEST(cursor_replace_is_refused_over_smaller_and_larger_pages)
 	uint64_t was;
 
 	begin(4);
-	hold(BASE, MIB(16));
+	lock_range(BASE, MIB(16));
 	CHECK_EQ(cursor_map_pa(jump(AT(3)), paddr(GIB(3)), PAGE_SIZE, rw, 1), OK);
 	CHECK_EQ(cursor_map_pa(jump(BASE + MIB(2)), paddr(GIB(4)), MIB(2), rw, 2), OK);
 	was = fingerprint(BASE, MIB(16));
@@ -184,7 +184,7 @@ TEST(cursor_replace_is_refused_over_smaller_and_larger_pages)
 	cursor_move(&c, MIB(16));
 	CHECK_EQ(cursor_replace(&c, paddr(0), rw, 1), ERR_BAD_RANGE);
 	CHECK_EQ(fingerprint(BASE, MIB(16)), was);
-	unlock_page();
+	unlock_range();
 	end();
 }
 
@@ -196,15 +196,15 @@ TEST(cursor_markers_stand_in_the_highest_entries)
 	for (unsigned level = 1; level <= 5; level++) {
 		uint64_t span = pte_span(level), va = level == 5 ? span : BASE;
 
-		hold(va, span);
+		lock_range(va, span);
 		CHECK_EQ(cursor_set_marker(&c, span, level), OK);
 		CHECK_EQ(cursor_left(&c), 0);
 		CHECK(is_marker(va, level) && is_marker(va + span - PAGE_SIZE, level));
-		CHECK_EQ(look(va).len, span);
+		CHECK_EQ(query(va).len, span);
 		CHECK_EQ(page_table_nodes(&pt), 1 + 5 - level);
 		CHECK_EQ(cursor_set_marker(jump(va), PAGE_SIZE, 1), ERR_IN_USE);
 		CHECK_EQ(cursor_unmap(&c, span), OK);
-		unlock_page();
+		unlock_range();
 		CHECK_EQ(page_table_nodes(&pt), 1);
 	}
 	end();
@@ -213,43 +213,43 @@ TEST(cursor_markers_stand_in_the_highest_entries)
 TEST(cursor_marker_of_a_tebibyte_takes_a_handful_of_nodes)
 {
 	begin(4);
-	hold(BASE, TIB(1));
+	lock_range(BASE, TIB(1));
 	CHECK_EQ(cursor_set_marker(&c, TIB(1), 77), OK);
 	CHECK_EQ(page_table_nodes(&pt), 1);
-	CHECK_EQ(look(BASE).len, GIB(512));
+	CHECK_EQ(query(BASE).len, GIB(512));
 	CHECK_EQ(cursor_unmap(jump(BASE + GIB(600)), PAGE_SIZE), OK);
-	CHECK_EQ(page_table_nodes(&pt), 4); /* one way down */
-	CHECK_EQ(look(BASE + GIB(600)).kind, PT_ITEM_ABSENT);
+	CHECK_EQ(page_table_nodes(&pt), 4); /* one path */
+	CHECK_EQ(query(BASE + GIB(600)).kind, PT_ITEM_ABSENT);
 	CHECK(is_marker(BASE + GIB(600) + PAGE_SIZE, 77) && is_marker(BASE + GIB(601), 77));
-	CHECK_EQ(look(BASE).len, GIB(512));
-	CHECK_EQ(look(BASE + GIB(601)).len, GIB(1));
-	unlock_page();
-	/* not aligned: a way down at each end */
-	hold(BASE + TIB(2), TIB(1));
+	CHECK_EQ(query(BASE).len, GIB(512));
+	CHECK_EQ(query(BASE + GIB(601)).len, GIB(1));
+	unlock_range();
+	/* not aligned: a path at each end */
+	lock_range(BASE + TIB(2), TIB(1));
 	cursor_move(&c, PAGE_SIZE);
 	CHECK_EQ(cursor_set_marker(&c, TIB(1) - 2 * PAGE_SIZE, 78), OK);
 	CHECK_EQ(page_table_nodes(&pt), 4 + 6);
-	CHECK_EQ(look(BASE + TIB(2)).kind, PT_ITEM_ABSENT);
+	CHECK_EQ(query(BASE + TIB(2)).kind, PT_ITEM_ABSENT);
 	CHECK(is_marker(BASE + TIB(2) + PAGE_SIZE, 78));
 	CHECK(is_marker(BASE + TIB(3) - 2 * PAGE_SIZE, 78));
-	CHECK_EQ(look(BASE + TIB(3) - PAGE_SIZE).kind, PT_ITEM_ABSENT);
-	unlock_page();
+	CHECK_EQ(query(BASE + TIB(3) - PAGE_SIZE).kind, PT_ITEM_ABSENT);
+	unlock_range();
 	end();
 }
 
 TEST(cursor_markers_have_31_bits_and_whole_pages)
 {
-	uint32_t most = (UINT32_C(1) << PT_MARKER_BITS) - 1;
+	uint32_t max = (UINT32_C(1) << PT_MARKER_BITS) - 1;
 
 	begin(4);
-	hold(BASE, MIB(4));
-	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, most + 1), ERR_BAD_RANGE);
+	lock_range(BASE, MIB(4));
+	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, max + 1), ERR_BAD_RANGE);
 	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE + 1, 1), ERR_BAD_RANGE);
 	CHECK_EQ(cursor_set_marker(&c, MIB(4) + PAGE_SIZE, 1), ERR_BAD_RANGE);
 	CHECK_EQ(page_table_nodes(&pt), 1);
-	CHECK_EQ(cursor_set_marker(&c, MIB(4), most), OK);
-	CHECK(is_marker(BASE, most));
-	unlock_page();
+	CHECK_EQ(cursor_set_marker(&c, MIB(4), max), OK);
+	CHECK(is_marker(BASE, max));
+	unlock_range();
 	end();
 }
 
@@ -258,7 +258,7 @@ TEST(cursor_markers_have_31_bits_and_whole_pages)
 TEST(cursor_splits_what_reaches_over_the_address)
 {
 	begin(4);
-	hold(BASE, GIB(2));
+	lock_range(BASE, GIB(2));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), GIB(1), rw, 3), OK);
 	CHECK_EQ(page_table_nodes(&pt), 2);
 	CHECK_EQ(cursor_split(jump(BASE)), OK);
@@ -273,7 +273,7 @@ TEST(cursor_splits_what_reaches_over_the_address)
 	CHECK_EQ(c.va, AT(5));
 	CHECK_EQ(cursor_split(jump(BASE + GIB(1) + PAGE_SIZE)), OK); /* nothing is there */
 	CHECK_EQ(page_table_nodes(&pt), 4);
-	unlock_page();
+	unlock_range();
 	end();
 }
 
@@ -285,7 +285,7 @@ TEST(cursor_splits_a_block_of_one_owner_alone)
 	begin(4);
 	block = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
 	NEED(block != NULL);
-	hold(BASE, MIB(8));
+	lock_range(BASE, MIB(8));
 	CHECK_EQ(cursor_map(&c, frame_get(block), rw), OK);
 	was = fingerprint(BASE, MIB(8));
 	counts = counts_of(block);
@@ -302,29 +302,29 @@ TEST(cursor_splits_a_block_of_one_owner_alone)
 		CHECK_EQ(frame_count(nth_frame(block, i)), 1);
 		CHECK_EQ(frame_order(nth_frame(block, i)), 0);
 		CHECK(is_leaf(AT(i), frame_paddr(block).raw + i * PAGE_SIZE, PAGE_SIZE));
-		CHECK((look(AT(i)).prop.flags & PROP_TRACKED) != 0);
+		CHECK((query(AT(i)).prop.flags & PROP_TRACKED) != 0);
 	}
-	unlock_page();
+	unlock_range();
 	end();
 }
 
 TEST(cursor_splits_nothing_behind_its_end)
 {
 	begin(4);
-	hold(BASE, MIB(2));
+	lock_range(BASE, MIB(2));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 2), OK);
-	unlock_page();
-	hold(BASE, MIB(1));
+	unlock_range();
+	lock_range(BASE, MIB(1));
 	cursor_move(&c, MIB(1));
 	CHECK_EQ(cursor_split(&c), OK);
 	CHECK(is_leaf(BASE, GIB(8), MIB(2)));
-	unlock_page();
+	unlock_range();
 	end();
 }
 
 /* ---- collapse ---- */
 
-/* The CPU's part: it sets bits in the entry for va. */
+/* As the CPU does: sets bits in the entry for va. */
 static void cpu_sets(uint64_t va, pte_t bits)
 {
 	struct frame *node = pt.root;
@@ -339,23 +339,22 @@ TEST(cursor_collapses_pages_in_a_row)
 	struct pt_item item;
 
 	begin(4);
-	hold(BASE, GIB(2));
+	lock_range(BASE, GIB(2));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 1), OK);
 	cpu_sets(AT(3), PTE_ACCESSED);
 	cpu_sets(AT(400), PTE_DIRTY);
 	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
 	CHECK_EQ(c.va, BASE + MIB(2));
-	item = look(AT(100));
+	item = query(AT(100));
 	CHECK(is_leaf(BASE, GIB(8), MIB(2)));
 	CHECK_EQ(item.prop.flags, DATA_RW | PROP_ACCESSED | PROP_DIRTY);
 	CHECK_EQ(page_table_nodes(&pt), 3);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8) + MIB(2)), GIB(1) - MIB(2), rw, 2), OK);
-	CHECK_EQ(cursor_collapse(jump(BASE), 3),
-		 OK); /* accessed and dirty bits are no difference */
+	CHECK_EQ(cursor_collapse(jump(BASE), 3), OK); /* accessed and dirty bits may differ */
 	CHECK(is_leaf(BASE, GIB(8), GIB(1)));
-	CHECK_EQ(look(BASE).prop.flags, DATA_RW | PROP_ACCESSED | PROP_DIRTY);
+	CHECK_EQ(query(BASE).prop.flags, DATA_RW | PROP_ACCESSED | PROP_DIRTY);
 	CHECK_EQ(page_table_nodes(&pt), 2);
-	unlock_page();
+	unlock_range();
 	end();
 }
 
@@ -368,7 +367,7 @@ TEST(cursor_collapses_frames_into_a_block)
 	block = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
 	NEED(block != NULL);
 	counts = counts_of(block);
-	hold(BASE, MIB(8));
+	lock_range(BASE, MIB(8));
 	CHECK_EQ(cursor_map(&c, block, rw), OK);
 	was = fingerprint(BASE, MIB(8));
 	CHECK_EQ(cursor_split(jump(AT(1))), OK);
@@ -377,11 +376,11 @@ TEST(cursor_collapses_frames_into_a_block)
 	CHECK_EQ(counts_of(block), counts);
 	CHECK_EQ(fingerprint(BASE, MIB(8)), was);
 	CHECK_EQ(frame_order(block), CHUNK_ORDER);
-	unlock_page();
-	end(); /* the block is one entry's again: one put gives all of it back */
+	unlock_range();
+	end(); /* one entry owns the block again: one put frees all of it */
 }
 
-/* One that must not collapse: the table and what it tells of `counted` stay as they are. */
+/* A collapse that must fail and leave the table and the counts of `counted` unchanged. */
 static void refuse(uint64_t va, unsigned level, err_t why, const struct frame *counted, int line)
 {
 	uint64_t was = fingerprint(BASE, GIB(2)), counts = counted ? counts_of(counted) : 0;
@@ -400,7 +399,7 @@ TEST(cursor_collapse_is_refused_unless_pages_are_alike_and_in_a_row)
 	struct pt_change make_ro = { ro, UINT32_MAX, 0 };
 
 	begin(4);
-	hold(BASE, GIB(2));
+	lock_range(BASE, GIB(2));
 	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* absent */
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 1), OK);
 	refuse(AT(1), 2, ERR_BAD_RANGE, NULL, __LINE__);
@@ -412,20 +411,20 @@ TEST(cursor_collapse_is_refused_unless_pages_are_alike_and_in_a_row)
 	CHECK_EQ(cursor_set_marker(jump(AT(511)), PAGE_SIZE, 1), OK);
 	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__);
 	CHECK_EQ(cursor_replace(jump(AT(511)), paddr(GIB(4)), rw, 1), OK);
-	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* not in a row */
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* not contiguous */
 	CHECK_EQ(cursor_replace(jump(AT(511)), paddr(GIB(8) + 511 * PAGE_SIZE), rw, 1), OK);
 	CHECK_EQ(cursor_protect(jump(AT(9)), PAGE_SIZE, &make_ro), OK);
-	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* not alike */
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* different rights */
 	CHECK_EQ(cursor_protect(jump(BASE), MIB(2), &make_ro), OK);
 	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
-	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* it is one */
-	/* in a row, but not aligned to the larger page */
+	refuse(BASE, 2, ERR_IN_USE, NULL, __LINE__); /* it already is one page */
+	/* contiguous, but not aligned to the larger page */
 	CHECK_EQ(cursor_map_pa(jump(BASE + MIB(2)), paddr(GIB(8) + PAGE_SIZE), MIB(2), rw, 1), OK);
 	refuse(BASE + MIB(2), 2, ERR_IN_USE, NULL, __LINE__);
-	unlock_page();
-	hold(BASE, MIB(3));
+	unlock_range();
+	lock_range(BASE, MIB(3));
 	refuse(BASE + MIB(2), 2, ERR_BAD_RANGE, NULL, __LINE__); /* the range ends inside */
-	unlock_page();
+	unlock_range();
 	end();
 }
 
@@ -437,7 +436,7 @@ TEST(cursor_collapse_is_refused_when_a_frame_has_other_owners)
 	begin(4);
 	block = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
 	NEED(block != NULL);
-	hold(BASE, GIB(2));
+	lock_range(BASE, GIB(2));
 	CHECK_EQ(cursor_map(&c, block, rw), OK);
 	CHECK_EQ(cursor_split(jump(AT(1))), OK);
 	for (unsigned i = 0; i < ARRAY_SIZE(shared); i++) {
@@ -448,11 +447,11 @@ TEST(cursor_collapse_is_refused_when_a_frame_has_other_owners)
 		frame_put(f);
 	}
 	CHECK_EQ(cursor_collapse(jump(BASE), 2), OK);
-	unlock_page();
+	unlock_range();
 	end();
 }
 
-/* ---- finding ---- */
+/* ---- find ---- */
 
 TEST(cursor_finds_what_is_sparse_and_nothing_else)
 {
@@ -461,7 +460,7 @@ TEST(cursor_finds_what_is_sparse_and_nothing_else)
 	struct pt_item item;
 
 	begin(4);
-	hold(BASE, TIB(1));
+	lock_range(BASE, TIB(1));
 	for (unsigned i = 0; i < ARRAY_SIZE(at); i++)
 		CHECK_EQ(cursor_set_marker(jump(BASE + at[i]), PAGE_SIZE, i), OK);
 	CHECK_EQ(cursor_map_pa(jump(BASE + GIB(700)), paddr(GIB(8)), GIB(1), rw, 3), OK);
@@ -482,25 +481,25 @@ TEST(cursor_finds_what_is_sparse_and_nothing_else)
 	}
 	CHECK(!cursor_find(&c, &item));
 	CHECK_EQ(cursor_left(&c), 0);
-	unlock_page();
-	/* a leaf that reaches out of the range at both ends is cut to it */
-	hold(BASE + GIB(700) + MIB(6), MIB(4));
+	unlock_range();
+	/* a leaf that reaches out of the range at both ends is clipped */
+	lock_range(BASE + GIB(700) + MIB(6), MIB(4));
 	CHECK(cursor_find(&c, &item));
 	CHECK_EQ(item.start, c.start);
 	CHECK_EQ(item.len, MIB(4));
 	CHECK_EQ(item.pa.raw, GIB(8) + MIB(6));
-	unlock_page();
+	unlock_range();
 	end();
 }
 
-/* ---- whole trees ---- */
+/* ---- whole subtrees ---- */
 
 TEST(cursor_unmaps_whole_trees_with_all_that_they_own)
 {
 	static struct frame *f[600];
 
 	begin(4);
-	hold(BASE, TIB(1));
+	lock_range(BASE, TIB(1));
 	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
 		f[i] = frame_alloc(FRAME_TEST);
 		if (f[i] == NULL || cursor_map(&c, frame_get(f[i]), rw) != OK)
@@ -517,7 +516,7 @@ TEST(cursor_unmaps_whole_trees_with_all_that_they_own)
 	CHECK_EQ(pt_node_children(pt.root), 0);
 	CHECK(gone.shootdown.reach == SHOOTDOWN_TABLES && gone.shootdown.pages == SHOOTDOWN_ALL);
 	CHECK_EQ(frame_count(f[0]), 2); /* until the shootdown */
-	unlock_page();
+	unlock_range();
 	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
 		CHECK_EQ(frame_count(f[i]), 1);
 		frame_put(f[i]);
@@ -533,7 +532,7 @@ TEST(cursor_unmap_leaves_the_nodes_that_are_kept)
 	CHECK_EQ(page_table_populate(&pt, (struct vrange){ BASE, GIB(2) }, 2), OK);
 	kept = page_table_nodes(&pt);
 	CHECK_EQ(kept, 1 + 1 + 2);
-	hold(BASE, GIB(512));
+	lock_range(BASE, GIB(512));
 	CHECK_EQ(cursor_map_pa(jump(AT(7)), paddr(GIB(3)), PAGE_SIZE, rw, 1), OK);
 	CHECK_EQ(cursor_map_pa(jump(BASE + GIB(1)), paddr(GIB(4)), MIB(2), rw, 2), OK);
 	CHECK_EQ(cursor_set_marker(jump(BASE + GIB(5)), GIB(1), 3), OK);
@@ -541,8 +540,8 @@ TEST(cursor_unmap_leaves_the_nodes_that_are_kept)
 	CHECK_EQ(cursor_unmap(jump(BASE), GIB(512)), OK);
 	CHECK_EQ(page_table_nodes(&pt), kept);
 	for (unsigned gib = 0; gib < 6; gib++)
-		CHECK_EQ(look(BASE + GIB(gib)).kind, PT_ITEM_ABSENT);
-	unlock_page();
+		CHECK_EQ(query(BASE + GIB(gib)).kind, PT_ITEM_ABSENT);
+	unlock_range();
 	CHECK_EQ(page_table_nodes(&pt), kept);
 	end();
 }
@@ -550,8 +549,8 @@ TEST(cursor_unmap_leaves_the_nodes_that_are_kept)
 /* ---- rights ---- */
 
 enum {
-	OWN,    /* pages, by their number; others have the frames of all but the first */
-	PINNED, /* never forked: somebody looks at it, who does not mind what is written */
+	OWN,    /* page numbers; the frames of all but the first have other owners */
+	PINNED, /* never forked, with another reference that may see writes */
 	SHARED,
 	FORKED,
 	FRAMES,
@@ -580,16 +579,16 @@ static void give_pages(unsigned flags)
 	CHECK_EQ(cursor_protect(jump(BASE), PAGES * PAGE_SIZE, &change), OK);
 }
 
-/* With `flags` for those who may write at once, and `to_copy` for those that others own. */
+/* `flags` on pages that may be written at once, `to_copy` on those whose frames others own. */
 static void check_pages(unsigned flags, unsigned to_copy)
 {
-	CHECK_EQ(look(AT(OWN)).prop.flags, flags | PROP_TRACKED);
-	CHECK_EQ(look(AT(PINNED)).prop.flags, flags | PROP_TRACKED);
-	CHECK_EQ(look(AT(SHARED)).prop.flags, flags | PROP_TRACKED | PROP_SHARED);
-	CHECK_EQ(look(AT(FORKED)).prop.flags,
+	CHECK_EQ(query(AT(OWN)).prop.flags, flags | PROP_TRACKED);
+	CHECK_EQ(query(AT(PINNED)).prop.flags, flags | PROP_TRACKED);
+	CHECK_EQ(query(AT(SHARED)).prop.flags, flags | PROP_TRACKED | PROP_SHARED);
+	CHECK_EQ(query(AT(FORKED)).prop.flags,
 		 to_copy | PROP_FORKED | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
-	CHECK_EQ(look(AT(ZEROS)).prop.flags, to_copy | PROP_FORKED);
-	CHECK_EQ(look(AT(WINDOW)).prop.flags, flags);
+	CHECK_EQ(query(AT(ZEROS)).prop.flags, to_copy | PROP_FORKED);
+	CHECK_EQ(query(AT(WINDOW)).prop.flags, flags);
 }
 
 TEST(cursor_lets_the_only_owner_write_and_others_copy)
@@ -599,33 +598,33 @@ TEST(cursor_lets_the_only_owner_write_and_others_copy)
 
 	begin(4);
 	NEED(frame_alloc_bulk(FRAME_TEST, FRAMES, f) == OK);
-	hold(BASE, MIB(4));
+	lock_range(BASE, MIB(4));
 	map_pages_with_owners(f);
 	cpu_sets(AT(FORKED), PTE_ACCESSED | PTE_DIRTY);
 	give_pages(asked);
 	check_pages(DATA_RW, PROP_READ | PROP_COPY);
-	give_pages(PROP_READ); /* a fork is not invalidated over it */
+	give_pages(PROP_READ); /* PROP_FORKED stays */
 	check_pages(PROP_READ, PROP_READ);
 	give_pages(asked);
 	check_pages(DATA_RW, PROP_READ | PROP_COPY);
-	frame_put(f[FORKED]); /* the entry is its only owner now, as if there had been no fork */
+	frame_put(f[FORKED]); /* the entry is the only owner now, as if never forked */
 	give_pages(asked);
-	CHECK_EQ(look(AT(FORKED)).prop.flags, DATA_RW | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
-	CHECK_EQ(look(AT(ZEROS)).prop.flags, PROP_READ | PROP_COPY | PROP_FORKED);
-	unlock_page();
+	CHECK_EQ(query(AT(FORKED)).prop.flags, DATA_RW | PROP_TRACKED | PROP_ACCESSED | PROP_DIRTY);
+	CHECK_EQ(query(AT(ZEROS)).prop.flags, PROP_READ | PROP_COPY | PROP_FORKED);
+	unlock_range();
 	frame_put(f[PINNED]);
 	frame_put(f[SHARED]);
 	end();
 }
 
-/* What has its rights already costs no shootdown; one of a node's many entries is a page, few of
- * them are few pages however much the range has, and a full node is everything. */
+/* Unchanged rights need no shootdown; few changed entries of a node are invalidated one by one,
+ * however long the range is, and a full node invalidates the whole space. */
 TEST(cursor_protect_invalidates_what_it_changed)
 {
 	struct pt_change change = { ro, UINT32_MAX, 0 };
 
 	begin(4);
-	hold(BASE, MIB(4));
+	lock_range(BASE, MIB(4));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), MIB(4), ro, 1), OK);
 	CHECK_EQ(cursor_protect(jump(BASE), SHOOTDOWN_PAGES_MAX * PAGE_SIZE, &change), OK);
 	CHECK_EQ(gone.shootdown.pages, 0);
@@ -641,15 +640,15 @@ TEST(cursor_protect_invalidates_what_it_changed)
 	tlb_batch_finish(&gone);
 	CHECK_EQ(cursor_protect(jump(BASE + MIB(2)), MIB(2), &change), OK);
 	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL);
-	CHECK_EQ(look(BASE + MIB(4) - PAGE_SIZE).prop.flags, DATA_RW);
-	unlock_page();
+	CHECK_EQ(query(BASE + MIB(4) - PAGE_SIZE).prop.flags, DATA_RW);
+	unlock_range();
 	end();
 }
 
 TEST(cursor_changes_the_markers_of_a_range_alone)
 {
 	begin(4);
-	hold(BASE, GIB(4));
+	lock_range(BASE, GIB(4));
 	CHECK_EQ(cursor_set_marker(&c, GIB(2), 0x1234), OK);
 	CHECK_EQ(cursor_protect(jump(BASE + PAGE_SIZE), GIB(1),
 				&(struct pt_change){ ro, 0xff0, 0x40000001 }),
@@ -657,8 +656,8 @@ TEST(cursor_changes_the_markers_of_a_range_alone)
 	CHECK_EQ(c.va, BASE + GIB(1) + PAGE_SIZE);
 	CHECK(is_marker(BASE, 0x1234) && is_marker(c.va, 0x1234));
 	CHECK(is_marker(BASE + PAGE_SIZE, 0x40000231) && is_marker(c.va - PAGE_SIZE, 0x40000231));
-	CHECK_EQ(look(BASE + MIB(4)).len, MIB(2)); /* as large as it was, but at the ends */
-	CHECK_EQ(look(BASE + GIB(3)).kind, PT_ITEM_ABSENT);
-	unlock_page();
+	CHECK_EQ(query(BASE + MIB(4)).len, MIB(2)); /* not split, except at the ends */
+	CHECK_EQ(query(BASE + GIB(3)).kind, PT_ITEM_ABSENT);
+	unlock_range();
 	end();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/pt/cursor*.c against a CPU that sets bits in entries meanwhile: a host thread. */
+/* Tests of mm/pt/cursor*.c against a CPU that sets accessed and dirty bits: a host thread. */
 #ifndef KEEL_TESTS
 #include <pthread.h>
 
@@ -16,10 +16,10 @@ enum {
 
 static struct page_table pt;
 
-/* A write through a translation of the large page: the CPU records it in the entry that it finds.
- */
+/* A CPU that writes through the translation of the large page: it sets accessed and dirty bits in
+ * the entry that it has read. */
 static struct cpu {
-	_Atomic(_Atomic pte_t *) entry; /* NULL: it has done its write */
+	_Atomic(_Atomic pte_t *) entry; /* NULL: the write is done */
 	_Atomic unsigned delay;
 	_Atomic bool stop;
 	bool wrote; /* to the large page */
@@ -54,7 +54,7 @@ static _Atomic pte_t *entry_of_level_2(void)
 	return &pt_node_entries(node)[pte_index(BASE, 2)];
 }
 
-/* Whether the CPU wrote in time. */
+/* Returns whether the write came before the split. */
 static bool split_while_it_writes(void)
 {
 	struct page_prop rw = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
@@ -75,7 +75,7 @@ static bool split_while_it_writes(void)
 		if ((page_table_query(&pt, BASE + i * PAGE_SIZE).prop.flags & PROP_DIRTY) == 0)
 			is_dirty = false;
 	if (cpu.wrote && !is_dirty)
-		test_fail(__FILE__, __LINE__, "a write that the CPU recorded was lost");
+		test_fail(__FILE__, __LINE__, "a dirty bit that the CPU set was lost");
 	CHECK_EQ(cursor_jump(&c, BASE), OK);
 	CHECK_EQ(cursor_unmap(&c, MIB(2)), OK);
 	cursor_close(&c);

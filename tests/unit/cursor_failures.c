@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each operation of mm/pt/cursor*.c with the nth node refused, for every n: it says so, it has done
- * exactly what it moved over (C3), and nothing is leaked.
+ * Each operation of mm/pt/cursor*.c with the nth node allocation failing, for every n: it returns
+ * ERR_NO_MEMORY, it has done exactly what it advanced over (C3), and it leaks nothing.
  *
- * A table with something of everything is built anew for each n.  What a failed operation left is
- * compared with the same operation over that length alone, entry by entry, and count by count.
+ * A table with every kind of entry is built for each n.  The state after a failed operation is
+ * compared, entry by entry and count by count, with that after the same operation over the shorter
+ * length.
  */
 #include "mm/pt/cursor.h"
 
@@ -15,13 +16,13 @@
 enum {
 	SINGLES = 600,
 	RUNS_MAX = 64,
-	FIRST_OF_RUN = 8, /* of the singles */
+	FIRST_OF_RUN = 8, /* index of the first single frame of "map a run" */
 };
 #define BASE  TIB(1)
 #define LARGE (BASE + GIB(512)) /* 2 MiB, untracked */
 #define BLOCK (LARGE + MIB(2))  /* 2 MiB, tracked */
 #define SMALL (LARGE + MIB(4))  /* four tracked pages, the first with two owners */
-#define ROW   (LARGE + MIB(8))  /* 512 pages that are one */
+#define ROW   (LARGE + MIB(8))  /* 512 contiguous, aligned pages */
 #define HUGE  (LARGE + GIB(1))  /* 1 GiB, untracked */
 #define NONE  (LARGE + GIB(3))  /* nothing */
 #define END   (BASE + TIB(1))
@@ -35,9 +36,9 @@ static struct cursor c;
 static struct frame *block, *loose;
 static struct segment row;
 
-/* ---- what there is ---- */
+/* ---- the state of the table ---- */
 
-/* Entries in a row that say the same are one run, so splitting alone changes nothing. */
+/* Consecutive entries with the same contents are one run, so a split alone changes nothing. */
 struct run {
 	vaddr_t start, end;
 	enum pt_item_kind kind;
@@ -61,7 +62,7 @@ static bool continues(const struct run *r, const struct run *next)
 	       (r->kind != PT_ITEM_LEAF || r->pa + (r->end - r->start) == next->pa);
 }
 
-/* Each table has a block of its own, so its pages are told by their place in it. */
+/* Each table has another block, so pages of the block are identified by their offset. */
 static uint64_t place(uint64_t pa)
 {
 	uint64_t offset = pa - frame_paddr(block).raw;
@@ -79,7 +80,7 @@ static void add_run(struct picture *p, const struct pt_item *i)
 	else if (p->runs < RUNS_MAX)
 		p->run[p->runs++] = next;
 	else
-		test_fail(__FILE__, __LINE__, "more runs than there is room for");
+		test_fail(__FILE__, __LINE__, "more than RUNS_MAX runs");
 }
 
 static struct frame *nth_frame(pfn_t first, unsigned n)
@@ -87,7 +88,7 @@ static struct frame *nth_frame(pfn_t first, unsigned n)
 	return frame_of_slot(meta_slot_of(first + n));
 }
 
-/* Of a frame of the block; those that were given back may be anything by now. */
+/* The count of a frame of the block; 0 for a freed one, which may be in use by others. */
 static uint32_t owners(const struct frame *f)
 {
 	return frame_kind_of(f) == FRAME_TEST ? frame_count(f) : 0;
@@ -133,13 +134,13 @@ static bool same(const struct picture *a, const struct picture *b)
 
 /* ---- building and tearing down ---- */
 
-static void hold(void)
+static void lock_range(void)
 {
 	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(&c, &pt, (struct vrange){ BASE, END - BASE }, &gone), OK);
 }
 
-static void unlock_page(void)
+static void unlock_range(void)
 {
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
@@ -151,7 +152,7 @@ static struct cursor *jump(vaddr_t va)
 	return &c;
 }
 
-/* Of the block the table is the only owner; of all other frames the test keeps a count. */
+/* The table is the only owner of the block; the test keeps a count of all other frames. */
 static bool build(void)
 {
 	err_t err = page_table_init(&pt, 4);
@@ -160,7 +161,7 @@ static bool build(void)
 	CHECK(err == OK && block != NULL);
 	if (err != OK || block == NULL)
 		return false;
-	hold();
+	lock_range();
 	CHECK_EQ(cursor_set_marker(&c, GIB(512), 5), OK);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), MIB(2), rw, 2), OK);
 	CHECK_EQ(cursor_map(&c, block, rw), OK);
@@ -176,7 +177,7 @@ static void tear_down(const char *name)
 {
 	const char *wrong;
 
-	unlock_page();
+	unlock_range();
 	wrong = page_table_check(&pt);
 	if (wrong != NULL)
 		test_fail(__FILE__, __LINE__, "%s: %s", name, wrong);
@@ -188,14 +189,14 @@ static void tear_down(const char *name)
 	CHECK_EQ(frame_count(loose), 1);
 }
 
-/* ---- the operations: from the cursor on, over `len` bytes ---- */
+/* ---- the operations: from va on, over `len` bytes ---- */
 
 struct operation {
 	const char *name;
 	vaddr_t start;
 	uint64_t len;
-	err_t (*run)(uint64_t len); /* C3: moves over what it did; a split over nothing */
-	unsigned nodes; /* that it takes: ways down to what is not there, and splits at both ends */
+	err_t (*run)(uint64_t len); /* C3: advances va over what it did; a split does not */
+	unsigned nodes; /* that it allocates: missing nodes on paths, and splits at both ends */
 };
 
 static err_t run_map_pa(uint64_t len)
@@ -293,7 +294,7 @@ static const struct operation operations[] = {
 	{ "collapse", ROW, MIB(2), run_collapse, 0 },
 };
 
-/* What `len` bytes of it make of a new table; nothing runs for 0. */
+/* The state of a new table after the operation over `len` bytes; 0: it does not run. */
 static bool picture_after(const struct operation *o, uint64_t len, struct picture *out)
 {
 	if (!build())
@@ -323,18 +324,18 @@ static bool fails_with_nth(const struct operation *o, unsigned n)
 	moved = c.va - o->start;
 	take_picture(&failed);
 	if (err != OK)
-		CHECK_EQ(o->run(o->len - moved), OK); /* and goes on where it stopped */
+		CHECK_EQ(o->run(o->len - moved), OK); /* resume where it stopped */
 	take_picture(&finished);
 	tear_down(o->name);
 	if (!same(&finished, &whole))
-		test_fail(__FILE__, __LINE__, "%s: after failure %u it does not become whole",
-			  o->name, n);
+		test_fail(__FILE__, __LINE__, "%s: cannot be completed after failure %u", o->name,
+			  n);
 	if (err == OK)
 		return false;
 	CHECK_EQ(err, ERR_NO_MEMORY);
 	CHECK(picture_after(o, moved, &expected));
 	if (!same(&failed, &expected))
-		test_fail(__FILE__, __LINE__, "%s: failure %u left more or less than %#lx bytes",
+		test_fail(__FILE__, __LINE__, "%s: failure %u did more or less than %#lx bytes",
 			  o->name, n, moved);
 	return true;
 }
@@ -347,7 +348,7 @@ static void check_operation(const struct operation *o)
 	while (fails_with_nth(o, n))
 		n++;
 	if (n - 1 != o->nodes)
-		test_fail(__FILE__, __LINE__, "%s: takes %u nodes, not %u", o->name, n - 1,
+		test_fail(__FILE__, __LINE__, "%s: allocates %u nodes, not %u", o->name, n - 1,
 			  o->nodes);
 }
 
@@ -372,7 +373,7 @@ TEST(cursor_operations_survive_the_failure_of_each_node)
 	CHECK_LEDGER(&before);
 }
 
-TEST(page_tables_begin_whole_or_not_at_all)
+TEST(page_table_populate_survives_the_failure_of_each_node)
 {
 	struct vrange range = { BASE, GIB(3) };
 	struct ledger before;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/pt/cursor_fork.c and cursor_reuse(): who may write to what after a fork. */
+/* Tests of mm/pt/cursor_fork.c and cursor_reuse(): write rights after a fork. */
 #include "mm/pt/cursor.h"
 
 #include "tests/machine.h"
@@ -11,10 +11,10 @@
 #define DATA_RW (PROP_READ | PROP_WRITE)
 
 enum {
-	PRIVATE, /* pages, by their number */
+	PRIVATE, /* page numbers */
 	SHARED,
 	READ_ONLY,
-	ZEROS, /* a page that all forks have, untracked */
+	ZEROS, /* like the zero page: shared by all forks, untracked */
 	MARKED,
 	FRAMES = 3, /* the first three have frames */
 };
@@ -32,20 +32,20 @@ static struct cursor c;
 static struct frame *f[FRAMES];
 static struct ledger before;
 
-static void hold(uint64_t start, uint64_t len)
+static void lock_range(uint64_t start, uint64_t len)
 {
 	tlb_batch_init(&gone, &tlb_kernel_space);
 	CHECK_EQ(cursor_open(&c, &from, (struct vrange){ start, len }, &gone), OK);
 }
 
-static void unlock_page(void)
+static void unlock_range(void)
 {
 	tlb_batch_finish(&gone);
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 }
 
-/* Five pages, a marker far away, and a table to fork into. */
+/* A table with four pages and two markers, one of them far away. */
 static bool begin(void)
 {
 	err_t err;
@@ -61,14 +61,14 @@ static bool begin(void)
 	CHECK_EQ(err, OK);
 	if (err != OK)
 		return false;
-	hold(BASE, TIB(1));
+	lock_range(BASE, TIB(1));
 	for (unsigned i = 0; i < FRAMES; i++)
 		CHECK_EQ(cursor_map(&c, f[i], props[i]), OK);
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(8)), PAGE_SIZE, props[ZEROS], 1), OK);
 	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, 4), OK);
 	CHECK_EQ(cursor_jump(&c, FAR), OK);
 	CHECK_EQ(cursor_set_marker(&c, GIB(1), 5), OK);
-	unlock_page();
+	unlock_range();
 	return true;
 }
 
@@ -90,14 +90,14 @@ static void check_counts(uint32_t each)
 		CHECK_EQ(frame_count(f[i]), each);
 }
 
-/* `from` and `to` after a fork of all that begin() made, and frames with that many owners. */
+/* Check `from` and `to` after a fork of all that begin() mapped; each frame has `owners` owners. */
 static void check_forked(uint32_t owners)
 {
 	unsigned copied = PROP_READ | PROP_COPY | PROP_FORKED;
 
 	check_counts(owners);
 	CHECK_EQ(flags_of(&from, PRIVATE), copied | PROP_TRACKED | PROP_DIRTY);
-	CHECK_EQ(flags_of(&to, PRIVATE), copied | PROP_TRACKED); /* it wrote nothing yet */
+	CHECK_EQ(flags_of(&to, PRIVATE), copied | PROP_TRACKED); /* not written yet */
 	CHECK_EQ(flags_of(&from, READ_ONLY), PROP_READ | PROP_FORKED | PROP_TRACKED);
 	CHECK_EQ(flags_of(&to, READ_ONLY), PROP_READ | PROP_FORKED | PROP_TRACKED);
 	CHECK_EQ(flags_of(&from, SHARED), DATA_RW | PROP_SHARED | PROP_TRACKED);
@@ -118,10 +118,10 @@ TEST(cursor_fork_takes_the_right_to_write_from_both)
 {
 	NEED(begin());
 	CHECK_EQ(page_table_init(&to, 4), OK);
-	hold(BASE, TIB(1));
+	lock_range(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL); /* the right was taken from the CPUs too */
-	unlock_page();
+	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL); /* write rights leave the TLBs, too */
+	unlock_range();
 	check_forked(2);
 	page_table_destroy(&to);
 	check_counts(1);
@@ -134,12 +134,12 @@ TEST(cursor_forks_what_was_forked_before)
 
 	NEED(begin());
 	CHECK_EQ(page_table_init(&to, 4), OK);
-	hold(BASE, TIB(1));
+	lock_range(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
 	first = to;
 	CHECK_EQ(page_table_init(&to, 4), OK);
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	unlock_page();
+	unlock_range();
 	check_forked(3);
 	page_table_destroy(&first);
 	check_forked(2);
@@ -148,12 +148,12 @@ TEST(cursor_forks_what_was_forked_before)
 	end();
 }
 
-TEST(cursor_reuses_what_nobody_else_owns)
+TEST(cursor_reuses_a_page_of_one_owner)
 {
 	NEED(begin());
 	CHECK_EQ(page_table_init(&to, 4), OK);
-	hold(BASE, MIB(1));
-	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE); /* it may write */
+	lock_range(BASE, MIB(1));
+	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE); /* it is writable */
 	CHECK_EQ(cursor_fork(&c, &to), OK);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE);
@@ -164,10 +164,10 @@ TEST(cursor_reuses_what_nobody_else_owns)
 	CHECK_EQ(cursor_jump(&c, AT(READ_ONLY)), OK);
 	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE);
 	CHECK_EQ(cursor_jump(&c, AT(ZEROS)), OK);
-	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE); /* nobody knows who owns it */
+	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE); /* untracked: its owners are not counted */
 	CHECK_EQ(cursor_jump(&c, AT(MARKED)), OK);
 	CHECK_EQ(cursor_reuse(&c), ERR_IN_USE);
-	unlock_page();
+	unlock_range();
 	end();
 }
 
@@ -179,12 +179,12 @@ TEST(cursor_fork_survives_the_failure_of_each_node)
 	NEED(begin());
 	while (err != OK) {
 		CHECK_EQ(page_table_init(&to, 4), OK);
-		hold(BASE, TIB(1));
+		lock_range(BASE, TIB(1));
 		pt_node_inject_failure(++n);
 		err = cursor_fork(&c, &to);
 		pt_node_inject_failure(0);
 		CHECK(err == OK || err == ERR_NO_MEMORY);
-		unlock_page();
+		unlock_range();
 		CHECK(page_table_check(&to) == NULL);
 		page_table_destroy(&to);
 		check_counts(1);
@@ -200,18 +200,18 @@ TEST(cursor_fork_of_a_part_leaves_the_rest)
 {
 	NEED(begin());
 	CHECK_EQ(page_table_init(&to, 4), OK);
-	hold(AT(SHARED), 2 * PAGE_SIZE);
+	lock_range(AT(SHARED), 2 * PAGE_SIZE);
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	unlock_page();
+	unlock_range();
 	CHECK_EQ(page_table_query(&to, AT(PRIVATE)).kind, PT_ITEM_ABSENT);
 	CHECK_EQ(page_table_query(&to, AT(ZEROS)).kind, PT_ITEM_ABSENT);
 	CHECK_EQ(frame_count(f[PRIVATE]), 1);
 	CHECK_EQ(frame_count(f[SHARED]), 2);
 	CHECK_EQ(frame_count(f[READ_ONLY]), 2);
-	/* the rest, over what is there already: that stays */
-	hold(BASE, TIB(1));
+	/* the rest; entries that are there already stay */
+	lock_range(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	unlock_page();
+	unlock_range();
 	check_forked(2);
 	page_table_destroy(&to);
 	check_counts(1);

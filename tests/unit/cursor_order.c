@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of the order in which a cursor lets its nodes go. */
+/* Test of the order in which a cursor unlocks its nodes. */
 #include "mm/pt/cursor.h"
 #include "mm/pt/cpu_format.h"
 
@@ -7,7 +7,7 @@
 #include "tests/test.h"
 
 enum {
-	PAGES = 3 * 512, /* of three nodes of level 1, below one that covers them */
+	PAGES = 3 * 512, /* in three nodes of level 1, below one covering node */
 };
 #define BASE UINT64_C(0x10000000000)
 
@@ -17,8 +17,8 @@ static void unlock(void *node)
 	pt_node_unlock(node);
 }
 
-/* The checker looks at each release: every other test of cursors runs under it. */
-TEST(audit_cur_03_a_node_goes_after_those_below_it)
+/* Debug builds check each unlock, so every other test of cursors checks the order, too. */
+TEST(audit_cur_03_a_node_is_unlocked_after_those_below_it)
 {
 	struct vrange range = { BASE, (uint64_t)PAGES * PAGE_SIZE };
 	struct page_prop rw = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of mm/pt/cursor.c with threads as CPUs, so they run on the host.
+ * Tests of mm/pt/cursor.c with threads as CPUs, on the host only.
  *
  * All threads change random ranges of one table, and access its addresses through their simulated
- * TLBs.  The flat map says what each page is; its cells are plain memory, and whoever holds a range
- * reads and writes those of the range: were there two holders, what they find would not agree, and
- * TSan would see the race.
+ * TLBs.  The flat map stores the expected state of each page in plain memory; a thread reads and
+ * writes only the cells of the range that it has locked.  If two threads locked the same page,
+ * their cells would differ from the table, and TSan would report the race.
  */
 #ifndef KEEL_TESTS
 #include <pthread.h>
@@ -22,22 +22,22 @@
 enum {
 	CPUS = 4,
 	LEVELS = 4,
-	SLOTS = 3, /* nodes of level 1 that change in every way */
+	SLOTS = 3, /* nodes of level 1 for all operations */
 	SLOT_PAGES = PT_NODE_ENTRIES,
 	PAGES = SLOTS * SLOT_PAGES,
 	SLOTS_IN_FIRST = 2, /* the others are in another node of level 2 */
 	ROUNDS = 700,
-	ACCESSES = 12, /* of a thread between two holds */
+	ACCESSES = 12, /* by a thread between two cursors */
 	MAPS_MAX = 16,
 	SMALL = 8,
 	MARKERS = 1 << 20,
-	WATCHED = 64, /* pages of which a holder sees that nobody can write them */
+	WATCHED = 64, /* pages checked not to be writable through any TLB */
 };
 #define BASE    (GIB(2) - SLOTS_IN_FIRST * PT_LARGE_BYTES)
 #define FIXED   (BASE + SLOTS * PT_LARGE_BYTES) /* always mapped, to block[SLOTS] */
-#define FRESH   UINT64_C(0x5eed5eed5eed5eed)    /* in each page when it is mapped */
+#define FRESH   UINT64_C(0x5eed5eed5eed5eed)    /* first word of a newly mapped page */
 #define REUSED  UINT64_C(0xbadbadbadbadbad0)
-#define WRITTEN UINT64_C(1) /* what is written is odd, but for FRESH, which is not written */
+#define WRITTEN UINT64_C(1) /* written words are odd, but never FRESH */
 
 struct cell {
 	enum pt_item_kind kind;
@@ -52,12 +52,11 @@ struct worker {
 	uint64_t random;
 	struct cursor c;
 	struct tlb_batch gone;
-	unsigned page, pages;     /* that are held */
-	struct frame *out[PAGES]; /* taken out; the test's own count is left */
+	unsigned page, pages;     /* the locked range */
+	struct frame *out[PAGES]; /* unmapped; only the test's own count is left */
 	const struct frame *node[SLOTS];
 	unsigned outs, nodes;
-	bool block_is_out; /* a part of it: nobody's count keeps its memory from being mapped anew
-			    */
+	bool block_is_out; /* part of a block was unmapped: untracked, so it may be mapped again */
 };
 
 static struct page_table pt;
@@ -65,12 +64,12 @@ static struct tlb_space space;
 static struct cell map[PAGES];
 static struct frame *block[SLOTS + 1];
 static struct worker workers[CPUS];
-static unsigned first_op; /* those before it are left out */
+static unsigned first_op; /* operations before this one are not used */
 static _Atomic unsigned wrong;
 static _Atomic(const char *) what;
 static _Atomic uint64_t reads, writes;
 
-/* CHECK of any thread. */
+/* CHECK for use in any thread. */
 #define EXPECT(x)                                                                                  \
 	do {                                                                                       \
 		if (!(x)) {                                                                        \
@@ -110,7 +109,7 @@ static uint64_t block_pa(unsigned slot)
 	return frame_paddr(block[slot]).raw;
 }
 
-/* ---- accesses, as instructions make them: translated and done with nothing in between ---- */
+/* ---- memory accesses: translation and access are one step, as in an instruction ---- */
 
 static void access_page(struct worker *w, vaddr_t va)
 {
@@ -128,7 +127,7 @@ static void access_page(struct worker *w, vaddr_t va)
 	atomic_fetch_add(use == HOST_TLB_READ ? &reads : &writes, done);
 }
 
-/* What is mapped all the time is found all the time, whether it is split or joined meanwhile. */
+/* A page that stays mapped is always found, even while it is split or collapsed. */
 static void lookup(struct worker *w)
 {
 	unsigned page = below(w, SLOT_PAGES);
@@ -150,9 +149,9 @@ static void access_some(struct worker *w)
 	}
 }
 
-/* ---- taking out ---- */
+/* ---- unmapping ---- */
 
-static void take_out(struct worker *w, struct cell *cell)
+static void clear_cell(struct worker *w, struct cell *cell)
 {
 	if (cell->kind == PT_ITEM_LEAF && cell->tracked)
 		w->out[w->outs++] = frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(cell->pa))));
@@ -161,7 +160,7 @@ static void take_out(struct worker *w, struct cell *cell)
 	*cell = (struct cell){ .kind = PT_ITEM_ABSENT };
 }
 
-/* Finish, then nobody can reach what is out, and it becomes something else. */
+/* Finish the batch, check that no TLB has the unmapped frames and nodes, and reuse the frames. */
 static void finish(struct worker *w)
 {
 	w->nodes = 0;
@@ -169,7 +168,7 @@ static void finish(struct worker *w)
 		w->node[w->nodes] = frame_of_slot(meta_slot_of(dead));
 		dead = pt_node_next_dead(w->node[w->nodes]);
 	}
-	epoch_enter(); /* the nodes stay nodes while they are looked for */
+	epoch_enter(); /* keeps the nodes from being freed while they are checked */
 	tlb_batch_finish(&w->gone);
 	for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 		for (unsigned i = 0; i < w->outs; i++)
@@ -187,7 +186,7 @@ static void finish(struct worker *w)
 
 /* ---- the flat map ---- */
 
-/* The word is read first: a write comes after its dirty bit. */
+/* The word is read first, as a write follows its dirty bit. */
 static void verify_page(struct worker *w, unsigned page)
 {
 	const struct cell *cell = &map[page];
@@ -213,14 +212,14 @@ static void verify(struct worker *w)
 		verify_page(w, w->page + i);
 }
 
-/* ---- what is done to a range that is held ---- */
+/* ---- operations on the locked range ---- */
 
 static void op_unmap(struct worker *w)
 {
 	EXPECT(cursor_jump(&w->c, va_of(w->page)) == OK);
 	EXPECT(cursor_unmap(&w->c, cursor_left(&w->c)) == OK);
 	for (unsigned i = 0; i < w->pages; i++)
-		take_out(w, &map[w->page + i]);
+		clear_cell(w, &map[w->page + i]);
 }
 
 static void op_marker(struct worker *w)
@@ -234,7 +233,7 @@ static void op_marker(struct worker *w)
 		map[w->page + i] = (struct cell){ .kind = PT_ITEM_MARKER, .marker = marker };
 }
 
-/* A frame with two counts: one is the test's. */
+/* A new frame with two counts; one belongs to the test. */
 static struct frame *fresh_frame(void)
 {
 	struct frame *f = frame_alloc(FRAME_TEST);
@@ -291,12 +290,12 @@ static void op_replace(struct worker *w)
 		drop(f);
 		return;
 	}
-	take_out(w, &map[page]);
+	clear_cell(w, &map[page]);
 	map[page] = (struct cell){ PT_ITEM_LEAF, true, true, 0, frame_paddr(f).raw };
 }
 
-/* After the shootdown nobody can write to what may not be written. */
-static void check_nobody_writes(struct worker *w)
+/* After the shootdown no TLB lets a CPU write to read-only pages. */
+static void check_read_only(struct worker *w)
 {
 	for (unsigned i = 0; i < w->pages && i < WATCHED; i++)
 		for (unsigned cpu = 0; cpu < CPUS; cpu++)
@@ -316,7 +315,7 @@ static void op_protect(struct worker *w)
 	if (may_write)
 		return;
 	finish(w);
-	check_nobody_writes(w);
+	check_read_only(w);
 }
 
 static void op_split(struct worker *w)
@@ -325,7 +324,7 @@ static void op_split(struct worker *w)
 	EXPECT(cursor_split(&w->c) == OK);
 }
 
-/* The slot whose pages are all held, or SLOTS. */
+/* The slot that lies wholly in the locked range, or SLOTS. */
 static unsigned whole_slot(const struct worker *w)
 {
 	unsigned slot = (w->page + SLOT_PAGES - 1) / SLOT_PAGES;
@@ -333,7 +332,7 @@ static unsigned whole_slot(const struct worker *w)
 	return slot < SLOTS && (slot + 1) * SLOT_PAGES <= w->page + w->pages ? slot : SLOTS;
 }
 
-/* The slot's block, in pages of `level`. */
+/* Map the slot's block, with pages of `level`. */
 static void map_block(struct worker *w, unsigned slot, unsigned level)
 {
 	struct cell *cell = &map[slot * SLOT_PAGES];
@@ -342,7 +341,7 @@ static void map_block(struct worker *w, unsigned slot, unsigned level)
 	EXPECT(cursor_jump(&w->c, va_of(slot * SLOT_PAGES)) == OK);
 	EXPECT(cursor_unmap(&w->c, PT_LARGE_BYTES) == OK);
 	for (unsigned i = 0; i < SLOT_PAGES; i++)
-		take_out(w, &cell[i]);
+		clear_cell(w, &cell[i]);
 	finish(w);
 	for (unsigned i = 0; i < SLOT_PAGES; i++, pa += PAGE_SIZE) {
 		atomic_store(word_of(pa), FRESH);
@@ -384,7 +383,7 @@ static void op_collapse(struct worker *w)
 }
 
 enum {
-	KEEPING_OPS = 6, /* from here on: what is mapped stays mapped */
+	KEEPING_OPS = 6, /* operations from here on keep mapped pages mapped */
 };
 static void (*const ops[])(struct worker *w) = {
 	op_unmap,   op_marker, op_map,     op_map,     op_map,      op_block,
@@ -420,15 +419,14 @@ static void change_window(struct worker *w)
 	verify(w);
 	ops[first_op + below(w, sizeof(ops) / sizeof(ops[0]) - first_op)](w);
 	verify(w);
-	if (w->block_is_out) /* so every TLB invalidates it before another maps it: see
-				mm/pt/batch.h */
+	if (w->block_is_out) /* shootdown before another thread can map it: see mm/pt/batch.h */
 		finish(w);
 	w->block_is_out = false;
 	cursor_close(&w->c);
 	finish(w);
 }
 
-/* Split or join what is always mapped. */
+/* Split or collapse the page that is always mapped. */
 static void change_fixed(struct worker *w)
 {
 	struct vrange r = { FIXED, PT_LARGE_BYTES };
@@ -464,13 +462,13 @@ static void *work(void *arg)
 			change_window(w);
 	}
 	while (epoch_poll())
-		sched_yield(); /* others are inside */
+		sched_yield(); /* other CPUs are inside epoch_enter() */
 	pt_node_drain();
 	host_cpu_unbind();
 	return NULL;
 }
 
-/* ---- all of it ---- */
+/* ---- set-up and the tests ---- */
 
 static void begin(void)
 {
@@ -513,7 +511,7 @@ static void lock_window(struct worker *w)
 	CHECK_EQ(cursor_open(&w->c, &pt, (struct vrange){ BASE, PAGES * PAGE_SIZE }, &w->gone), OK);
 }
 
-static void unlock_page(struct worker *w)
+static void unlock_range(struct worker *w)
 {
 	cursor_close(&w->c);
 	finish(w);
@@ -524,7 +522,7 @@ static void fill_window(void)
 	lock_window(&workers[0]);
 	for (unsigned slot = 0; slot < SLOTS; slot++)
 		map_block(&workers[0], slot, 1);
-	unlock_page(&workers[0]);
+	unlock_range(&workers[0]);
 }
 
 static void empty_window(void)
@@ -532,7 +530,7 @@ static void empty_window(void)
 	lock_window(&workers[0]);
 	verify(&workers[0]);
 	op_unmap(&workers[0]);
-	unlock_page(&workers[0]);
+	unlock_range(&workers[0]);
 }
 
 static void run_threads(void)
@@ -546,7 +544,7 @@ static void run_threads(void)
 	host_cpu = 0;
 	(void)lock_set_waiter(before);
 	if (atomic_load(&wrong) != 0)
-		test_diag("not so: %s", atomic_load(&what));
+		test_diag("failed: %s", atomic_load(&what));
 	CHECK_EQ(atomic_load(&wrong), 0);
 	CHECK(atomic_load(&reads) > 0 && atomic_load(&writes) > 0);
 }
@@ -574,7 +572,8 @@ static void run(unsigned first)
 	CHECK_LEDGER(&before);
 }
 
-/* The CPU has a part in the middle by itself; then it has nothing, and the large page is found. */
+/* The CPU has a small page in its TLB before the collapse, not after it, and its dirty bit stays.
+ */
 static void collapse_beside(unsigned cpu)
 {
 	const vaddr_t va = FIXED + SMALL * PAGE_SIZE;
@@ -594,7 +593,7 @@ static void collapse_beside(unsigned cpu)
 	CHECK(!host_tlb_has_page(cpu, pa, PAGE_SIZE));
 	CHECK_EQ(cursor_jump(&w->c, va), OK);
 	CHECK((cursor_query(&w->c).prop.flags & PROP_DIRTY) != 0);
-	unlock_page(w);
+	unlock_range(w);
 }
 
 TEST(cursor_collapse_is_invalidated_for_every_part)
@@ -614,7 +613,7 @@ TEST(cursor_threads_agree_with_a_flat_map)
 	run(0);
 }
 
-/* All stays mapped, so nearly every access goes to a page whose rights or frame change. */
+/* All pages stay mapped, so nearly every access is to a page whose rights or frame change. */
 TEST(cursor_threads_write_while_rights_change)
 {
 	run(KEEPING_OPS);

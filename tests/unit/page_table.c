@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of mm/pt/page_table.c against a flat map, and against a reference walker of its own. */
+/* Tests of mm/pt/page_table.c against a flat map and a reference walker. */
 #include "mm/pt/cursor.h"
 
 #include "lib/string.h"
@@ -40,7 +40,7 @@ static void begin(void)
 	memset(model, 0, sizeof(model));
 }
 
-/* The CPU's way, written down a second time: SDM 3A 4.5, figures 4-8 to 4-10. */
+/* An independent version of the CPU's walk: SDM 3A 4.5, figures 4-8 to 4-10. */
 static uint64_t reference_walk(uint64_t va, uint64_t *leaf)
 {
 	uint64_t table = frame_paddr(pt.root).raw;
@@ -134,13 +134,13 @@ static void open_at(struct cursor *c, unsigned first)
 	CHECK_EQ(cursor_jump(c, BASE + (uint64_t)first * PAGE_SIZE), OK);
 }
 
-/* How far the cursor came, in pages. */
-static unsigned came_to(const struct cursor *c)
+/* The position of the cursor, in pages. */
+static unsigned position(const struct cursor *c)
 {
 	return (unsigned)((c->va - BASE) / PAGE_SIZE);
 }
 
-/* Mostly few. */
+/* Mostly a small number. */
 static unsigned random_pages(unsigned first)
 {
 	unsigned n = 1 + (unsigned)test_random_below(test_random_below(3) == 0 ? PAGES : 20);
@@ -159,9 +159,9 @@ static void step_map(void)
 	open_at(&c, first);
 	err = cursor_map_pa(&c, paddr(pa), (uint64_t)n * PAGE_SIZE, prop, 3);
 	CHECK(err == OK || err == ERR_IN_USE || err == ERR_NO_MEMORY);
-	CHECK(err != OK || came_to(&c) == first + n);
-	CHECK(came_to(&c) - first <= model_free_run(first, n));
-	model_set(first, came_to(&c) - first, pa, prop);
+	CHECK(err != OK || position(&c) == first + n);
+	CHECK(position(&c) - first <= model_free_run(first, n));
+	model_set(first, position(&c) - first, pa, prop);
 	cursor_close(&c);
 }
 
@@ -175,8 +175,8 @@ static void step_unmap(void)
 	open_at(&c, first);
 	err = cursor_unmap(&c, (uint64_t)n * PAGE_SIZE);
 	CHECK(err == OK || err == ERR_NO_MEMORY);
-	CHECK(err != OK || came_to(&c) == first + n);
-	memset(&model[first], 0, (came_to(&c) - first) * sizeof(model[0]));
+	CHECK(err != OK || position(&c) == first + n);
+	memset(&model[first], 0, (position(&c) - first) * sizeof(model[0]));
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 }
@@ -192,8 +192,8 @@ static void step_protect(void)
 	open_at(&c, first);
 	err = cursor_protect(&c, (uint64_t)n * PAGE_SIZE, &change);
 	CHECK(err == OK || err == ERR_NO_MEMORY);
-	CHECK(err != OK || came_to(&c) == first + n);
-	for (unsigned i = first; i < came_to(&c); i++)
+	CHECK(err != OK || position(&c) == first + n);
+	for (unsigned i = first; i < position(&c); i++)
 		if (model[i].kind == PT_ITEM_LEAF) {
 			model[i].flags = change.prop.flags;
 			model[i].type = change.prop.type;
@@ -215,14 +215,14 @@ static void step_marker(void)
 	open_at(&c, first);
 	err = cursor_set_marker(&c, (uint64_t)n * PAGE_SIZE, marker);
 	CHECK(err == (model_free_run(first, n) == n ? OK : ERR_IN_USE) || err == ERR_NO_MEMORY);
-	CHECK(err != OK || came_to(&c) == first + n);
-	CHECK(came_to(&c) - first <= model_free_run(first, n));
-	for (unsigned i = first; i < came_to(&c); i++)
+	CHECK(err != OK || position(&c) == first + n);
+	CHECK(position(&c) - first <= model_free_run(first, n));
+	for (unsigned i = first; i < position(&c); i++)
 		model[i] = (struct model_page){ .kind = PT_ITEM_MARKER, .marker = marker };
 	cursor_close(&c);
 }
 
-/* A page of either size: refused where the table has pages of another size. */
+/* A page of either size; ERR_IN_USE where the table has pages of the other size. */
 static void step_replace(void)
 {
 	unsigned level = 1 + (unsigned)test_random_below(2), n = level == 1 ? 1 : 512;
@@ -238,13 +238,13 @@ static void step_replace(void)
 	open_at(&c, first);
 	err = cursor_replace(&c, paddr(pa), prop, level);
 	CHECK(err == (is_other ? ERR_IN_USE : OK) || err == ERR_NO_MEMORY);
-	CHECK_EQ(came_to(&c), err == OK ? first + n : first);
-	model_set(first, came_to(&c) - first, pa, prop);
+	CHECK_EQ(position(&c), err == OK ? first + n : first);
+	model_set(first, position(&c) - first, pa, prop);
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
 }
 
-/* Nothing that pages say changes. */
+/* A split changes no translation. */
 static void step_split(void)
 {
 	unsigned first = (unsigned)test_random_below(PAGES);
@@ -254,7 +254,7 @@ static void step_split(void)
 	open_at(&c, first);
 	err = cursor_split(&c);
 	CHECK(err == OK || err == ERR_NO_MEMORY);
-	CHECK_EQ(came_to(&c), first);
+	CHECK_EQ(position(&c), first);
 	if (err == OK && model[first].kind != PT_ITEM_ABSENT)
 		CHECK_EQ(page_table_query(&pt, c.va).start, c.va);
 	cursor_close(&c);
@@ -271,7 +271,7 @@ static bool model_is_one_page(unsigned first)
 	return m->pa % MIB(2) == 0;
 }
 
-/* By chance alone 512 pages are hardly ever alike. */
+/* Random operations alone hardly ever make 512 pages that can collapse. */
 static void fill_small(struct cursor *c, unsigned first)
 {
 	uint64_t va = c->va, pa = GIB(8) + (uint64_t)first * PAGE_SIZE;
@@ -279,13 +279,13 @@ static void fill_small(struct cursor *c, unsigned first)
 	err_t err = cursor_unmap(c, MIB(2));
 
 	CHECK(err == OK || err == ERR_NO_MEMORY);
-	memset(&model[first], 0, (came_to(c) - first) * sizeof(model[0]));
+	memset(&model[first], 0, (position(c) - first) * sizeof(model[0]));
 	if (err != OK)
 		return;
 	CHECK_EQ(cursor_jump(c, va), OK);
 	err = cursor_map_pa(c, paddr(pa), MIB(2), prop, 1);
 	CHECK(err == OK || err == ERR_NO_MEMORY);
-	model_set(first, came_to(c) - first, pa, prop);
+	model_set(first, position(c) - first, pa, prop);
 }
 
 static unsigned collapsed;
@@ -304,7 +304,7 @@ static void step_collapse(void)
 	is_split = cursor_query(&c).len == PAGE_SIZE;
 	err = cursor_collapse(&c, 2);
 	CHECK_EQ(err, is_split && model_is_one_page(first) ? OK : ERR_IN_USE);
-	CHECK_EQ(came_to(&c), err == OK ? first + 512 : first);
+	CHECK_EQ(position(&c), err == OK ? first + 512 : first);
 	collapsed += err == OK;
 	cursor_close(&c);
 	tlb_batch_finish(&gone);
@@ -344,7 +344,7 @@ TEST(page_table_agrees_with_a_flat_map)
 			NEED(all_agree());
 	}
 	NEED(all_agree());
-	test_diag("%u of %u steps made one page out of 512", collapsed, STEPS);
+	test_diag("%u of %u steps collapsed 512 pages into one", collapsed, STEPS);
 	empty_the_window();
 	CHECK_EQ(page_table_nodes(&pt), 1); /* empty nodes are freed */
 	page_table_destroy(&pt);
@@ -387,12 +387,11 @@ TEST(page_table_owns_the_frames_of_tracked_leaves)
 	(void)frame_get(small);
 	open_at(&c, 512);
 	CHECK_EQ(cursor_map(&c, large, rw), OK);
-	CHECK_EQ(came_to(&c), 1024);
+	CHECK_EQ(position(&c), 1024);
 	CHECK_EQ(cursor_map(&c, small, rw), OK);
 	CHECK_EQ(cursor_jump(&c, BASE + 600 * PAGE_SIZE), OK);
 	CHECK_EQ(cursor_map(&c, small, rw), ERR_IN_USE);
-	/* one page out of the middle of the large one: it is split, its frames counted one by one
-	 */
+	/* unmap one page of the large one: it is split, and each frame gets its own count */
 	CHECK_EQ(cursor_jump(&c, BASE + 700 * PAGE_SIZE), OK);
 	CHECK_EQ(cursor_unmap(&c, PAGE_SIZE), OK);
 	tlb_batch_finish(&gone);
@@ -452,7 +451,7 @@ TEST(audit_cur_06_tracked_or_not_is_a_property_of_the_entry)
 	before = machine_ledger();
 	NEED(page_table_init(&pt, 4) == OK);
 	open_at(&c, 0);
-	/* an untracked map of any range stays untracked, whatever the caller's flags say */
+	/* cursor_map_pa() is untracked, even with PROP_TRACKED in the flags */
 	CHECK_EQ(cursor_map_pa(&c, paddr(MIB(32)), 3 * MIB(2) / 2, lie, 3), OK);
 	for (unsigned i = 0; i < 768; i++)
 		CHECK_EQ(page_table_query(&pt, BASE + i * PAGE_SIZE).prop.flags & PROP_TRACKED, 0);
@@ -490,7 +489,7 @@ TEST(pte_markers_name_no_memory)
 		CHECK(!pte_is_present(pte) && pte_is_marker(pte));
 		CHECK_EQ(pte_marker(pte), marker);
 		CHECK(pte_paddr(pte) >= TIB(16));          /* L1TF */
-		CHECK(pte_paddr(pte) % TIB(16) >= TIB(8)); /* to a cache that looks at 44 bits */
+		CHECK(pte_paddr(pte) % TIB(16) >= TIB(8)); /* to a cache that uses 44 bits */
 	}
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of the branch without entries that a table keeps: what it saves, and whom it gives way. */
+/* Tests of the spare branch of a table: it saves allocations and is unlinked when in the way. */
 #include "mm/pt/cursor.h"
 
 #include "tests/machine.h"
@@ -15,7 +15,7 @@ static struct vrange page(uint64_t offset)
 	return (struct vrange){ BASE + offset, PAGE_SIZE };
 }
 
-/* On a machine with nothing else; NULL when there is none. */
+/* A new space on a fresh machine; NULL: no memory. */
 static struct vm_space *new_space(void)
 {
 	struct vm_space *s = NULL;
@@ -45,9 +45,9 @@ TEST(page_table_spare_branch_serves_the_next_page)
 	CHECK_EQ(page_table_nodes(&s->table), s->table.levels);
 	CHECK(space_is_bare(s));
 	pt_node_inject_failure(1);
-	map_and_unmap(s, 0); /* makes none */
+	map_and_unmap(s, 0); /* allocates no node */
 	map_and_unmap(s, PAGE_SIZE);
-	CHECK_EQ(vm_space_map(s, page(GIB(1)), RW, 1), ERR_NO_MEMORY); /* which does */
+	CHECK_EQ(vm_space_map(s, page(GIB(1)), RW, 1), ERR_NO_MEMORY); /* needs a node */
 	pt_node_inject_failure(0);
 	CHECK_EQ(page_table_nodes(&s->table), s->table.levels);
 	vm_space_put(s);
@@ -94,7 +94,7 @@ TEST(page_table_spare_branch_gives_way_to_larger_entries)
 	CHECK_LEDGER(&before);
 }
 
-/* Nodes that other tables share are no spare, whatever is wanted where they stand. */
+/* Nodes that other tables share are never unlinked to make room for a larger entry. */
 TEST(page_table_kept_nodes_give_no_way)
 {
 	const struct vrange all = { BASE, GIB(512) };
@@ -125,7 +125,7 @@ TEST(page_table_spare_branch_is_not_forked)
 	NEED(s != NULL);
 	CHECK_EQ(vm_space_map(s, page(0), RW, 1), OK);
 	CHECK_EQ(page_store(s, BASE, 7), OK);
-	map_and_unmap(s, MIB(2)); /* in the same node above */
+	map_and_unmap(s, MIB(2)); /* below the same node of level 2 */
 	CHECK_EQ(page_table_nodes(&s->table), s->table.levels + 1);
 	CHECK_EQ(vm_space_fork(s, &child), OK);
 	NEED(child != NULL);

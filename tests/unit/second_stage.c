@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tests of the engine of page tables with a second format, that of an IOMMU: random operations, a
- * flat map, and a walker that sees memory alone: what was not written back is not there for it.  It
- * keeps what it translated until it is told to invalidate, and a frame that it still has is not
- * free.
+ * Tests of the page-table engine with a second format, that of an IOMMU: random operations, a flat
+ * map, and a walker that does not snoop caches, so it sees only entries that were written back.  It
+ * caches translations until they are invalidated, and a frame that it can still reach must not be
+ * freed.
  */
 #include "iommu/second_stage.h"
 
@@ -16,36 +16,36 @@ enum {
 	LEVELS = 4,
 	PAGES = 3 * 512, /* of the window that the model covers */
 	NODES_MAX = 16,
-	FRAMES = 64, /* of the window, that the table counts */
+	FRAMES = 64, /* tracked frames in the window */
 #ifdef KEEL_TESTS
 	STEPS = 300,
 #else
 	STEPS = 3000,
 #endif
 };
-#define BASE (GIB(512) - MIB(4)) /* two root entries share the window */
+#define BASE (GIB(512) - MIB(4)) /* the window spans two root entries */
 #define TOP  (UINT64_C(1) << 48)
 
-/* What a device may do with a page. */
+/* A device's access to a page. */
 struct access {
 	uint64_t pa;
 	uint8_t read, write;
-	uint8_t shift; /* of the page that it is a part of; a walker's */
+	uint8_t shift; /* log2 of the page size; set by walk() only */
 };
 
 static struct page_table pt;
-static struct access model[PAGES], remembered[PAGES];
-static struct frame *spacer[FRAMES]; /* between those, so that they do not stand in a row */
+static struct access model[PAGES], cached[PAGES];
+static struct frame *spacer[FRAMES]; /* in between, so that tracked frames are not contiguous */
 static struct tlb_space device;
 static struct tlb_batch gone;
 
-/* ---- memory, as a walker that does not look into caches sees it ---- */
+/* ---- memory as seen by a walker that does not snoop caches ---- */
 
 static struct {
 	uint64_t table; /* physical address, 0: free */
 	uint64_t entry[PT_ENTRIES];
 } seen[NODES_MAX];
-static unsigned lines; /* that were written back */
+static unsigned write_backs; /* calls of second_stage_write_back() */
 
 static uint64_t *seen_table(uint64_t table)
 {
@@ -67,16 +67,16 @@ void second_stage_write_back(const _Atomic pte_t *first, unsigned n)
 			entry = seen[i].entry;
 		}
 	if (entry == NULL) {
-		test_fail(__FILE__, __LINE__, "more tables than there can be");
+		test_fail(__FILE__, __LINE__, "more than NODES_MAX tables");
 		return;
 	}
 	for (unsigned i = 0; i < n; i++)
 		entry[pa % PAGE_SIZE / sizeof(pte_t) + i] =
 			atomic_load_explicit(&first[i], memory_order_relaxed);
-	lines++;
+	write_backs++;
 }
 
-/* VT-d 3.6 and 9.8, written down a second time. */
+/* An independent version of the walk: VT-d 3.6 and 9.8. */
 static struct access walk(uint64_t va)
 {
 	uint64_t table = frame_paddr(pt.root).raw;
@@ -95,7 +95,7 @@ static struct access walk(uint64_t va)
 	}
 }
 
-/* ---- what the walker remembers ---- */
+/* ---- the walker's cache ---- */
 
 static vaddr_t page_va(unsigned page)
 {
@@ -107,29 +107,30 @@ static bool equal(struct access a, struct access b)
 	return a.pa == b.pa && a.read == b.read && a.write == b.write;
 }
 
-/* An address stands for the page that was translated there, whatever its size. */
+/* An address invalidates the cached page that contains it, of any size. */
 static void invalidate(const struct shootdown *f)
 {
 	for (unsigned page = 0; page < PAGES; page++) {
 		bool is_named = f->pages > SHOOTDOWN_PAGES_MAX;
 
 		for (unsigned i = 0; !is_named && i < f->pages; i++)
-			is_named = page_va(page) >> remembered[page].shift ==
-				   f->page[i] >> remembered[page].shift;
+			is_named = page_va(page) >> cached[page].shift ==
+				   f->page[i] >> cached[page].shift;
 		if (is_named)
-			remembered[page].read = remembered[page].write = 0;
+			cached[page].read = cached[page].write = 0;
 	}
 }
 
-/* Memory that is about to be given back. */
+/* Fails if the walk still reaches memory that is about to be freed. */
 static void check_unreachable(uint64_t pa, uint64_t len)
 {
 	for (unsigned page = 0; page < PAGES; page++) {
 		struct access is = walk(page_va(page));
 
 		if ((is.read | is.write) != 0 && is.pa - pa < len)
-			test_fail(__FILE__, __LINE__, "page %u: a device reaches %lx, which goes",
-				  page, is.pa);
+			test_fail(__FILE__, __LINE__,
+				  "page %u: a device reaches %lx, which is being freed", page,
+				  is.pa);
 	}
 }
 
@@ -155,15 +156,15 @@ void second_stage_finish(struct tlb_batch *b)
 
 /* ---- the model ---- */
 
-static bool fails(unsigned page, struct access is, struct access should, const char *who)
+static bool fails(unsigned page, struct access is, struct access should, const char *source)
 {
 	test_fail(__FILE__, __LINE__,
-		  "page %u: %s has %lx, %u%u, and it should be %lx, %u%u (SEED=%lu)", page, who,
+		  "page %u: %s has %lx, %u%u, and it should be %lx, %u%u (SEED=%lu)", page, source,
 		  is.pa, is.read, is.write, should.pa, should.read, should.write, test_seed());
 	return false;
 }
 
-static struct access looked_up(vaddr_t va)
+static struct access lookup_access(vaddr_t va)
 {
 	struct pt_item item = engine_query_table(&second_stage_format, &pt, va);
 
@@ -173,7 +174,7 @@ static struct access looked_up(vaddr_t va)
 				(item.prop.flags & PROP_WRITE) != 0, 0 };
 }
 
-/* Memory, the engine's own look and what is remembered say what the model does. */
+/* Memory, the engine's lookup and the walker's cache agree with the model. */
 static bool all_agree(void)
 {
 	for (unsigned page = 0; page < PAGES; page++) {
@@ -181,12 +182,12 @@ static bool all_agree(void)
 
 		if (!equal(is, model[page]))
 			return fails(page, is, model[page], "memory");
-		if (!equal(looked_up(page_va(page)), model[page]))
-			return fails(page, looked_up(page_va(page)), model[page], "the look");
-		if ((remembered[page].read | remembered[page].write) != 0 &&
-		    !equal(remembered[page], model[page]))
-			return fails(page, remembered[page], model[page], "the walker");
-		remembered[page] = is; /* a device may touch any page at any time */
+		if (!equal(lookup_access(page_va(page)), model[page]))
+			return fails(page, lookup_access(page_va(page)), model[page], "the lookup");
+		if ((cached[page].read | cached[page].write) != 0 &&
+		    !equal(cached[page], model[page]))
+			return fails(page, cached[page], model[page], "the walker");
+		cached[page] = is; /* a device may access any page at any time */
 	}
 	return true;
 }
@@ -229,7 +230,7 @@ static err_t map_registers(struct cursor *c, unsigned page, unsigned n)
 	return err;
 }
 
-/* Frames that the table counts, one by one. */
+/* Map tracked frames one by one. */
 static err_t map_frames(struct cursor *c, unsigned page, unsigned n)
 {
 	err_t err = OK;
@@ -305,7 +306,7 @@ static void begin(void)
 	pt_node_inject_failure(0);
 	tlb_space_init(&device);
 	memset(model, 0, sizeof(model));
-	memset(remembered, 0, sizeof(remembered));
+	memset(cached, 0, sizeof(cached));
 	memset(seen, 0, sizeof(seen));
 	pt = (struct page_table){ .root = pt_node_alloc(LEVELS), .levels = LEVELS, .keep = LEVELS };
 	NEED(pt.root != NULL);
@@ -376,7 +377,7 @@ TEST(second_stage_random_operations_agree_with_memory_and_what_walkers_remember)
 	CHECK(unmap_all());
 	set_model(0, PAGES, 0, 0);
 	CHECK(all_agree());
-	test_diag("%d steps, %u extents written back", STEPS, lines);
+	test_diag("%d steps, %u write-backs", STEPS, write_backs);
 	end();
 	CHECK_LEDGER(&before);
 }
@@ -392,7 +393,7 @@ TEST(second_stage_addresses_begin_at_zero_and_end_where_the_levels_do)
 		{ { GIB(512) - PAGE_SIZE, PAGE_SIZE }, 3, true },
 		{ { GIB(512), PAGE_SIZE }, 3, false },
 		{ { GIB(512) - PAGE_SIZE, 2 * PAGE_SIZE }, 3, false },
-		{ { TOP / 2, TOP / 2 }, 4, true }, /* half a CPU's, but a device has it */
+		{ { TOP / 2, TOP / 2 }, 4, true }, /* not canonical, but valid for a device */
 		{ { 0, TOP }, 4, true },
 		{ { TOP, PAGE_SIZE }, 4, false },
 		{ { TOP, PAGE_SIZE }, 5, true },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cursor.c - mm/pt/cursor.c and mm/pt/node.c: a range has one holder, nodes that go are found by
- * nobody afterwards, and who looks without a hold is told what was true.
+ * cursor.c - mm/pt/cursor.c and mm/pt/node.c: one cursor at a time locks a range, no lookup finds a
+ * node after it was freed, and a lockless lookup returns a state that was true during the call.
  */
 #include "mm/pt/cursor.h"
 
@@ -10,10 +10,10 @@
 
 enum {
 	PAGE_A = 0,
-	PAGE_B = 1,                 /* of the same node */
-	PAGE_NEXT = NODE_PAGES,     /* of the next node */
-	PAGE_LAST = 2 * NODE_PAGES, /* of the one after it */
-	/* the same places in nodes of their own, from below the root on */
+	PAGE_B = 1,                 /* in the same node */
+	PAGE_NEXT = NODE_PAGES,     /* in the next node */
+	PAGE_LAST = 2 * NODE_PAGES, /* in the node after that */
+	/* below another root entry, so with other nodes on all levels */
 	PAGE_FAR = 1 << 27,
 };
 
@@ -61,7 +61,7 @@ static void flip_next(void *arg)
 	flip(PAGE_NEXT);
 }
 
-/* What is absent or mapped as ever, in whatever order; neither is anything else. */
+/* The page is absent or mapped to table_pa(), nothing else. */
 static void lookup(unsigned page)
 {
 	struct pt_item item = page_table_query(&table, (vaddr_t)page * PAGE_SIZE);
@@ -76,7 +76,7 @@ static void lookup_a(void *arg)
 	lookup(PAGE_A);
 }
 
-/* ---- one page: nodes are made and go ---- */
+/* ---- one page: nodes are allocated and freed ---- */
 
 static void setup_empty(void)
 {
@@ -108,7 +108,7 @@ EXPLORE(cursor_node_goes_and_comes, .setup = setup_page, .check = table_check, .
 EXPLORE(cursor_two_pages_of_a_node, .setup = setup_page, .check = table_check,
 	.task = { { "a", flip_a, NULL, 0 }, { "b", flip_b, NULL, 1 } });
 
-/* ---- all nodes above go too ---- */
+/* ---- all nodes above are freed, too ---- */
 
 static void setup_alone(void)
 {
@@ -123,7 +123,7 @@ EXPLORE(cursor_first_nodes_of_a_table, .setup = setup_empty, .check = table_chec
 
 /* ---- a range of nodes, and a page in it ---- */
 
-/* From the page to the one behind the node between. */
+/* A range over three nodes, then a page in the middle one. */
 static void lock_all_then_flip(void *arg)
 {
 	struct cursor c;
@@ -171,9 +171,9 @@ EXPLORE(cursor_three_at_once, .setup = setup_three, .check = table_check, .bound
 		  { "page", flip_a, NULL, 1 },
 		  { "next", flip_next, NULL, 2 } });
 
-/* ---- who looks without a hold ---- */
+/* ---- lockless lookups ---- */
 
-/* The node of the page is had again for another as soon as it is free. */
+/* The node of the page is freed and reused for another page at once. */
 static void move_far(void *arg)
 {
 	flip_a(arg);
@@ -181,27 +181,27 @@ static void move_far(void *arg)
 	flip(PAGE_FAR);
 }
 
-EXPLORE(cursor_node_is_reused_while_another_looks, .setup = setup_page, .check = table_check,
-	.task = { { "move", move_far, NULL, 0 }, { "look", lookup_a, NULL, 1 } });
-EXPLORE(cursor_node_is_reused_while_another_opens, .setup = setup_page, .check = table_check,
+EXPLORE(cursor_node_is_reused_beside_a_lookup, .setup = setup_page, .check = table_check,
+	.task = { { "move", move_far, NULL, 0 }, { "lookup", lookup_a, NULL, 1 } });
+EXPLORE(cursor_node_is_reused_beside_an_open, .setup = setup_page, .check = table_check,
 	.task = { { "move", move_far, NULL, 0 }, { "open", flip_a, NULL, 1 } });
-EXPLORE(cursor_looks_beside_two, .setup = setup_page, .check = table_check, .bound = 2,
+EXPLORE(cursor_lookup_beside_two, .setup = setup_page, .check = table_check, .bound = 2,
 	.task = { { "a", flip_a, NULL, 0 },
 		  { "b", flip_b, NULL, 1 },
-		  { "look", lookup_a, NULL, 2 } });
+		  { "lookup", lookup_a, NULL, 2 } });
 
-static void look(void *arg)
+static void verify(void *arg)
 {
 	(void)arg;
-	table_lookup();
+	table_verify();
 }
 
 EXPLORE(cursor_table_is_whole_at_every_point, .setup = setup_gap, .check = table_check,
 	.task = { { "all", unmap_all, NULL, 0 },
 		  { "page", flip_next, NULL, 1 },
-		  { "look", look, NULL, 2 } });
+		  { "verify", verify, NULL, 2 } });
 
-/* ---- who waits serves ---- */
+/* ---- CPUs that wait for a node serve shootdowns ---- */
 
 static void setup_loaded(void)
 {
@@ -209,7 +209,7 @@ static void setup_loaded(void)
 	table_load_everywhere();
 }
 
-/* Finishes while it holds. */
+/* Finishes the batch while the cursor is open. */
 static void unmap_and_finish(void *arg)
 {
 	struct cursor c;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cursor_large.c - split and collapse: what a page is mapped to never changes for who looks, and
- * whoever comes for a part waits or begins anew.
+ * cursor_large.c - split and collapse: a lookup never sees another translation of the page, and a
+ * cursor for a part of it waits or restarts.
  *
- * A split stores a whole node of entries and a collapse exchanges them, so these are few.
+ * A split stores 512 entries and a collapse exchanges them, so there are few such scenarios.
  */
 #include "mm/pt/cursor.h"
 #include "mm/pt/cpu_format.h"
@@ -15,7 +15,7 @@
 enum {
 	PAGE_A = 0,
 	PAGE_B = 1,
-	PAGE_KEPT = 5, /* nobody unmaps it */
+	PAGE_KEPT = 5, /* stays mapped */
 	PAGE_NEXT = NODE_PAGES,
 };
 
@@ -26,7 +26,7 @@ static void setup_large(void)
 	table_fill(PAGE_NEXT, 1, 1);
 }
 
-/* The same in small pages. */
+/* The same with small pages. */
 static void setup_small(void)
 {
 	table_setup(3);
@@ -58,10 +58,10 @@ static void unmap_b(void *arg)
 
 EXPLORE(cursor_large_is_split_by_one_of_two, .setup = setup_large, .check = table_check,
 	.task = { { "a", unmap_a, NULL, 0 }, { "b", unmap_b, NULL, 1 } });
-EXPLORE(cursor_large_is_split_beside_a_look, .setup = setup_large, .check = table_check,
-	.task = { { "a", unmap_a, NULL, 0 }, { "look", lookup_kept, NULL, 1 } });
+EXPLORE(cursor_large_is_split_beside_a_lookup, .setup = setup_large, .check = table_check,
+	.task = { { "a", unmap_a, NULL, 0 }, { "lookup", lookup_kept, NULL, 1 } });
 
-/* One page of all; the other one came first, perhaps, and a part is missing. */
+/* Collapse the page; ERR_IN_USE if the other task has already unmapped a part. */
 static void collapse(void *arg)
 {
 	struct cursor c;
@@ -75,7 +75,7 @@ static void collapse(void *arg)
 	table_finish();
 }
 
-/* The node that was is had again as soon as it is free. */
+/* The old node is reused as soon as it is freed. */
 static void collapse_and_reuse(void *arg)
 {
 	collapse(arg);
@@ -85,13 +85,13 @@ static void collapse_and_reuse(void *arg)
 
 EXPLORE(cursor_large_is_joined_beside_a_part, .setup = setup_small, .check = table_check,
 	.task = { { "join", collapse, NULL, 0 }, { "b", unmap_b, NULL, 1 } });
-EXPLORE(cursor_large_is_joined_beside_a_look, .setup = setup_small, .check = table_check,
-	.task = { { "join", collapse_and_reuse, NULL, 0 }, { "look", lookup_kept, NULL, 1 } });
+EXPLORE(cursor_large_is_joined_beside_a_lookup, .setup = setup_small, .check = table_check,
+	.task = { { "join", collapse_and_reuse, NULL, 0 }, { "lookup", lookup_kept, NULL, 1 } });
 
-/* ---- bits that the CPU sets meanwhile ---- */
+/* ---- accessed and dirty bits that the CPU sets meanwhile ---- */
 
-/* As a CPU does that writes to the page: the walk, and the bits by compare-and-swap, are one
- * instruction, so no shootdown is served in between. */
+/* As a CPU does that writes to the page: the walk and the compare-and-swap of the bits are part of
+ * one instruction, so no shootdown is served in between. */
 static void write_kept(void *arg)
 {
 	const vaddr_t va = (vaddr_t)PAGE_KEPT * PAGE_SIZE;

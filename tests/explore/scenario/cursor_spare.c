@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* cursor_spare.c - a table that keeps the branch that became empty last: there is one at most, and
- * it is in nobody's way. */
+/* cursor_spare.c - a table that keeps a spare branch: there is at most one, and it does not prevent
+ * larger entries. */
 #include "mm/pt/cursor.h"
 
 #include "tests/explore/scenario/table.h"
 
 enum {
 	PAGE_A = 0,
-	PAGE_NEXT = NODE_PAGES, /* of the next node */
+	PAGE_NEXT = NODE_PAGES, /* in the next node */
 	A_MARKER = 5,
 };
 
@@ -30,7 +30,7 @@ static void map_and_unmap_a(void *arg)
 	table_unmap(PAGE_A);
 }
 
-/* The whole node of page A becomes one marker, and then nothing again. */
+/* Set one marker over the whole node of page A, then unmap it. */
 static void mark_all_of_a(void *arg)
 {
 	struct cursor c;
@@ -58,7 +58,7 @@ static void setup_spare(void)
 	unmap_a(NULL);
 }
 
-/* Nothing is mapped any more: the root and one branch. */
+/* Nothing is mapped: the root and at most one branch are left. */
 static void check_one_branch(void)
 {
 	EXPLORE_CHECK(page_table_nodes(&table) <= TABLE_LEVELS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pt_node.c - the pool of empty nodes of mm/pt/node.c: each CPU's, and its handlers'. */
+/* pt_node.c - the per-CPU pools of empty nodes of mm/pt/node.c, used by tasks and interrupts. */
 #include "mm/pt/cpu_format.h"
 #include "tests/explore/explore.h"
 
@@ -33,7 +33,7 @@ static void put(struct frame *node)
 	pt_node_put_empty(node);
 }
 
-/* An entry is written and taken out again: what comes back is zero by itself. */
+/* Write an entry and clear it again: a freed node is all zeros. */
 static void alloc_and_put(void *arg)
 {
 	struct frame *node[NODES];
@@ -57,7 +57,7 @@ EXPLORE(pt_node_pools_of_two_cpus, .setup = setup, .check = explore_machine_chec
 		  { "b", alloc_and_put, NULL, 1 },
 		  { "handler", alloc_and_put, NULL, 0, EXPLORE_INTERRUPT } });
 
-/* ---- counts of a node that two CPUs hold ---- */
+/* ---- a node with two owners ---- */
 
 static void setup_shared(void)
 {

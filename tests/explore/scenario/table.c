@@ -10,22 +10,22 @@
 enum {
 	MACHINE_KIB = 8192,
 	FRAMES_MAX = 1 << 14,
-	NODES_EACH = 6, /* ready for each CPU */
-	POLLS_MAX = 4,  /* until all is free, once nobody is inside */
+	NODES_EACH = 6, /* in the pool of each CPU */
+	POLLS_MAX = 4,  /* until all is freed, once all readers have left */
 };
-#define FIRST_PA GIB(1) /* no memory of the machine: these pages are not tracked */
+#define FIRST_PA GIB(1) /* outside of the memory of the machine: untracked pages */
 
 struct page_table table;
-static struct tlb_space nobodys;
+static struct tlb_space unloaded_space;
 static struct tlb_space *space;
 static struct tlb_batch gone[EXPLORE_CPUS];
 
-/* The model: what each CPU holds. */
+/* The model: the range that each CPU has locked. */
 struct locked {
 	bool held;
 	vaddr_t start, end;
 };
-EXPLORE_MODEL static struct locked holds[EXPLORE_CPUS];
+EXPLORE_MODEL static struct locked locks[EXPLORE_CPUS];
 
 static const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
 
@@ -71,8 +71,8 @@ void table_setup(unsigned cpus)
 	explore_machine_mark();
 	cpu_set_count(cpus);
 	lock_set_waiter(shootdown_serve);
-	tlb_space_init(&nobodys);
-	space = &nobodys;
+	tlb_space_init(&unloaded_space);
+	space = &unloaded_space;
 	err = page_table_init(&table, TABLE_LEVELS);
 	if (err != OK)
 		explore_fail("no table: %s", err_name(err));
@@ -85,9 +85,9 @@ void table_load_everywhere(void)
 	space = &tlb_kernel_space;
 }
 
-/* ---- memory as it is ----
+/* ---- reading memory unseen by the explorer ----
  *
- * Not by atomic loads, which clang reports from such functions too. */
+ * Not by atomic loads, which clang instruments in EXPLORE_UNSEEN functions, too. */
 
 EXPLORE_UNSEEN static uint64_t raw_u64(const void *at)
 {
@@ -116,18 +116,18 @@ static bool is_dead(const struct meta_slot *slot)
 	return raw_u8(&slot->u.node.dead) != 0;
 }
 
-/* ---- holding ---- */
+/* ---- locking ---- */
 
 static void check_alone(unsigned self)
 {
 	for (unsigned cpu = 0; cpu < EXPLORE_CPUS; cpu++)
-		if (cpu != self && holds[cpu].held && holds[cpu].start <= holds[self].end &&
-		    holds[self].start <= holds[cpu].end)
-			explore_fail("CPUs %u and %u hold one range", self, cpu);
+		if (cpu != self && locks[cpu].held && locks[cpu].start <= locks[self].end &&
+		    locks[self].start <= locks[cpu].end)
+			explore_fail("CPUs %u and %u have locked overlapping ranges", self, cpu);
 }
 
-/* Memory as it is, to know whether the hold is the lowest: no node that covers the range is below.
- */
+/* Whether the cursor's node is wrong: dead, of another level, or above a lower node that covers the
+ * range.  Reads memory unseen. */
 EXPLORE_UNSEEN static bool has_lower(const struct cursor *c)
 {
 	const struct meta_slot *slot = frame_slot(c->node);
@@ -148,26 +148,26 @@ void table_lock(struct cursor *c, unsigned page, unsigned n)
 	tlb_batch_init(&gone[self], space);
 	if (cursor_open(c, &table, r, &gone[self]) != OK)
 		explore_fail("the range is refused");
-	holds[self] = (struct locked){ true, c->start, c->end };
+	locks[self] = (struct locked){ true, c->start, c->end };
 	check_alone(self);
 	EXPLORE_CHECK(!has_lower(c));
-	table_lookup();
+	table_verify();
 }
 
 void table_release(struct cursor *c)
 {
 	unsigned self = arch_cpu_id();
 
-	table_lookup();
+	table_verify();
 	check_alone(self);
-	holds[self].held = false;
+	locks[self].held = false;
 	cursor_close(c);
 }
 
 void table_finish(void)
 {
 	tlb_batch_finish(&gone[arch_cpu_id()]);
-	table_lookup();
+	table_verify();
 }
 
 void table_map(unsigned page)
@@ -193,7 +193,7 @@ void table_unmap(unsigned page)
 	table_finish();
 }
 
-/* ---- looking ---- */
+/* ---- checking ---- */
 
 static uint16_t owners[FRAMES_MAX];
 
@@ -217,7 +217,7 @@ EXPLORE_UNSEEN static void check_counts(const struct meta_slot *slot)
 			     state.count, n);
 }
 
-/* Depth: a level each. */
+/* Recursion depth: one level per call. */
 EXPLORE_UNSEEN static void search_below(const pte_t *entries, unsigned level)
 {
 	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++) {
@@ -234,13 +234,13 @@ EXPLORE_UNSEEN static void search_below(const pte_t *entries, unsigned level)
 		slot = slot_behind(pte);
 		if (state_of(slot).kind != FRAME_PAGE_TABLE ||
 		    raw_u8(&slot->u.node.level) != level - 1 || is_dead(slot))
-			explore_fail("an entry of level %u leads to no living node", level);
+			explore_fail("an entry of level %u leads to no live node", level);
 		check_counts(slot);
 		search_below(arch_direct(paddr(pte_paddr(pte))), level - 1);
 	}
 }
 
-EXPLORE_UNSEEN void table_lookup(void)
+EXPLORE_UNSEEN void table_verify(void)
 {
 	for (unsigned i = 0; i < FRAMES_MAX; i++)
 		owners[i] = 0;
@@ -262,7 +262,7 @@ EXPLORE_UNSEEN static void check_equal(const pte_t *entries, unsigned level)
 			explore_fail("frame %#x has count %u and %u owners", meta_pfn_of(slot),
 				     state_of(slot).count, owners[meta_pfn_of(slot)]);
 		if (is_node && raw_u32(&slot->u.node.lock) != PT_NODE_FREE)
-			explore_fail("node %#x is still held", meta_pfn_of(slot));
+			explore_fail("node %#x is still locked", meta_pfn_of(slot));
 		if (is_node)
 			check_equal(arch_direct(paddr(pte_paddr(pte))), level - 1);
 	}
@@ -272,7 +272,7 @@ void table_check(void)
 {
 	const char *wrong;
 
-	table_lookup();
+	table_verify();
 	check_equal(arch_direct(frame_paddr(table.root)), table.levels);
 	wrong = page_table_check(&table);
 	if (wrong != NULL)
@@ -284,7 +284,7 @@ void table_check(void)
 		}
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
 		if (epoch_backlog(cpu) != 0)
-			explore_fail("%lu nodes wait for ever", epoch_backlog(cpu));
+			explore_fail("%lu nodes are never freed", epoch_backlog(cpu));
 	explore_as(0);
 	page_table_destroy(&table);
 	explore_machine_check();

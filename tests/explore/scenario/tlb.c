@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tlb.c - a TLB of one page for each CPU, for scenarios.
+ * tlb.c - a simulated TLB with one entry per CPU, for scenarios.
  *
- * It is one atomic word, so that the explorer sees who fills and invalidates it when: the page, 0
- * for none, and how often it was invalidated.  A walk fills it only when nothing was invalidated
- * since the walk began: an instruction that invalidates waits for walks under way.  Such
+ * It is one atomic word, so that the explorer sees every fill and invalidation: the page, 0 for
+ * none, and the number of invalidations.  A walk fills it only if there was no invalidation since
+ * the walk began: an instruction that invalidates waits for walks in progress.  Such
  * instructions, and those that load a table, are serialising (SDM 3A 8.3), as the exchanges here
  * are.
  */

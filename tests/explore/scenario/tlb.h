@@ -6,13 +6,13 @@
 
 #include "tests/explore/explore.h"
 
-/* The CPU's hardware walks `table`, which it has loaded, by itself and remembers what the entry
- * says. Any moment is possible (SDM 3A 4.10.2.3): a task of its own calls this, on a CPU of its
- * own, as a walk does not see what its CPU's store buffer holds. */
+/* A speculative hardware walk of `table`, if the CPU has it loaded, which fills the TLB from the
+ * entry.  It may happen at any time (SDM 3A 4.10.2.3): a separate task calls this, on a separate
+ * CPU, as a walk does not see the store buffer of its CPU. */
 void tlb_walk(unsigned cpu, uint64_t table, const _Atomic uint64_t *entry);
 
-/* Where an access of this CPU goes; 0: a fault. */
+/* The page that an access of this CPU reaches; 0: a fault. */
 uint64_t tlb_access(const _Atomic uint64_t *entry);
 
-/* What that CPU's TLB holds, in memory: for checks. */
+/* The page in that CPU's TLB, read unseen by the explorer: for checks. */
 uint64_t tlb_peek(unsigned cpu);

@@ -1,39 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * space.pml - kern/shootdown.c: a CPU that loads and leaves a space against one that shootdowns it.
+ * space.pml - kern/shootdown.c: a CPU that loads and leaves a space, against shootdowns of that space.
  *
- * The CPU has two contexts, so it keeps what it remembers of the space while another is loaded.
- * Two initiators unmap a page each and give its frame back; their requests may come in another
- * order than their generations.
+ * The CPU has two contexts (PCIDs), so it keeps translations of the space while another is loaded.
+ * Two initiators unmap one page each and free its frame; their requests may arrive in another order
+ * than their generations.
  *
- * Safety: the CPU never reads a page through a translation of a frame that was given back, and never
- * walks the space's table when nobody would ask it to invalidate.
- * Liveness, when each process that can always go on does: both shootdowns end.
+ * Safety: the CPU never reads a page through a translation of a freed frame, and never walks the
+ * space's table while initiators would not send it requests.
+ * Liveness, under weak fairness: both shootdowns end.
  *
  * Wrong: NO_GENERATION GENERATION_FIRST CLEAR_FIRST SET_FIRST ANY_NEXT
  * Stuck: SERVES_PAIRS
  */
 #ifdef LIVENESS
-#define NO_IPI (!asked[0] && !asked[1]) /* an interrupt comes before the next instruction */
+#define NO_IPI (!asked[0] && !asked[1]) /* an IPI is taken before the next instruction */
 #else
 #define NO_IPI true
 #endif
 #define SHOOTDOWNS 2
 
 bool present[SHOOTDOWNS] = true;
-bool given_back[SHOOTDOWNS];
-bool tlb[SHOOTDOWNS];            /* under the context of the space */
+bool freed[SHOOTDOWNS];       /* the frame */
+bool tlb[SHOOTDOWNS];         /* in the space's context */
 byte generation;              /* of the space */
-byte invalidated;               /* up to which generation the context has */
-bool loaded;                  /* the CPU's bit in the space's set */
+byte invalidated;             /* generation up to which the context is invalidated */
+bool loaded;                  /* the CPU's bit in space.loaded */
 bool walks_it;                /* CR3 */
-bool resides;                 /* the owner's marker of what is loaded */
-bool known;                   /* the context is known at all */
-bool asked[SHOOTDOWNS];          /* a request waits */
+bool resides;                 /* the CPU's own record that the space is loaded */
+bool known;                   /* the CPU has a context for the space */
+bool asked[SHOOTDOWNS];       /* a request is pending */
 byte asked_generation[SHOOTDOWNS];
 bool ended[SHOOTDOWNS];
 
-/* invalidate_loaded() and what comes before it */
+/* invalidate_loaded() and the checks before it */
 inline serve(i) {
 	if
 	:: !resides || asked_generation[i] <= invalidated -> skip
@@ -96,8 +96,8 @@ end:	do
 		walks_it = false;
 		loaded = false
 #endif
-	:: atomic { NO_IPI && walks_it && tlb[0] -> assert(!given_back[0]) }
-	:: atomic { NO_IPI && walks_it && tlb[1] -> assert(!given_back[1]) }
+	:: atomic { NO_IPI && walks_it && tlb[0] -> assert(!freed[0]) }
+	:: atomic { NO_IPI && walks_it && tlb[1] -> assert(!freed[1]) }
 	od
 }
 
@@ -125,7 +125,7 @@ proctype initiator(byte i) {
 		!asked[i]
 	:: else
 	fi;
-	given_back[i] = true;
+	freed[i] = true;
 	ended[i] = true
 }
 
