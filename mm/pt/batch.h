@@ -17,7 +17,7 @@
  * has finished.  A caller that maps it elsewhere finishes the batch before it unlocks the range.
  *
  * Pages are invalidated one by one, each by the size that it was mapped with (finding MOM-02: a
- * 2 MiB page is one shootdown, not 512), up to SHOOTDOWN_PAGES_MAX; above that the whole
+ * 2 MiB page is one invalidation, not 512), up to SHOOTDOWN_PAGES_MAX; above that the whole
  * space is invalidated.  When the array of frame runs is full, the batch finishes early; nodes, and
  * subtrees of them with all that they own, take no array entry: they are linked through their
  * MetaSlots.
@@ -58,8 +58,7 @@ static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va)
 	shootdown_add_page(&b->shootdown, va);
 }
 
-/* Shootdown, then put the frames and retire the nodes.  The batch is empty and usable afterwards.
- */
+/* Shootdown, then put frames and retire nodes.  The batch is empty and usable afterwards. */
 void tlb_batch_finish(struct tlb_batch *b);
 
 /* Whether no more runs of frames fit until the batch is finished. */

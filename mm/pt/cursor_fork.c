@@ -4,8 +4,7 @@
 
 #include "mm/pt/cpu_format.h"
 
-/* The node of `level` in the new table on the path to va, allocated if missing.  NULL: no memory.
- */
+/* The node of `level` on the path to va in the new table, allocated if missing; NULL: no memory. */
 static struct frame *make_path(struct page_table *to, vaddr_t va, unsigned level)
 {
 	struct frame *node = to->root;

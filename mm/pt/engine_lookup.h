@@ -49,8 +49,7 @@ static struct pt_item pt_item_of(const struct pt_format *fmt, pte_t pte, unsigne
  * although the page stays mapped. */
 static bool is_dead(paddr_t node)
 {
-	/* relaxed: the caller read the entry with acquire; the mark was set before it was cleared
-	 */
+	/* relaxed: the entry was read with acquire, and cleared after the mark was set */
 	return atomic_load_explicit(&meta_slot_at(node)->u.node.dead, memory_order_relaxed) != 0;
 }
 

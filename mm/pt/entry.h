@@ -3,9 +3,9 @@
  * entry.h - an entry of a node, in any format, and what it owns: a node of the next level, or
  * the frame or block of a tracked leaf.
  *
- * A single entry is written by pt_set() only, which returns the old entry together with what it
- * owned (finding CON-02: replacing returns everything).  The engine (mm/pt/engine.h) writes several
- * consecutive entries directly and then calls pt_node_count().
+ * pt_set() replaces a single entry, updates the child count, and returns the old entry together
+ * with what it owned (finding CON-02: replacing returns everything).  Code that writes several
+ * consecutive entries directly calls pt_node_count() afterwards (mm/pt/engine.h).
  *
  * Locking: the caller holds the node's lock.  Short forms for CPU tables: mm/pt/cpu_format.h.
  */

@@ -44,8 +44,7 @@ enum {
 
 /* A node without entries, count 1, not locked; NULL: no memory. */
 __must_check __owns struct frame *pt_node_alloc(unsigned level);
-/* The same with uninitialised entries, all of which the caller writes next; its child count is 0.
- */
+/* The same with uninitialised entries, all of which the caller writes next; child count 0. */
 __must_check __owns struct frame *pt_node_alloc_unwritten(unsigned level);
 
 static inline unsigned pt_node_level(const struct frame *node)
@@ -100,9 +99,7 @@ static inline bool pt_node_is_own(const struct frame *node)
 {
 	const struct meta_slot *slot = frame_slot(node);
 
-	/* acquire: a load that reads a link of pt_node_kill() is followed by one that reads its
-	 * mark
-	 */
+	/* acquire: pairs with pt_node_kill(), so a link is seen together with the mark */
 	return atomic_load_explicit(&slot->u.node.lock, memory_order_acquire) ==
 		       pt_node_own_mark() &&
 	       atomic_load_explicit(&slot->u.node.dead, memory_order_relaxed) == 0;
@@ -114,7 +111,7 @@ static inline void pt_node_kill(struct frame *node, pfn_t next)
 	struct meta_slot *slot = frame_slot(node);
 
 	atomic_store_explicit(&slot->u.node.dead, 1, memory_order_relaxed);
-	/* release: pairs with the acquire in pt_node_is_own() */
+	/* release: pairs with pt_node_is_own() */
 	atomic_store_explicit(&slot->u.node.lock, next, memory_order_release);
 }
 

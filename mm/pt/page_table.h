@@ -19,7 +19,7 @@
  *
  * Provisions for extensions: nodes are reference-counted, so several entries may lead to one
  * (On-demand-fork, Zhao et al., EuroSys 2021); a table is little more than its root, so a space may
- * have two (page table isolation); all nodes come from pt_node_alloc(), which may allocate from a
+ * have two (page table isolation); all nodes come from mm/pt/node.h, which may allocate them from a
  * NUMA domain.
  *
  * Any context but NMI and machine check; for those there is mm/pt/walk.h.
@@ -30,7 +30,7 @@
 
 struct page_table {
 	struct frame *root; /* (c) owns one count */
-	unsigned levels;    /* (c) 4 or 5 */
+	unsigned levels;    /* (c) 4 or 5; IOMMU tables: 3 to 5 */
 	unsigned keep; /* (c) after page_table_populate(): nodes from here up are never freed */
 	_Atomic uint64_t spare; /* (a) the spare branch: its address | its level */
 };
@@ -78,8 +78,8 @@ bool page_table_range_ok(const struct page_table *pt, struct vrange range);
 /* Look up one address; total: an address that is not canonical is absent. */
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va);
 
-/* The entry in which the walk for va ends (leaf, marker or empty), and its level.  va is canonical.
- */
+/* The entry in which the walk for va ends (leaf, marker or empty), and its level.  va must be
+ * canonical; nothing else is checked. */
 pte_t page_table_lookup(const struct page_table *pt, vaddr_t va, unsigned *level);
 
 /* The first page in [va, end) whose entry is not empty; `end`: there is none.  User half only.

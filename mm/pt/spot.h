@@ -8,7 +8,7 @@
  *
  *   struct pt_spot spot;
  *   pt_spot_lock(&spot, &table, va);
- *   ... spot.pte, spot.level ...; pt_spot_set(&spot, pte);
+ *   ... spot.pte, spot.level ...; pt_spot_fill(&spot, leaf);
  *   pt_spot_unlock(&spot);
  *
  * Locking: interrupts are off from pt_spot_lock() to pt_spot_unlock().  A caller that replaces an
@@ -41,8 +41,7 @@ static inline void pt_spot_lock(struct pt_spot *s, const struct page_table *pt, 
 /* Replace a marker by a leaf of the same level. */
 static inline void pt_spot_fill(struct pt_spot *s, pte_t leaf)
 {
-	/* release: the contents of the page are visible before the mapping; the child count stays
-	 */
+	/* release: the page's contents are visible before the mapping; the child count stays */
 	atomic_store_explicit(s->entry, leaf, memory_order_release);
 }
 

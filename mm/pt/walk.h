@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walk.h - diagnostic page-table walk: prints the entries on the path to one address.
+ * walk.h - diagnostic page-table walk of one address, entry by entry.
  *
  * Like the CPU's walk (SDM 3A 4.5), but it trusts nothing: each entry is read by
  * arch_probe_read64(), so a table that is damaged or changes meanwhile gives a wrong result and no

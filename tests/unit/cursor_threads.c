@@ -572,8 +572,7 @@ static void run(unsigned first)
 	CHECK_LEDGER(&before);
 }
 
-/* The CPU has a small page in its TLB before the collapse, not after it, and its dirty bit stays.
- */
+/* The CPU has a small page in its TLB before the collapse, not after it; its dirty bit stays. */
 static void collapse_beside(unsigned cpu)
 {
 	const vaddr_t va = FIXED + SMALL * PAGE_SIZE;
