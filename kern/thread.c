@@ -14,8 +14,8 @@ enum wake {
 /* Protects the list of all threads and the variables below; outer to the run queue locks. */
 LOCK_CLASS(registry_class, "list of threads", RANK_THREADS);
 static struct spinlock registry = SPINLOCK_INIT(&registry_class);
-static struct thread *all_first, *all_last;
-static struct thread *ended;  /* detached ones, for thread_wait_ended() */
+static struct list all;       /* every thread, in order of creation */
+static struct list ended;     /* detached ones, for thread_wait_ended() */
 static struct thread *reaper; /* the thread that waits there */
 static paddr_t kernel_root;   /* (c) once it is set */
 
@@ -118,29 +118,6 @@ struct thread *thread_self(void)
 	return self;
 }
 
-static void list_add(struct thread *t) __requires(registry)
-{
-	t->all_next = NULL;
-	t->all_prev = all_last;
-	if (all_last == NULL)
-		all_first = t;
-	else
-		all_last->all_next = t;
-	all_last = t;
-}
-
-static void list_remove(struct thread *t) __requires(registry)
-{
-	if (t->all_prev == NULL)
-		all_first = t->all_next;
-	else
-		t->all_prev->all_next = t->all_next;
-	if (t->all_next == NULL)
-		all_last = t->all_prev;
-	else
-		t->all_next->all_prev = t->all_prev;
-}
-
 void thread_set_kernel_root(paddr_t root)
 {
 	kernel_root = root;
@@ -167,7 +144,7 @@ static void init(struct thread *t, const char *name)
 	for (unsigned i = 0; i < CPU_SET_WORDS; i++)
 		atomic_store_explicit(&t->affinity.word[i], UINT64_MAX, memory_order_relaxed);
 	irq = spin_lock_irq(&registry);
-	list_add(t);
+	list_push_back(&all, &t->all);
 	spin_unlock_irq(&registry, irq);
 }
 
@@ -227,10 +204,8 @@ void thread_bury(struct thread *t)
 	spin_lock(&registry);
 	t->gone = true;
 	atomic_store_explicit(&t->on_cpu, false, memory_order_relaxed); /* ordered by the lock */
-	if (t->detached) {
-		t->next = ended;
-		ended = t;
-	}
+	if (t->detached)
+		list_push_back(&ended, &t->queue);
 	/* under the lock: the joiner may free t and exit itself as soon as it has taken the lock */
 	if (t->detached && reaper != NULL)
 		thread_unpark(reaper);
@@ -256,7 +231,7 @@ void thread_join(struct thread *t)
 		thread_park();
 		irq = spin_lock_irq(&registry);
 	}
-	list_remove(t);
+	list_remove(&all, &t->all);
 	spin_unlock_irq(&registry, irq);
 	release_stack(t);
 }
@@ -267,13 +242,13 @@ struct thread *thread_wait_ended(void)
 	struct thread *t;
 
 	reaper = thread_self();
-	while ((t = ended) == NULL) {
+	while (list_is_empty(&ended)) {
 		spin_unlock_irq(&registry, irq);
 		thread_park();
 		irq = spin_lock_irq(&registry);
 	}
-	ended = t->next;
-	list_remove(t);
+	t = list_entry(list_pop_front(&ended), struct thread, queue);
+	list_remove(&all, &t->all);
 	spin_unlock_irq(&registry, irq);
 	release_stack(t);
 	return t;
@@ -335,7 +310,8 @@ void thread_start_main(void *stack, size_t bytes)
 	uintptr_t irq = arch_irq_save();
 	struct scheduler *s = this_cpu_ptr(scheduler);
 
-	all_first = all_last = ended = reaper = NULL;
+	all = ended = (struct list){ NULL, NULL };
+	reaper = NULL;
 	thread_clear_idle_cpus();
 	s->idle = thread_create(stack, bytes, "idle", thread_idle_main, NULL);
 	set_state(s->idle, THREAD_PARKED);
@@ -378,14 +354,14 @@ static void describe(const struct thread *t, struct thread_info *out)
 bool thread_info_at(unsigned index, struct thread_info *out)
 {
 	uintptr_t irq = spin_lock_irq(&registry);
-	const struct thread *t = all_first;
+	const struct list_node *n = all.first;
 
-	while (t != NULL && index-- > 0)
-		t = t->all_next;
-	if (t != NULL)
-		describe(t, out);
+	while (n != NULL && index-- > 0)
+		n = n->next;
+	if (n != NULL)
+		describe(list_entry(n, struct thread, all), out);
 	spin_unlock_irq(&registry, irq);
-	return t != NULL;
+	return n != NULL;
 }
 
 unsigned thread_count(void)
@@ -393,7 +369,7 @@ unsigned thread_count(void)
 	uintptr_t irq = spin_lock_irq(&registry);
 	unsigned n = 0;
 
-	for (const struct thread *t = all_first; t != NULL; t = t->all_next)
+	list_for_each (t, &all)
 		n++;
 	spin_unlock_irq(&registry, irq);
 	return n;

@@ -42,6 +42,7 @@
 #include "kern/cpu.h"
 #include "kern/shootdown.h"
 #include "kern/timer.h"
+#include "lib/list.h"
 
 enum {
 	THREAD_SLICE_MS = 10,
@@ -58,8 +59,8 @@ enum thread_state {
 };
 
 struct thread {
-	struct thread *next, *prev; /* in a run queue, or in the list of ended detached threads */
-	struct thread *all_next, *all_prev;
+	struct list_node queue;    /* in a run queue, or in the list of ended detached threads */
+	struct list_node all;      /* in the list of all threads */
 	void *sp;                  /* saved stack pointer while not on_cpu: arch_thread_switch() */
 	_Atomic bool on_cpu;       /* its stack is in use */
 	_Atomic unsigned wake;     /* the token */

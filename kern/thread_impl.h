@@ -11,7 +11,7 @@
 
 struct run_queue {
 	struct spinlock lock;
-	struct thread *first, *last;
+	struct list threads;
 	_Atomic unsigned count; /* read by other CPUs without the lock, as a hint */
 };
 

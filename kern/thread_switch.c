@@ -25,27 +25,13 @@ static unsigned queue_count(const struct run_queue *q)
 static void queue_append(struct run_queue *q, struct thread *t) __requires(q->lock)
 {
 	set_state(t, THREAD_READY);
-	t->next = NULL;
-	t->prev = q->last;
-	if (q->last == NULL)
-		q->first = t;
-	else
-		q->last->next = t;
-	q->last = t;
+	list_push_back(&q->threads, &t->queue);
 	atomic_store_explicit(&q->count, queue_count(q) + 1, memory_order_relaxed);
 }
 
 static void queue_remove(struct run_queue *q, struct thread *t) __requires(q->lock)
 {
-	if (t->prev == NULL)
-		q->first = t->next;
-	else
-		t->prev->next = t->next;
-	if (t->next == NULL)
-		q->last = t->prev;
-	else
-		t->next->prev = t->prev;
-	t->next = t->prev = NULL;
+	list_remove(&q->threads, &t->queue);
 	atomic_store_explicit(&q->count, queue_count(q) - 1, memory_order_relaxed);
 }
 
@@ -54,15 +40,20 @@ static void queue_remove(struct run_queue *q, struct thread *t) __requires(q->lo
 static struct thread *queue_take(struct run_queue *q, unsigned cpu, const struct thread *self,
 				 bool *busy)
 {
-	struct thread *t;
+	struct thread *t = NULL;
 
 	spin_lock(&q->lock);
-	for (t = q->first; t != NULL; t = t->next) {
-		if (!cpu_set_has(&t->affinity, cpu))
+	list_for_each (n, &q->threads) {
+		struct thread *candidate = list_entry(n, struct thread, queue);
+
+		if (!cpu_set_has(&candidate->affinity, cpu))
 			continue;
 		/* acquire pairs with thread_finish_switch(): its sp is visible */
-		if (t == self || !atomic_load_explicit(&t->on_cpu, memory_order_acquire))
+		if (candidate == self ||
+		    !atomic_load_explicit(&candidate->on_cpu, memory_order_acquire)) {
+			t = candidate;
 			break;
+		}
 		*busy = true;
 	}
 	if (t != NULL) {
@@ -358,8 +349,6 @@ static const char *check_queued(const struct scheduler *s, const struct thread *
 	if (state_of(t) != THREAD_READY ||
 	    atomic_load_explicit(&t->cpu, memory_order_relaxed) != cpu)
 		return "T1: a thread in a run queue is not ready, or belongs to another CPU";
-	if (t->next == NULL ? s->queue.last != t : t->next->prev != t)
-		return "T2: the links of a run queue do not agree";
 	if (!cpu_set_has(&t->affinity, cpu) || t == s->idle)
 		return "T3: a thread is queued on a CPU where it may not run";
 	return NULL;
@@ -370,12 +359,13 @@ static const char *check_queue(const struct scheduler *s, unsigned cpu)
 	const char *why = NULL;
 	unsigned n = 0;
 
-	if (s->queue.first != NULL && s->queue.first->prev != NULL)
-		return "T2: the first thread of a run queue has a predecessor";
-	for (const struct thread *t = s->queue.first; t != NULL && why == NULL; t = t->next) {
-		why = check_queued(s, t, cpu);
-		if (++n > queue_count(&s->queue))
-			break;
+	if (!list_check(&s->queue.threads, queue_count(&s->queue)))
+		return "T2: the links of a run queue do not agree, or there are more than its "
+		       "count";
+	list_for_each (node, &s->queue.threads) {
+		n++;
+		if (why == NULL)
+			why = check_queued(s, list_entry(node, struct thread, queue), cpu);
 	}
 	return why == NULL && n != queue_count(&s->queue) ? "T2: the count is not the length" : why;
 }

@@ -4,31 +4,18 @@
 void wait_queue_init(struct wait_queue *q, struct lock_class *class)
 {
 	spin_init(&q->lock, class);
-	q->first = q->last = NULL;
+	q->waiters = (struct list){ NULL, NULL };
 }
 
-static void append(struct wait_queue *q, struct waiter *w) __requires(q->lock)
+static void wait_queue_append(struct wait_queue *q, struct waiter *w) __requires(q->lock)
 {
-	w->next = NULL;
-	w->prev = q->last;
-	if (q->last == NULL)
-		q->first = w;
-	else
-		q->last->next = w;
-	q->last = w;
+	list_push_back(&q->waiters, &w->link);
 	w->queued = true;
 }
 
-static void take_out(struct wait_queue *q, struct waiter *w) __requires(q->lock)
+static void wait_queue_remove(struct wait_queue *q, struct waiter *w) __requires(q->lock)
 {
-	if (w->prev == NULL)
-		q->first = w->next;
-	else
-		w->prev->next = w->next;
-	if (w->next == NULL)
-		q->last = w->prev;
-	else
-		w->next->prev = w->prev;
+	list_remove(&q->waiters, &w->link);
 	w->queued = false;
 }
 
@@ -37,7 +24,7 @@ void wait_begin(struct wait_queue *q, struct waiter *w)
 	uintptr_t irq = spin_lock_irq(&q->lock);
 
 	if (!w->queued)
-		append(q, w);
+		wait_queue_append(q, w);
 	spin_unlock_irq(&q->lock, irq);
 }
 
@@ -46,23 +33,23 @@ void wait_end(struct wait_queue *q, struct waiter *w)
 	uintptr_t irq = spin_lock_irq(&q->lock);
 
 	if (w->queued)
-		take_out(q, w);
+		wait_queue_remove(q, w);
 	spin_unlock_irq(&q->lock, irq);
 }
 
 /* Under the lock: waiter and thread exist until wait_end() has taken it. */
 static void wake_first(struct wait_queue *q) __requires(q->lock)
 {
-	struct waiter *w = q->first;
+	struct waiter *w = list_entry(q->waiters.first, struct waiter, link);
 
-	take_out(q, w);
+	wait_queue_remove(q, w);
 	thread_unpark(w->thread);
 }
 
 bool wait_wake_one(struct wait_queue *q)
 {
 	uintptr_t irq = spin_lock_irq(&q->lock);
-	bool any = q->first != NULL;
+	bool any = !list_is_empty(&q->waiters);
 
 	if (any)
 		wake_first(q);
@@ -73,9 +60,9 @@ bool wait_wake_one(struct wait_queue *q)
 bool wait_wake_all(struct wait_queue *q)
 {
 	uintptr_t irq = spin_lock_irq(&q->lock);
-	bool any = q->first != NULL;
+	bool any = !list_is_empty(&q->waiters);
 
-	while (q->first != NULL)
+	while (!list_is_empty(&q->waiters))
 		wake_first(q);
 	spin_unlock_irq(&q->lock, irq);
 	return any;

@@ -19,16 +19,17 @@
 
 #include "kern/lock.h"
 #include "kern/thread.h"
+#include "lib/list.h"
 
 struct waiter {
-	struct waiter *next, *prev; /* under the queue's lock */
+	struct list_node link; /* under the queue's lock */
 	struct thread *thread;
 	bool queued;
 };
 
 struct wait_queue {
 	struct spinlock lock;
-	struct waiter *first, *last; /* in order of arrival */
+	struct list waiters; /* in order of arrival */
 };
 
 /* The lock class, from LOCK_CLASS(), has RANK_WAIT_QUEUE. */

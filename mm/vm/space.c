@@ -17,8 +17,8 @@
 
 LOCK_CLASS(spaces_class, "list of spaces", RANK_SPACES);
 static struct spinlock spaces_lock = SPINLOCK_INIT(&spaces_class);
-static struct vm_space *spaces; /* (l), by descending number */
-static unsigned next_number;    /* (l) */
+static struct list spaces;   /* (l), by descending number */
+static unsigned next_number; /* (l) */
 static const struct page_table *kernel_table;
 PER_CPU(struct vm_stats, vm_stats);
 
@@ -30,24 +30,20 @@ err_t vm_space_init(const struct page_table *kernel)
 	return vm_fault_init();
 }
 
-static void list_add(struct vm_space *s)
+static void space_publish(struct vm_space *s)
 {
 	uintptr_t irq = spin_lock_irq(&spaces_lock);
 
 	s->number = ++next_number;
-	s->next = spaces;
-	spaces = s;
+	list_push_front(&spaces, &s->link);
 	spin_unlock_irq(&spaces_lock, irq);
 }
 
-static void list_remove(const struct vm_space *s)
+static void space_unpublish(struct vm_space *s)
 {
 	uintptr_t irq = spin_lock_irq(&spaces_lock);
-	struct vm_space **at = &spaces;
 
-	while (*at != s)
-		at = &(*at)->next;
-	*at = s->next;
+	list_remove(&spaces, &s->link);
 	spin_unlock_irq(&spaces_lock, irq);
 }
 
@@ -65,7 +61,7 @@ err_t vm_space_new(struct vm_space **out)
 	page_table_keep_spare(&s->table);
 	tlb_space_init(&s->tlb);
 	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* not yet published */
-	list_add(s);
+	space_publish(s);
 	*out = s;
 	return OK;
 }
@@ -87,7 +83,7 @@ void vm_space_put(struct vm_space *s)
 	ASSERT(before != 0);
 	if (before != 1)
 		return;
-	list_remove(s);
+	space_unpublish(s);
 	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
 		ASSERT(atomic_load_explicit(&s->tlb.loaded.word[w], memory_order_seq_cst) == 0);
 	page_table_destroy(&s->table);
@@ -118,10 +114,13 @@ static struct vm_space *find_if(unsigned min, unsigned max)
 
 	do {
 		found = NULL;
-		for (struct vm_space *s = spaces; s != NULL; s = s->next)
+		list_for_each (n, &spaces) {
+			struct vm_space *s = list_entry(n, struct vm_space, link);
+
 			if (s->number >= min && s->number <= max &&
 			    atomic_load_explicit(&s->users, memory_order_relaxed) != 0)
 				found = s;
+		}
 	} while (found != NULL && !try_get(found));
 	spin_unlock_irq(&spaces_lock, irq);
 	return found;

@@ -51,6 +51,7 @@
 #pragma once
 
 #include "arch/fault.h"
+#include "lib/list.h"
 #include "mm/pt/cursor.h"
 #include "mm/vm/marker.h"
 #include "mm/vm/object.h"
@@ -60,7 +61,7 @@ struct vm_space {
 	struct tlb_space tlb;
 	_Atomic unsigned users; /* (a) reference count */
 	unsigned number;        /* (c) shown by the monitor */
-	struct vm_space *next;  /* (l) in the list of all spaces */
+	struct list_node link;  /* (l) in the list of all spaces */
 	struct vm_object_set objects;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of boot/source.c, in addition to those of the parsers that use it (tests/unit/multiboot2.c). */
+/* Tests of boot/source.c, in addition to those of the parsers that use it
+ * (tests/unit/multiboot2.c). */
 #include "boot/source.h"
 
 #include "lib/bits.h"
