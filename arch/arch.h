@@ -42,10 +42,12 @@ static inline void arch_relax(void);
  * is served, in between.  May return without a reason. */
 void arch_idle(void);
 
-/* Ask `cpu` to run fn(arg) with interrupts off, soon; returns at once.  The calling CPU runs
- * it before returning.  ERR_NOT_FOUND: that CPU is not running.  `fn` must be quick.  A request
- * with the fn and arg of one that still waits is merged into it; no other is ever dropped. */
-err_t call_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg);
+/* Interrupt another CPU, which then calls call_serve() (kern/call.h) with interrupts off, as soon
+ * as it has them on.  ERR_NOT_FOUND: that CPU does not run, or a panic stopped it. */
+err_t arch_call_interrupt(unsigned cpu);
+
+/* Whether a panic stopped that CPU: it executes nothing any more. */
+bool arch_cpu_is_stopped(unsigned cpu);
 
 /* ---- threads: kern/thread.h ---- */
 

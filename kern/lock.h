@@ -49,7 +49,6 @@ enum lock_rank {
 	RANK_THREADS = 65,      /* kern/thread.c: list of threads, exit and join */
 	RANK_TIMERS = 70,
 	RANK_RUN_QUEUE = 80,
-	RANK_REQUESTS = 90, /* arch/x86_64/call.c: call_on_cpu() under any outer lock */
 	RANK_IOAPIC = 95,   /* arch/x86_64/ioapic.c */
 	RANK_CONSOLE = 100, /* drivers/tty/console.c: innermost, prints under any lock */
 };

@@ -176,12 +176,6 @@ void shootdown_serve(void)
 	arch_irq_restore(irq);
 }
 
-static void serve_call(void *arg)
-{
-	(void)arg;
-	shootdown_serve();
-}
-
 /* ---- initiator ---- */
 
 /* seq_cst throughout: after the barrier (B) of shootdown_run(). */
@@ -222,7 +216,7 @@ static unsigned send_request(unsigned cpu, enum shootdown_reach reach)
 	/* seq_cst: after the bit; the CPU that finds 0 sends the IPI (T4) */
 	if (atomic_exchange_explicit(&mail->pending, 1, memory_order_seq_cst) == 0) {
 		percpu_add(&stats->ipis, 1);
-		if (call_on_cpu(cpu, serve_call, NULL) != OK) {
+		if (arch_call_interrupt(cpu) != OK) {
 			/* so that the next initiator also tries to send an IPI */
 			atomic_store_explicit(&mail->pending, 0, memory_order_relaxed);
 			return cancel_request(cpu);
@@ -272,7 +266,7 @@ static __cold void report_unresponsive(struct request *r)
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
 		if (!cpu_set_has(&per_cpu_ptr(shootdown_mail, cpu)->from, arch_cpu_id()))
 			continue;
-		if (call_on_cpu(cpu, serve_call, NULL) == OK)
+		if (arch_call_interrupt(cpu) == OK)
 			warn("CPU %u does not answer a TLB shootdown of CPU %u", cpu,
 			     arch_cpu_id());
 		else if (cancel_request(cpu) == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* thread_switch.c - run queues, slices, switches and idle CPUs. */
+#include "kern/call.h"
 #include "kern/shootdown.h"
 #include "kern/thread_impl.h"
 #include "lib/panic.h"
@@ -14,6 +15,7 @@ PER_CPU(struct scheduler, scheduler) = { .queue = { .lock = SPINLOCK_INIT(&queue
 static struct cpu_set idle_cpus; /* halted or about to halt */
 
 static void resched(void *unused);
+static PER_CPU(struct call, resched_call) = CALL_INIT(resched, NULL);
 
 /* ---- run queues ---- */
 
@@ -104,7 +106,7 @@ static unsigned claim_idle_for(const struct thread *t, unsigned home)
 /* A CPU that a panic has stopped ignores this, hence no error. */
 static void resched_cpu(unsigned cpu)
 {
-	err_t err = call_on_cpu(cpu, resched, NULL);
+	err_t err = call_on_cpu(cpu, per_cpu_ptr(resched_call, cpu));
 
 	(void)err;
 }

@@ -40,11 +40,6 @@ void cpus_start(unsigned n)
 	CHECK_EQ(thread_pin(0), OK);
 }
 
-static void nothing(void *unused)
-{
-	(void)unused;
-}
-
 void cpus_stop(void)
 {
 	unsigned n = cpu_count();
@@ -54,7 +49,7 @@ void cpus_stop(void)
 	CHECK_EQ(thread_count(), n + 1); /* main and the idle threads */
 	atomic_store(&stop, true);
 	for (unsigned i = 1; i < n; i++)
-		CHECK_EQ(call_on_cpu(i, nothing, NULL), OK);
+		CHECK_EQ(arch_call_interrupt(i), OK);
 	for (unsigned i = 1; i < n; i++)
 		pthread_join(others[i], NULL);
 	cpu_set_count(1);

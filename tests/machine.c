@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/machine.h"
 
+#include "kern/call.h"
+
 #include "kern/cpu.h"
 #include "mm/frame/boot_alloc.h"
 #include "mm/frame/epoch.h"
@@ -55,49 +57,30 @@ static void await_drains(void)
 }
 #else
 
-static void answer(void *arg)
+/* In the IPI handler heap_drain() drains this CPU alone. */
+static void drain_own(void *unused)
 {
-	_Atomic unsigned *left = arg;
-
-	/* release pairs with call_all(): *left is not accessed afterwards */
-	atomic_fetch_sub_explicit(left, 1, memory_order_release);
-}
-
-/* Drains the heap too: heap_drain() gives up waiting for a CPU that does not respond for a second.
- */
-static void drain_own(void *arg)
-{
+	(void)unused;
 	if (heap.cpus != 0)
 		heap_drain();
 	pt_node_drain();
-	answer(arg);
-}
-
-/* Runs fn on every CPU and waits: each has then completed all earlier requests too.  Not on the
- * host, where a test may keep the thread of a CPU busy for ever. */
-static void call_all(void (*fn)(void *left))
-{
-	unsigned cpus = cpu_count();
-	_Atomic unsigned left = cpus;
-
-	ASSERT(!arch_irq_is_off()); /* deadlock if another CPU does the same and waits for this one
-				     */
-	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		if (call_on_cpu(cpu, fn, &left) != OK) /* a panic stopped it */
-			atomic_fetch_sub_explicit(&left, 1, memory_order_relaxed);
-	while (atomic_load_explicit(&left, memory_order_acquire) != 0)
-		arch_relax();
 }
 
 static void drain_nodes(void)
 {
-	call_all(drain_own);
+	(void)call_on_cpus_wait(drain_own, NULL);
 }
 
-/* Frames in transit from a CPU's cache to a zone are counted in neither. */
+static void nothing(void *unused)
+{
+	(void)unused;
+}
+
+/* Frames in transit from a CPU's cache to a zone are counted in neither: calls that were posted
+ * before have run when this one has. */
 static void await_drains(void)
 {
-	call_all(answer);
+	(void)call_on_cpus_wait(nothing, NULL);
 }
 #endif
 

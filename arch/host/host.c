@@ -15,6 +15,7 @@
 #include "arch/arch.h"
 #include "arch/host/device.h"
 #include "arch/host/sanitizer.h"
+#include "kern/call.h"
 #include "kern/percpu.h"
 #include "kern/thread.h"
 #include "kern/timer.h"
@@ -23,7 +24,6 @@ enum {
 	PENDING_CALL = 1,
 	PENDING_TIMER = 2,
 	RELAX_TURNS = 64,       /* of a spin loop before the processor is given away */
-	REQUESTS_MAX = 8,       /* of different kinds */
 	TICKS_PER_MS = 1000000, /* nanoseconds */
 	NS_PER_S = 1000000000,
 	NAP_US = 50,
@@ -36,17 +36,10 @@ char *host_meta, *host_direct;
 uintptr_t host_biases[ARCH_MAX_CPUS];
 static char *areas;
 
-struct request {
-	void (*fn)(void *arg);
-	void *arg;
-};
-
 /* All guarded by `registry`; whoever holds that has interrupts off. */
 struct cpu {
 	bool bound, stopped;
 	pthread_t thread;
-	struct request pending[REQUESTS_MAX];
-	unsigned count;
 };
 
 static struct cpu cpus[ARCH_MAX_CPUS];
@@ -58,41 +51,14 @@ static _Thread_local bool has_one_shot;
 
 /* ---- interrupts ---- */
 
-/* What was asked of the CPU, by its own thread or on its behalf; interrupts are off. */
-static void run_requests(struct cpu *c)
-{
-	struct request todo[REQUESTS_MAX];
-	unsigned n;
-
-	pthread_mutex_lock(&registry);
-	n = c->count;
-	memcpy(todo, c->pending, n * sizeof(todo[0]));
-	c->count = 0;
-	pthread_mutex_unlock(&registry);
-	for (unsigned i = 0; i < n; i++)
-		todo[i].fn(todo[i].arg);
-}
-
-/* On behalf of a CPU that no thread is; nobody binds it meanwhile. */
-static void act_for(unsigned cpu, void (*fn)(void *arg), void *arg)
+/* On behalf of a CPU that no thread is bound to; none binds it meanwhile.  Interrupts are off. */
+static void act_for(unsigned cpu)
 {
 	unsigned self = host_cpu;
 
 	host_cpu = cpu;
-	fn(arg);
+	call_serve();
 	host_cpu = self;
-}
-
-/* Merged into one that waits already. */
-static void add_request(struct cpu *c, void (*fn)(void *arg), void *arg)
-{
-	for (unsigned i = 0; i < c->count; i++)
-		if (c->pending[i].fn == fn && c->pending[i].arg == arg)
-			return;
-	if (c->count == REQUESTS_MAX)
-		abort();
-	c->pending[c->count++] = (struct request){ fn, arg };
-	pthread_kill(c->thread, SIGUSR1);
 }
 
 /* Nothing that a thread-local says is kept over thread_preempt(): it may return on another CPU. */
@@ -103,7 +69,7 @@ static __noinline HOST_THREAD_LOCAL void deliver_pending(void)
 	host_irq_off = 1;
 	pending = atomic_exchange(&host_irq_pending, 0);
 	if ((pending & PENDING_CALL) != 0)
-		run_requests(&cpus[host_cpu]);
+		call_serve();
 	if ((pending & PENDING_TIMER) != 0) {
 		if (timer_handler != NULL)
 			timer_handler();
@@ -150,24 +116,24 @@ static HOST_THREAD_LOCAL void on_signal(int number)
 		deliver_in_signal();
 }
 
-err_t call_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg)
+bool arch_cpu_is_stopped(unsigned cpu)
+{
+	return __atomic_load_n(&cpus[cpu].stopped, __ATOMIC_RELAXED);
+}
+
+err_t arch_call_interrupt(unsigned cpu)
 {
 	struct cpu *c = &cpus[cpu];
 	uintptr_t irq = arch_irq_save();
 	err_t err = OK;
 
-	if (cpu == host_cpu) {
-		fn(arg);
-		arch_irq_restore(irq);
-		return OK;
-	}
 	pthread_mutex_lock(&registry);
 	if (c->stopped)
 		err = ERR_NOT_FOUND;
 	else if (c->bound)
-		add_request(c, fn, arg);
+		pthread_kill(c->thread, SIGUSR1);
 	else
-		act_for(cpu, fn, arg);
+		act_for(cpu);
 	pthread_mutex_unlock(&registry);
 	arch_irq_restore(irq);
 	return err;
@@ -178,7 +144,7 @@ void host_cpu_stop(unsigned cpu)
 	uintptr_t irq = arch_irq_save();
 
 	pthread_mutex_lock(&registry);
-	cpus[cpu].stopped = true;
+	__atomic_store_n(&cpus[cpu].stopped, true, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&registry);
 	arch_irq_restore(irq);
 }
@@ -200,11 +166,9 @@ void host_cpu_unbind(void)
 	struct cpu *c = &cpus[host_cpu];
 	uintptr_t irq = arch_irq_save();
 
-	/* what waits is done before anybody else may act for this CPU */
+	/* what was posted is done before another thread may act for this CPU */
 	pthread_mutex_lock(&registry);
-	for (unsigned i = 0; i < c->count; i++)
-		c->pending[i].fn(c->pending[i].arg);
-	c->count = 0;
+	call_serve();
 	c->bound = false;
 	pthread_mutex_unlock(&registry);
 	if (has_one_shot)

@@ -8,8 +8,8 @@
 #include "arch/x86_64/apic.h"
 #include "arch/x86_64/apic_timer.h"
 #include "arch/x86_64/boot_table.h"
-#include "arch/x86_64/call.h"
 #include "arch/x86_64/ioapic.h"
+#include "arch/x86_64/ipi.h"
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/trap.h"
 #include "boot/source.h"
@@ -85,7 +85,7 @@ static void start_on_kernel_stack(void *arg)
 	start_clock();
 	start_timer();
 	start_interrupt_controllers();
-	call_init();
+	ipi_init();
 	start_threads();
 	start_cpus();
 	start_input();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/frame/epoch.h"
 
+#include "kern/call.h"
 #include "kern/cpu.h"
 #include "kern/percpu.h"
 #include "lib/panic.h"
@@ -9,7 +10,6 @@ enum {
 	NEST_BITS = 8,
 	NEST_MASK = (1 << NEST_BITS) - 1,
 	ADVANCES_TO_FREE = 2,
-	IPI_EVERY = 1024, /* iterations of a wait between two IPIs */
 };
 
 /* Retired objects and frames, oldest first.  Head and tail are valid when the count is not 0. */
@@ -332,12 +332,16 @@ bool epoch_poll(void)
 	return left;
 }
 
-static void poll_call(void *arg)
+static void poll(void *unused)
 {
-	(void)arg;
+	(void)unused;
 	(void)epoch_poll();
 }
 
+static PER_CPU(struct call, poll_call) = CALL_INIT(poll, NULL);
+
+/* Calls only CPUs that have something to free: a CPU that has nothing may be busy with interrupts
+ * off for any time. */
 void epoch_barrier(void)
 {
 	ASSERT(!epoch_is_inside());
@@ -346,10 +350,9 @@ void epoch_barrier(void)
 		uint64_t wanted = atomic_load_explicit(&t->retired, memory_order_relaxed);
 
 		/* acquire pairs with free_some() */
-		for (unsigned turn = 0;
-		     atomic_load_explicit(&t->freed, memory_order_acquire) < wanted; turn++) {
-			if (turn % IPI_EVERY == 0 && call_on_cpu(cpu, poll_call, NULL) != OK)
-				break;
+		while (atomic_load_explicit(&t->freed, memory_order_acquire) < wanted) {
+			if (call_on_cpu(cpu, per_cpu_ptr(poll_call, cpu)) != OK)
+				break; /* a panic stopped it */
 			arch_relax();
 		}
 	}

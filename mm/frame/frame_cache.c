@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/frame/frame_cache.h"
 
+#include "kern/call.h"
+#include "kern/cpu.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -12,7 +14,6 @@ enum {
 	DEPOT_FRAMES = 2048,  /* blocks of one order in one depot: at most 8 MiB */
 	WATERMARK_SHARE = 16, /* the watermark is at most 1/16 of memory */
 	WATERMARK_MIN = 128,
-	DRAIN_WAIT_MS = 1000,
 };
 
 LOCK_CLASS(depot_lock_class, "depot of blocks", RANK_DEPOT);
@@ -106,17 +107,20 @@ static void zones_must_take(const pfn_t *pfns, unsigned n)
 
 /* ---- low memory ---- */
 
-/* Runs on the cache's own CPU, or on behalf of one that does not run. */
-static void drain_hot(void *arg)
+/* Runs on the CPU whose hot array is drained. */
+static void drain_hot(void *unused)
 {
-	struct frame_cache *c = arg;
+	struct frame_cache *c = my_cache();
 	unsigned n = hot_count(c);
 
+	(void)unused;
 	hot_set_count(c, 0);
 	zones_must_take(c->hot, n);
-	/* release pairs with the acquire in wait_for_drain(): the frames are in the zones before */
-	atomic_fetch_add_explicit(&c->drains, 1, memory_order_release);
+	/* relaxed: a statistic */
+	atomic_fetch_add_explicit(&c->drains, 1, memory_order_relaxed);
 }
+
+static PER_CPU(struct call, drain_call) = CALL_INIT(drain_hot, NULL);
 
 static void drain_depot(struct frame_cache *c)
 {
@@ -134,40 +138,30 @@ static void drain_depot(struct frame_cache *c)
 	}
 }
 
-static void wait_for_drain(const struct frame_cache *c, uint32_t before)
-{
-	uint64_t start = arch_ticks();
-
-	while (atomic_load_explicit(&c->drains, memory_order_acquire) == before &&
-	       arch_ticks() - start < DRAIN_WAIT_MS * arch_ticks_per_ms())
-		arch_relax();
-}
-
 static void drain_own(void)
 {
 	uintptr_t irq = arch_irq_save();
 
-	drain_hot(my_cache());
+	drain_hot(NULL);
 	arch_irq_restore(irq);
 }
 
-enum drain_how {
-	DRAIN_ASYNC,
-	DRAIN_WAIT,
-};
-
-/* A waiting thread may have migrated since drain_own(), so its current CPU is called too. */
-static void drain_others(enum drain_how how)
+/* Request the others to drain soon, without waiting.  A CPU that a panic stopped keeps its frames.
+ */
+static void request_drains(void)
 {
-	for (unsigned cpu = 0; cpu < frame_caches.cpus; cpu++) {
-		struct frame_cache *c = &frame_caches.cpu[cpu];
-		uint32_t before = atomic_load_explicit(&c->drains, memory_order_acquire);
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		if (cpu != arch_cpu_id())
+			(void)call_on_cpu(cpu, per_cpu_ptr(drain_call, cpu));
+}
 
-		if (how == DRAIN_ASYNC && cpu == arch_cpu_id())
-			continue;
-		if (call_on_cpu(cpu, drain_hot, c) == OK && how == DRAIN_WAIT)
-			wait_for_drain(c, before);
-	}
+/* A thread that waits may have migrated since drain_own(): this CPU drains once more. */
+static void drain_others(bool can_wait)
+{
+	if (can_wait)
+		(void)call_on_cpus_wait(drain_hot, NULL);
+	else
+		request_drains();
 }
 
 static void drain_depots(void)
@@ -184,7 +178,7 @@ void frame_cache_drain(void)
 	drain_own();
 	drain_depots();
 	arch_irq_restore(irq);
-	drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASYNC);
+	drain_others(can_wait);
 }
 
 /* Cheap check for the common case: blocks of order 14 and up alone exceed twice the watermark. */
@@ -212,7 +206,7 @@ static void check_watermark(void)
 		/* relaxed: the flag is a hint; frames move under locks */
 		if (!atomic_exchange_explicit(&frame_caches.pressure, true, memory_order_relaxed)) {
 			drain_depots();
-			drain_others(DRAIN_ASYNC);
+			request_drains();
 		}
 	} else if (low && have > 2 * frame_caches.watermark) {
 		atomic_store_explicit(&frame_caches.pressure, false, memory_order_relaxed);
@@ -258,7 +252,7 @@ static bool find_more(unsigned *step, bool can_wait)
 		drain_own();
 		drain_depots();
 		return true;
-	case 1: drain_others(can_wait ? DRAIN_WAIT : DRAIN_ASYNC); return true;
+	case 1: drain_others(can_wait); return true;
 	default: return false;
 	}
 }

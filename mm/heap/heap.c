@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/heap/heap.h"
 
+#include "kern/call.h"
 #include "lib/string.h"
 #include "mm/heap/debug.h"
 #include "mm/frame/section.h"
 
 enum {
-	DRAIN_WAIT_MS = 1000, /* for another CPU, and for all that is in flight */
-	ASK_AGAIN = 64, /* iterations between IPIs while waiting: one may have been merged away */
+	DRAIN_WAIT_MS = 1000, /* for all that is in flight */
 };
 
 /* Until heap_init(), its magazines are all zero: empty and closed. */
@@ -241,42 +241,24 @@ static void empty_magazine(struct heap_magazine *m)
 				SLAB_HOME); /* the caller frees empty slabs */
 }
 
-static void empty_magazines(void *arg)
+/* Runs on the CPU whose magazines are emptied. */
+static void empty_magazines(void *unused)
 {
-	struct heap_cpu *cpu = arg;
+	struct heap_cpu *cpu = heap.cpu[arch_cpu_id()];
 
+	(void)unused;
 	for (unsigned number = 1; number < HEAP_CLASSES; number++)
 		empty_magazine(&cpu->magazine[number]);
-	/* release pairs with wait_for(): the objects are in their slabs before the increment */
-	atomic_fetch_add_explicit(&cpu->drains, 1, memory_order_release);
+	/* relaxed: a statistic */
+	atomic_fetch_add_explicit(&cpu->drains, 1, memory_order_relaxed);
 }
 
 static void empty_own(void)
 {
 	uintptr_t irq = arch_irq_save();
 
-	empty_magazines(heap.cpu[arch_cpu_id()]);
+	empty_magazines(NULL);
 	arch_irq_restore(irq);
-}
-
-static bool is_late(uint64_t start)
-{
-	return arch_ticks() - start > DRAIN_WAIT_MS * arch_ticks_per_ms();
-}
-
-static void wait_for(unsigned i, uint32_t before)
-{
-	struct heap_cpu *cpu = heap.cpu[i];
-	uint64_t start = arch_ticks();
-
-	for (unsigned turn = 1; atomic_load_explicit(&cpu->drains, memory_order_acquire) == before;
-	     turn++) {
-		if (is_late(start))
-			return;
-		if (turn % ASK_AGAIN == 0 && call_on_cpu(i, empty_magazines, cpu) != OK)
-			return;
-		arch_relax();
-	}
 }
 
 static bool interrupts_are_on(void)
@@ -287,17 +269,10 @@ static bool interrupts_are_on(void)
 	return arch_irq_was_on(irq);
 }
 
-/* Interrupts are on.  Each CPU empties its magazines in the IPI handler.  This CPU too: the thread
- * may have migrated since empty_own(). */
+/* Interrupts are on.  This CPU again, too: the thread may have migrated since empty_own(). */
 static void empty_all(void)
 {
-	for (unsigned i = 0; i < heap.cpus; i++) {
-		uint32_t before;
-
-		before = atomic_load_explicit(&heap.cpu[i]->drains, memory_order_acquire);
-		if (call_on_cpu(i, empty_magazines, heap.cpu[i]) == OK)
-			wait_for(i, before);
-	}
+	(void)call_on_cpus_wait(empty_magazines, NULL);
 }
 
 /* ---- reclaim ---- */
@@ -341,6 +316,11 @@ static uint32_t arrivals(void)
 		sum += (uint32_t)(atomic_load_explicit(&heap.cpu[i]->flow, memory_order_acquire) /
 				  HEAP_FLOW_ARRIVED);
 	return sum;
+}
+
+static bool is_late(uint64_t start)
+{
+	return arch_ticks() - start > DRAIN_WAIT_MS * arch_ticks_per_ms();
 }
 
 /* Waits until every search in flight has ended, by heap_arrive() or heap_turn_back().  Interrupts

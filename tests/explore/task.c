@@ -2,6 +2,8 @@
 /* task.c - tasks as fibers; scheduling, interrupts, IPIs, spinning. */
 #include "tests/explore/engine.h"
 
+#include "kern/call.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -592,26 +594,36 @@ static void post(unsigned cpu, void (*fn)(void *arg), void *arg, const void *pc)
 	memory_release_to(&t->clock);
 }
 
-err_t call_on_cpu(unsigned cpu, void (*fn)(void *arg), void *arg)
+bool arch_cpu_is_stopped(unsigned cpu)
+{
+	(void)cpu;
+	return false;
+}
+
+static void serve(void *unused)
+{
+	(void)unused;
+	call_serve();
+}
+
+err_t arch_call_interrupt(unsigned cpu)
 {
 	unsigned self;
 	uintptr_t irq;
 
 	if (cpu >= EXPLORE_CPUS)
 		return ERR_NOT_FOUND;
-	if (in_task() && cpu != explore_cpu()) {
+	if (in_task()) {
 		engine.inside = true;
-		post(cpu, fn, arg, __builtin_return_address(0));
+		post(cpu, serve, NULL, __builtin_return_address(0));
 		engine.inside = false;
 		return OK;
 	}
 	self = explore_cpu();
 	irq = arch_irq_save();
-	if (!in_task())
-		explore_as(cpu);
-	fn(arg);
-	if (!in_task())
-		explore_as(self);
+	explore_as(cpu);
+	call_serve();
+	explore_as(self);
 	arch_irq_restore(irq);
 	return OK;
 }

@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "kern/call.h"
 #include "kern/cpu.h"
 #include "kern/percpu.h"
 #include "arch/x86_64/percpu.h"
@@ -18,14 +19,16 @@ static _Atomic unsigned asked[ARCH_MAX_CPUS];
 static _Atomic unsigned wrong;
 static PER_CPU(unsigned, own);
 
-static void answer(void *cpu)
+static void answer(void *unused)
 {
-	unsigned number = (unsigned)(uintptr_t)cpu;
-
-	wrong += number != arch_cpu_id() || arch_irq_was_on(arch_irq_save());
+	(void)unused;
+	wrong += arch_irq_was_on(arch_irq_save());
 	this_cpu(own)++;
-	asked[number]++;
+	asked[arch_cpu_id()]++;
 }
+
+/* One for each CPU that it is posted to. */
+static PER_CPU(struct call, answer_call) = CALL_INIT(answer, NULL);
 
 /* Waits without a timeout, as a CPU may be paused for any time; a CPU that never answers hangs
  * the test. */
@@ -42,7 +45,7 @@ TEST(smp_every_cpu_answers_as_itself)
 	memset(asked, 0, sizeof(asked));
 	wrong = 0;
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		CHECK_EQ(call_on_cpu(cpu, answer, (void *)(uintptr_t)cpu), OK);
+		CHECK_EQ(call_on_cpu(cpu, per_cpu_ptr(answer_call, cpu)), OK);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		wait_until_at_least(&asked[cpu], 1);
 	CHECK_EQ(wrong, 0);
@@ -54,9 +57,11 @@ TEST(smp_every_cpu_answers_as_itself)
 
 TEST(smp_call_to_a_missing_cpu_fails)
 {
+	static struct call nowhere = CALL_INIT(answer, NULL);
+
 	if (cpu_count() < ARCH_MAX_CPUS)
-		CHECK_EQ(call_on_cpu(cpu_count(), answer, NULL), ERR_NOT_FOUND);
-	CHECK_EQ(call_on_cpu(ARCH_MAX_CPUS, answer, NULL), ERR_NOT_FOUND);
+		CHECK_EQ(call_on_cpu(cpu_count(), &nowhere), ERR_NOT_FOUND);
+	CHECK_EQ(call_on_cpu(ARCH_MAX_CPUS, &nowhere), ERR_NOT_FOUND);
 }
 
 /* One after the other, so that no request is merged with the one before. */
@@ -69,7 +74,7 @@ TEST(smp_no_request_is_lost)
 	for (unsigned i = 1; i <= CALLS; i++) {
 		unsigned cpu = (unsigned)test_random_below(cpus), before = asked[cpu];
 
-		CHECK_EQ(call_on_cpu(cpu, answer, (void *)(uintptr_t)cpu), OK);
+		CHECK_EQ(call_on_cpu(cpu, per_cpu_ptr(answer_call, cpu)), OK);
 		wait_until_at_least(&asked[cpu], before + 1);
 	}
 	CHECK_EQ(wrong, 0);
@@ -89,7 +94,7 @@ TEST(smp_requests_that_wait_are_merged_and_each_is_done)
 	memset(asked, 0, sizeof(asked));
 	irq = arch_irq_save();
 	for (unsigned i = 0; i < CALLS; i++)
-		CHECK_EQ(call_on_cpu(other, answer, (void *)(uintptr_t)other), OK);
+		CHECK_EQ(call_on_cpu(other, per_cpu_ptr(answer_call, other)), OK);
 	arch_irq_restore(irq);
 	wait_until_at_least(&asked[other], 1);
 	CHECK(asked[other] <= CALLS);

@@ -4,6 +4,7 @@
 #include "arch/x86_64/uaccess.h"
 
 #include "arch/arch.h"
+#include "kern/call.h"
 #include "kern/cpu.h"
 #include "arch/x86_64/trap.h"
 #include "lib/string.h"
@@ -357,10 +358,8 @@ TEST(uaccess_supported_protections_are_enabled_on_every_cpu)
 		return;
 	}
 	checked = 0;
-	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		CHECK_EQ(call_on_cpu(cpu, check_features, NULL), OK);
-	while (checked < cpus)
-		arch_relax();
+	CHECK_EQ(call_on_cpus_wait(check_features, NULL), cpus);
+	CHECK_EQ(checked, cpus);
 	for (unsigned cpu = 0; cpu < cpus; cpu++)
 		CHECK_EQ(missing[cpu], 0);
 	test_diag("SMEP %lu, SMAP %lu, UMIP %lu", read_cr4() >> 20 & 1, read_cr4() >> 21 & 1,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* machine.c - frames initialized as by boot/start/main.c, and their owners. */
 #include "lib/bits.h"
+#include "kern/cpu.h"
 #include "mm/frame/boot_alloc.h"
 #include "mm/pt/node.h"
 #include "monitor/frame_report.h"
@@ -20,6 +21,7 @@ void explore_machine(uint64_t kib, unsigned cpus)
 	err_t err;
 
 	r = (struct region){ MIB(1), MIB(1) + KIB(kib), REGION_USABLE };
+	cpu_set_count(cpus);
 	pt_node_init();
 	report_set_regions(&r, 1);
 	err = boot_alloc_init(&r, 1, MIB(1), GIB(4));

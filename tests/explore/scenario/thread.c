@@ -28,11 +28,6 @@ static _Atomic bool stop;
 static _Atomic unsigned flag;
 static unsigned value; /* written by the thread whose turn it is */
 
-static void nothing(void *unused)
-{
-	(void)unused;
-}
-
 static void setup(void (*work)(void *arg), unsigned workers)
 {
 	explore_machine(8192, CPUS);
@@ -62,7 +57,7 @@ static void end(unsigned workers)
 		*worker[i] = (struct thread){ .fn = NULL };
 	}
 	atomic_store_explicit(&stop, true, memory_order_release);
-	EXPLORE_CHECK(call_on_cpu(1, nothing, NULL) == OK);
+	EXPLORE_CHECK(arch_call_interrupt(1) == OK);
 }
 
 static void check(void)
