@@ -39,7 +39,8 @@
 
 /* Outermost first.  The gaps leave room for new ranks. */
 enum lock_rank {
-	RANK_SPACES = 5,        /* mm/vm/space.c, mm/vm/object.c: lists and numbers */
+	RANK_DRIVER_OUTERMOST = -64, /* RANK_DRIVER(0) */
+	RANK_SPACES = 5,             /* mm/vm/space.c, mm/vm/object.c: lists and numbers */
 	RANK_KERNEL_SPACE = 10, /* mm/kspace/kspace_impl.h: allocates table frames while held */
 	RANK_HEAP_CLASS = 20,   /* mm/heap/slab.h: no frames are allocated or freed while held */
 	RANK_SECTION = 30,      /* mm/frame/section.c: frees frames to zones while held */
@@ -49,9 +50,15 @@ enum lock_rank {
 	RANK_THREADS = 65,      /* kern/thread.c: list of threads, exit and join */
 	RANK_TIMERS = 70,
 	RANK_RUN_QUEUE = 80,
-	RANK_IOAPIC = 95,   /* arch/x86_64/ioapic.c */
-	RANK_CONSOLE = 100, /* drivers/tty/console.c: innermost, prints under any lock */
+	RANK_RESOURCES = 90, /* kern/ports.c, kern/vector.c: who uses what */
+	RANK_IRQ = 93,       /* kern/irq.c: a line, never held while a handler runs */
+	RANK_IOAPIC = 95,    /* arch/x86_64/ioapic.c */
+	RANK_CONSOLE = 100,  /* drivers/tty/console.c: innermost, prints under any lock */
 };
+
+/* The rank of a driver's lock, without an entry above: n in [0, 63], the smaller the outer.  All of
+ * them are outer to the kernel's locks, so a driver may call the kernel while it holds one. */
+#define RANK_DRIVER(n) ((enum lock_rank)(RANK_DRIVER_OUTERMOST + (n)))
 
 /* Whether a CPU may hold two locks of a class at once. */
 enum lock_nesting {

@@ -2,6 +2,7 @@
 /*
  * kspace_report.c - the monitor's `kspace`, `vmalloc`, `mmio` and `hole`.
  */
+#include "kern/ports.h"
 #include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -96,14 +97,22 @@ COMMAND(vmalloc, "", "areas: memory, stacks and windows, each above its guard pa
 	(void)kspace_each(print_area, NULL); /* `kspace` reports violations */
 }
 
-COMMAND(mmio, "", "device windows: physical, virtual, type, users")
+COMMAND(mmio, "", "device windows: physical, virtual, type, users, owner")
 {
 	struct kspace_window w;
 
 	for (unsigned i = 0; i < kspace_windows_max(); i++)
 		if (kspace_window_at(i, &w))
-			print("%#014lx + %#lx at %016lx %s, %u user%s\n", w.pa, w.len, w.va,
-			      mem_type_name(w.type), w.count, w.count == 1 ? "" : "s");
+			print("%#014lx + %#lx at %016lx %s, %u user%s, %s\n", w.pa, w.len, w.va,
+			      mem_type_name(w.type), w.count, w.count == 1 ? "" : "s", w.owner);
+}
+
+COMMAND(ports, "", "I/O ports: which driver claimed them")
+{
+	struct port_claim c;
+
+	for (unsigned i = 0; ports_claim_at(i, &c); i++)
+		print("%04x-%04x  %s\n", c.first, c.first + c.count - 1, c.owner);
 }
 
 /* ---- hole: unmap a page of the kernel image and map it again ---- */

@@ -36,7 +36,7 @@ void start_screen(void)
 	if (start_state.screen.len == 0)
 		return;
 	err = kspace_map_mmio(start_state.screen.start, start_state.screen.len, MEM_WRITE_COMBINING,
-			      &p);
+			      "screen", &p);
 	if (err == OK)
 		console_show_screen(p);
 	else

@@ -15,7 +15,7 @@
 #include "mm/frame/frame_cache.h"
 #include "mm/heap/heap.h"
 #include "mm/kspace/kspace.h"
-#include "mm/kspace/kthread.h"
+#include "kern/kthread.h"
 
 unsigned start_cpus_max(void)
 {
@@ -25,9 +25,9 @@ unsigned start_cpus_max(void)
 }
 
 /* The top of a stack, or NULL. */
-static void *new_stack(size_t bytes)
+static void *new_stack(size_t bytes, const char *owner)
 {
-	uint8_t *stack = kspace_stack_alloc(bytes);
+	uint8_t *stack = kspace_stack_alloc(bytes, owner);
 
 	return stack == NULL ? NULL : stack + bytes;
 }
@@ -43,9 +43,10 @@ static bool get_cpu_memory(struct smp_memory *m)
 {
 	*m = (struct smp_memory){
 		.area = heap_alloc_aligned(percpu_bytes(), PERCPU_ALIGN),
-		.stack_top = new_stack(KERNEL_STACK_BYTES),
-		.stacks = { new_stack(IST_STACK_BYTES), new_stack(IST_STACK_BYTES),
-			    new_stack(IST_STACK_BYTES) },
+		.stack_top = new_stack(KERNEL_STACK_BYTES, "idle thread"),
+		.stacks = { new_stack(IST_STACK_BYTES, "double faults"),
+			    new_stack(IST_STACK_BYTES, "NMIs"),
+			    new_stack(IST_STACK_BYTES, "machine checks") },
 	};
 	if (m->area != NULL && m->stack_top != NULL && m->stacks.double_fault != NULL &&
 	    m->stacks.nmi != NULL && m->stacks.machine_check != NULL)
@@ -71,6 +72,7 @@ static void run_cpu(void)
 
 void start_threads(void)
 {
+	kthread_set_stacks(&start_hooks.stacks);
 	if (kthread_init() != OK)
 		cannot_run("no memory for threads", "");
 	trap_set_after(start_hooks.after_interrupt);

@@ -4,6 +4,7 @@
 #include "kern/shootdown.h"
 #include "kern/thread.h"
 #include "kern/timer.h"
+#include "mm/kspace/kspace.h"
 #include "monitor/fault_report.h"
 
 /* A CPU that waits for a lock serves TLB shootdowns. */
@@ -20,4 +21,5 @@ const struct start_hooks start_hooks = {
 	.timer_due = timer_interrupt,         /* arch/x86_64/apic_timer.h -> kern/timer.h */
 	.after_interrupt = thread_preempt,    /* arch/x86_64/trap.h -> kern/thread.h */
 	.lock_wait = serve_while_waiting,     /* kern/lock.h -> kern/shootdown.h */
+	.stacks = { kspace_stack_alloc, kspace_stack_free }, /* kern/kthread.h -> mm/kspace */
 };

@@ -118,7 +118,7 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 	start_screen();
 	start_heap();
 	start_spaces();
-	stack = kspace_stack_alloc(KERNEL_STACK_BYTES);
+	stack = kspace_stack_alloc(KERNEL_STACK_BYTES, "main");
 	if (stack == NULL)
 		cannot_run("no memory for a stack", "");
 	run_on_stack(stack + KERNEL_STACK_BYTES, start_on_kernel_stack, NULL);

@@ -282,7 +282,8 @@ void start_heap(void)
 void *start_map_registers(uint64_t pa, size_t len, const char *what)
 {
 	void *p = NULL;
-	err_t err = pa == 0 ? ERR_NOT_FOUND : kspace_map_mmio(paddr(pa), len, MEM_UNCACHED, &p);
+	err_t err = pa == 0 ? ERR_NOT_FOUND
+			    : kspace_map_mmio(paddr(pa), len, MEM_UNCACHED, what, &p);
 
 	if (err != OK && pa != 0)
 		warn("%s at %#lx cannot be mapped: %s", what, pa, err_name(err));

@@ -15,6 +15,7 @@
 #include "boot/acpi.h"
 #include "boot/cmdline.h"
 #include "boot/topology.h"
+#include "kern/kthread.h"
 
 struct start_state {
 	struct boot_info boot_info;
@@ -95,5 +96,6 @@ struct start_hooks {
 	void (*timer_due)(void);
 	void (*after_interrupt)(void);
 	void (*lock_wait)(void);
+	struct kthread_stacks stacks;
 };
 extern const struct start_hooks start_hooks;

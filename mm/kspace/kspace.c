@@ -5,6 +5,7 @@
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "lib/string.h"
+#include "lib/symbols.h"
 #include "mm/frame/regions.h"
 
 enum {
@@ -252,27 +253,46 @@ struct kspace_stats kspace_stats(void)
 
 /* ---- descriptions ---- */
 
+enum {
+	AREA_TEXT_BYTES = 128,
+};
+
 static const char *const purpose_names[] = { "?", "vmalloc area", "stack", "MMIO window" };
+
+/* "vmalloc area of 5 pages of kthread_create+0x20". */
+static void describe_whole_area(struct area a, vaddr_t start, char *text, size_t size)
+{
+	struct area_owner owner = owner_of(a.owner);
+	char by[SYMBOL_TEXT_BYTES] = "an unknown owner";
+	const char *driver = a.purpose == AREA_WINDOW ? kspace_window_owner(start) : NULL;
+
+	if (driver != NULL)
+		print_to(by, sizeof(by), "%s", driver);
+	else if (owner.name[0] != '\0')
+		print_to(by, sizeof(by), "%s", owner.name);
+	else if (owner.caller != 0)
+		symbols_format_return(owner.caller, by, sizeof(by));
+	print_to(text, size, "%s of %u pages of %s", purpose_names[a.purpose], a.pages, by);
+}
 
 /* Describes va by the nearest marker at or below it, at most the size of the largest area away. */
 static bool describe_area(vaddr_t va, char *text, size_t size)
 {
 	vaddr_t page = align_down(va, PAGE_SIZE), at = page;
+	char whole[AREA_TEXT_BYTES];
 	struct area a;
 
 	for (uint32_t back = 0; back <= SECTION_FRAMES && kspace_in_area(at);
 	     back++, at -= PAGE_SIZE) {
 		if (!kspace_read_marker(at, &a))
 			continue;
+		describe_whole_area(a, at + PAGE_SIZE, whole, sizeof(whole));
 		if (at == page)
-			print_to(text, size, "guard page below a %s of %u pages",
-				 purpose_names[a.purpose], a.pages);
+			print_to(text, size, "guard page below a %s", whole);
 		else if (back <= a.pages)
-			print_to(text, size, "page %u of a %s of %u pages", back - 1,
-				 purpose_names[a.purpose], a.pages);
+			print_to(text, size, "page %u of a %s", back - 1, whole);
 		else if (back == a.pages + 1)
-			print_to(text, size, "guard page above a %s of %u pages",
-				 purpose_names[a.purpose], a.pages);
+			print_to(text, size, "guard page above a %s", whole);
 		else
 			return false;
 		return true;

@@ -63,13 +63,13 @@ void vfree(void *p);
 size_t vmalloc_size(const void *p);
 
 /* Allocates a stack with guard pages; returns its lowest address, NULL: no memory. */
-__must_check void *kspace_stack_alloc(size_t bytes);
+__must_check void *kspace_stack_alloc(size_t bytes, const char *owner);
 void kspace_stack_free(void *stack);
 
 /* Maps device registers or a framebuffer at [pa, pa + len), any alignment.  Windows in the same
  * pages are shared and reference-counted.  ERR_BAD_RANGE: empty, wraps, too long, or contains
  * memory.  ERR_IN_USE: mapped with another type.  ERR_NO_MEMORY. */
-err_t kspace_map_mmio(paddr_t pa, size_t len, enum mem_type type, void **out);
+err_t kspace_map_mmio(paddr_t pa, size_t len, enum mem_type type, const char *owner, void **out);
 /* Undoes one kspace_map_mmio() that returned this pointer; panics when it is in no window. */
 void kspace_unmap_mmio(void *window);
 
@@ -96,7 +96,8 @@ struct kspace_window {
 	uint64_t pa, len; /* whole pages */
 	vaddr_t va;
 	enum mem_type type;
-	unsigned count; /* of users */
+	const char *owner; /* of the first mapping */
+	unsigned count;    /* of users */
 };
 /* The window in entry `index` of the list; false: none.  For the monitor. */
 bool kspace_window_at(unsigned index, struct kspace_window *out);

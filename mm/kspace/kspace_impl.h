@@ -6,9 +6,11 @@
 #pragma once
 
 #include "kern/lock.h"
+#include "lib/bits.h"
 #include "mm/kspace/kspace.h"
+#include "mm/kspace/owners.h"
 
-/* The marker below an area: purpose, order of its virtual range, pages. */
+/* The marker below an area: purpose, owner, pages. */
 enum area_purpose {
 	AREA_MEMORY = 1,
 	AREA_STACK = 2,
@@ -17,9 +19,15 @@ enum area_purpose {
 
 struct area {
 	enum area_purpose purpose;
-	unsigned order;
+	unsigned owner; /* mm/kspace/owners.h */
 	uint32_t pages;
 };
+
+/* The order of the virtual range of an area of memory or of a stack: its guard page comes first. */
+static inline unsigned area_order(struct area a)
+{
+	return bits_order((uint64_t)a.pages + 1);
+}
 
 struct kspace {
 	struct spinlock lock;
@@ -37,6 +45,9 @@ extern const struct page_prop kspace_memory_prop;
 /* Reset to no virtual pages and no windows. */
 void kspace_ranges_init(void);
 void kspace_windows_init(void);
+
+/* The owner of the window at va, or NULL; without the lock, for the panic path. */
+const char *kspace_window_owner(vaddr_t va);
 
 static inline bool kspace_in_area(vaddr_t va)
 {

@@ -15,8 +15,9 @@ struct window {
 	uint64_t pa, len; /* whole pages */
 	vaddr_t va;
 	enum mem_type type;
-	unsigned count; /* of kspace_map_mmio() calls; 0: free entry */
-	pfn_t range;    /* first virtual page, and the order of the range */
+	const char *owner; /* of the first mapping; stays */
+	unsigned count;    /* of kspace_map_mmio() calls; 0: free entry */
+	pfn_t range;       /* first virtual page, and the order of the range */
 	unsigned order;
 };
 
@@ -65,7 +66,7 @@ static err_t window_make(struct window *w, uint64_t pa, uint64_t len, enum mem_t
 {
 	uint64_t lead = len >= MIB(2) ? MIB(2) + pa % MIB(2) : PAGE_SIZE;
 	struct page_prop prop = { PROP_READ | PROP_WRITE | PROP_GLOBAL, (uint8_t)type };
-	struct area a = { AREA_WINDOW, 0, (uint32_t)(len / PAGE_SIZE) };
+	struct area a = { AREA_WINDOW, OWNER_UNKNOWN, (uint32_t)(len / PAGE_SIZE) };
 	struct cursor c __uninitialized;
 	err_t err;
 
@@ -77,7 +78,6 @@ static err_t window_make(struct window *w, uint64_t pa, uint64_t len, enum mem_t
 	w->pa = pa;
 	w->len = len;
 	w->type = type;
-	a.order = w->order;
 	err = cursor_open(&c, &kspace.table, (struct vrange){ w->va - PAGE_SIZE, len + PAGE_SIZE },
 			  NULL);
 	ASSERT(err == OK);
@@ -90,8 +90,8 @@ static err_t window_make(struct window *w, uint64_t pa, uint64_t len, enum mem_t
 	return err;
 }
 
-static err_t map_mmio_locked(uint64_t pa, uint64_t len, enum mem_type type, vaddr_t *va)
-	__requires(kspace.lock)
+static err_t map_mmio_locked(uint64_t pa, uint64_t len, enum mem_type type, const char *owner,
+			     vaddr_t *va) __requires(kspace.lock)
 {
 	struct window *w;
 	err_t err = OK;
@@ -103,7 +103,10 @@ static err_t map_mmio_locked(uint64_t pa, uint64_t len, enum mem_type type, vadd
 	if (w == NULL) {
 		w = window_free_entry();
 		err = w == NULL ? ERR_NO_MEMORY : window_make(w, pa, len, type);
-		kspace.stats.windows += err == OK;
+		if (err == OK) {
+			w->owner = owner;
+			kspace.stats.windows++;
+		}
 	}
 	if (err != OK)
 		return err;
@@ -112,7 +115,7 @@ static err_t map_mmio_locked(uint64_t pa, uint64_t len, enum mem_type type, vadd
 	return OK;
 }
 
-err_t kspace_map_mmio(paddr_t pa, size_t len, enum mem_type type, void **out)
+err_t kspace_map_mmio(paddr_t pa, size_t len, enum mem_type type, const char *owner, void **out)
 {
 	uint64_t start = align_down(pa.raw, PAGE_SIZE), end;
 	uintptr_t irq;
@@ -126,7 +129,7 @@ err_t kspace_map_mmio(paddr_t pa, size_t len, enum mem_type type, void **out)
 	if (regions_have_memory(kspace.regions, kspace.region_count, start, end))
 		return ERR_BAD_RANGE;
 	irq = spin_lock_irq(&kspace.lock);
-	err = map_mmio_locked(start, end - start, type, &va);
+	err = map_mmio_locked(start, end - start, type, owner, &va);
 	spin_unlock_irq(&kspace.lock, irq);
 	if (err == OK)
 		*out = (void *)(va + (pa.raw - start));
@@ -151,15 +154,28 @@ void kspace_unmap_mmio(void *window)
 		panic("unmap of %p, which is not in an MMIO window", window);
 }
 
+const char *kspace_window_owner(vaddr_t va) __no_tsa
+{
+	for (unsigned i = 0; i < windows_used; i++)
+		if (windows[i].count != 0 && windows[i].va == va)
+			return windows[i].owner;
+	return NULL;
+}
+
 bool kspace_window_at(unsigned index, struct kspace_window *out)
 {
 	uintptr_t irq = spin_lock_irq(&kspace.lock);
 	bool used = index < WINDOWS_MAX && windows[index].count != 0;
 
 	if (used)
-		*out = (struct kspace_window){ windows[index].pa, windows[index].len,
-					       windows[index].va, windows[index].type,
-					       windows[index].count };
+		*out = (struct kspace_window){
+			.pa = windows[index].pa,
+			.len = windows[index].len,
+			.va = windows[index].va,
+			.type = windows[index].type,
+			.owner = windows[index].owner,
+			.count = windows[index].count,
+		};
 	spin_unlock_irq(&kspace.lock, irq);
 	return used;
 }

@@ -12,8 +12,7 @@ enum {
 	RECENT_ORDERS = 10,
 	RECENT_MAX = 8,
 	MARKER_PAGES_BITS = 20,
-	MARKER_ORDER_BITS = 5,
-	MARKER_PURPOSE_SHIFT = MARKER_PAGES_BITS + MARKER_ORDER_BITS,
+	MARKER_PURPOSE_SHIFT = MARKER_PAGES_BITS + OWNER_BITS, /* 2 bits: a marker has 31 */
 };
 
 static struct zone ranges; /* virtual pages of the vmalloc area */
@@ -33,6 +32,7 @@ void kspace_ranges_init(void)
 {
 	uint32_t sections = (uint32_t)min_u64(kspace.layout.vmalloc_len / GIB(1), SECTIONS_MAX);
 
+	owners_init();
 	range_sections = 0;
 	memset(recent, 0, sizeof(recent));
 	memset(range_tables, 0, sizeof(range_tables));
@@ -88,7 +88,7 @@ static void range_free(pfn_t first, unsigned order) __requires(kspace.lock)
 
 uint32_t kspace_area_marker(struct area a)
 {
-	return (uint32_t)a.purpose << MARKER_PURPOSE_SHIFT | a.order << MARKER_PAGES_BITS | a.pages;
+	return (uint32_t)a.purpose << MARKER_PURPOSE_SHIFT | a.owner << MARKER_PAGES_BITS | a.pages;
 }
 
 bool kspace_read_marker(vaddr_t page, struct area *a)
@@ -101,7 +101,7 @@ bool kspace_read_marker(vaddr_t page, struct area *a)
 	if (item.kind != PT_ITEM_MARKER)
 		return false;
 	a->pages = item.marker & ((1u << MARKER_PAGES_BITS) - 1);
-	a->order = item.marker >> MARKER_PAGES_BITS & ((1u << MARKER_ORDER_BITS) - 1);
+	a->owner = item.marker >> MARKER_PAGES_BITS & ((1u << OWNER_BITS) - 1);
 	a->purpose = (enum area_purpose)(item.marker >> MARKER_PURPOSE_SHIFT);
 	return true;
 }
@@ -201,7 +201,8 @@ static err_t area_map(struct run_chain *chain, struct area a, vaddr_t guard) __r
 	return err;
 }
 
-static void *area_alloc(size_t bytes, enum area_purpose purpose)
+static void *area_alloc(size_t bytes, enum area_purpose purpose, const char *owner,
+			uintptr_t caller)
 {
 	struct area a = { .purpose = purpose };
 	struct run_chain chain;
@@ -212,17 +213,19 @@ static void *area_alloc(size_t bytes, enum area_purpose purpose)
 	if (bytes == 0 || bytes > GIB(1) - PAGE_SIZE)
 		return NULL;
 	a.pages = (uint32_t)(align_up(bytes, PAGE_SIZE) / PAGE_SIZE);
-	a.order = bits_order((uint64_t)a.pages + 1);
 	if (!chain_alloc(&chain, a.pages))
 		return NULL;
 	irq = spin_lock_irq(&kspace.lock);
-	range = kspace_range_alloc(a.order);
+	range = kspace_range_alloc(area_order(a));
+	a.owner = owner_get(owner, caller);
 	if (range != PFN_NONE) {
 		err = area_map(&chain, a, kspace_range_va(range));
 		if (err != OK)
 			kspace_clear_range(kspace_range_va(range), (uint64_t)a.pages + 1, range,
-					   a.order);
+					   area_order(a));
 	}
+	if (err != OK)
+		owner_put(a.owner);
 	if (err == OK) {
 		kspace.stats.areas++;
 		kspace.stats.pages += a.pages;
@@ -247,18 +250,19 @@ static void area_free(const void *p, enum area_purpose purpose, const char *what
 	kspace.stats.areas--;
 	kspace.stats.pages -= a.pages;
 	kspace_clear_range(va - PAGE_SIZE, (uint64_t)a.pages + 1, va_range(va - PAGE_SIZE),
-			   a.order);
+			   area_order(a));
+	owner_put(a.owner);
 	spin_unlock_irq(&kspace.lock, irq);
 }
 
 void *vmalloc(size_t bytes)
 {
-	return area_alloc(bytes, AREA_MEMORY);
+	return area_alloc(bytes, AREA_MEMORY, NULL, (uintptr_t)__builtin_return_address(0));
 }
 
 void *vzalloc(size_t bytes)
 {
-	void *p = vmalloc(bytes);
+	void *p = area_alloc(bytes, AREA_MEMORY, NULL, (uintptr_t)__builtin_return_address(0));
 
 	if (p != NULL)
 		memset(p, 0, bytes);
@@ -281,9 +285,9 @@ size_t vmalloc_size(const void *p)
 	return (size_t)a.pages * PAGE_SIZE;
 }
 
-void *kspace_stack_alloc(size_t bytes)
+void *kspace_stack_alloc(size_t bytes, const char *owner)
 {
-	return area_alloc(bytes, AREA_STACK);
+	return area_alloc(bytes, AREA_STACK, owner, 0);
 }
 
 void kspace_stack_free(void *stack)

@@ -21,7 +21,7 @@
 #include "mm/frame/frame.h"
 #include "mm/heap/heap.h"
 #include "mm/kspace/kspace.h"
-#include "mm/kspace/kthread.h"
+#include "kern/kthread.h"
 #include "mm/vm/space.h"
 #include "tests/bench/measure.h"
 

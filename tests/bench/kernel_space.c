@@ -61,7 +61,7 @@ static __forceinline void area_give(unsigned kib)
 
 static __forceinline void window_take(unsigned kib)
 {
-	if (kspace_map_mmio(paddr(DEVICE), KIB(kib), MEM_UNCACHED, &area) != OK)
+	if (kspace_map_mmio(paddr(DEVICE), KIB(kib), MEM_UNCACHED, "test", &area) != OK)
 		panic("bench: the device cannot be mapped");
 }
 

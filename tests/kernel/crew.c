@@ -2,7 +2,7 @@
 #include "tests/kernel/crew.h"
 
 #include "lib/panic.h"
-#include "mm/kspace/kthread.h"
+#include "kern/kthread.h"
 #include "tests/test.h"
 
 static struct crew_member members[ARCH_MAX_CPUS];

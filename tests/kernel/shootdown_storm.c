@@ -75,7 +75,8 @@ static void use_window(struct crew_member *me)
 	uint64_t pages = crew_random_below(me, DEVICE_PAGES) + 1;
 	void *window;
 
-	if (kspace_map_mmio(paddr(DEVICE_PA), pages * PAGE_SIZE, MEM_UNCACHED, &window) != OK) {
+	if (kspace_map_mmio(paddr(DEVICE_PA), pages * PAGE_SIZE, MEM_UNCACHED, "test", &window) !=
+	    OK) {
 		refused++;
 		return;
 	}
@@ -187,7 +188,7 @@ static void unmap_large(struct crew_member *me)
 	void *window;
 
 	crew_meet();
-	if (me->cpu == 0 && kspace_map_mmio(device, MIB(4), MEM_UNCACHED, &window) == OK) {
+	if (me->cpu == 0 && kspace_map_mmio(device, MIB(4), MEM_UNCACHED, "test", &window) == OK) {
 		large_pages = stats->pages;
 		large_all = stats->everything;
 		kspace_unmap_mmio(window);

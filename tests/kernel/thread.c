@@ -4,7 +4,7 @@
 #include "lib/string.h"
 #include "lib/symbols.h"
 #include "mm/kspace/kspace.h"
-#include "mm/kspace/kthread.h"
+#include "kern/kthread.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 

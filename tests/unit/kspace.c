@@ -254,13 +254,13 @@ TEST(kspace_stack_has_guards_and_is_no_vmalloc_area)
 	uint8_t *s;
 
 	begin();
-	s = kspace_stack_alloc(4 * PAGE_SIZE);
+	s = kspace_stack_alloc(4 * PAGE_SIZE, "test");
 	NEED(s != NULL);
 	CHECK_EQ(walk((vaddr_t)s - 8, &rights, &page), UINT64_MAX);
 	kspace_describe((vaddr_t)s - 8, text, sizeof(text));
-	CHECK_STR(text, "guard page below a stack of 4 pages");
+	CHECK_STR(text, "guard page below a stack of 4 pages of test");
 	kspace_describe((vaddr_t)s + PAGE_SIZE, text, sizeof(text));
-	CHECK_STR(text, "page 1 of a stack of 4 pages");
+	CHECK_STR(text, "page 1 of a stack of 4 pages of test");
 	CHECK(test_panics(free_it, s, "not the start of an area"));
 	kspace_stack_free(s);
 }
@@ -275,11 +275,15 @@ TEST(kspace_windows_of_two_devices_in_a_page_are_shared_and_counted)
 
 	begin();
 	was = kspace_stats();
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY + 0x200), 0x200, MEM_UNCACHED, (void **)&a), OK);
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY + 0xe00), 0x200, MEM_UNCACHED, (void **)&b), OK);
+	CHECK_EQ(
+		kspace_map_mmio(paddr(NO_MEMORY + 0x200), 0x200, MEM_UNCACHED, "test", (void **)&a),
+		OK);
+	CHECK_EQ(
+		kspace_map_mmio(paddr(NO_MEMORY + 0xe00), 0x200, MEM_UNCACHED, "test", (void **)&b),
+		OK);
 	CHECK_EQ(a + 0xc00, b);
 	CHECK_EQ(kspace_stats().windows, was.windows + 1);
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 8, MEM_WRITE_COMBINING, (void **)&c),
+	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 8, MEM_WRITE_COMBINING, "test", (void **)&c),
 		 ERR_IN_USE);
 	CHECK_EQ(walk((vaddr_t)a, &rights, &page), NO_MEMORY + 0x200);
 	CHECK_EQ(rights & 0x18, 0x18); /* uncached */
@@ -287,7 +291,8 @@ TEST(kspace_windows_of_two_devices_in_a_page_are_shared_and_counted)
 	CHECK_EQ(walk((vaddr_t)b, &rights, &page), NO_MEMORY + 0xe00);
 	kspace_unmap_mmio(b);
 	CHECK_EQ(walk((vaddr_t)b, &rights, &page), UINT64_MAX);
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 8, MEM_WRITE_COMBINING, (void **)&c), OK);
+	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 8, MEM_WRITE_COMBINING, "test", (void **)&c),
+		 OK);
 	CHECK_EQ(walk((vaddr_t)c, &rights, &page), NO_MEMORY);
 	CHECK_EQ(rights & 0x18, 0x08); /* PAT 1: write-combining */
 	kspace_unmap_mmio(c);
@@ -300,7 +305,7 @@ TEST(kspace_large_windows_use_large_pages)
 	uint8_t *a;
 
 	begin();
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY + MIB(16)), MIB(8), MEM_WRITE_COMBINING,
+	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY + MIB(16)), MIB(8), MEM_WRITE_COMBINING, "test",
 				 (void **)&a),
 		 OK);
 	CHECK_EQ(walk((vaddr_t)a + MIB(5), &rights, &page), NO_MEMORY + MIB(21));
@@ -323,16 +328,19 @@ TEST(kspace_windows_into_memory_or_nowhere_are_refused)
 	r = report_regions(&n);
 	for (size_t i = 0; i < n; i++)
 		if (r[i].type == REGION_USABLE) {
-			CHECK_EQ(kspace_map_mmio(paddr(r[i].start), 8, MEM_UNCACHED, &p),
+			CHECK_EQ(kspace_map_mmio(paddr(r[i].start), 8, MEM_UNCACHED, "test", &p),
 				 ERR_BAD_RANGE);
-			CHECK_EQ(kspace_map_mmio(paddr(r[i].end - 1), 1, MEM_UNCACHED, &p),
+			CHECK_EQ(kspace_map_mmio(paddr(r[i].end - 1), 1, MEM_UNCACHED, "test", &p),
 				 ERR_BAD_RANGE);
 		}
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 0, MEM_UNCACHED, &p), ERR_BAD_RANGE);
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), SIZE_MAX, MEM_UNCACHED, &p), ERR_BAD_RANGE);
-	CHECK_EQ(kspace_map_mmio(paddr(UINT64_MAX - 4), 8, MEM_UNCACHED, &p), ERR_BAD_RANGE);
-	CHECK_EQ(kspace_map_mmio(paddr(UINT64_C(1) << 60), 8, MEM_UNCACHED, &p), ERR_BAD_RANGE);
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 8, MEM_TYPES, &p), ERR_BAD_RANGE);
+	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 0, MEM_UNCACHED, "test", &p), ERR_BAD_RANGE);
+	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), SIZE_MAX, MEM_UNCACHED, "test", &p),
+		 ERR_BAD_RANGE);
+	CHECK_EQ(kspace_map_mmio(paddr(UINT64_MAX - 4), 8, MEM_UNCACHED, "test", &p),
+		 ERR_BAD_RANGE);
+	CHECK_EQ(kspace_map_mmio(paddr(UINT64_C(1) << 60), 8, MEM_UNCACHED, "test", &p),
+		 ERR_BAD_RANGE);
+	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), 8, MEM_TYPES, "test", &p), ERR_BAD_RANGE);
 	CHECK(test_panics(unmap_it, (void *)DIRECT, "not in an MMIO window"));
 }
 
@@ -342,8 +350,8 @@ TEST(audit_ksp_02_windows_map_the_requested_address)
 
 	begin();
 	/* both below and above 4 GiB: there is no fixed range */
-	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), PAGE_SIZE, MEM_UNCACHED, &low), OK);
-	CHECK_EQ(kspace_map_mmio(paddr(GIB(512)), PAGE_SIZE, MEM_UNCACHED, &high), OK);
+	CHECK_EQ(kspace_map_mmio(paddr(NO_MEMORY), PAGE_SIZE, MEM_UNCACHED, "test", &low), OK);
+	CHECK_EQ(kspace_map_mmio(paddr(GIB(512)), PAGE_SIZE, MEM_UNCACHED, "test", &high), OK);
 	kspace_unmap_mmio(low);
 	kspace_unmap_mmio(high);
 }
@@ -380,7 +388,7 @@ TEST(kspace_survives_every_failure_of_a_node)
 		if (p != NULL)
 			vfree(p);
 		pt_node_inject_failure(nth);
-		if (kspace_map_mmio(paddr(NO_MEMORY), MIB(3), MEM_UNCACHED, &window) == OK)
+		if (kspace_map_mmio(paddr(NO_MEMORY), MIB(3), MEM_UNCACHED, "test", &window) == OK)
 			kspace_unmap_mmio(window);
 		pt_node_inject_failure(0);
 		before.available -= kspace_stats().nodes - nodes;

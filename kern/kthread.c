@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-#include "mm/kspace/kthread.h"
+#include "kern/kthread.h"
 
 #include "lib/panic.h"
-#include "mm/kspace/kspace.h"
+
+static struct kthread_stacks stacks; /* (c) after kthread_set_stacks() */
+
+void kthread_set_stacks(const struct kthread_stacks *allocator)
+{
+	stacks = *allocator;
+}
 
 /* NULL: no memory. */
 static struct thread *new_thread(const char *name, void (*fn)(void *arg), void *arg)
 {
-	void *stack = kspace_stack_alloc(KTHREAD_STACK_BYTES);
+	void *stack = stacks.alloc(KTHREAD_STACK_BYTES, name);
 
 	return stack == NULL ? NULL : thread_create(stack, KTHREAD_STACK_BYTES, name, fn, arg);
 }
@@ -58,19 +64,19 @@ void kthread_join(struct thread *t)
 	void *stack = t->stack;
 
 	thread_join(t);
-	kspace_stack_free(stack);
+	stacks.free(stack);
 }
 
 static void reap(void *unused)
 {
 	(void)unused;
 	for (;;)
-		kspace_stack_free(thread_wait_ended()->stack);
+		stacks.free(thread_wait_ended()->stack);
 }
 
 err_t kthread_init(void)
 {
-	void *idle = kspace_stack_alloc(KTHREAD_STACK_BYTES);
+	void *idle = stacks.alloc(KTHREAD_STACK_BYTES, "idle of CPU 0");
 
 	if (idle == NULL)
 		return ERR_NO_MEMORY;
