@@ -57,13 +57,18 @@ bool wait_wake_one(struct wait_queue *q)
 	return any;
 }
 
+void wait_wake_all_locked(struct wait_queue *q)
+{
+	while (!list_is_empty(&q->waiters))
+		wake_first(q);
+}
+
 bool wait_wake_all(struct wait_queue *q)
 {
 	uintptr_t irq = spin_lock_irq(&q->lock);
 	bool any = !list_is_empty(&q->waiters);
 
-	while (!list_is_empty(&q->waiters))
-		wake_first(q);
+	wait_wake_all_locked(q);
 	spin_unlock_irq(&q->lock, irq);
 	return any;
 }

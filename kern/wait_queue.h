@@ -63,3 +63,6 @@ void wait_end(struct wait_queue *q, struct waiter *w);
  * was one. */
 bool wait_wake_one(struct wait_queue *q);
 bool wait_wake_all(struct wait_queue *q);
+
+/* The same as wait_wake_all() for a caller that holds the queue's lock. */
+void wait_wake_all_locked(struct wait_queue *q) __requires(q->lock);
