@@ -102,7 +102,7 @@ class Judge:
         if is_bad:
             self.failed += 1
             for note in self._notes:
-                self._say(marker)
+                self._say(note)
             self._say(line)
         elif directive and directive.upper() == "SKIP":
             self.skipped += 1
