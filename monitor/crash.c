@@ -81,12 +81,18 @@ static void crash_stack(void)
 	sink = recurse(NULL);
 }
 
+/* An area whose upper guard page is its own: one that is also below another area, a stack perhaps,
+ * would be reported as that one's. */
 static vaddr_t make_area(void)
 {
-	void *p = vmalloc(AREA_BYTES);
+	void *p;
 
-	if (p == NULL)
-		panic("crash: no memory for a vmalloc area");
+	do {
+		p = vmalloc(AREA_BYTES);
+		if (p == NULL)
+			panic("crash: no memory for a vmalloc area");
+	} while (page_table_query(kspace_table(), (vaddr_t)p + AREA_BYTES + PAGE_SIZE).kind ==
+		 PT_ITEM_LEAF);
 	return (vaddr_t)p;
 }
 
