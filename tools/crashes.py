@@ -27,23 +27,19 @@ WALK = r"^keel:   walk: (PML5\[\d+\] -> )?PML4\[\d+\]"
 ABSENT = WALK + r".* not present"
 BACKTRACE = r"^keel: backtrace:$"
 CAUSE = "likely cause: "
-# In a release build a call at a function's end leaves no frame of that function.
-CALLER = r"^keel:   \S+ ({}(\.cold)?|command_crash)\+"
 
 # kind -> what must be said, each as a pattern of a line
 KINDS = {
     "null": [r"read of 0000000000000018 \(the null page, not mapped\) " + TOUCH,
-             r"^keel:   walk: PML.* not present", CAUSE + "a null pointer was used",
-             CALLER.format("crash_null"), r"^keel:   \S+ command_crash\+"],
-    "null-call": [r"execution of 0000000000000000", CAUSE + "a null function pointer was called",
-                  r"^keel:   \S+ call\+"],
+             r"^keel:   walk: PML.* not present", CAUSE + "a null pointer was used"],
+    "null-call": [r"execution of 0000000000000000", CAUSE + "a null function pointer was called"],
     "unmapped": [r"read of ffffd00000001000 \(an unused address, not mapped\) " + TOUCH,
                  ABSENT, CAUSE + "a wild pointer"],
     "wild": ["general protection at", r"rdi = 4b1d4b1d4b1d4b1d is not a canonical address"],
     "stack": [r"write to \S+ \(guard page below (a stack of \d+ pages|the boot stack, \S+), "
               r"not mapped\) by instruction at \S+ recurse\+0x",
               ABSENT, CAUSE + "stack overflow", "panic: stack overflow: .* guard page below ",
-              r"recurse\+\S+ \(\d+ times\)", CALLER.format("crash_stack")],
+              r"recurse\+\S+ \(\d+ times\)"],
     "guard": [r"write to \S+ \(guard page above a vmalloc area of 3 pages, not mapped\) " + WRITE,
               ABSENT, CAUSE + "an index or pointer ran past the end of an area"],
     "below": [r"write to \S+ \(guard page below a vmalloc area of 3 pages, not mapped\) " + WRITE,
@@ -57,19 +53,37 @@ KINDS = {
                  WALK + r".* present, read$", CAUSE + "code or constants were written to"],
     "execute": [r"execution of \S+ \(kernel data, sink\+0x0, writable\)",
                 WALK + r".* present, read, write$",
-                CAUSE + "a jump into data", r"^keel:   \S+ call\+"],
+                CAUSE + "a jump into data"],
     "user": [r"write to 0000000010000018 \(space \d+: zeros on demand, pages of 4K, "
              r"no right to write, not mapped\) " + WRITE, WALK + r".* not present, marker 0x",
-             CAUSE + r"the kernel used a user address without arch_copy_\*_user\(\)$",
-             CALLER.format("crash_user")],
+             CAUSE + r"the kernel used a user address without arch_copy_\*_user\(\)$"],
     "ud2": [r"invalid opcode at \S+ crash_ud2\+",
             CAUSE + "ud2: a compiler's check of undefined behaviour"],
     "div0": [r"divide error at \S+ crash_div0\+", CAUSE + "a division by zero"],
-    "double-free": [r"panic: frame 0x\w+: put refused ",
-                    CALLER.format("crash_double_free")],
-    "assert": [r"panic: assertion failed: zero == 1, monitor/crash.c:\d+",
-               CALLER.format("crash_assert")],
+    "double-free": [r"panic: frame 0x\w+: put refused "],
+    "assert": [r"panic: assertion failed: zero == 1, monitor/crash.c:\d+"],
 }
+
+# kind -> the functions that the backtrace names without a gap, the innermost first.
+CALLS = {
+    "null": ("touch", "crash_null"),
+    "null-call": ("call", "crash_null_call"),
+    "unmapped": ("touch", "crash_unmapped"),
+    "wild": ("touch", "crash_wild"),
+    "stack": ("recurse", "recurse", "crash_stack"),
+    "guard": ("overwrite", "crash_guard"),
+    "below": ("overwrite", "crash_below"),
+    "freed": ("touch", "crash_freed"),
+    "text": ("overwrite", "crash_text"),
+    "constant": ("overwrite", "crash_constant"),
+    "execute": ("call", "crash_execute"),
+    "user": ("overwrite", "crash_user"),
+    "ud2": ("crash_ud2",),
+    "div0": ("crash_div0",),
+    "double-free": ("crash_double_free",),
+    "assert": ("crash_assert",),
+}
+CALLER_OF_ALL = "command_crash"
 
 # These end in a halt: one line, and nothing after it.
 HALTS = {
@@ -106,6 +120,12 @@ def search_for(patterns, text):
             raise Explained(f"nothing matches '{pattern}' in\n{said}")
 
 
+def calls(kind):
+    """The lines of the backtrace, one below the other."""
+    return "^" + "\n".join(rf"keel:   \S+ {name}(\.cold)?\+0x\S+( \(\d+ times\))?"
+                           for name in (*CALLS[kind], CALLER_OF_ALL)) + "$"
+
+
 def check_after(running):
     """The monitor answers as if nothing had happened."""
     for command, patterns in AFTER.items():
@@ -117,7 +137,8 @@ def crash(config, kind, seconds):
     with machine.Qemu(config) as running:
         running.wait_prompt(seconds)
         running.may_panic = True
-        search_for(KINDS[kind] + [r"^keel: panic: ", BACKTRACE], running.command(f"crash {kind}"))
+        search_for(KINDS[kind] + [r"^keel: panic: ", BACKTRACE, calls(kind)],
+                   running.command(f"crash {kind}"))
         check_after(running)
 
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "arch/x86_64/backtrace.h"
 
+#include "arch/x86_64/trap.h"
 #include "kern/percpu.h"
 #include "lib/command.h"
 #include "lib/print.h"
@@ -54,6 +55,39 @@ static bool follows_trap_entry(const struct backtrace *b, unsigned i)
 	return i >= 1 && i < b->count && is_trap_entry(b->at[i - 1]);
 }
 
+/* Whether code that stopped at ip runs without a frame of its function: compiled code as the symbol
+ * table has it, assembly at its first instruction, and a wild call. */
+static bool is_frameless(vaddr_t ip)
+{
+	struct symbol s;
+
+	return !is_text(ip) || symbols_frameless(ip) || (symbols_find(ip, &s) && s.offset == 0);
+}
+
+/* The caller of code that stopped at ip without a frame: the return address is at the stack
+ * pointer, or above the frame pointer if that has just been pushed. */
+static void add_frameless_caller(struct backtrace *b, vaddr_t ip, vaddr_t frame, vaddr_t stack)
+{
+	uint64_t back;
+
+	if (!is_frameless(ip) || arch_probe_read64(stack, &back) != OK)
+		return;
+	if (back == frame && arch_probe_read64(stack + WORD, &back) != OK)
+		return;
+	if (is_text(back))
+		add(b, back);
+}
+
+/* The same for code at ip that the exception interrupted whose pair (trap.S) is at `pair`; `frame`
+ * is the interrupted code's frame pointer. */
+static void add_interrupted_caller(struct backtrace *b, vaddr_t ip, vaddr_t frame, vaddr_t pair)
+{
+	uint64_t stack;
+
+	if (arch_probe_read64(pair + 2 * WORD + offsetof(struct trap_frame, rsp), &stack) == OK)
+		add_frameless_caller(b, ip, frame, stack);
+}
+
 /* From the frame at `frame` on; `stack` is an address on the same stack, below it. */
 static void follow(struct backtrace *b, vaddr_t frame, vaddr_t stack)
 {
@@ -75,6 +109,8 @@ static void follow(struct backtrace *b, vaddr_t frame, vaddr_t stack)
 		if (i == STEPS_MAX)
 			b->end = BACKTRACE_CUT;
 		leap = follows_trap_entry(b, b->count - 1);
+		if (leap)
+			add_interrupted_caller(b, back, next, frame);
 		from = frame;
 		frame = next;
 	}
@@ -82,14 +118,9 @@ static void follow(struct backtrace *b, vaddr_t frame, vaddr_t stack)
 
 void backtrace_of(struct backtrace *b, vaddr_t ip, vaddr_t frame, vaddr_t stack)
 {
-	struct symbol s;
-	bool no_frame_yet = !is_text(ip) || (symbols_find(ip, &s) && s.offset == 0);
-	uint64_t back;
-
 	*b = (struct backtrace){ .exact = true };
 	add(b, ip);
-	if (no_frame_yet && arch_probe_read64(stack, &back) == OK && is_text(back))
-		add(b, back);
+	add_frameless_caller(b, ip, frame, stack);
 	/* a frame may begin at the stack pointer itself */
 	follow(b, frame, stack - WORD);
 }

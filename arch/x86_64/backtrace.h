@@ -5,6 +5,8 @@
  * The kernel is built with frame pointers: at each one stands the caller's, and above it the
  * address that the call returns to.  trap.S puts such a pair between an exception's handler and the
  * code that it interrupted, so a chain goes through exceptions and from stack to stack there.
+ * Leaf functions, and others before and after their frame is up, have no frame of their own; where
+ * such code stopped, its caller is found by symbols_frameless() and the stack pointer.
  *
  * A damaged chain ends the walk and never does harm: every read is an arch_probe_read64(), frame
  * pointers rise by at most FRAME_BYTES_MAX within a stack, and at most STEPS_MAX are followed.
@@ -34,8 +36,8 @@ struct backtrace {
 	unsigned times[BACKTRACE_MAX];
 };
 
-/* Of code that stopped at `ip` with these frame and stack pointers.  When ip is the first byte of a
- * function, or nowhere in the kernel's text (a wild call), the stack pointer leads to the return
+/* Of code that stopped at `ip` with these frame and stack pointers.  When ip runs without a frame,
+ * or is nowhere in the kernel's text (a wild call), the stack pointer leads to the return
  * address. */
 void backtrace_of(struct backtrace *b, vaddr_t ip, vaddr_t frame, vaddr_t stack);
 

@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "lib/symbols.h"
 #include "monitor/fault_report.h"
+#include "mm/heap/heap.h"
 #include "mm/kspace/kspace.h"
 #include "mm/pt/walk.h"
 #include "tests/capture.h"
@@ -49,6 +50,16 @@ TEST(fault_probe_reads_and_writes_registers)
 
 /* ---- backtraces ---- */
 
+enum {
+	VECTOR_DEBUG = 1,
+	RFLAGS_TF_ = 1 << 8,
+	STEPS_MIN = 1000, /* instructions of an allocation, freed again */
+	DEPTH_MAX = 20,
+	CALL_BYTES_MAX = 7,
+	OPCODE_PUSHFQ = 0x9c,
+	OPCODE_RET = 0xc3,
+};
+
 static struct backtrace seen;
 
 static bool record_backtrace(struct trap_frame *frame, uint64_t cr2)
@@ -85,6 +96,128 @@ TEST(fault_backtrace_goes_through_an_exception)
 	CHECK(place_of(&seen, "break_here") < place_of(&seen, "test_run_all"));
 	CHECK(place_of(&seen, "test_run_all") < seen.count);
 	CHECK_EQ(seen.end, BACKTRACE_WHOLE);
+}
+
+/* ---- callers of code without a frame ---- */
+
+static bool record_backtrace_of(struct trap_frame *frame, uint64_t cr2)
+{
+	(void)cr2;
+	if (frame->vector != VECTOR_BREAKPOINT)
+		return false;
+	backtrace_of(&seen, frame->rip, frame->rbp, frame->rsp);
+	return true;
+}
+
+/* break_here() is a leaf function: compilers give it no frame. */
+static __noinline void call_leaf(void)
+{
+	break_here();
+	__asm__ volatile("" : : : "memory"); /* no sibling call */
+}
+
+TEST(fault_backtrace_shows_the_caller_of_a_leaf)
+{
+	trap_set_filter(record_backtrace_of);
+	call_leaf();
+	trap_set_filter(NULL);
+	CHECK_EQ(place_of(&seen, "break_here"), 0);
+	CHECK_EQ(place_of(&seen, "call_leaf"), 1);
+	CHECK_EQ(seen.end, BACKTRACE_WHOLE);
+	/* and where the leaf is in the middle of a chain */
+	trap_set_filter(record_backtrace);
+	call_leaf();
+	trap_set_filter(NULL);
+	CHECK(place_of(&seen, "break_here") < seen.count);
+	CHECK_EQ(place_of(&seen, "call_leaf"), place_of(&seen, "break_here") + 1);
+}
+
+/* What single steps have seen: the return addresses of the calls under way, first the outermost. */
+static struct {
+	vaddr_t back[DEPTH_MAX], rip, rsp; /* rip, rsp: of the last step */
+	unsigned depth, steps, wrong;
+	vaddr_t first_wrong;
+} stepper;
+
+static void follow_step(const struct trap_frame *frame)
+{
+	vaddr_t top = *(const vaddr_t *)frame->rsp, last = stepper.rip;
+
+	if (frame->rsp == stepper.rsp - sizeof(top) && top > last && top - last <= CALL_BYTES_MAX) {
+		NEED(stepper.depth < DEPTH_MAX);
+		stepper.back[stepper.depth++] = top;
+	} else if (stepper.depth > 0 && *(const uint8_t *)last == OPCODE_RET) {
+		stepper.depth--;
+	}
+	stepper.rip = frame->rip;
+	stepper.rsp = frame->rsp;
+}
+
+static bool has_all_callers(const struct backtrace *b)
+{
+	for (unsigned i = 0; i < stepper.depth; i++)
+		if (i + 1 >= b->count || b->at[i + 1] != stepper.back[stepper.depth - 1 - i])
+			return false;
+	return b->end == BACKTRACE_WHOLE;
+}
+
+static bool check_step(struct trap_frame *frame, uint64_t cr2)
+{
+	(void)cr2;
+	if (frame->vector != VECTOR_DEBUG)
+		return false;
+	follow_step(frame);
+	/* frame information of compilers does not tell of the pushfq in irq_save() */
+	if (*(const uint8_t *)(frame->rip - 1) == OPCODE_PUSHFQ)
+		return true;
+	backtrace_of(&seen, frame->rip, frame->rbp, frame->rsp);
+	stepper.steps++;
+	if (!has_all_callers(&seen) && stepper.wrong++ == 0)
+		stepper.first_wrong = frame->rip;
+	return true;
+}
+
+static void allocate_and_print(void)
+{
+	char text[SYMBOL_TEXT_BYTES];
+	void *p = heap_alloc_any(sizeof(text)), *q = vmalloc(PAGE_SIZE);
+
+	symbols_format((vaddr_t)p, text, sizeof(text));
+	vfree(q);
+	heap_free(p);
+}
+
+/* A debug exception after each instruction (RFLAGS.TF, SDM 3B 18.3.1.4). */
+static __noinline void step_through(void)
+{
+	__asm__ volatile("pushfq\n\t"
+			 "orl %0, (%%rsp)\n\t"
+			 "popfq"
+			 :
+			 : "i"(RFLAGS_TF_)
+			 : "memory", "cc");
+	allocate_and_print();
+	__asm__ volatile("pushfq\n\t"
+			 "andl %0, (%%rsp)\n\t"
+			 "popfq"
+			 :
+			 : "i"(~RFLAGS_TF_)
+			 : "memory", "cc");
+}
+
+TEST(fault_backtrace_shows_all_callers_at_every_instruction)
+{
+	char name[SYMBOL_TEXT_BYTES];
+
+	memset(&stepper, 0, sizeof(stepper));
+	trap_set_filter(check_step);
+	step_through();
+	trap_set_filter(NULL);
+	symbols_format(stepper.first_wrong, name, sizeof(name));
+	if (stepper.wrong != 0)
+		test_fail(__FILE__, __LINE__, "%u of %u instructions, the first at %s",
+			  stepper.wrong, stepper.steps, name);
+	CHECK(stepper.steps > STEPS_MIN);
 }
 
 TEST(fault_backtrace_of_a_damaged_chain_ends)

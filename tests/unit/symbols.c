@@ -47,19 +47,42 @@ TEST(symbols_name_every_byte_of_the_text_in_order)
 	}
 }
 
+/* A call clobbers what a leaf function may keep, so this one has a frame in the middle. */
+static __noinline void call_twice(void (*f)(void))
+{
+	f();
+	f();
+}
+
+TEST(symbols_know_where_code_has_no_frame)
+{
+	vaddr_t start = (vaddr_t)call_twice, framed = 0;
+	struct symbol s;
+
+	CHECK(symbols_frameless(start));
+	for (vaddr_t va = start; symbols_find(va, &s) && s.offset == va - start; va++)
+		framed += !symbols_frameless(va);
+	CHECK(framed != 0);
+	CHECK(!symbols_frameless((vaddr_t)text_end));
+	CHECK(!symbols_frameless((vaddr_t)kernel_image_end));
+	CHECK(!symbols_frameless(0));
+}
+
 #else
 
 enum {
 	ENTRIES = 4,
+	RUN_BYTES = 8,
 };
 #define BASE UINT64_C(0xffffffff80000000)
 
-/* struct symbols_head followed by entries and names. */
+/* struct symbols_head followed by entries, names and runs. */
 static struct {
 	uint64_t base;
-	uint32_t count, name_bytes;
+	uint32_t count, name_bytes, run_bytes, code_start;
 	struct symbol_entry entry[ENTRIES];
-	char names[24];
+	char names[14];
+	uint8_t runs[10];
 } image;
 _Static_assert(offsetof(typeof(image), entry) == sizeof(struct symbols_head),
 	       "as the table has it");
@@ -75,6 +98,10 @@ static void make_image(void)
 	image.entry[2] = (struct symbol_entry){ 0x2000, 8 };
 	image.entry[3] = (struct symbol_entry){ 0x2040, 12 };
 	memcpy(image.names, "abc\0def\0ghi\0z", 14);
+	/* 4 without a frame, 12 with one, none without, 0x80 with, 0x4001 without */
+	memcpy(image.runs, "\x04\x0c\x00\x80\x01\x81\x80\x01", RUN_BYTES);
+	image.run_bytes = RUN_BYTES;
+	image.code_start = 0x1000;
 }
 
 static err_t use(size_t bytes)
@@ -126,9 +153,31 @@ TEST(symbols_of_return_addresses_are_those_of_the_call)
 	CHECK_STR(text, "?");
 }
 
+TEST(symbols_runs_of_frames_are_decoded)
+{
+	static const struct {
+		uint64_t first, end; /* offsets from the base */
+	} frameless[] = { { 0x1000, 0x1004 }, { 0x1090, 0x5091 } };
+
+	make_image();
+	CHECK_EQ(use(sizeof(image)), OK);
+	CHECK(!symbols_frameless(0));
+	CHECK(!symbols_frameless(UINT64_MAX));
+	for (vaddr_t at = 0xf00; at < 0x6000; at++) {
+		bool want = false;
+
+		for (unsigned i = 0; i < ARRAY_SIZE(frameless); i++)
+			want |= at >= frameless[i].first && at < frameless[i].end;
+		NEED(symbols_frameless(BASE + at) == want);
+	}
+	image.run_bytes = 0;
+	CHECK_EQ(use(sizeof(image)), OK);
+	CHECK(!symbols_frameless(BASE + 0x1000));
+}
+
 TEST(symbols_refuse_a_damaged_table)
 {
-	size_t least = sizeof(struct symbols_head) + sizeof(image.entry) + 14;
+	size_t least = sizeof(struct symbols_head) + sizeof(image.entry) + 14 + RUN_BYTES;
 
 	make_image();
 	for (size_t n = 0; n < least; n++)
@@ -144,12 +193,18 @@ TEST(symbols_refuse_a_damaged_table)
 	image.names[13] = 'y';
 	CHECK_EQ(use(least), ERR_BAD_FORMAT);
 	make_image();
+	image.runs[RUN_BYTES - 1] = 0x80;
+	CHECK_EQ(use(least), ERR_BAD_FORMAT);
+	make_image();
+	image.run_bytes = UINT32_MAX;
+	CHECK_EQ(use(sizeof(image)), ERR_BAD_FORMAT);
+	make_image();
 	image.count = UINT32_MAX;
 	CHECK_EQ(use(sizeof(image)), ERR_BAD_FORMAT);
 	make_image();
 	image.count = 0;
 	CHECK_EQ(use(sizeof(struct symbols_head)), ERR_BAD_FORMAT);
-	image.name_bytes = 0;
+	image.name_bytes = image.run_bytes = 0;
 	CHECK_EQ(use(sizeof(struct symbols_head)), OK);
 	is_called(BASE + 0x1000, "?");
 }
