@@ -66,7 +66,7 @@ KFLAGS := $(COMMON) -fdebug-types-section -Iarch/x86_64 -O2 -ffreestanding -mno-
 	-mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none -fno-omit-frame-pointer \
 	-march=x86-64 -fno-asynchronous-unwind-tables -fno-stack-protector \
 	-Wframe-larger-than=1024 \
-	$(call probe,-ftrivial-auto-var-init=zero) $(DEBUG_$(MODE)) $(TRAP_$(MODE)) \
+	$(call probe,-gno-variable-location-views) $(call probe,-ftrivial-auto-var-init=zero) $(DEBUG_$(MODE)) $(TRAP_$(MODE)) \
 	$(if $(filter 1,$(TESTS)),-DKEEL_TESTS)
 HFLAGS := $(COMMON) -Iarch/host -D__daddr_t_defined -D_GNU_SOURCE -pthread -fno-omit-frame-pointer
 SAN_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DKEEL_DEBUG
