@@ -3,6 +3,7 @@
 
 #include "lib/print.h"
 #include "lib/string.h"
+#include "lib/symbols.h"
 #include "mm/heap/heap.h"
 
 enum {
@@ -82,6 +83,23 @@ static const uint8_t *find_other(const void *from, const void *to, uint8_t byte)
 	return NULL;
 }
 
+/* A call site as "name+0x12", or its address where no symbol is known. */
+struct site_text {
+	char text[SYMBOL_TEXT_BYTES];
+};
+
+static struct site_text site_text(const void *where)
+{
+	struct site_text t;
+	struct symbol s;
+
+	if (symbols_find((vaddr_t)where - 1, &s))
+		symbols_format_return((vaddr_t)where, t.text, sizeof(t.text));
+	else
+		print_to(t.text, sizeof(t.text), "%p", where);
+	return t;
+}
+
 void heap_debug_tell(const void *object, size_t room)
 {
 	const struct record *r = record_of(object, room);
@@ -89,11 +107,11 @@ void heap_debug_tell(const void *object, size_t room)
 	if (flags == 0)
 		return;
 	if (r->magic == RECORD_ALLOCATED)
-		print("heap: %p: %lu bytes, allocated by %p on CPU %lu\n", object, r->size,
-		      r->allocated_at, r->cpu);
+		print("heap: %p: %lu bytes, allocated by %s on CPU %lu\n", object, r->size,
+		      site_text(r->allocated_at).text, r->cpu);
 	else if (r->magic == RECORD_FREE)
-		print("heap: %p: %lu bytes, allocated by %p, freed by %p\n", object, r->size,
-		      r->allocated_at, r->freed_at);
+		print("heap: %p: %lu bytes, allocated by %s, freed by %s\n", object, r->size,
+		      site_text(r->allocated_at).text, site_text(r->freed_at).text);
 	else
 		print("heap: %p: its record is corrupted\n", object);
 }
@@ -216,8 +234,8 @@ void heap_debug_leaks(void)
 	heap_each_object(count_object, &l);
 	sort_sites(&l);
 	for (unsigned i = 0; i < l.sites; i++)
-		print("%8lu objects %12lu bytes by %p, the oldest for %lu ms\n", l.site[i].objects,
-		      l.site[i].bytes, l.site[i].where,
+		print("%8lu objects %12lu bytes by %s, the oldest for %lu ms\n", l.site[i].objects,
+		      l.site[i].bytes, site_text(l.site[i].where).text,
 		      (arch_ticks() - l.site[i].oldest) / arch_ticks_per_ms());
 	print("leaks: %lu objects, %lu bytes are allocated\n", l.objects, l.bytes);
 }

@@ -52,5 +52,6 @@ size_t heap_debug_size(const void *object, size_t room);
 /* Prints the object's record, before a panic. */
 void heap_debug_tell(const void *object, size_t room);
 
-/* Prints the allocated objects by call site, most bytes first, or that owners are not recorded. */
+/* Prints the allocated objects by call site (name+offset), most bytes first, or that owners are not
+ * recorded. */
 void heap_debug_leaks(void);

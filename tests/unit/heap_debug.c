@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "lib/symbols.h"
 #include "mm/heap/heap.h"
 #include "tests/capture.h"
 #include "tests/machine.h"
@@ -123,6 +124,52 @@ TEST(heap_debug_reports_leaks_by_place)
 	CHECK(strstr(said, "12 objects, 56000 bytes are allocated") != NULL);
 	for (unsigned i = 0; i < ARRAY_SIZE(p); i++)
 		heap_free(p[i]);
+	end_debug(&before);
+}
+
+/* ---- names of call sites ---- */
+
+static __noinline void *allocate_named(void)
+{
+	void *p = heap_alloc_any(100);
+
+	CHECK(p != NULL); /* no sibling call: the call site is here */
+	return p;
+}
+
+/* A symbol table with one name. */
+static struct {
+	struct symbols_head head;
+	struct symbol_entry entry;
+	char name[sizeof("allocate_named")];
+} table;
+
+TEST(heap_debug_names_call_sites)
+{
+	struct ledger before = start_debug(HEAP_DEBUG_OWNER);
+	void *p = allocate_named();
+
+	table = (typeof(table)){
+		.head = { .base = (vaddr_t)allocate_named,
+			  .count = 1,
+			  .name_bytes = sizeof(table.name) },
+		.name = "allocate_named",
+	};
+	CHECK_EQ(symbols_use(&table, sizeof(table), UINT64_MAX), OK);
+	capture_begin();
+	heap_debug_leaks();
+	CHECK(strstr(capture_end(), "100 bytes by allocate_named+0x") != NULL);
+	heap_free(p);
+	capture_begin();
+	CHECK(test_panics(free_it, p, "double free"));
+	CHECK(strstr(capture_end(), "allocated by allocate_named+0x") != NULL);
+	p = heap_alloc_any(100);
+	table.head.count = table.head.name_bytes = 0;
+	CHECK_EQ(symbols_use(&table, sizeof(table), UINT64_MAX), OK);
+	capture_begin();
+	heap_debug_leaks();
+	CHECK(strstr(capture_end(), "100 bytes by 0x") != NULL);
+	heap_free(p);
 	end_debug(&before);
 }
 #endif
