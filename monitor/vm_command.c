@@ -316,6 +316,12 @@ static const char *const outcome_words[TOUCH_OUTCOMES] = {
 struct touch {
 	enum fault_access access;
 	uint64_t pages[TOUCH_OUTCOMES][PT_LEAF_LEVEL_MAX + 1];
+	uint64_t around; /* of the zeroed ones: mapped by the fault on an earlier page */
+
+	/* Entries as they were before the touch, of a window of pages; read_to is its end. */
+	struct pt_item before[VM_FAULT_AROUND_MAX + 1];
+	uint64_t read_to;
+
 	struct pt_item last;  /* the entry at the last address */
 	enum outcome outcome; /* there */
 	uint64_t value;       /* read or written there */
@@ -336,6 +342,18 @@ static enum outcome outcome_of(const struct pt_item *before, const struct pt_ite
 	return was == VM_WHAT_COPY ? TOUCH_COPIED : TOUCH_ZEROED;
 }
 
+/* The entry of va as it was before the touch.  Reads ahead: the fault on va may map as many pages
+ * after it as the window has. */
+static const struct pt_item *entry_before(struct touch *t, vaddr_t va)
+{
+	uint64_t page = va / PAGE_SIZE, next = max_u64(page, t->read_to);
+
+	for (; next <= page + VM_FAULT_AROUND_MAX; next++)
+		t->before[next % ARRAY_SIZE(t->before)] = vm_space_query(used, next * PAGE_SIZE);
+	t->read_to = next;
+	return &t->before[page % ARRAY_SIZE(t->before)];
+}
+
 /* Accesses a word of the loaded space; false: the fault was not resolved. */
 static bool access_word(struct touch *t, vaddr_t va)
 {
@@ -349,7 +367,8 @@ static bool access_word(struct touch *t, vaddr_t va)
  * vm_space_handle_fault() is called again for its error. */
 static err_t touch_word(struct touch *t, vaddr_t va)
 {
-	struct pt_item before = vm_space_query(used, va);
+	const struct pt_item *before = entry_before(t, va);
+	bool around = before->kind != PT_ITEM_LEAF && vm_space_query(used, va).kind == PT_ITEM_LEAF;
 	err_t err = OK;
 
 	for (unsigned tries = 0; err == OK && !access_word(t, va); tries++)
@@ -359,8 +378,9 @@ static err_t touch_word(struct touch *t, vaddr_t va)
 	t->last = vm_space_query(used, va);
 	if (t->last.kind != PT_ITEM_LEAF)
 		return ERR_BUSY; /* unmapped again meanwhile */
-	t->outcome = outcome_of(&before, &t->last);
+	t->outcome = outcome_of(before, &t->last);
 	t->pages[t->outcome][t->last.level]++;
+	t->around += around;
 	return OK;
 }
 
@@ -384,11 +404,17 @@ static void print_outcomes(const struct touch *t)
 {
 	static const char *const sizes[] = { "", "4K", "2M", "1G" };
 
-	for (unsigned o = 0; o < TOUCH_OUTCOMES; o++)
-		for (unsigned level = 1; level <= PT_LEAF_LEVEL_MAX; level++)
-			if (t->pages[o][level] != 0)
-				print("vm: touch: %lu x %s %s\n", t->pages[o][level], sizes[level],
-				      outcome_words[o]);
+	for (unsigned o = 0; o < TOUCH_OUTCOMES; o++) {
+		for (unsigned level = 1; level <= PT_LEAF_LEVEL_MAX; level++) {
+			if (t->pages[o][level] == 0)
+				continue;
+			print("vm: touch: %lu x %s %s", t->pages[o][level], sizes[level],
+			      outcome_words[o]);
+			if (o == TOUCH_ZEROED && level == 1 && t->around != 0)
+				print(", %lu of them by fault-around", t->around);
+			print("\n");
+		}
+	}
 }
 
 static void print_refused(const struct touch *t, vaddr_t va, err_t err)

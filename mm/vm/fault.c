@@ -45,10 +45,6 @@ static err_t refusal(uint32_t marker, enum fault_access access)
 
 /* ---- 4 KiB pages; the node of the entry is locked ---- */
 
-enum {
-	FAULT_AROUND_MAX = 32, /* additional pages that one fault maps */
-};
-
 /* One fault. */
 struct job {
 	struct vm_space *space;
@@ -85,10 +81,10 @@ static struct frame *zeroed_frame(void)
 	return f;
 }
 
-/* The number of contiguous present pages directly before `index`, at most FAULT_AROUND_MAX. */
+/* The number of contiguous present pages directly before `index`, at most VM_FAULT_AROUND_MAX. */
 static unsigned pages_before(const struct pt_spot *spot, unsigned index)
 {
-	unsigned max = index < FAULT_AROUND_MAX ? index : FAULT_AROUND_MAX, n = 0;
+	unsigned max = index < VM_FAULT_AROUND_MAX ? index : VM_FAULT_AROUND_MAX, n = 0;
 
 	/* relaxed: the node is locked */
 	while (n < max &&

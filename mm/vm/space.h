@@ -114,6 +114,10 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out);
 
 /* ---- faults ---- */
 
+enum {
+	VM_FAULT_AROUND_MAX = 32, /* additional pages that one fault maps */
+};
+
 /* Handle a page fault at va.  ERR_NOT_FOUND: no mapping, or a guard; ERR_DENIED: the rights do not
  * allow the access; ERR_NO_MEMORY.  Also OK when another CPU has resolved the fault already. */
 err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access);

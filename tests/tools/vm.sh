@@ -161,7 +161,20 @@ vm_refusal_tests() {
 vm_ledger_tests() {
 	vm_boot --type 'vm new' --type 'vm map 10000000 1g rw 2m' --type 'vm touch 10000000 w 64m' \
 		--type 'vm fork' --type 'vm touch 10000000 w 8m' --type 'vm free' --type 'vm free ' \
-		--type frames --type help
+		--type frames --type help --type 'vm new ' --type 'vm map 10000000 1m rw' \
+		--type 'vm touch 10000000 w 256k' --type 'vm touch 10000000 w 512k' \
+		--append page_owner=on --type leaks
+	expect vm_touch_counts_pages_of_fault_around_as_made 0 \
+		'^vm: touch: 64 x 4K zeroed, private, 57 of them by fault-around$' \
+		vm_answer 'vm touch 10000000 w 256k'
+	expect vm_touch_calls_none_of_them_unchanged 0 '^1$' vm_lines 'vm touch 10000000 w 256k'
+	expect vm_touch_knows_what_an_earlier_one_mapped 0 '^vm: touch: 96 x 4K unchanged$' \
+		vm_answer 'vm touch 10000000 w 512k'
+	expect vm_touch_counts_every_page 0 \
+		'^vm: touch: 32 x 4K zeroed, private, 31 of them by fault-around$' \
+		vm_answer 'vm touch 10000000 w 512k'
+	expect leaks_names_call_sites 0 '^ *[0-9]+ objects +[0-9]+ bytes by [a-z_]+\+0x[0-9a-f]+,' \
+		vm_answer leaks
 	expect vm_free_gives_every_frame_back 0 '' vm_is_without frames '^  user '
 	expect help_lists_vm 0 '^  vm +VERB' vm_answer help
 	expect help_lists_spaces 0 '^  spaces ' vm_answer help
