@@ -270,6 +270,10 @@ test-screen: build/keel.iso build/keel.elf | setup-run ## screen and keyboard of
 crashes: build/keel.elf | setup-run ## each kind of crash, and whether it is explained: T=GLOB
 	$(Q)tools/crashes.py --kernel build/keel.elf --only '$(T)'
 
+.PHONY: test-readme
+test-readme: build/keel.iso | setup-run ## the screens quoted in README.md, each against a boot
+	$(Q)tools/readme_screens.py --iso build/keel.iso
+
 test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup-build setup-run setup-test ## all tests, then their sum
 	@mkdir -p build/logs
 	@echo '# host tests, ASan and UBSan'
@@ -289,8 +293,12 @@ test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup
 	@if [ '$(T)' = '*' ]; then tools/crashes.py --kernel build/keel.elf > build/logs/crashes.log; \
 		else echo '0 passed, 0 failed, 0 skipped' > build/logs/crashes.log; fi; \
 		grep -E '^not ok|^#' build/logs/crashes.log; tail -n 1 build/logs/crashes.log
+	@echo '# screens quoted in README.md'
+	@if [ '$(T)' = '*' ]; then tools/readme_screens.py --iso build/keel.iso > build/logs/readme.log; \
+		else echo '0 passed, 0 failed, 0 skipped' > build/logs/readme.log; fi; \
+		grep -E '^not ok|^#' build/logs/readme.log; tail -n 1 build/logs/readme.log
 	@tools/summary.py build/logs/host.log build/logs/kernel.log build/logs/tools.log \
-		build/logs/screen.log build/logs/crashes.log
+		build/logs/screen.log build/logs/crashes.log build/logs/readme.log
 
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list
 	$(Q)tools/shows.py --iso build/keel.iso $(if $(ONLY),--only $(ONLY))
