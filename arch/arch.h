@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "arch/irq.h"
 #include "lib/err.h"
 #include "lib/types.h"
 
@@ -173,6 +174,30 @@ static inline void arch_mmio_write8(void __iomem *reg, uint8_t v);
 static inline void arch_mmio_write16(void __iomem *reg, uint16_t v);
 static inline void arch_mmio_write32(void __iomem *reg, uint32_t v);
 static inline void arch_mmio_write64(void __iomem *reg, uint64_t v);
+
+/* ---- interrupts of devices: kern/irq.h ----
+ *
+ * A CPU that receives one of these vectors calls irq_dispatch() with it, interrupts off, and
+ * signals the end of the interrupt to the controller afterwards. */
+
+enum {
+	ARCH_VECTORS = 256,
+	ARCH_VECTOR_FIRST = 0x30, /* those that are free for devices */
+	ARCH_VECTOR_LAST = 0xdf,
+};
+
+/* Wires are named by their global system interrupt (ACPI 6.5, 5.2.13).  Send the GSI to `cpu` as
+ * `vector`; it stays masked.  ERR_NOT_FOUND: no controller has that GSI, or it cannot reach that
+ * CPU. */
+err_t arch_irq_route(uint32_t gsi, enum irq_trigger trigger, unsigned cpu, unsigned vector);
+/* Mask it, and end the route. */
+void arch_irq_unroute(uint32_t gsi);
+/* Of a GSI that is routed.  A level that is asserted interrupts as soon as it is unmasked. */
+void arch_irq_mask(uint32_t gsi);
+void arch_irq_unmask(uint32_t gsi);
+
+/* The message that raises `vector` on `cpu`.  ERR_NOT_FOUND: a message cannot name that CPU. */
+err_t arch_msi_compose(unsigned cpu, unsigned vector, struct msi_message *out);
 
 /* ---- time ---- */
 

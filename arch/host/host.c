@@ -58,6 +58,7 @@ static void act_for(unsigned cpu)
 
 	host_cpu = cpu;
 	call_serve();
+	host_irq_dispatch_pending();
 	host_cpu = self;
 }
 
@@ -70,6 +71,7 @@ static __noinline HOST_THREAD_LOCAL void deliver_pending(void)
 	pending = atomic_exchange(&host_irq_pending, 0);
 	if ((pending & PENDING_CALL) != 0)
 		call_serve();
+	host_irq_dispatch_pending();
 	if ((pending & PENDING_TIMER) != 0) {
 		if (timer_handler != NULL)
 			timer_handler();
@@ -313,6 +315,7 @@ void host_machine_reset(void)
 	prepare_areas();
 	host_tlb_reset();
 	host_device_reset();
+	host_irq_reset();
 	for (unsigned i = 0; i < ARCH_MAX_CPUS; i++)
 		cpus[i].stopped = false;
 }

@@ -77,6 +77,25 @@ void host_tlb_reset(void);
  * uses that stack too early is seen. */
 extern bool host_switch_is_slow;
 
+/* ---- interrupts of devices ----
+ *
+ * A wire is a GSI below HOST_GSIS.  An asserted edge, or a level
+ * that is unmasked, interrupts the CPU that it is routed to.  host_msi_write() is what a device
+ * does with a message. */
+enum {
+	HOST_GSIS = 64,
+};
+void host_irq_assert(uint32_t gsi);
+void host_irq_deassert(uint32_t gsi);
+void host_msi_write(uint64_t address, uint32_t data);
+/* Whether the wire is routed, and not masked. */
+bool host_irq_is_open(uint32_t gsi);
+
+/* Part of host_machine_reset(). */
+void host_irq_reset(void);
+/* Device vectors that are pending for the CPU that this thread is; interrupts are off. */
+void host_irq_dispatch_pending(void);
+
 /* From now on `handler` runs on the calling thread about every `us` microseconds, wherever it is,
  * unless its interrupts are off; then as soon as they are on again. */
 void host_timer_start(unsigned us, void (*handler)(void));

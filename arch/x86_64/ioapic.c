@@ -3,65 +3,60 @@
 
 #include "kern/lock.h"
 #include "arch/x86_64/apic.h"
-#include "arch/x86_64/trap.h"
+#include "arch/x86_64/smp.h"
 
 enum {
-	SELECT = 0x00 / 4, /* in 32-bit words of the window */
-	WINDOW = 0x10 / 4,
+	SELECT = 0x00,
+	WINDOW = 0x10,
 
 	REG_VERSION = 0x01,
 	REG_ENTRY = 0x10, /* of input 0, low half; two registers each */
 	VERSION_INPUTS_SHIFT = 16,
 	VERSION_INPUTS_MASK = 0xff,
+	ENTRY_LOW_ACTIVE = 1 << 13,
+	ENTRY_LEVEL = 1 << 15,
 	ENTRY_MASKED = 1 << 16,
 	ENTRY_DESTINATION_SHIFT = 24,
 	DESTINATION_MAX = 0xfe,
-	LINES_MAX = 64, /* that have a handler */
 };
 #define NOTHING_THERE UINT32_MAX
 
 struct ioapic {
-	volatile uint32_t *registers;
+	uint8_t __iomem *registers;
 	uint32_t gsi_base, inputs;
-};
-
-struct line {
-	unsigned vector;
-	uint32_t gsi;
-	void (*handler)(void);
 };
 
 LOCK_CLASS(ioapic_class, "IOAPICs", RANK_IOAPIC);
 static struct spinlock lock = SPINLOCK_INIT(&ioapic_class);
 static struct ioapic ioapics[IOAPICS_MAX]; /* (l) */
 static unsigned count;                     /* (l) */
-static struct line lines[LINES_MAX];       /* (l) to change; an entry never changes */
-static _Atomic unsigned line_count;        /* (l) to change */
 
-static uint32_t read_register(const struct ioapic *io, uint32_t reg)
+static uint32_t ioapic_read(const struct ioapic *io, uint32_t reg)
 {
-	io->registers[SELECT] = reg;
-	return io->registers[WINDOW];
+	arch_mmio_write32(io->registers + SELECT, reg);
+	return arch_mmio_read32(io->registers + WINDOW);
 }
 
-static void write_register(const struct ioapic *io, uint32_t reg, uint32_t v)
+static void ioapic_write(const struct ioapic *io, uint32_t reg, uint32_t v)
 {
-	io->registers[SELECT] = reg;
-	io->registers[WINDOW] = v;
+	arch_mmio_write32(io->registers + SELECT, reg);
+	arch_mmio_write32(io->registers + WINDOW, v);
 }
 
-static void mask_all(const struct ioapic *io)
+static void ioapic_write_entry(const struct ioapic *io, uint32_t input, uint32_t low, uint32_t high)
 {
-	for (uint32_t i = 0; i < io->inputs; i++) {
-		write_register(io, REG_ENTRY + 2 * i, ENTRY_MASKED);
-		write_register(io, REG_ENTRY + 2 * i + 1, 0);
-	}
+	uint32_t reg = REG_ENTRY + 2 * input;
+
+	/* masked while the halves do not belong together */
+	ioapic_write(io, reg, ENTRY_MASKED);
+	ioapic_write(io, reg + 1, high);
+	ioapic_write(io, reg, low);
 }
 
-err_t ioapic_add(void *registers, uint32_t gsi_base)
+err_t ioapic_add(void __iomem *registers, uint32_t gsi_base)
 {
 	struct ioapic io = { registers, gsi_base, 0 };
-	uint32_t version = read_register(&io, REG_VERSION);
+	uint32_t version = ioapic_read(&io, REG_VERSION);
 	uintptr_t irq;
 	err_t err = OK;
 
@@ -69,74 +64,12 @@ err_t ioapic_add(void *registers, uint32_t gsi_base)
 		return ERR_NOT_FOUND;
 	io.inputs = (version >> VERSION_INPUTS_SHIFT & VERSION_INPUTS_MASK) + 1;
 	irq = spin_lock_irq(&lock);
-	if (count == IOAPICS_MAX) {
+	if (count == IOAPICS_MAX)
 		err = ERR_NO_MEMORY;
-	} else {
-		mask_all(&io);
+	for (uint32_t i = 0; err == OK && i < io.inputs; i++)
+		ioapic_write_entry(&io, i, ENTRY_MASKED, 0);
+	if (err == OK)
 		ioapics[count++] = io;
-	}
-	spin_unlock_irq(&lock, irq);
-	return err;
-}
-
-static void device_trap(struct trap_frame *frame)
-{
-	unsigned n = atomic_load_explicit(&line_count, memory_order_acquire);
-
-	for (unsigned i = 0; i < n; i++)
-		if (lines[i].vector == frame->vector)
-			lines[i].handler();
-	apic_end_of_interrupt();
-}
-
-static const struct ioapic *ioapic_of(uint32_t gsi)
-{
-	for (unsigned i = 0; i < count; i++)
-		if (gsi - ioapics[i].gsi_base < ioapics[i].inputs)
-			return &ioapics[i];
-	return NULL;
-}
-
-static bool has_handler(uint32_t gsi)
-{
-	for (unsigned i = 0; i < line_count; i++)
-		if (lines[i].gsi == gsi)
-			return true;
-	return false;
-}
-
-static err_t route(uint32_t gsi, unsigned wire, uint32_t apic, const char *name,
-		   void (*handler)(void)) __requires(lock)
-{
-	const struct ioapic *io = ioapic_of(gsi);
-	unsigned vector;
-	uint32_t reg;
-
-	if (io == NULL)
-		return ERR_NOT_FOUND;
-	if (has_handler(gsi))
-		return ERR_IN_USE;
-	if (line_count == LINES_MAX || (vector = trap_vector_alloc()) == 0)
-		return ERR_NO_MEMORY;
-	lines[line_count] = (struct line){ vector, gsi, handler };
-	atomic_store_explicit(&line_count, line_count + 1, memory_order_release);
-	trap_set_handler(vector, name, device_trap);
-	reg = REG_ENTRY + 2 * (gsi - io->gsi_base);
-	write_register(io, reg + 1, apic << ENTRY_DESTINATION_SHIFT);
-	write_register(io, reg, vector | wire); /* unmasked with this */
-	return OK;
-}
-
-err_t ioapic_route(uint32_t gsi, unsigned wire, uint32_t apic, const char *name,
-		   void (*handler)(void))
-{
-	uintptr_t irq;
-	err_t err;
-
-	if (apic > DESTINATION_MAX || !apic_is_usable())
-		return ERR_NOT_FOUND;
-	irq = spin_lock_irq(&lock);
-	err = route(gsi, wire, apic, name, handler);
 	spin_unlock_irq(&lock, irq);
 	return err;
 }
@@ -148,4 +81,87 @@ unsigned ioapic_inputs(void)
 	for (unsigned i = 0; i < count; i++)
 		n += ioapics[i].inputs;
 	return n;
+}
+
+/* ---- the seam ---- */
+
+static const struct ioapic *ioapic_of(uint32_t gsi) __requires(lock)
+{
+	for (unsigned i = 0; i < count; i++)
+		if (gsi - ioapics[i].gsi_base < ioapics[i].inputs)
+			return &ioapics[i];
+	return NULL;
+}
+
+static uint32_t trigger_bits(enum irq_trigger trigger)
+{
+	switch (trigger) {
+	case IRQ_EDGE_HIGH: return 0;
+	case IRQ_EDGE_LOW: return ENTRY_LOW_ACTIVE;
+	case IRQ_LEVEL_HIGH: return ENTRY_LEVEL;
+	case IRQ_LEVEL_LOW: return ENTRY_LEVEL | ENTRY_LOW_ACTIVE;
+	}
+	return 0;
+}
+
+err_t arch_irq_route(uint32_t gsi, enum irq_trigger trigger, unsigned cpu, unsigned vector)
+{
+	uint32_t apic = smp_apic_id(cpu);
+	const struct ioapic *io;
+	uintptr_t irq;
+
+	if (apic > DESTINATION_MAX || !apic_is_usable())
+		return ERR_NOT_FOUND;
+	irq = spin_lock_irq(&lock);
+	io = ioapic_of(gsi);
+	if (io != NULL)
+		ioapic_write_entry(io, gsi - io->gsi_base,
+				   vector | trigger_bits(trigger) | ENTRY_MASKED,
+				   apic << ENTRY_DESTINATION_SHIFT);
+	spin_unlock_irq(&lock, irq);
+	return io == NULL ? ERR_NOT_FOUND : OK;
+}
+
+/* Set or clear bits of the low half of an entry that is routed. */
+static void ioapic_change(uint32_t gsi, uint32_t set, uint32_t clear)
+{
+	uintptr_t irq = spin_lock_irq(&lock);
+	const struct ioapic *io = ioapic_of(gsi);
+	uint32_t reg;
+
+	if (io != NULL) {
+		reg = REG_ENTRY + 2 * (gsi - io->gsi_base);
+		ioapic_write(io, reg, (ioapic_read(io, reg) & ~clear) | set);
+	}
+	spin_unlock_irq(&lock, irq);
+}
+
+void arch_irq_unroute(uint32_t gsi)
+{
+	ioapic_change(gsi, ENTRY_MASKED, UINT32_MAX);
+}
+
+void arch_irq_mask(uint32_t gsi)
+{
+	ioapic_change(gsi, ENTRY_MASKED, 0);
+}
+
+void arch_irq_unmask(uint32_t gsi)
+{
+	ioapic_change(gsi, 0, ENTRY_MASKED);
+}
+
+/* SDM 3A 10.11: fixed delivery, physical destination, edge. */
+err_t arch_msi_compose(unsigned cpu, unsigned vector, struct msi_message *out)
+{
+	enum {
+		MSI_ADDRESS = 0xfee00000,
+		MSI_DESTINATION_SHIFT = 12,
+	};
+	uint32_t apic = smp_apic_id(cpu);
+
+	if (apic > DESTINATION_MAX || !apic_is_usable())
+		return ERR_NOT_FOUND;
+	*out = (struct msi_message){ MSI_ADDRESS | apic << MSI_DESTINATION_SHIFT, vector };
+	return OK;
 }

@@ -3,8 +3,10 @@
 
 #include <stdatomic.h>
 
+#include "kern/irq.h"
 #include "kern/shootdown.h"
 #include "kern/percpu.h"
+#include "arch/x86_64/apic.h"
 #include "arch/x86_64/fault.h"
 #include "arch/x86_64/machine_check.h"
 #include "arch/x86_64/stacks.h"
@@ -173,14 +175,6 @@ void trap_set_handler(unsigned vector, const char *name, void (*handler)(struct 
 	handlers[vector].fn = handler;
 }
 
-unsigned trap_vector_alloc(void)
-{
-	static _Atomic unsigned next = VECTOR_DEVICE_FIRST;
-	unsigned vector = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
-
-	return vector <= VECTOR_DEVICE_LAST ? vector : 0;
-}
-
 void trap_set_after(void (*after)(void))
 {
 	after_interrupt = after;
@@ -220,7 +214,10 @@ static void interrupt(struct trap_frame *frame)
 
 	tlb_idle_leave(); /* the handler may touch what was unmapped meanwhile */
 	this_cpu(counts).of[frame->vector]++;
-	if (handlers[frame->vector].fn != NULL)
+	if (frame->vector >= ARCH_VECTOR_FIRST && frame->vector <= ARCH_VECTOR_LAST) {
+		irq_dispatch((unsigned)frame->vector);
+		apic_end_of_interrupt();
+	} else if (handlers[frame->vector].fn != NULL)
 		handlers[frame->vector].fn(frame);
 	else
 		warn("interrupt on vector %#lx has no handler", frame->vector);

@@ -7,13 +7,14 @@
  * so that an overflowing stack becomes a double fault whose CR2 lies in a guard page, and is named
  * as one.  What an exception says and does: arch/x86_64/fault.h.
  *
- * Vectors from VECTOR_DEVICE_FIRST up to VECTOR_DEVICE_LAST are handed out; the others are fixed.
+ * Vectors from ARCH_VECTOR_FIRST to ARCH_VECTOR_LAST are for devices (kern/irq.h); the others are
+ * fixed.
  *
  * Sources: SDM 3A 6.12-6.15 (IDT, exceptions), 7.7 (TSS in 64-bit mode).
  */
 #pragma once
 
-#include "lib/types.h"
+#include "arch/arch.h"
 
 enum {
 	TRAP_VECTORS = 256,
@@ -30,8 +31,6 @@ enum {
 	VECTOR_PAGE_FAULT = 14,
 	VECTOR_MACHINE_CHECK = 18,
 
-	VECTOR_DEVICE_FIRST = 0x30,
-	VECTOR_DEVICE_LAST = 0xdf,
 	VECTOR_PIC_FIRST = 0xe0, /* 16 vectors where a stray PIC interrupt would land */
 	VECTOR_TIMER = 0xf0,     /* the highest class: SDM 3A 10.8.3 */
 	VECTOR_CALL = 0xf1,
@@ -60,9 +59,6 @@ void trap_init_cpu(const struct trap_stacks *stacks);
 /* Run `handler` on interrupts of `vector` (32 and up), with interrupts off.  Set before the
  * source is unmasked.  `name` (it stays) is for the monitor. */
 void trap_set_handler(unsigned vector, const char *name, void (*handler)(struct trap_frame *frame));
-
-/* A device's vector that nobody has, or 0. */
-unsigned trap_vector_alloc(void);
 
 /* How often the vector came to that CPU, and its name or NULL. */
 uint32_t trap_count(unsigned cpu, unsigned vector);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* console.c - serial port, screen and keyboard of the console. */
-#include "arch/x86_64/apic.h"
 #include "arch/x86_64/boot_table.h"
-#include "arch/x86_64/ioapic.h"
 #include "boot/source.h"
 #include "boot/start/start.h"
 #include "drivers/input/i8042.h"
 #include "drivers/tty/console.h"
 #include "drivers/tty/uart.h"
 #include "drivers/tty/vga_text.h"
+#include "kern/irq.h"
 #include "lib/print.h"
 #include "mm/kspace/kspace.h"
 
@@ -83,22 +82,31 @@ static void start_keyboard(enum i8042_mode mode)
 		warn("no keyboard: i8042: %s", err_name(err));
 }
 
-/* Whether interrupts of that ISA line come to console_input_came(). */
-static bool route_isa(unsigned line, const char *name)
+static struct irq com1_irq, i8042_irq;
+
+static enum irq_result input_interrupt(void *unused)
+{
+	(void)unused;
+	console_input_came();
+	return IRQ_HANDLED;
+}
+
+/* Only an edge: nothing reads in the handler, so a level would interrupt again at once. */
+static bool request_isa(struct irq *irq, unsigned line, const char *name)
 {
 	const struct topology_isa *isa = &start_state.topology.isa[line];
-	unsigned wire = isa->low ? IOAPIC_LOW : IOAPIC_EDGE_HIGH;
+	enum irq_trigger trigger = isa->low ? IRQ_EDGE_LOW : IRQ_EDGE_HIGH;
 
 	return !isa->level &&
-	       ioapic_route(isa->gsi, wire, apic_id(), name, console_input_came) == OK;
+	       irq_request(irq, irq_wire(isa->gsi, trigger), name, input_interrupt, NULL) == OK;
 }
 
 /* Enable interrupts for the devices present; poll if one cannot be routed. */
 void start_input(void)
 {
 	bool serial = com1.base != 0, keyboard = acpi_may_have_i8042(&start_state.acpi);
-	bool serial_routed = serial && route_isa(UART_COM1_ISA_IRQ, "serial port");
-	bool keyboard_routed = keyboard && route_isa(I8042_ISA_IRQ, "keyboard");
+	bool serial_routed = serial && request_isa(&com1_irq, UART_COM1_ISA_IRQ, "serial port");
+	bool keyboard_routed = keyboard && request_isa(&i8042_irq, I8042_ISA_IRQ, "keyboard");
 
 	if (serial_routed)
 		uart_irq_enable(&com1);

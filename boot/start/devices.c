@@ -10,7 +10,7 @@ void start_interrupt_controllers(void)
 		const struct topology_ioapic *io = &start_state.topology.ioapic[i];
 		void *registers = start_map_registers(io->address, IOAPIC_BYTES, "IOAPIC");
 
-		if (registers != NULL && ioapic_add(registers, io->gsi_base) != OK)
+		if (registers != NULL && ioapic_add((void __iomem *)registers, io->gsi_base) != OK)
 			warn("the MADT has an IOAPIC at %#lx, but nothing answers there",
 			     io->address);
 	}

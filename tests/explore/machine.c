@@ -127,3 +127,34 @@ void arch_exit(enum arch_exit how)
 {
 	exit(how == ARCH_EXIT_PASS ? 0 : 1);
 }
+
+/* No device interrupts. */
+err_t arch_irq_route(uint32_t gsi, enum irq_trigger trigger, unsigned cpu, unsigned vector)
+{
+	(void)gsi;
+	(void)trigger;
+	(void)cpu;
+	(void)vector;
+	return OK;
+}
+
+void arch_irq_unroute(uint32_t gsi)
+{
+	(void)gsi;
+}
+
+void arch_irq_mask(uint32_t gsi)
+{
+	(void)gsi;
+}
+
+void arch_irq_unmask(uint32_t gsi)
+{
+	(void)gsi;
+}
+
+err_t arch_msi_compose(unsigned cpu, unsigned vector, struct msi_message *out)
+{
+	*out = (struct msi_message){ cpu, vector };
+	return OK;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/* irq.c - an interrupt controller for a Linux process: wires, messages, pending vectors. */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "arch/arch.h"
+#include "arch/host/host.h"
+#include "kern/irq.h"
+
+enum {
+	WORD_BITS = 64,
+	WORDS = ARCH_VECTORS / WORD_BITS,
+	MSI_CPU_SHIFT = 12,
+};
+#define MSI_ADDRESS UINT64_C(0xfee00000)
+
+static struct wire {
+	bool routed, masked, asserted;
+	enum irq_trigger trigger;
+	unsigned cpu, vector;
+} wires[HOST_GSIS];
+static pthread_mutex_t wires_lock = PTHREAD_MUTEX_INITIALIZER; /* taken with interrupts off */
+
+static _Atomic uint64_t pending[ARCH_MAX_CPUS][WORDS];
+
+void host_irq_reset(void)
+{
+	for (unsigned i = 0; i < HOST_GSIS; i++)
+		wires[i] = (struct wire){ .masked = true };
+	for (unsigned cpu = 0; cpu < ARCH_MAX_CPUS; cpu++)
+		for (unsigned w = 0; w < WORDS; w++)
+			atomic_store(&pending[cpu][w], 0);
+}
+
+static void pend(unsigned cpu, unsigned vector);
+
+/* A level that is still asserted when its interrupt has ended comes again. */
+static void end(unsigned vector)
+{
+	for (unsigned i = 0; i < HOST_GSIS; i++) {
+		const struct wire *w = &wires[i];
+
+		if (w->routed && w->cpu == host_cpu && w->vector == vector && !w->masked &&
+		    w->asserted && irq_is_level(w->trigger))
+			pend(w->cpu, vector);
+	}
+}
+
+static void dispatch(unsigned vector)
+{
+	irq_dispatch(vector);
+	end(vector);
+}
+
+void host_irq_dispatch_pending(void)
+{
+	for (unsigned w = 0; w < WORDS; w++)
+		for (uint64_t left = atomic_exchange(&pending[host_cpu][w], 0); left != 0;
+		     left &= left - 1)
+			dispatch(w * WORD_BITS + (unsigned)__builtin_ctzll(left));
+}
+
+/* Make it pending and interrupt the CPU. */
+static void pend(unsigned cpu, unsigned vector)
+{
+	uintptr_t irq = arch_irq_save();
+
+	atomic_fetch_or(&pending[cpu][vector / WORD_BITS], UINT64_C(1) << vector % WORD_BITS);
+	if (cpu == host_cpu)
+		host_irq_suspect();
+	else
+		(void)arch_call_interrupt(cpu);
+	arch_irq_restore(irq);
+}
+
+/* Whether the wire interrupts now, and then where; the lock is held. */
+static bool wire_fires(const struct wire *w, unsigned *cpu, unsigned *vector)
+{
+	*cpu = w->cpu;
+	*vector = w->vector;
+	return w->routed && !w->masked && w->asserted;
+}
+
+static void wire_change(uint32_t gsi, void (*change)(struct wire *w, bool value), bool value)
+{
+	uintptr_t irq = arch_irq_save();
+	struct wire *w = &wires[gsi];
+	unsigned cpu, vector;
+	bool was, fires;
+
+	pthread_mutex_lock(&wires_lock);
+	was = wire_fires(w, &cpu, &vector);
+	change(w, value);
+	fires = wire_fires(w, &cpu, &vector);
+	pthread_mutex_unlock(&wires_lock);
+	if (fires && !was)
+		pend(cpu, vector);
+	arch_irq_restore(irq);
+}
+
+/* An edge that comes while the wire is masked is lost. */
+static void set_asserted(struct wire *w, bool asserted)
+{
+	w->asserted = asserted && (irq_is_level(w->trigger) || !w->masked);
+}
+
+static void set_masked(struct wire *w, bool masked)
+{
+	w->masked = masked;
+}
+
+void host_irq_assert(uint32_t gsi)
+{
+	wire_change(gsi, set_asserted, true);
+}
+
+void host_irq_deassert(uint32_t gsi)
+{
+	wire_change(gsi, set_asserted, false);
+}
+
+bool host_irq_is_open(uint32_t gsi)
+{
+	return wires[gsi].routed && !wires[gsi].masked;
+}
+
+void host_msi_write(uint64_t address, uint32_t data)
+{
+	pend((unsigned)((address - MSI_ADDRESS) >> MSI_CPU_SHIFT), data);
+}
+
+/* ---- the seam ---- */
+
+err_t arch_irq_route(uint32_t gsi, enum irq_trigger trigger, unsigned cpu, unsigned vector)
+{
+	uintptr_t irq = arch_irq_save();
+
+	if (gsi < HOST_GSIS) {
+		pthread_mutex_lock(&wires_lock);
+		wires[gsi] = (struct wire){ .routed = true,
+					    .masked = true,
+					    .asserted = wires[gsi].asserted,
+					    .trigger = trigger,
+					    .cpu = cpu,
+					    .vector = vector };
+		pthread_mutex_unlock(&wires_lock);
+	}
+	arch_irq_restore(irq);
+	return gsi < HOST_GSIS ? OK : ERR_NOT_FOUND;
+}
+
+void arch_irq_unroute(uint32_t gsi)
+{
+	arch_irq_mask(gsi);
+	wires[gsi].routed = false;
+}
+
+void arch_irq_mask(uint32_t gsi)
+{
+	wire_change(gsi, set_masked, true);
+}
+
+void arch_irq_unmask(uint32_t gsi)
+{
+	wire_change(gsi, set_masked, false);
+}
+
+err_t arch_msi_compose(unsigned cpu, unsigned vector, struct msi_message *out)
+{
+	*out = (struct msi_message){ MSI_ADDRESS + ((uint64_t)cpu << MSI_CPU_SHIFT), vector };
+	return OK;
+}

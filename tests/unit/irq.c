@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/* Tests of kern/irq.c and kern/vector.c on the host's interrupt controller (arch/host/irq.c). */
+#ifndef KEEL_TESTS
+#include "kern/irq.h"
+
+#include <string.h>
+
+#include "arch/host/host.h"
+#include "kern/completion.h"
+#include "kern/cpu.h"
+#include "kern/kthread.h"
+#include "kern/vector.h"
+#include "tests/capture.h"
+#include "tests/host_threads.h"
+#include "tests/test.h"
+
+enum {
+	GSI = 20,
+	SHARERS = 3,
+	ROUNDS = 2000,
+};
+
+/* A device that asserts a level until its handler acknowledges it. */
+struct gadget {
+	struct irq irq;
+	uint32_t gsi;
+	_Atomic bool wants;
+	_Atomic unsigned calls, handled, threads;
+	_Atomic bool freed;
+	unsigned wrong;
+};
+
+static enum irq_result gadget_interrupt(void *context)
+{
+	struct gadget *g = context;
+
+	g->wrong += !arch_irq_is_off() || g->freed;
+	g->calls++;
+	if (!atomic_exchange(&g->wants, false))
+		return IRQ_NONE;
+	g->handled++;
+	host_irq_deassert(g->gsi);
+	return IRQ_HANDLED;
+}
+
+static void gadget_signal(struct gadget *g)
+{
+	atomic_store(&g->wants, true);
+	host_irq_assert(g->gsi);
+}
+
+static void gadget_start(struct gadget *g)
+{
+	*g = (struct gadget){ .gsi = GSI };
+}
+
+static bool line_of(const char *name, struct irq_info *info)
+{
+	for (unsigned i = 0; i < IRQ_LINES_MAX; i++)
+		if (irq_info_at(i, info) && strcmp(info->name, name) == 0)
+			return true;
+	return false;
+}
+
+TEST(irq_handler_gets_its_context_and_is_freed)
+{
+	struct gadget g;
+	struct irq_info info;
+
+	cpus_start(1);
+	gadget_start(&g);
+	NEED(irq_request(&g.irq, irq_wire(GSI, IRQ_EDGE_HIGH), "gadget", gadget_interrupt, &g) ==
+	     OK);
+	CHECK(host_irq_is_open(GSI));
+	gadget_signal(&g);
+	CHECK_EQ(g.handled, 1);
+	gadget_signal(&g);
+	CHECK_EQ(g.handled, 2);
+	CHECK(line_of("gadget", &info) && info.gsi == GSI && info.count == 2 && info.handlers == 1);
+	CHECK_EQ(vector_count(0), 1);
+	irq_free(&g.irq);
+	g.freed = true;
+	CHECK(!host_irq_is_open(GSI));
+	CHECK(!line_of("gadget", &info));
+	CHECK_EQ(vector_count(0), 0);
+	gadget_signal(&g);
+	CHECK_EQ(g.calls, 2);
+	CHECK_EQ(g.wrong, 0);
+	cpus_stop();
+}
+
+TEST(irq_level_is_shared_and_an_edge_is_not)
+{
+	struct gadget g[SHARERS], other;
+
+	cpus_start(1);
+	for (unsigned i = 0; i < SHARERS; i++) {
+		gadget_start(&g[i]);
+		CHECK_EQ(irq_request(&g[i].irq, irq_wire(GSI, IRQ_LEVEL_LOW), "sharer",
+				     gadget_interrupt, &g[i]),
+			 OK);
+	}
+	gadget_start(&other);
+	CHECK_EQ(irq_request(&other.irq, irq_wire(GSI, IRQ_LEVEL_HIGH), "other", gadget_interrupt,
+			     &other),
+		 ERR_IN_USE);
+	gadget_signal(&g[1]);
+	for (unsigned i = 0; i < SHARERS; i++) {
+		CHECK_EQ(g[i].calls, 1);
+		CHECK_EQ(g[i].handled, i == 1);
+	}
+	irq_free(&g[0].irq);
+	g[0].freed = true;
+	gadget_signal(&g[2]);
+	CHECK_EQ(g[2].handled, 1);
+	irq_free(&g[1].irq);
+	CHECK(host_irq_is_open(GSI));
+	irq_free(&g[2].irq);
+	CHECK(!host_irq_is_open(GSI));
+	for (unsigned i = 0; i < SHARERS; i++)
+		CHECK_EQ(g[i].wrong, 0);
+	NEED(irq_request(&g[0].irq, irq_wire(GSI, IRQ_EDGE_HIGH), "edge", gadget_interrupt,
+			 &g[0]) == OK);
+	CHECK_EQ(irq_request(&other.irq, irq_wire(GSI, IRQ_EDGE_HIGH), "other", gadget_interrupt,
+			     &other),
+		 ERR_IN_USE);
+	irq_free(&g[0].irq);
+	CHECK_EQ(irq_request(&other.irq, irq_wire(HOST_GSIS, IRQ_EDGE_HIGH), "none",
+			     gadget_interrupt, &other),
+		 ERR_NOT_FOUND);
+	CHECK_EQ(vector_count(0), 0);
+	cpus_stop();
+}
+
+TEST(irq_more_sharers_than_fit_are_refused)
+{
+	static struct gadget g[IRQ_SHARED_MAX + 1];
+
+	cpus_start(1);
+	for (unsigned i = 0; i <= IRQ_SHARED_MAX; i++) {
+		gadget_start(&g[i]);
+		CHECK_EQ(irq_request(&g[i].irq, irq_wire(GSI, IRQ_LEVEL_LOW), "sharer",
+				     gadget_interrupt, &g[i]),
+			 i < IRQ_SHARED_MAX ? OK : ERR_NO_MEMORY);
+	}
+	for (unsigned i = 0; i < IRQ_SHARED_MAX; i++)
+		irq_free(&g[i].irq);
+	cpus_stop();
+}
+
+/* ---- a device that is stuck ---- */
+
+static enum irq_result never_mine(void *calls)
+{
+	(*(unsigned *)calls)++;
+	return IRQ_NONE;
+}
+
+TEST(irq_level_that_no_handler_recognises_is_masked)
+{
+	struct irq irq;
+	struct irq_info info;
+	unsigned calls = 0;
+
+	cpus_start(1);
+	NEED(irq_request(&irq, irq_wire(GSI, IRQ_LEVEL_HIGH), "deaf", never_mine, &calls) == OK);
+	capture_begin();
+	host_irq_assert(GSI);
+	(void)capture_end();
+	CHECK_EQ(calls, IRQ_UNHANDLED_MAX);
+	CHECK(strstr(capture_text(), "no handler recognised it: masked") != NULL);
+	CHECK(!host_irq_is_open(GSI));
+	CHECK(line_of("deaf", &info) && info.masked);
+	irq_free(&irq);
+	host_irq_deassert(GSI);
+	cpus_stop();
+}
+
+/* ---- threads ---- */
+
+static void *stack_alloc(size_t bytes, const char *owner)
+{
+	static unsigned next;
+
+	(void)owner;
+	CHECK(bytes <= STACK_BYTES);
+	return stacks[next++ % STACKS];
+}
+
+static void stack_free(void *stack)
+{
+	(void)stack;
+}
+
+static const struct kthread_stacks test_stacks = { stack_alloc, stack_free };
+
+static struct completion served;
+
+static enum irq_result wake_thread(void *context)
+{
+	struct gadget *g = context;
+
+	g->calls++;
+	return g->wants ? IRQ_WAKE_THREAD : IRQ_NONE;
+}
+
+/* The wire is masked while it runs, although it is still asserted at its beginning. */
+static void gadget_thread(void *context)
+{
+	struct gadget *g = context;
+
+	g->wrong += arch_irq_is_off() || host_irq_is_open(GSI);
+	thread_yield();
+	atomic_store(&g->wants, false);
+	host_irq_deassert(GSI);
+	g->threads++;
+	complete(&served);
+}
+
+TEST(irq_level_is_masked_while_its_thread_runs)
+{
+	struct gadget g;
+
+	cpus_start(2);
+	kthread_set_stacks(&test_stacks);
+	gadget_start(&g);
+	NEED(irq_request_threaded(&g.irq, irq_wire(GSI, IRQ_LEVEL_LOW), "threaded", wake_thread,
+				  gadget_thread, &g) == OK);
+	for (unsigned i = 1; i <= 10; i++) {
+		completion_init(&served);
+		gadget_signal(&g);
+		completion_wait(&served);
+		while (!host_irq_is_open(GSI))
+			thread_yield();
+		CHECK_EQ(g.threads, i);
+		CHECK_EQ(g.calls, i); /* not again and again meanwhile */
+	}
+	irq_free(&g.irq);
+	CHECK_EQ(g.wrong, 0);
+	cpus_stop();
+}
+
+/* ---- freeing while interrupts come ---- */
+
+enum {
+	SLOW_TURNS = 300,
+};
+static _Atomic bool over;
+
+/* Long enough that irq_free() often meets it. */
+static enum irq_result slow_interrupt(void *context)
+{
+	struct gadget *g = context;
+	enum irq_result result = gadget_interrupt(context);
+
+	for (unsigned i = 0; i < SLOW_TURNS; i++)
+		arch_relax();
+	g->wrong += g->freed;
+	return result;
+}
+
+static void signal_on_and_on(void *gadget)
+{
+	while (!atomic_load(&over))
+		gadget_signal(gadget);
+}
+
+TEST(irq_handler_never_runs_after_it_was_freed)
+{
+	static struct gadget g;
+	struct thread *t;
+	unsigned calls = 0, wrong = 0;
+
+	cpus_start(3);
+	gadget_start(&g);
+	atomic_store(&over, false);
+	t = spawn_on(2, 0, signal_on_and_on, &g);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		g.freed = false;
+		CHECK_EQ(irq_request(&g.irq, irq_wire(GSI, IRQ_LEVEL_HIGH), "busy", slow_interrupt,
+				     &g),
+			 OK);
+		thread_yield();
+		irq_free(&g.irq);
+		g.freed = true;
+		calls = g.calls;
+		arch_relax();
+		wrong += calls != g.calls;
+	}
+	atomic_store(&over, true);
+	thread_join(t);
+	CHECK_EQ(g.wrong + wrong, 0);
+	test_diag("%u calls", calls);
+	cpus_stop();
+}
+
+/* ---- messages ---- */
+
+static enum irq_result count_message(void *counter)
+{
+	(*(_Atomic unsigned *)counter)++;
+	return IRQ_HANDLED;
+}
+
+TEST(irq_messages_of_a_block_have_handlers_of_their_own)
+{
+	static _Atomic unsigned counts[4];
+	struct irq_msi msi;
+	struct msi_message m;
+	struct irq irq[4], second;
+
+	cpus_start(2);
+	NEED(irq_msi_alloc(&msi, 4, 0x10) == OK);
+	CHECK_EQ(msi.vector % 4, 0);
+	for (unsigned i = 0; i < 4; i++) {
+		counts[i] = 0;
+		CHECK_EQ(irq_request(&irq[i], irq_message(&msi, i), "message", count_message,
+				     &counts[i]),
+			 OK);
+	}
+	CHECK_EQ(irq_request(&second, irq_message(&msi, 2), "second", count_message, &counts[2]),
+		 ERR_IN_USE);
+	CHECK_EQ(irq_msi_message(&msi, 0, &m), OK);
+	for (unsigned i = 0; i < 4; i++)
+		for (unsigned n = 0; n <= i; n++) {
+			host_msi_write(m.address, m.data | i);
+			while (counts[i] != n + 1)
+				arch_relax();
+		}
+	for (unsigned i = 0; i < 4; i++)
+		irq_free(&irq[i]);
+	irq_msi_free(&msi);
+	CHECK_EQ(vector_count(0) + vector_count(1), 0);
+	cpus_stop();
+}
+
+static unsigned mapped, unmapped;
+
+static err_t remap_map(const struct irq_msi *msi, unsigned index, struct msi_message *out)
+{
+	mapped++;
+	*out = (struct msi_message){ msi->requester, index };
+	return OK;
+}
+
+static void remap_unmap(const struct irq_msi *msi)
+{
+	unmapped += msi->count;
+}
+
+TEST(irq_remapping_takes_over_messages)
+{
+	static const struct irq_remapping remapping = { remap_map, remap_unmap };
+	struct irq_msi msi;
+	struct msi_message m;
+
+	cpus_start(1);
+	mapped = unmapped = 0;
+	irq_set_remapping(&remapping);
+	CHECK_EQ(irq_msi_alloc(&msi, 2, 0x1234), OK);
+	CHECK_EQ(irq_msi_message(&msi, 1, &m), OK);
+	CHECK(m.address == 0x1234 && m.data == 1);
+	irq_msi_free(&msi);
+	CHECK_EQ(mapped, 1);
+	CHECK_EQ(unmapped, 2);
+	irq_set_remapping(NULL);
+	cpus_stop();
+}
+
+TEST(irq_vector_without_a_line_is_counted)
+{
+	uint64_t before;
+
+	cpus_start(1);
+	before = irq_spurious_count();
+	host_msi_write(UINT64_C(0xfee00000), ARCH_VECTOR_LAST);
+	CHECK_EQ(irq_spurious_count(), before + 1);
+	cpus_stop();
+}
+
+/* ---- vectors ---- */
+
+enum {
+	VECTORS = ARCH_VECTOR_LAST - ARCH_VECTOR_FIRST + 1,
+};
+
+TEST(vectors_are_unique_aligned_and_spread_over_cpus)
+{
+	static bool used[CPUS][ARCH_VECTORS];
+	unsigned cpu, first, singles = 0;
+
+	memset(used, 0, sizeof(used));
+	cpus_start(2);
+	CHECK_EQ(vector_alloc(3, &cpu, &first), ERR_BAD_RANGE);
+	CHECK_EQ(vector_alloc(0, &cpu, &first), ERR_BAD_RANGE);
+	CHECK_EQ(vector_alloc(2 * VECTOR_BLOCK_MAX, &cpu, &first), ERR_BAD_RANGE);
+	for (unsigned count = VECTOR_BLOCK_MAX; count != 0; count /= 2)
+		for (unsigned i = 0; i < 2; i++) {
+			NEED(vector_alloc(count, &cpu, &first) == OK);
+			CHECK_EQ(first % count, 0);
+			for (unsigned v = first; v < first + count; v++) {
+				CHECK(v >= ARCH_VECTOR_FIRST && v <= ARCH_VECTOR_LAST);
+				CHECK(!used[cpu][v]);
+				used[cpu][v] = true;
+			}
+		}
+	CHECK_EQ(vector_count(0), vector_count(1));
+	while (vector_alloc(1, &cpu, &first) == OK) {
+		CHECK(!used[cpu][first]);
+		used[cpu][first] = true;
+		singles++;
+	}
+	CHECK_EQ(singles + 2 * (2 * VECTOR_BLOCK_MAX - 1), 2 * VECTORS);
+	for (unsigned c = 0; c < 2; c++)
+		for (unsigned v = ARCH_VECTOR_FIRST; v <= ARCH_VECTOR_LAST; v++)
+			vector_free(c, v, 1);
+	CHECK_EQ(vector_count(0) + vector_count(1), 0);
+	cpus_stop();
+}
+#endif
