@@ -11,17 +11,18 @@ static struct frame *make_path(struct page_table *to, vaddr_t va, unsigned level
 
 	for (unsigned at = to->levels; at > level; at--) {
 		pte_t pte = pt_node_get(node, pte_index(va, at));
-		struct frame *child = pt_node_child(pte, at);
+		struct frame *child;
 
-		if (child == NULL && pte != 0)
-			return node; /* a leaf or marker, which stays */
-		if (child == NULL) {
+		if (pte == 0) {
 			child = pt_node_alloc(at - 1);
 			if (child == NULL)
 				return NULL;
-			(void)pt_node_set(node, pte_index(va, at),
-					  pte_make_table(frame_into_raw(child).raw));
+			pte = pte_make_table(frame_into_raw(child).raw);
+			(void)pt_node_set(node, pte_index(va, at), pte);
 		}
+		child = pt_node_child(pte, at);
+		if (child == NULL)
+			return node; /* a leaf or marker, which stays */
 		node = child;
 	}
 	return node;
@@ -36,7 +37,7 @@ static inline void fork_leaf(_Atomic pte_t *entry, pte_t pte, pte_t *copy)
 	if ((pte & PTE_WRITE) != 0)
 		flip |= PTE_WRITE | (~pte & PTE_COPY);
 	if ((pte & PTE_TRACKED) != 0)
-		(void)frame_get(pt_node_leaf_frame(pte));
+		(void)frame_into_raw(frame_get(pt_node_leaf_frame(pte)));
 	*copy = pte & ~PTE_DIRTY;
 	if ((pte & PTE_SHARED) != 0 || flip == 0)
 		return;
@@ -52,7 +53,7 @@ static __forceinline bool fork_own_page(_Atomic pte_t *entry, pte_t pte, pte_t *
 
 	if (unlikely((pte & (own | PTE_SHARED | PTE_FORKED)) != own))
 		return false;
-	(void)frame_get(pt_node_leaf_frame(pte));
+	(void)frame_into_raw(frame_get(pt_node_leaf_frame(pte)));
 	/* atomic XOR: the CPU may set the accessed and dirty bits meanwhile */
 	(void)atomic_fetch_xor_explicit(entry, pt_forked_bits(&cpu_format), memory_order_relaxed);
 	*copy = (pte & ~PTE_DIRTY) ^ pt_forked_bits(&cpu_format);
@@ -107,13 +108,12 @@ static err_t fork_new_node(const struct frame *node, struct frame *to, unsigned 
 		return ERR_NO_MEMORY;
 	if (all_pages)
 		fork_all_pages(node, other);
-	(void)pt_node_set(to, i, pte_make_table(frame_into_raw(other).raw));
-	if (!all_pages)
+	else
 		err = fork_node(node, other, level, start, end);
-	if (pt_node_children(other) == 0) { /* `node` is empty, too: a spare */
-		(void)pt_node_set(to, i, 0);
+	if (pt_node_children(other) == 0) /* `node` is empty, too: a spare */
 		pt_node_put_empty(other);
-	}
+	else
+		(void)pt_node_set(to, i, pte_make_table(frame_into_raw(other).raw));
 	return err;
 }
 

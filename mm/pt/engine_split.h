@@ -21,10 +21,11 @@ static err_t check_split(const struct pt_format *fmt, pte_t pte, unsigned level)
  * with the same translations or markers.  ERR_NO_MEMORY, ERR_IN_USE: see cursor_unmap(). */
 static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, struct pt_path *p)
 {
+	struct frame *parent = pt_path_node(p), *node;
 	unsigned index = pte_index(c->va, p->level);
-	pte_t old = pt_node_get(pt_path_node(p), index), below = old, late;
+	pte_t old = pt_node_get(parent, index), below = old, late;
+	_Atomic pte_t *entry;
 	uint64_t step = 0;
-	struct frame *node;
 	err_t err = check_split(fmt, old, p->level);
 
 	if (err != OK)
@@ -32,6 +33,7 @@ static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, 
 	node = pt_node_alloc(p->level - 1);
 	if (node == NULL)
 		return ERR_NO_MEMORY;
+	entry = pt_node_entries(node);
 	if (pt_is_present(fmt, old)) {
 		step = pte_span(p->level - 1);
 		below = fmt->make_leaf(pt_paddr(fmt, old), fmt->prop(old), p->level - 1);
@@ -40,16 +42,15 @@ static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, 
 	}
 	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, below += step)
 		/* relaxed: linked with release below */
-		atomic_store_explicit(&pt_node_entries(node)[i], below, memory_order_relaxed);
-	pt_wrote(fmt, pt_node_entries(node), PT_NODE_ENTRIES);
+		atomic_store_explicit(&entry[i], below, memory_order_relaxed);
+	pt_wrote(fmt, entry, PT_NODE_ENTRIES);
 	pt_node_count(node, PT_NODE_ENTRIES);
 	pt_node_lock_new(node);
-	late = pt_set(fmt, pt_path_node(p), index, fmt->make_table(frame_into_raw(node).raw));
+	p->node[--p->level] = node;
+	late = pt_set(fmt, parent, index, fmt->make_table(frame_into_raw(node).raw));
 	late &= ~old & fmt->cpu_bits; /* accessed and dirty bits set since `old` was read */
 	for (unsigned i = 0; unlikely(late != 0) && i < PT_NODE_ENTRIES; i++)
-		(void)atomic_fetch_or_explicit(&pt_node_entries(node)[i], late,
-					       memory_order_relaxed);
+		(void)atomic_fetch_or_explicit(&entry[i], late, memory_order_relaxed);
 	percpu_add(&this_cpu_ptr(cursor_stats)->splits, 1);
-	p->node[--p->level] = node;
 	return OK;
 }
