@@ -133,11 +133,12 @@ static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flag
 /* Map a page of an object; the object's table keeps its own count of the frame. */
 static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t marker)
 {
-	struct frame *f;
-	err_t err = vm_object_page(vm_object_of(vm_marker_object_number(marker)), j->va, &f);
+	struct vm_object *o = vm_object_of(vm_marker_object_number(marker));
+	err_t why;
+	struct frame *f = vm_object_page(o, j->va, &why);
 
-	if (err != OK)
-		return err;
+	if (f == NULL)
+		return why;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->object);
 	pt_spot_fill(spot, own_leaf(f, vm_marker_prop(marker) | PROP_SHARED | PROP_ACCESSED));
 	return OK;

@@ -101,44 +101,44 @@ bool vm_object_fits(const struct vm_object *o, struct vrange range, uint64_t off
 	       (range.start - offset) % vm_object_span(o) == 0;
 }
 
-static err_t page_at(struct cursor *c, struct frame **out)
+__owns static struct frame *page_at(struct cursor *c, err_t *why)
 {
 	struct pt_item item = cursor_query(c);
-	struct frame *f;
-	err_t err;
+	struct frame *mapped, *f;
 
-	if (item.kind == PT_ITEM_LEAF) {
-		*out = frame_get(frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa))));
-		return OK;
+	*why = OK;
+	if (item.kind == PT_ITEM_LEAF)
+		return frame_get(frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa))));
+	mapped = frame_alloc(FRAME_USER);
+	if (mapped == NULL) {
+		*why = ERR_NO_MEMORY;
+		return NULL;
 	}
-	f = frame_alloc(FRAME_USER);
-	if (f == NULL)
-		return ERR_NO_MEMORY;
-	memset(arch_direct(frame_paddr(f)), 0, PAGE_SIZE);
-	(void)frame_get(f);
-	err = cursor_map(c, f, (struct page_prop){ PROP_READ, MEM_WRITE_BACK });
-	if (err != OK) {
-		frame_put(f);
-		frame_put(f);
-		return err;
-	}
-	*out = f;
-	return OK;
+	memset(arch_direct(frame_paddr(mapped)), 0, PAGE_SIZE);
+	f = frame_get(mapped);
+	*why = cursor_map(c, mapped, (struct page_prop){ PROP_READ, MEM_WRITE_BACK });
+	if (*why == OK)
+		return f;
+	frame_put(mapped);
+	frame_put(f);
+	return NULL;
 }
 
-err_t vm_object_page(struct vm_object *o, vaddr_t va, struct frame **out)
+struct frame *vm_object_page(struct vm_object *o, vaddr_t va, err_t *why)
 {
 	uint64_t offset = va % vm_object_span(o);
 	struct cursor c __uninitialized;
-	err_t err;
+	struct frame *f;
 
-	if (offset >= o->bytes)
-		return ERR_NOT_FOUND;
-	err = cursor_open(&c, &o->pages, (struct vrange){ offset, PAGE_SIZE }, NULL);
-	ASSERT(err == OK);
-	err = page_at(&c, out);
+	if (offset >= o->bytes) {
+		*why = ERR_NOT_FOUND;
+		return NULL;
+	}
+	*why = cursor_open(&c, &o->pages, (struct vrange){ offset, PAGE_SIZE }, NULL);
+	ASSERT(*why == OK);
+	f = page_at(&c, why);
 	cursor_close(&c);
-	return err;
+	return f;
 }
 
 /* ---- sets ---- */

@@ -55,9 +55,10 @@ uint64_t vm_object_span(const struct vm_object *o);
 /* Whether `range` may map the object from `offset` on. */
 bool vm_object_fits(const struct vm_object *o, struct vrange range, uint64_t offset);
 
-/* The object's page for va, allocated and zeroed if absent, with a count for the caller.
- * ERR_NOT_FOUND: va is beyond the object's end; ERR_NO_MEMORY.  A cursor of a space may be open. */
-err_t vm_object_page(struct vm_object *o, vaddr_t va, struct frame **out);
+/* The object's page for va, allocated and zeroed if absent, with a count for the caller.  NULL and
+ * *why = ERR_NOT_FOUND: va is beyond the object's end; ERR_NO_MEMORY.  A cursor of a space may be
+ * open. */
+__must_check __owns struct frame *vm_object_page(struct vm_object *o, vaddr_t va, err_t *why);
 
 /* ---- sets ---- */
 
