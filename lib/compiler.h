@@ -54,7 +54,8 @@
 #define __guarded_by(x) /* members: clang 14 rejects it, 19 misreports it */
 #endif
 
-/* Ownership attributes for the clang analyzer (make analyze); empty everywhere else. */
+/* Ownership, verified by the clang analyzer (make analyze); empty everywhere else.  __owns: the
+ * caller owns the returned handle.  __takes(n): the call consumes argument n, counted from 1. */
 #ifdef __clang_analyzer__
 #define __owns     __attribute__((ownership_returns(malloc)))
 #define __takes(n) __attribute__((ownership_takes(malloc, n)))

@@ -79,4 +79,4 @@ void vm_format_bytes(uint64_t bytes, char *text, size_t size);
 
 /* Parses a space's number and takes a count of the space.  NULL: there is none; prints an error
  * that starts with `command`. */
-struct vm_space *vm_report_find(const char *command, const char *number);
+__owns struct vm_space *vm_report_find(const char *command, const char *number);

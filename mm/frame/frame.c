@@ -338,7 +338,7 @@ err_t segment_alloc(enum frame_kind kind, uint32_t frames, uint64_t align, uint6
 	if (first == PFN_NONE)
 		return ERR_NO_MEMORY;
 	for (uint32_t i = 0; i < frames; i++)
-		(void)frame_hand_out(first + i, kind, 0);
+		(void)frame_into_raw(frame_hand_out(first + i, kind, 0));
 	*out = (struct segment){ first, frames };
 	return OK;
 }
@@ -354,7 +354,7 @@ err_t segment_slice(const struct segment *s, uint32_t first, uint32_t frames, st
 	if (frames == 0 || first > s->frames || frames > s->frames - first)
 		return ERR_BAD_RANGE;
 	for (uint32_t i = 0; i < frames; i++)
-		(void)frame_get(frame_of_slot(meta_slot_of(s->first + first + i)));
+		(void)frame_into_raw(frame_get(frame_of_slot(meta_slot_of(s->first + first + i))));
 	*out = (struct segment){ s->first + first, frames };
 	return OK;
 }
@@ -372,7 +372,7 @@ err_t frame_list_alloc(enum frame_kind kind, uint32_t frames, struct frame_list 
 			return ERR_NO_MEMORY;
 		}
 		frame_slot(f)->u.list.next = out->head;
-		out->head = frame_pfn(f);
+		out->head = paddr_to_pfn(frame_into_raw(f));
 		out->frames++;
 	}
 	return OK;

@@ -9,7 +9,10 @@
  *
  * A struct frame * is a handle: it names the MetaSlot of the frame, or of the first frame of a
  * block (2^order frames counted at their head).  A plain parameter is borrowed.  __owns returns a
- * handle that the caller must put; __takes(n) consumes argument n whatever the outcome.
+ * handle that the caller must put; __takes(n) consumes argument n whatever the outcome.  `make
+ * analyze` follows both through each function: a leak, a second put and a use after the put are
+ * findings.  No attribute: a count in an out-parameter or an array, a run after its first frame,
+ * and an argument that is consumed on success only (frame_try_unique(), cursor_map()).
  *
  * Invariants:
  *   F1  the count is at least the number of owners at every instant, and equal to it when no call
@@ -101,7 +104,7 @@ static inline uint64_t frame_handed_out(enum frame_kind kind, unsigned order)
 }
 
 /* The assertion catches a frame that was freed while it still had an owner. */
-static inline struct frame *frame_hand_out_as(pfn_t pfn, uint64_t word)
+__owns static inline struct frame *frame_hand_out_as(pfn_t pfn, uint64_t word)
 {
 	struct meta_slot *slot = meta_slot_of(pfn);
 
@@ -111,7 +114,7 @@ static inline struct frame *frame_hand_out_as(pfn_t pfn, uint64_t word)
 	return frame_of_slot(slot);
 }
 
-static inline struct frame *frame_hand_out(pfn_t pfn, enum frame_kind kind, unsigned order)
+__owns static inline struct frame *frame_hand_out(pfn_t pfn, enum frame_kind kind, unsigned order)
 {
 	return frame_hand_out_as(pfn, frame_handed_out(kind, order));
 }
@@ -186,7 +189,7 @@ static inline void frame_put(struct frame *f) __takes(1)
 void frame_put_bulk(struct frame **frames, unsigned n);
 
 /* Puts n contiguous frames from `first` on; those that lose their last count are freed in runs. */
-void frame_put_run(struct frame *first, uint32_t n);
+void frame_put_run(struct frame *first, uint32_t n) __takes(1);
 
 /* Converts a handle to the raw address stored in an entry (a page-table entry), which then owns the
  * count. */
@@ -211,7 +214,8 @@ __must_check __owns struct frame *frame_from_in_use(paddr_t pa, err_t *why);
  * ERR_IN_USE: some frame is free or has an owner; nothing is changed. */
 err_t frame_release_range(struct prange range);
 
-/* Exclusive handles.  NULL and *why = ERR_IN_USE: the frame has more owners. */
+/* Exclusive handles.  NULL and *why = ERR_IN_USE: the frame has more owners, and the caller keeps
+ * its handle. */
 __must_check __owns struct unique_frame *frame_try_unique(struct frame *f, err_t *why);
 __must_check __owns struct frame *frame_share(struct unique_frame *u) __takes(1);
 void frame_put_unique(struct unique_frame *u) __takes(1);

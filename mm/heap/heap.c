@@ -83,7 +83,7 @@ static bool inject_now(void)
 	       (atomic_fetch_add_explicit(&injected, 1, memory_order_relaxed) + 1) % every == 0;
 }
 
-static struct frame *get_frames(enum frame_kind kind, unsigned order)
+__owns static struct frame *get_frames(enum frame_kind kind, unsigned order)
 {
 	if (inject_now())
 		return NULL;
@@ -149,7 +149,7 @@ err_t heap_init(unsigned cpus)
 
 		if (i != 0 && f == NULL)
 			return ERR_NO_MEMORY;
-		heap.cpu[i] = i == 0 ? &first_cpu : arch_direct(frame_paddr(f));
+		heap.cpu[i] = i == 0 ? &first_cpu : arch_direct(frame_into_raw(f));
 		cpu_init(heap.cpu[i]);
 	}
 	heap.cpus = cpus;
@@ -196,7 +196,7 @@ static void *take(unsigned number, enum slab_right right)
 }
 
 /* Makes a slab of the frame and takes one object before the others are published. */
-static void *take_from_new(unsigned number, struct frame *f)
+static void *take_from_new(unsigned number, struct frame *f) __takes(2)
 {
 	struct heap_magazine *m;
 	unsigned n;
@@ -390,7 +390,7 @@ static void *reclaim_small(unsigned number)
 }
 
 /* Needs a block, not the last frame: searches once, after all that is in flight has arrived. */
-static struct frame *reclaim_large(unsigned order)
+__owns static struct frame *reclaim_large(unsigned order)
 {
 	uint64_t start = arch_ticks();
 
@@ -463,7 +463,7 @@ static void *alloc_large(size_t size, size_t align)
 		return NULL;
 	/* relaxed: a statistic */
 	atomic_fetch_add_explicit(&heap.large_frames, UINT64_C(1) << order, memory_order_relaxed);
-	return arch_direct(frame_paddr(f));
+	return arch_direct(frame_into_raw(f));
 }
 
 /* The smallest class of at least `size` bytes whose objects are aligned to `align`, or

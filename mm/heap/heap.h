@@ -156,11 +156,11 @@ static __forceinline void *heap_hit(uintptr_t offset, size_t size, size_t align,
 }
 
 /* heap_alloc() for a size that is not a constant. */
-__must_check void *heap_alloc_any(size_t size);
+__must_check __owns void *heap_alloc_any(size_t size);
 
 /* Allocates `size` uninitialized bytes, aligned to HEAP_GRAIN, and to `size` when that is a power
  * of two.  NULL: no memory, size 0, or too large a size. */
-__must_check static __forceinline void *heap_alloc(size_t size)
+__must_check __owns static __forceinline void *heap_alloc(size_t size)
 {
 	if (__builtin_constant_p(size) && size <= HEAP_SMALL_MAX)
 		return heap_hit(heap_magazine_offset(heap_class_of(size)), size, HEAP_GRAIN, NULL);
@@ -168,13 +168,13 @@ __must_check static __forceinline void *heap_alloc(size_t size)
 }
 
 /* The same, zeroed. */
-__must_check void *heap_zalloc(size_t size);
+__must_check __owns void *heap_zalloc(size_t size);
 
 /* The same at a multiple of `align`.  NULL also when `align` is no power of two. */
-__must_check void *heap_alloc_aligned(size_t size, size_t align);
+__must_check __owns void *heap_alloc_aligned(size_t size, size_t align);
 
 /* Frees an object; NULL is ignored.  Panics on misuse, see above. */
-void heap_free(void *object);
+void heap_free(void *object) __takes(1);
 
 /* Usable bytes of an allocated object, at least the requested size.  Panics like heap_free(). */
 size_t heap_size_of(const void *object);

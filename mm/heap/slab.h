@@ -149,7 +149,7 @@ bool slab_give(struct slab_class *c, const struct heap_entry *entries, unsigned 
 /* Makes the frame a slab of the class and takes up to n of its objects into out[], CACHED; *got is
  * how many.  The others are available to all CPUs. */
 void slab_add(struct slab_class *c, struct frame *f, struct heap_entry *out, unsigned n,
-	      unsigned *got);
+	      unsigned *got) __takes(2);
 
 /* Moves surplus empty slabs to *gone, a few per acquisition of the lock. */
 void slab_trim(struct slab_class *c, struct slab_chain *gone);
@@ -162,7 +162,7 @@ void slab_claim(struct slab_class *c);
 void slab_unclaim(struct slab_class *c);
 
 /* Removes one frame from the chain, still FRAME_SLAB and of count 1; NULL: the chain is empty. */
-__must_check struct frame *slab_chain_take(struct slab_chain *chain);
+__must_check __owns struct frame *slab_chain_take(struct slab_chain *chain);
 /* Frees all slabs of the chain. */
 void slab_chain_put(struct slab_chain *chain);
 

@@ -55,16 +55,16 @@ void kspace_activate(void);
 
 /* Allocates `bytes` of virtually contiguous, page-aligned memory; vzalloc() zeroes it.  NULL: no
  * memory, no address space, or a size of 0 or above 1 GiB - 4 KiB. */
-__must_check void *vmalloc(size_t bytes);
-__must_check void *vzalloc(size_t bytes);
+__must_check __owns void *vmalloc(size_t bytes);
+__must_check __owns void *vzalloc(size_t bytes);
 /* NULL is ignored.  Panics on a pointer that vmalloc() did not return. */
-void vfree(void *p);
+void vfree(void *p) __takes(1);
 /* Usable bytes of an area, 0 when p is not the start of one. */
 size_t vmalloc_size(const void *p);
 
 /* Allocates a stack with guard pages; returns its lowest address, NULL: no memory. */
-__must_check void *kspace_stack_alloc(size_t bytes, const char *owner);
-void kspace_stack_free(void *stack);
+__must_check __owns void *kspace_stack_alloc(size_t bytes, const char *owner);
+void kspace_stack_free(void *stack) __takes(1);
 
 /* Maps device registers or a framebuffer at [pa, pa + len), any alignment.  Windows in the same
  * pages are shared and reference-counted.  ERR_BAD_RANGE: empty, wraps, too long, or contains

@@ -55,7 +55,7 @@ static bool ranges_grow(void) __requires(kspace.lock)
 	f = frame_alloc_block(FRAME_META, order);
 	if (f == NULL)
 		return false;
-	range_tables[range_sections] = arch_direct(frame_paddr(f));
+	range_tables[range_sections] = arch_direct(frame_into_raw(f));
 	memset(range_tables[range_sections], 0, sizeof(struct chunk_table));
 	zone_add(&ranges, range_sections * SECTION_FRAMES, SECTION_FRAMES);
 	range_sections++;
@@ -156,7 +156,7 @@ static bool chain_alloc(struct run_chain *chain, uint32_t pages)
 			continue;
 		}
 		frame_slot(f)->u.list.next = chain->head;
-		chain->head = frame_pfn(f);
+		chain->head = paddr_to_pfn(frame_into_raw(f));
 		pages -= UINT32_C(1) << order;
 	}
 	return true;

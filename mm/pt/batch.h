@@ -69,7 +69,7 @@ static inline bool tlb_batch_is_full(const struct tlb_batch *b)
 
 /* Put the n contiguous frames from `first` on, or one block, after the shootdown.  The batch must
  * not be full. */
-static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint32_t n)
+static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint32_t n) __takes(2)
 {
 	b->run[b->runs].first = first;
 	b->run[b->runs++].n = n;

@@ -12,7 +12,7 @@
 
 /* Put the frames after the next shootdown; a full batch is finished now. */
 static __forceinline void batch_run(const struct pt_format *fmt, struct tlb_batch *gone,
-				    struct frame *first, uint32_t n)
+				    struct frame *first, uint32_t n) __takes(3)
 {
 	if (unlikely(tlb_batch_is_full(gone)))
 		fmt->finish(gone);

@@ -27,7 +27,7 @@ struct pool {
 
 static PER_CPU(struct pool, pool);
 
-static struct frame *pool_take(void)
+__owns static struct frame *pool_take(void)
 {
 	uintptr_t irq = arch_irq_save();
 	struct pool *p = this_cpu_ptr(pool);
@@ -49,7 +49,7 @@ static bool pool_give(struct frame *node)
 	return fits;
 }
 
-static struct frame *zeroed_frame(void)
+__owns static struct frame *zeroed_frame(void)
 {
 	struct frame *node = pool_take();
 

@@ -52,7 +52,8 @@ struct job {
 	enum fault_access access;
 };
 
-static inline pte_t own_leaf(struct frame *f, unsigned flags)
+/* A leaf that owns the frame. */
+static inline pte_t own_leaf(struct frame *f, unsigned flags) __takes(1)
 {
 	flags |= PROP_USER | PROP_TRACKED;
 	return pte_make_leaf(frame_into_raw(f).raw,
@@ -72,7 +73,7 @@ static err_t map_zero_page(struct pt_spot *spot, unsigned flags)
 	return OK;
 }
 
-static struct frame *zeroed_frame(void)
+__owns static struct frame *zeroed_frame(void)
 {
 	struct frame *f = frame_alloc(FRAME_USER);
 

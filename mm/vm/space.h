@@ -73,7 +73,7 @@ err_t vm_space_init(const struct page_table *kernel);
 err_t vm_space_new(struct vm_space **out);
 /* Get or put a count.  The last put frees all that the space owns; by then no CPU has the space
  * loaded and no thread uses it. */
-struct vm_space *vm_space_get(struct vm_space *s);
+__owns struct vm_space *vm_space_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s) __takes(1);
 
 /* Make s the address space of the running thread, on any CPU where it runs; NULL: the kernel half
@@ -134,9 +134,9 @@ extern struct vm_stats vm_stats; /* PER_CPU */
 /* ---- for the monitor and tests ---- */
 
 /* The space with that number, with a count for the caller, or NULL. */
-struct vm_space *vm_space_find(unsigned number);
+__must_check __owns struct vm_space *vm_space_find(unsigned number);
 /* The space with the lowest number >= `number`, likewise. */
-struct vm_space *vm_space_from(unsigned number);
+__must_check __owns struct vm_space *vm_space_from(unsigned number);
 
 /* Check A1 to A5, and page_table_check().  NULL, or a description of the violation. */
 __must_check const char *vm_space_check(const struct vm_space *s);
