@@ -331,7 +331,10 @@ layers: | setup-build setup-test ## every include points down
 seam: $(PORTABLE:%.c=$(K)/%.o) ## the portable code needs nothing but arch/arch.h and lib/
 	$(Q)tools/seam.py $^
 
-check: | setup-build setup-check ## format, layers, seam, lint, both compilers, TSan, cppcheck
+analyze: | setup-check ## ownership of frames and nodes (__owns, __takes) by clang's analyzer
+	$(Q)tools/analyze.sh
+
+check: | setup-build setup-check ## format, layers, seam, lint, ownership, both compilers, TSan, cppcheck
 	$(Q)tools/check.sh
 
 prove: | setup-prove ## unbounded proofs by Frama-C/WP, and models checked by Spin: T=GLOB
@@ -353,5 +356,5 @@ clean: ## remove build/
 	$(Q)rm -rf build
 
 .PHONY: all kernel iso host run debug gdb crashes explore test test-host test-tsan test-kernel shows bench \
-	fuzz test-screen flash format layers seam check prove mutate fresh help clean FORCE
+	fuzz test-screen flash format layers seam analyze check prove mutate fresh help clean FORCE
 FORCE:

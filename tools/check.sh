@@ -77,6 +77,7 @@ check gcc make CC=gcc kernel host build/host-asan-gcc/keel-test
 check_with clang-14 clang make CC=clang-14 build/kernel-debug-clang-14/keel.elf \
 	build/host-asan-clang-14/keel-test
 check_with clang-14 dead-stores tools/dead_stores.sh
+check_with clang-14 analyze tools/analyze.sh
 check tsan tested_tsan
 check reproducible same_elf
 check size small_elf
