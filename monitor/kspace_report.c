@@ -134,7 +134,7 @@ static void show_read(const char *when)
 bool kspace_hole_demo(void)
 {
 	vaddr_t va = (vaddr_t)hole_page;
-	volatile uint64_t *word = (void *)hole_page;
+	_Atomic uint64_t *word = (void *)hole_page; /* relaxed: each access reaches the page */
 	struct frame *fresh = frame_alloc(FRAME_KERNEL);
 	struct pt_item old;
 	uint64_t value;
@@ -143,7 +143,7 @@ bool kspace_hole_demo(void)
 
 	if (fresh == NULL)
 		return false;
-	*word = 0x0123456789abcdef;
+	atomic_store_explicit(word, 0x0123456789abcdef, memory_order_relaxed);
 	err = kspace_image_page_take(va, &old);
 	if (err != OK) {
 		frame_put(fresh);
@@ -154,15 +154,16 @@ bool kspace_hole_demo(void)
 	faulted = arch_probe_read64(va, &value) != OK;
 	err = kspace_image_page_put(va, frame_paddr(fresh), old.prop);
 	print("hole: a fresh frame, %#lx, is mapped there\n", frame_paddr(fresh).raw);
-	*word = 42;
+	atomic_store_explicit(word, 42, memory_order_relaxed);
 	show_read("with 42 written");
-	wrote = err == OK && *word == 42;
+	wrote = err == OK && atomic_load_explicit(word, memory_order_relaxed) == 42;
 	err = kspace_image_page_take(va, &(struct pt_item){ 0 });
 	if (err == OK)
 		err = kspace_image_page_put(va, old.pa, old.prop);
 	frame_put(fresh);
 	show_read("with the old frame back");
-	return err == OK && faulted && wrote && *word == 0x0123456789abcdef;
+	return err == OK && faulted && wrote &&
+	       atomic_load_explicit(word, memory_order_relaxed) == 0x0123456789abcdef;
 }
 
 COMMAND(hole, "", "unmap a page of the kernel image, take the fault, map it again")

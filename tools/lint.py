@@ -18,6 +18,9 @@ each finding, `file:line: [rule] what`; the exit status is 1 when there is any.
   idle-continue   the last statement of a loop is `continue`
   slot-cast       a `struct meta_slot *`, or the address of a member, is cast to another pointer
                   (finding MOP-01): mm/frame/meta.h names what a slot may hold
+  volatile-access portable code has a volatile type (finding REM-03): registers are reached by
+                  arch_mmio_*() and arch_port_*(); `asm volatile` and a `static volatile` object,
+                  which is no pointer, are fine
 
 An example in a header comment is not dead code when it is indented by two spaces or more;
 neither is an ACSL contract.
@@ -255,6 +258,23 @@ def check_slot_casts(code):
         start += len(part)
 
 
+VOLATILE_FOLDERS = {"lib", "kern", "boot", "mm", "iommu", "dma", "drivers", "monitor"}
+# Stores to memory that a device displays; crashes that the compiler must not see through.
+VOLATILE_HOMES = {"drivers/tty/video_memory.h", "monitor/crash.c"}
+VOLATILE = re.compile(r"\b(?:volatile|__volatile__|__volatile)\b")
+
+
+def check_volatile(code):
+    """Macros are read, too: code still has its directives."""
+    for match in VOLATILE.finditer(code):
+        before, after = code[: match.start()], code[match.end() :]
+        is_assembly = re.search(r"\b(?:asm|__asm__|__asm)\s+$", before)
+        is_object = re.search(r"\bstatic\s+$", before) and re.match(r"[\w\s]+[;=\[]", after)
+        if not is_assembly and not is_object:
+            yield (line_of(code, match.start()), "volatile-access",
+                   "use arch_mmio_*(), arch_port_*() or atomics")
+
+
 def findings(path, text):
     bare = blank_comments(text)
     code = blank_directives(bare)
@@ -264,6 +284,8 @@ def findings(path, text):
     yield from check_continues(code)
     if not path.as_posix().endswith(SLOT_HOME):
         yield from check_slot_casts(code)
+    if path.parts[0] in VOLATILE_FOLDERS and path.as_posix() not in VOLATILE_HOMES:
+        yield from check_volatile(bare)
     length = len(text.splitlines())
     if length > FILE_LINES:
         yield FILE_LINES + 1, "long-file", f"{length} lines, {FILE_LINES} are the most"
@@ -283,7 +305,7 @@ def main(args):
     for path in files:
         text = path.read_text(encoding="utf-8", errors="replace")
         shown = path.relative_to(root) if path.is_relative_to(root) else path
-        for number, rule, what in sorted(findings(path, text)):
+        for number, rule, what in sorted(findings(shown, text)):
             print(f"{shown}:{number}: [{rule}] {what}")
             count += 1
     return 1 if count else 0

@@ -2,6 +2,7 @@
 #include "drivers/tty/framebuffer.h"
 
 #include "drivers/tty/font.h"
+#include "drivers/tty/video_memory.h"
 #include "lib/bits.h"
 #include "lib/string.h"
 
@@ -18,16 +19,6 @@ enum {
 
 /* Every line of a glyph is a whole number of words, as FONT_WIDTH is WORD_BYTES. */
 _Static_assert((int)FONT_WIDTH == WORD_BYTES, "a glyph's line is pixel_bytes words");
-
-/* Stored whole wherever it lies; volatile, so that it stays one access of 8 bytes. */
-struct unaligned_word {
-	uint64_t value;
-} __attribute__((packed, may_alias));
-
-static void store_word(uint8_t *at, uint64_t value)
-{
-	((volatile struct unaligned_word *)at)->value = value;
-}
 
 /* ---- what firmware says ---- */
 
@@ -94,9 +85,9 @@ static void framebuffer_clear(struct screen_painter *p)
 		uint64_t x = 0;
 
 		for (; x + WORD_BYTES <= bytes; x += WORD_BYTES)
-			store_word(line + x, 0);
+			video_store64(line + x, 0);
 		for (; x < bytes; x++)
-			*(volatile uint8_t *)(line + x) = 0;
+			video_store8(line + x, 0);
 	}
 }
 
@@ -125,7 +116,7 @@ static void framebuffer_draw(struct screen_painter *p, unsigned row, unsigned co
 		if (y % f->scale == 0)
 			expand(f, glyph[y / f->scale] ^ inverse, line);
 		for (size_t x = 0; x < bytes; x += WORD_BYTES)
-			store_word(at + x, ((struct unaligned_word *)(line + x))->value);
+			video_store64(at + x, ((struct unaligned_word *)(line + x))->value);
 	}
 }
 

@@ -2,6 +2,7 @@
 #include "drivers/tty/vga_text.h"
 
 #include "arch/arch.h"
+#include "drivers/tty/video_memory.h"
 
 enum {
 	CELL_BYTES = 2,
@@ -57,7 +58,7 @@ static void vga_text_draw(struct screen_painter *p, unsigned row, unsigned colum
 	void *at = v->base + (uint64_t)row * v->pitch + (uint64_t)column * CELL_BYTES;
 	unsigned colours = (cell & SCREEN_CURSOR) != 0 ? COLOURS_CURSOR : COLOURS;
 
-	*(volatile uint16_t *)at = (uint16_t)(colours | (cell & ~SCREEN_CURSOR));
+	video_store16(at, (uint16_t)(colours | (cell & ~SCREEN_CURSOR)));
 }
 
 /* Firmware leaves a blinking cursor. */

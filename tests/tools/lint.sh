@@ -232,3 +232,56 @@ static inline struct word *f(struct meta_slot *slot)
 	return (struct word *)slot;
 }
 END
+finds volatile-access volatile_register_of_a_driver drivers/clock/a.c <<'END'
+static unsigned f(char *registers)
+{
+	return *(volatile unsigned *)(registers + 4);
+}
+END
+finds volatile-access volatile_after_the_type iommu/a.c <<'END'
+static void f(void *r)
+{
+	*(unsigned volatile *)r = 1;
+}
+END
+finds volatile-access volatile_pointer_without_a_cast kern/a.c <<'END'
+static void f(void *r)
+{
+	volatile unsigned *at = r;
+	*at = 1;
+}
+END
+finds volatile-access volatile_in_a_macro boot/a.h <<'END'
+#define READ(r) \
+	(*(volatile unsigned *)(r))
+END
+finds volatile-access volatile_member monitor/a.c <<'END'
+struct registers {
+	volatile unsigned control;
+};
+END
+finds volatile-access volatile_typedef lib/a.h <<'END'
+typedef volatile unsigned reg_t;
+END
+finds volatile-access volatile_static_pointer mm/a.c <<'END'
+static volatile unsigned *registers;
+END
+accepts volatile_assembly_and_objects drivers/a.c <<'END'
+/* volatile unsigned *in_a_comment */
+static volatile int drawing;
+static volatile unsigned char bytes[4];
+static void f(void)
+{
+	__asm__ volatile("pause");
+	asm volatile("hlt" : : "r"(*"volatile char *"));
+}
+END
+accepts volatile_video_memory drivers/tty/video_memory.h <<'END'
+#define STORE(at, value) (*(volatile char *)(at) = (value))
+END
+accepts volatile_crashes monitor/crash.c <<'END'
+static volatile int *nowhere;
+END
+accepts volatile_machine arch/x86_64/a.c <<'END'
+static volatile int *anywhere;
+END
