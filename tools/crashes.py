@@ -9,7 +9,6 @@ be the one below.  NMI and machine check are injected by QEMU.  Prints KTAP 1 an
 """
 
 import argparse
-import fnmatch
 import os
 import re
 import socket
@@ -19,6 +18,7 @@ import time
 
 sys.dont_write_bytecode = True  # nothing is written beside the sources
 
+import ktap
 import machine
 
 TOUCH = r"by instruction at ffffffff[0-9a-f]{8} touch\+0x"
@@ -247,23 +247,13 @@ def main():
     """All kinds, one after the other."""
     machine.end_politely()
     options = parse_arguments()
-    tests = {name: test for name, test in all_tests(options).items()
-             if fnmatch.fnmatch(name, options.only)}
-    passed = failed = 0
-    print(f"KTAP version 1\n1..{len(tests)}", flush=True)
-    for number, (name, test) in enumerate(tests.items(), 1):
-        config = machine.Config(iso=options.iso, kernel=options.kernel, mem="512M")
-        try:
-            test(config)
-            passed += 1
-            print(f"ok {number} crash_{name}", flush=True)
-        except (Explained, machine.ConfigError, machine.MachineError, OSError) as error:
-            failed += 1
-            for text in str(error).split("\n"):
-                print(f"# {text}")
-            print(f"not ok {number} crash_{name}", flush=True)
-    print(f"{passed} passed, {failed} failed, 0 skipped")
-    return 1 if failed or not passed else 0
+
+    def on_a_machine(test):
+        return lambda: test(machine.Config(iso=options.iso, kernel=options.kernel, mem="512M"))
+
+    tests = {f"crash_{name}": on_a_machine(test) for name, test in all_tests(options).items()
+             if ktap.matches(name, options.only)}
+    return ktap.run_all(tests, (Explained, machine.ConfigError, machine.MachineError, OSError))
 
 
 if __name__ == "__main__":

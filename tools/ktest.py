@@ -24,13 +24,10 @@ import time
 
 sys.dont_write_bytecode = True  # nothing is written beside the sources
 
+import ktap
 import machine
 
-HEADER = re.compile(r"KTAP version 1$")
-PLAN = re.compile(r"1\.\.(\d+)\b")
-RESULT = re.compile(r"(not )?ok (\d+)(?: -)?(?: ([^#]*))?(?:# *(\w+)(.*))?$")
-IRQ_OFF = re.compile(r"# CPU \d+: interrupts off for at most ")
-SUMMARY = re.compile(r"(?:# )?(\d+) passed, (\d+) failed, (\d+) skipped$")
+IRQ_OFF = re.compile(r"CPU \d+: interrupts off for at most ")
 
 # From the last line of output on.  A test may do long and silent work after a panic that it
 # asked for; a panicked kernel that does not exit is silent for good.
@@ -46,77 +43,70 @@ STATS_SECONDS = 3
 class Judge:
     """What the lines so far amount to.
 
-    passed + failed + skipped counts results; `problems` are failures that belong to no result.
+    `counts` counts results; `problems` are failures that belong to no result.
     """
 
     def __init__(self, say):
-        self.passed = self.failed = self.skipped = 0
+        self.counts = ktap.Counts()
         self.problems = []
         self.planned = None
         self.panic = None  # the last panic line with no result after it
         self.stats = False
         self._started = False
         self._say = say
-        self._notes = []  # diagnostics since the last result
+        self._reader = ktap.Reader()
 
     @property
     def results(self):
         """How many results came."""
-        return self.passed + self.failed + self.skipped
+        return self.counts.total()
 
     def complete(self):
         """Whether every planned result came."""
         return self.planned is not None and self.results >= self.planned
 
     def line(self, line):
-        """Take one line of output.  Indented lines are subtests: their parent's result counts."""
-        if HEADER.search(line):
+        """Take one line of output."""
+        event = self._reader.line(line) if self._started else ktap.parse(line)
+        if isinstance(event, ktap.Header):
             if self._started:
                 self.problem("the machine started a second time")
             self._started = True
         elif not self._started:
             return
-        elif (match := PLAN.match(line)):
-            self.planned = int(match[1])
-        elif (match := RESULT.match(line)):
-            self._result(line, match)
-        elif (match := SUMMARY.match(line)):
-            self._check_stats(tuple(int(n) for n in match.groups()))
+        elif isinstance(event, ktap.Plan):
+            self.planned = event.count
+        elif isinstance(event, ktap.Result):
+            self._result(line, event)
+        elif isinstance(event, ktap.Counts):
+            self._check_stats(event)
         elif machine.PANIC.search(line):
             self.panic = line
-            self._notes.append(line)
-        elif IRQ_OFF.match(line):
+            if event is None:
+                self._reader.note(line)
+        elif isinstance(event, ktap.Note) and IRQ_OFF.match(event.text):
             self._say(line)
-        elif line.startswith("#"):
-            self._notes.append(line)
 
     def problem(self, text):
         """A failure that is no test's."""
         self.problems.append(text)
         self._say(f"ktest: {text}")
 
-    def _result(self, line, match):
-        is_bad, number, _, directive, _ = match.groups()
-        if int(number) != self.results + 1:
-            self.problem(f"result {number} came where {self.results + 1} was due")
-        if is_bad:
-            self.failed += 1
-            for note in self._notes:
-                self._say(note)
+    def _result(self, line, result):
+        if result.number != self.results + 1:
+            self.problem(f"result {result.number} came where {self.results + 1} was due")
+        self.counts.add(result.verdict)
+        if result.verdict == ktap.FAILED:
+            for note in result.notes:
+                self._say(f"# {note}")
+        if result.verdict != ktap.PASSED:
             self._say(line)
-        elif directive and directive.upper() == "SKIP":
-            self.skipped += 1
-            self._say(line)
-        else:
-            self.passed += 1
-        self._notes = []
         self.panic = None
 
     def _check_stats(self, stats):
         self.stats = True
-        if stats != (self.passed, self.failed, self.skipped):
-            self.problem(f"the kernel counted {stats[0]} passed, {stats[1]} failed, "
-                         f"{stats[2]} skipped; its results say otherwise")
+        if stats != self.counts:
+            self.problem(f"the kernel counted {stats}; its results say otherwise")
 
 
 class Run:
@@ -202,7 +192,7 @@ class Run:
             return f"crash{self._where()}: {judge.panic}; {running.how_it_ended()}"
         if self._is_bochs and judge.complete():
             return None
-        expected = machine.EXIT_FAIL if judge.failed else machine.EXIT_PASS
+        expected = machine.EXIT_FAIL if judge.counts.failed else machine.EXIT_PASS
         if running.status() != expected:
             return f"ended{self._where()} with {running.how_it_ended()}, not {expected}"
         return None
@@ -268,9 +258,9 @@ def make_config(options):
 def print_stats(judge):
     """The last line; a result that never came is a failed one.  Returns the exit status."""
     missing = max(0, (judge.planned or 0) - judge.results)
-    failed = judge.failed + (missing or len(judge.problems))
-    print(f"{judge.passed} passed, {failed} failed, {judge.skipped} skipped")
-    return 1 if failed else 0
+    counts = judge.counts + ktap.Counts(failed=missing or len(judge.problems))
+    print(counts)
+    return 1 if counts.failed else 0
 
 
 def main():
@@ -284,9 +274,9 @@ def main():
         try:
             run.go()
         except machine.Missing as missing:
-            print(f"ok 1 boot # SKIP not installed: {missing}")
-            print("0 passed, 0 failed, 1 skipped")
-            return 0
+            writer = ktap.Writer(1)
+            writer.result("boot", ktap.SKIPPED, f"not installed: {missing}")
+            return writer.end()
         except (machine.ConfigError, machine.MachineError) as error:
             run.judge.problem(str(error))
         return print_stats(run.judge)

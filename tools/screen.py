@@ -11,7 +11,7 @@ are read from its memory.
 """
 
 import argparse
-import fnmatch
+import functools
 import json
 import os
 import re
@@ -24,6 +24,7 @@ import time
 sys.dont_write_bytecode = True  # nothing is written beside the sources
 
 import font
+import ktap
 import machine
 
 FONT = os.environ.get("GRUB_FONT", "/usr/share/grub/ascii.pf2")
@@ -386,24 +387,9 @@ TESTS = (
 
 def run_tests(options):
     """Run them one after the other; returns the exit status."""
-    tests = [test for test in TESTS if fnmatch.fnmatch(test.__name__, options.only)]
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-    print(f"KTAP version 1\n1..{len(tests)}", flush=True)
-    for number, test in enumerate(tests, 1):
-        start, notes = time.monotonic(), []
-        try:
-            test(options)
-            result, line = "passed", f"ok {number} {test.__name__}"
-        except machine.Missing as missing:
-            result, line = "skipped", f"ok {number} {test.__name__} # SKIP not installed: {missing}"
-        except (machine.ConfigError, machine.MachineError) as error:
-            result, line, notes = "failed", f"not ok {number} {test.__name__}", str(error).split("\n")
-        counts[result] += 1
-        for note in [*notes, f"{time.monotonic() - start:.1f} s"]:
-            print(f"# {note}")
-        print(line, flush=True)
-    print(", ".join(f"{count} {what}" for what, count in counts.items()))
-    return 0 if tests and not counts["failed"] else 1
+    tests = {test.__name__: functools.partial(test, options) for test in TESTS
+             if ktap.matches(test.__name__, options.only)}
+    return ktap.run_all(tests, (machine.ConfigError, machine.MachineError), machine.Missing)
 
 
 def parse_arguments():

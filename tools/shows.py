@@ -9,13 +9,14 @@ On each machine: boot to the monitor's prompt, send `frames`, find the line
 
 import argparse
 import fnmatch
+import functools
 import os
 import re
 import sys
-import time
 
 sys.dont_write_bytecode = True  # nothing is written beside the sources
 
+import ktap
 import machine
 
 COMMAND = "frames"
@@ -43,12 +44,11 @@ def chosen(names, only):
     """The names that match a pattern of the comma-separated list; all when it is empty."""
     if not only:
         return list(names)
-    patterns = only.split(",")
-    for pattern in patterns:
+    for pattern in only.split(","):
         if not fnmatch.filter(names, pattern):
             raise machine.ConfigError(f"no machine is called {pattern}; there are "
                                       + ", ".join(names))
-    return [name for name in names if any(fnmatch.fnmatch(name, p) for p in patterns)]
+    return [name for name in names if ktap.matches(name, only)]
 
 
 def show(kind, config, seconds, log):
@@ -93,27 +93,10 @@ def main():
         return 2
     if options.logs:
         os.makedirs(options.logs, exist_ok=True)
-    counts = {"passed": 0, "failed": 0, "skipped": 0}
-    print(f"KTAP version 1\n1..{len(names)}", flush=True)
-    for number, name in enumerate(names, 1):
-        kind, config = machines[name]
-        log = options.logs and os.path.join(options.logs, name + ".log")
-        start = time.monotonic()
-        try:
-            marker = show(kind, config, options.timeout, log)
-            result, line = "passed", f"ok {number} {name}"
-        except machine.Missing as missing:
-            marker, result = "", "skipped"
-            line = f"ok {number} {name} # SKIP not installed: {missing}"
-        except (machine.ConfigError, machine.MachineError) as error:
-            marker, result, line = str(error), "failed", f"not ok {number} {name}"
-        counts[result] += 1
-        for text in note.split("\n") if note else ():
-            print(f"# {text}")
-        print(f"# {time.monotonic() - start:.1f} s")
-        print(line, flush=True)
-    print(", ".join(f"{count} {what}" for what, count in counts.items()))
-    return 1 if counts["failed"] else 0
+    tests = {name: functools.partial(
+        show, *machines[name], options.timeout,
+        options.logs and os.path.join(options.logs, name + ".log")) for name in names}
+    return ktap.run_all(tests, (machine.ConfigError, machine.MachineError), machine.Missing)
 
 
 if __name__ == "__main__":

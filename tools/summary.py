@@ -8,36 +8,37 @@ must not look like a runner with nothing to say.  The exit status is 0 when some
 nothing failed.
 """
 
-import re
 import sys
 
-TOTALS = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+
+import ktap
 
 
 def summary_of(path):
-    """(passed, failed, skipped) of one log, or None when it has no summary line."""
+    """The counts of one log; one failure when it has no summary line."""
+    lost = ktap.Counts(failed=1)
     try:
         with open(path, encoding="utf-8", errors="replace") as log:
-            found = [TOTALS.match(line.strip()) for line in log]
+            found = [event for event in map(ktap.parse, log) if isinstance(event, ktap.Counts)]
     except OSError as error:
         print(f"summary: {path}: {error.strerror}")
-        return None
-    found = [match for match in found if match]
+        return lost
     if not found:
         print(f"summary: {path}: has no summary line: its runner did not reach the end")
-        return None
-    return tuple(int(n) for n in found[-1].groups())
+        return lost
+    return found[-1]
 
 
 def main(paths):
     if not paths:
         sys.exit("usage: summary.py FILE...")
-    passed, failed, skipped = map(sum, zip(*(summary_of(p) or (0, 1, 0) for p in paths)))
-    if passed + failed + skipped == 0:
+    counts = sum(map(summary_of, paths), ktap.Counts())
+    if counts.total() == 0:
         print("summary: no test ran")
-        failed = 1
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed else 0
+        counts.failed = 1
+    print(counts)
+    return 1 if counts.failed else 0
 
 
 if __name__ == "__main__":
