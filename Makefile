@@ -19,7 +19,8 @@ MODE     ?= debug
 TESTS    ?= 1
 WERROR   ?= 1
 V        ?= 0
-T        ?= *
+# ONLY= is the older name
+T        ?= $(or $(ONLY),*)
 SEED     ?= 1
 MEM      ?= 2G
 SMP      ?= 1
@@ -300,8 +301,8 @@ test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup
 	@tools/summary.py build/logs/host.log build/logs/kernel.log build/logs/tools.log \
 		build/logs/screen.log build/logs/crashes.log build/logs/readme.log
 
-shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list
-	$(Q)tools/shows.py --iso build/keel.iso $(if $(ONLY),--only $(ONLY))
+shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list: T=GLOB
+	$(Q)tools/shows.py --iso build/keel.iso --only '$(T)'
 
 bench: $(BENCHES) | setup-build setup-bench ## results beside their peers': PART='frames heap kernel user cpus ready size'
 	$(Q)$(MAKE) MODE=release TESTS=1 build/kernel-release-$(CC)/keel.elf
@@ -340,8 +341,12 @@ check: | setup-build setup-check ## format, layers, seam, lint, ownership, both 
 prove: | setup-prove ## unbounded proofs by Frama-C/WP, and models checked by Spin: T=GLOB
 	$(Q)tools/prove.sh '$(T)'; proofs=$$?; tools/spin.sh '$(T)' && exit $$proofs
 
-mutate: | setup-build setup-run setup-test ## put each mistake of tests/mutants/ back and name the test that kills it
-	$(Q)tools/mutate.py $(if $(ONLY),--only '$(ONLY)') $(if $(PART),--part $(PART))
+mutate: | setup-build setup-run setup-test ## put each mistake of tests/mutants/ back and name the test that kills it: T=GLOB PART=K/N
+	$(Q)tools/mutate.py --only '$(T)' $(if $(PART),--part $(PART))
+# what those targets run, built: tools/mutate.py gives building and running a time limit each
+build-test-host: $(H_asan)/keel-test
+build-test-kernel: build/ktest.iso
+build-explore: $(X)/explore
 
 fresh: | setup-fresh ## run and test in a minimal Debian 12 made by debootstrap
 	$(Q)tools/fresh.sh
@@ -356,5 +361,5 @@ clean: ## remove build/
 	$(Q)rm -rf build
 
 .PHONY: all kernel iso host run debug gdb crashes explore test test-host test-tsan test-kernel shows bench \
-	fuzz test-screen flash format layers seam analyze check prove mutate fresh help clean FORCE
+	fuzz test-screen flash format layers seam check prove mutate fresh help clean build-test-host build-test-kernel build-explore analyze FORCE
 FORCE:

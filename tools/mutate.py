@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""mutate.py [--only GLOB] [--part K/N] [--jobs N] - put each known mistake back: who notices?
+"""mutate.py [--only GLOBS] [--part K/N] [--jobs N] - put each known mistake back: which test fails?
 
 tests/mutants/NAME.patch is a unified diff (-p1) below header lines:
 
@@ -14,12 +14,13 @@ For `Run: check`, Test is a glob of the finding that the command must print.
 
 The working tree is copied once for each job below build/mutate/.  On an unpatched copy the
 named tests must exist and pass, and the commands must succeed.  Then each patch is applied
-with no fuzz, built incrementally, run and taken back.
+with no fuzz, built incrementally, run and taken back.  Build and run have a time limit each:
+--build-seconds and --run-seconds.
 
 A mutant is killed by a failing test that matches its glob, or by a crash or a time-out of the
-test program after it began to run those tests.  A patch that does not apply or does not build,
-and a run without a result, are failures and no kills.  Prints one line for each mutant and, at
-the end, `N passed, N failed, N skipped`; a mutant is skipped when the tests it names are.
+test program after it began to run those tests.  A patch that does not apply, one that does not
+build, or not in time, and a run without a result are failures and no kills.  Prints KTAP 1 and,
+last, `N passed, N failed, N skipped`; a mutant is skipped when the tests it names are.
 
 SHARED, when set, is handed on to make as an absolute path.
 """
@@ -27,7 +28,6 @@ SHARED, when set, is handed on to make as an absolute path.
 import argparse
 import concurrent.futures
 import dataclasses
-import fnmatch
 import os
 import pathlib
 import queue
@@ -38,17 +38,19 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True  # nothing is written beside the sources
+
+import ktap
+
 MUTANTS = "tests/mutants"
 SCRATCH = "build/mutate"
-BASE_SECONDS = 1800  # the first build of a copy, and every named test
+BASE_SECONDS = 1800  # for the first build of a copy, and for all named tests
+BUILD_SECONDS = 900  # for what one patch changes: a header may be included everywhere
 RUN_SECONDS = {"host": 90, "kernel": 240, "explore": 300, "check": 300}
 TARGET = {"host": "test-host", "kernel": "test-kernel", "explore": "explore"}
-GLOB_BYTES = {"host": 16384, "kernel": 200, "explore": 16384}  # of one T=; the kernel's command line is short
+# Of one T=; the kernel's command line is short.
+GLOB_BYTES = {"host": 16384, "kernel": 200, "explore": 16384}
 
-RESULT = re.compile(r"^\s*(not ok|ok)\s+\d+\s+(?:-\s+)?([^\s#]+)\s*(#\s*skip\b)?", re.I)
-VERSION = re.compile(r"^\s*KTAP version \d+\s*$")
-PLAN = re.compile(r"^\s*1\.\.\d+\s*$")
-SUMMARY = re.compile(r"^\d+ passed, \d+ failed, \d+ skipped$")
 KERNEL_DIED = re.compile(r"^ktest: (crash|ended|hang|silence)")
 DIED = re.compile(r"^summary: .* has no summary line")  # tools/summary.py says it
 SANITIZER = re.compile(r"SUMMARY: \w*Sanitizer|runtime error:")
@@ -102,10 +104,6 @@ def parse_mutant(path):
         raise Unfit(f"Run: {run} is none of {', '.join(RUN_SECONDS)}")
     command = shlex.split(header.get("Command", ""))
     return Mutant(path.stem, text, header["Test"], run, command)
-
-
-def matches(name, globs):
-    return any(fnmatch.fnmatchcase(name, glob.strip()) for glob in globs.split(","))
 
 
 class Tree:
@@ -183,37 +181,40 @@ class Tree:
             argv = argv + [f"SHARED={(self.root / shared).resolve()}"]
         return self.command(argv, seconds)
 
-    def tests(self, run, globs, seconds):
-        status, timed_out, lines = self.make(["make", TARGET[run], f"T={globs}", "KTEST_FLAGS=-v", "WERROR=0"],
-                                             seconds)
-        return read_ktap(status, timed_out, lines)
+    def tests(self, run, globs, build_seconds, run_seconds):
+        """Build what the run needs, then run the tests; Unfit when the build fails."""
+        options = [f"T={globs}", "KTEST_FLAGS=-v", "WERROR=0"]
+        status, timed_out, lines = self.make(["make", f"build-{TARGET[run]}", *options],
+                                             build_seconds)
+        if timed_out:
+            raise Unfit(f"the build did not end within {build_seconds:g} s")
+        if status != 0:
+            raise Unfit("the build failed: " + first_match(BUILD_ERROR, lines, f"status {status}"))
+        return read_stream(*self.make(["make", TARGET[run], *options], run_seconds))
 
 
-def read_ktap(status, timed_out, lines):
+def read_stream(status, timed_out, lines):
+    """The outcome of a command that printed KTAP."""
     outcome = Outcome([], {}, [], False, False, timed_out, status, lines)
-    notes = []
+    reader = ktap.Reader()
     programs = summaries = 0
     died = False
-    for line in (line.rstrip("\r") for line in lines):
-        match = RESULT.match(line)
-        if match:
+    for line in lines:
+        event = reader.line(line)
+        if isinstance(event, (ktap.Header, ktap.Plan, ktap.Result)):
             outcome.began = True
-            if match[1].lower() == "not ok":
-                outcome.failed[match[2]] = "; ".join(notes)
-            elif match[3]:
-                outcome.skipped.append(match[2])
-            else:
-                outcome.passed.append(match[2])
-            notes = []
-        elif VERSION.match(line) or PLAN.match(line):
-            outcome.began = True
-            programs += VERSION.match(line) is not None
-        elif SUMMARY.match(line):
+        if isinstance(event, ktap.Header):
+            programs += 1
+        elif isinstance(event, ktap.Counts):
             summaries += 1
+        elif isinstance(event, ktap.Result):
+            if event.verdict == ktap.FAILED:
+                outcome.failed[event.name] = "; ".join(event.notes)
+            else:
+                passed = event.verdict == ktap.PASSED
+                (outcome.passed if passed else outcome.skipped).append(event.name)
         elif DIED.match(line) or KERNEL_DIED.match(line):
             died = True
-        elif line.lstrip().startswith("# "):
-            notes.append(line.strip()[2:])
     outcome.ended = summaries >= max(1, programs) and not died
     return outcome
 
@@ -244,14 +245,17 @@ class Base:
     """What the unpatched copy does; asked before any patch is applied."""
 
     def __init__(self):
-        self.outcomes = {}  # (run, glob) -> Outcome of a run of that glob and others
+        self.outcomes = {}  # (run, glob) -> Outcome of a run of that glob and others, or Unfit
         self.commands = {}  # command -> (failed, lines)
 
     def measure(self, tree, mutants):
         for run in TARGET:
             globs = sorted({m.test for m in mutants if m.run == run})
             for group in chunks(globs, GLOB_BYTES[run]):
-                outcome = tree.tests(run, ",".join(group), BASE_SECONDS)
+                try:
+                    outcome = tree.tests(run, ",".join(group), BASE_SECONDS, BASE_SECONDS)
+                except Unfit as why:
+                    outcome = why
                 self.outcomes.update({(run, glob): outcome for glob in group})
         for command in {tuple(m.command) for m in mutants if m.run == "check"}:
             status, timed_out, lines = tree.make(list(command), BASE_SECONDS)
@@ -266,25 +270,28 @@ class Base:
                             + (lines[-1].strip() if lines else "no output"))
             return [mutant.test]
         base = self.outcomes[mutant.run, mutant.test]
-        wrong = [name for name in base.failed if matches(name, mutant.test)]
+        if isinstance(base, Unfit):
+            raise Unfit(f"without it {base}")
+        wrong = [name for name in base.failed if ktap.matches(name, mutant.test)]
         if wrong:
             raise Unfit(f"without it {wrong[0]} already fails: {base.failed[wrong[0]]}")
-        names = [name for name in base.passed if matches(name, mutant.test)]
+        names = [name for name in base.passed if ktap.matches(name, mutant.test)]
         if names:
             return names
-        if any(matches(name, mutant.test) for name in base.skipped):
+        if any(ktap.matches(name, mutant.test) for name in base.skipped):
             return []
         if not base.began:
-            raise Unfit("without it no test ran: "
-                        + first_match(BUILD_ERROR, base.lines, "no output"))
+            raise Unfit("without it no test ran: " + last_match(CRASH, base.lines,
+                                                                f"status {base.status}"))
         if not base.ended:
             raise Unfit("without it the tests do not reach their end: "
                         + last_match(CRASH, base.lines, f"status {base.status}"))
         raise Unfit(f"no test matches {mutant.test}")
 
 
-def judge_check(tree, mutant, base):
-    status, timed_out, lines = tree.make(mutant.command, RUN_SECONDS["check"])
+def judge_check(tree, mutant, base, options):
+    """What the command says of it, or None when it survived."""
+    status, timed_out, lines = tree.make(mutant.command, options.run_seconds["check"])
     if timed_out:
         raise Unfit("the command did not end")
     if status == 0:
@@ -292,27 +299,29 @@ def judge_check(tree, mutant, base):
     before = set(base.commands[tuple(mutant.command)][1])
     new = [line.strip() for line in lines if line not in before]
     found = [line for line in new
-             if matches(line, f"*{mutant.test}*") and not re.match(r"make(\[\d+\])?: \*\*\*", line)]
+             if ktap.matches(line, f"*{mutant.test}*")
+             and not re.match(r"make(\[\d+\])?: \*\*\*", line)]
     if not found:
         raise Unfit(f"the command fails without a finding like {mutant.test}: "
                     + (new[0] if new else "no output"))
     return f"{shlex.join(mutant.command)}: {found[0]}"
 
 
-def judge_tests(tree, mutant, names):
-    """By whom it was killed, or None when it survived."""
-    outcome = tree.tests(mutant.run, mutant.test, RUN_SECONDS[mutant.run])
+def judge_tests(tree, mutant, names, options):
+    """The test that killed it and how, or None when it survived."""
+    seconds = options.run_seconds[mutant.run]
+    outcome = tree.tests(mutant.run, mutant.test, options.build_seconds, seconds)
     for name, why in outcome.failed.items():
-        if matches(name, mutant.test):
+        if ktap.matches(name, mutant.test):
             return f"{name}: {why}" if why else name
     done = {*outcome.passed, *outcome.failed, *outcome.skipped}
     waiting = next((name for name in names if name not in done), names[-1])
     if not outcome.began:
-        why = "it took too long" if outcome.timed_out else (
-            first_match(BUILD_ERROR, outcome.lines, f"status {outcome.status}, no KTAP"))
-        raise Unfit(f"no test ran, the build failed? {why}")
+        why = (f"nothing came within {seconds:g} s" if outcome.timed_out
+               else f"status {outcome.status}, no KTAP")
+        raise Unfit(f"no test ran: {why}")
     if outcome.timed_out:
-        return f"{waiting}: timed out after {RUN_SECONDS[mutant.run]} s"
+        return f"{waiting}: timed out after {seconds:g} s"
     crash = last_match(CRASH, outcome.lines, "")
     if not outcome.ended:
         return f"{waiting}: crashed: {crash or f'status {outcome.status}'}"
@@ -321,42 +330,49 @@ def judge_tests(tree, mutant, names):
         return f"{waiting}: {sanitizer}"
     if outcome.status != 0:
         raise Unfit(f"no test failed, but make did: status {outcome.status}")
-    if not any(matches(name, mutant.test) for name in done):
+    if not any(ktap.matches(name, mutant.test) for name in done):
         raise Unfit(f"no test that matches {mutant.test} ran")
     return None
 
 
-def judge(tree, mutant, base):
-    """The rest of the mutant's result line."""
+def judge(tree, mutant, base, options):
+    """(verdict, comment) of the mutant's result."""
     names = base.require(mutant)
     if not names:
-        return "ok", "# SKIP the tests it names are skipped here"
+        return ktap.SKIPPED, "the tests it names are skipped here"
     touched = tree.apply(mutant)
     try:
-        killer = (judge_check(tree, mutant, base) if mutant.run == "check"
-                  else judge_tests(tree, mutant, names))
+        killer = (judge_check(tree, mutant, base, options) if mutant.run == "check"
+                  else judge_tests(tree, mutant, names, options))
     finally:
         for name in touched:
             tree.restore(name)
-    return ("ok", f"# killed by {killer}") if killer else ("not ok", "survived")
+    return (ktap.PASSED, f"killed by {killer}") if killer else (ktap.FAILED, "survived")
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--only", default="*", metavar="GLOB", help="names of mutants")
+    parser.add_argument("--only", default="*", metavar="GLOBS",
+                        help="names of mutants, with commas")
     parser.add_argument("--part", default="1/1", metavar="K/N", help="the K-th of N parts")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="copies at work")
+    parser.add_argument("--build-seconds", type=float, default=BUILD_SECONDS, metavar="S",
+                        help=f"for the build of one mutant (default {BUILD_SECONDS})")
+    parser.add_argument("--run-seconds", type=float, metavar="S",
+                        help=f"for the tests of one mutant (default {RUN_SECONDS})")
     options = parser.parse_args()
     part = re.fullmatch(r"(\d+)/(\d+)", options.part)
     if not part or not 1 <= int(part[1]) <= int(part[2]):
         parser.error("--part is K/N with 1 <= K <= N")
     options.part = (int(part[1]) - 1, int(part[2]))
+    options.run_seconds = ({run: options.run_seconds for run in RUN_SECONDS}
+                           if options.run_seconds else RUN_SECONDS)
     return options
 
 
 def chosen(root, options):
     paths = sorted(p for p in (root / MUTANTS).glob("*.patch")
-                   if fnmatch.fnmatchcase(p.stem, options.only))
+                   if ktap.matches(p.stem, options.only))
     return paths[options.part[0]::options.part[1]]
 
 
@@ -364,6 +380,10 @@ def main():
     options = arguments()
     root = pathlib.Path.cwd()
     paths = chosen(root, options)
+    if not paths:
+        number, parts = options.part
+        print(f"mutate: no mutant matches {options.only}"
+              + (f" in part {number + 1}/{parts}" if parts > 1 else ""))
     parsed = {}
     for path in paths:
         try:
@@ -383,27 +403,20 @@ def main():
 
     def work(mutant):
         if isinstance(mutant, Unfit):
-            return "not ok", f"# {mutant}"
+            return ktap.FAILED, str(mutant)
         tree = idle.get()
         try:
-            return judge(tree, mutant, base)
+            return judge(tree, mutant, base, options)
         except Unfit as why:
-            return "not ok", f"# {why}"
+            return ktap.FAILED, str(why)
         finally:
             idle.put(tree)
 
-    passed = failed = skipped = 0
-    print(f"1..{len(paths)}")
+    writer = ktap.Writer(len(paths))
     with concurrent.futures.ThreadPoolExecutor(len(trees)) as pool:
-        results = pool.map(work, parsed.values())
-        for number, (path, (verdict, rest)) in enumerate(zip(paths, results), 1):
-            print(f"{verdict} {number} {path.stem} {rest}", flush=True)
-            skip = rest.startswith("# SKIP")
-            passed += verdict == "ok" and not skip
-            failed += verdict != "ok"
-            skipped += skip
-    print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed or not paths else 0
+        for path, (verdict, comment) in zip(paths, pool.map(work, parsed.values())):
+            writer.result(path.stem, verdict, comment)
+    return writer.end()
 
 
 if __name__ == "__main__":

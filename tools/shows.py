@@ -41,9 +41,7 @@ def all_machines(iso, smp):
 
 
 def chosen(names, only):
-    """The names that match a pattern of the comma-separated list; all when it is empty."""
-    if not only:
-        return list(names)
+    """The names that match a pattern of the comma-separated list."""
     for pattern in only.split(","):
         if not fnmatch.filter(names, pattern):
             raise machine.ConfigError(f"no machine is called {pattern}; there are "
@@ -73,7 +71,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(
         description="Boot an image on many machines and check the frame balance on each.")
     parser.add_argument("--iso", required=True)
-    parser.add_argument("--only", default="", help="machines, by name or glob, with commas")
+    parser.add_argument("--only", default="*", help="machines, by name or glob, with commas")
     parser.add_argument("--smp", type=int, default=1, help="CPUs (default 1)")
     parser.add_argument("--timeout", type=float, default=machine.BOOT_SECONDS,
                         help=f"seconds to the prompt (default {machine.BOOT_SECONDS})")
