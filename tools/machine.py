@@ -18,6 +18,7 @@ A program that uses this calls end_politely() first, so that a signal ends its m
 """
 
 import codecs
+import contextlib
 import ctypes
 import os
 import pty
@@ -432,14 +433,15 @@ class Qemu(Machine):
 
 
 class Bochs(Machine):
-    """Bochs with COM1 on a local socket, its screen on a pty that nobody looks at.
+    """Bochs with COM1 on a local socket, its screen on a pty whose output is discarded.
 
-    It has no isa-debug-exit: whoever runs it ends it when it has seen enough.
+    It has no isa-debug-exit: the caller ends it.
     """
 
     CONNECT_SECONDS = 30
     # A triple fault stops it instead of starting over, as -no-reboot does for QEMU.  Without
-    # VBE GRUB stays in text mode: the terminal display panics in a graphics mode.
+    # VBE GRUB stays in text mode: the terminal display panics in a graphics mode.  The dummy sound
+    # drivers open no device of the host.
     RC = """\
 megs: {megs}
 cpu: model={model}, count={smp}, ips=50000000, reset_on_triple_fault=0
@@ -450,6 +452,7 @@ boot: cdrom
 com1: enabled=1, mode=socket-client, dev=127.0.0.1:{port}
 log: bochs.log
 vga: extension=none
+sound: driver=dummy, waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy
 display_library: term
 panic: action=fatal
 error: action=report
@@ -466,6 +469,7 @@ error: action=report
             if not os.path.isfile(rom):
                 raise Missing(f"bochs: no {rom}")
         self._folder = tempfile.TemporaryDirectory(prefix="keel-bochs.")
+        self._errors = tempfile.TemporaryFile()
         self._socket = None
         self._screen = -1
         self._inner = -1
@@ -485,9 +489,10 @@ error: action=report
             self._screen, screen_side = pty.openpty()
             self._drains = [self._screen]
             try:
+                # Bochs of Debian 12 aborts in a UTF-8 locale: *** buffer overflow detected ***
                 self._start([BOCHS, "-q", "-f", "rc", "-rc", "commands"], cwd=self._folder.name,
-                            env={**os.environ, "TERM": "xterm"}, stdin=screen_side,
-                            stdout=screen_side, stderr=subprocess.DEVNULL)
+                            env={**os.environ, "TERM": "xterm", "LC_ALL": "C"},
+                            stdin=screen_side, stdout=screen_side, stderr=self._errors)
             finally:
                 os.close(screen_side)
             self._socket = self._accept(server)
@@ -515,23 +520,32 @@ error: action=report
     def _accept(self, server):
         """Wait until Bochs has connected its serial port, and keep its screen flowing."""
         end = time.monotonic() + self.CONNECT_SECONDS
+        cleaner, printed = Cleaner(), ""  # on its terminal
         while time.monotonic() < end and self._child.poll() is None:
             ready, _, _ = select.select([server, self._screen], [], [], 1)
             if self._screen in ready:
-                self._read_fd(self._screen)
+                printed += cleaner.feed(self._read_fd(self._screen))
             if server in ready:
                 return server.accept()[0]
-        raise MachineError(f"Bochs opened no serial port: {self.complaint()}")
+        while select.select([self._screen], [], [], 0)[0]:  # the rest of what it printed
+            data = self._read_fd(self._screen)
+            if not data:
+                break
+            printed += cleaner.feed(data)
+        self.text = f"{printed}\n{self._stderr()}"
+        raise self.error(f"Bochs opened no serial port: {self.how_it_ended()}")
+
+    def _stderr(self):
+        self._errors.seek(0)
+        return self._errors.read().decode(errors="replace")
 
     def complaint(self):
-        """Panics of its log: "00123456789p[CPU0  ] >>PANIC<< text"."""
-        try:
-            with open(os.path.join(self._folder.name, "bochs.log"), errors="replace",
-                      encoding="utf-8") as log:
-                lines = [line.strip() for line in log if re.match(r"\d+p", line)]
-        except OSError:
-            return ""
-        return "; ".join(lines[-2:])
+        """Panics of its log, "00123456789p[CPU0  ] >>PANIC<< text", and the end of its stderr."""
+        lines = self._stderr().strip().splitlines()[-1:]
+        with contextlib.suppress(OSError), open(os.path.join(self._folder.name, "bochs.log"),
+                                                errors="replace", encoding="utf-8") as log:
+            lines += [line.strip() for line in log if re.match(r"\d+p", line)][-2:]
+        return "; ".join(lines)
 
     def close(self):
         super().close()
@@ -542,4 +556,5 @@ error: action=report
             if fd >= 0:
                 os.close(fd)
         self._screen = self._inner = -1
+        self._errors.close()
         self._folder.cleanup()

@@ -59,7 +59,7 @@ put() {
 fresh_tree() { rm -rf "$work/tree" && mkdir "$work/tree"; }
 
 echo 'KTAP version 1'
-for part in ${*:-ktap summary layers seam lint analyze setup mutate fresh keel screen flash smp vm readme docs}; do
+for part in ${*:-ktap summary layers seam lint analyze setup mutate fresh keel screen flash machine smp vm readme docs}; do
 	. "$here/$part.sh"
 done
 echo "1..$(count)"
