@@ -256,6 +256,7 @@ static uint64_t protect_node(const struct pt_format *fmt, struct cursor *c, cons
 	_Atomic pte_t *entry = &pt_node_entries(pt_path_node(p))[index];
 	uint64_t n = min_u64(PT_NODE_ENTRIES - index, len / pte_span(level));
 
+	DASSERT(index + n <= PT_NODE_ENTRIES);
 	if (level > 1)
 		return pte_span(level) *
 		       protect_entries(fmt, entry, (unsigned)n, level, c->va, change, c->gone);

@@ -30,7 +30,7 @@ static __forceinline struct frame *pt_child(const struct pt_format *fmt, pte_t p
 static __forceinline pte_t pt_set(const struct pt_format *fmt, struct frame *node, unsigned index,
 				  pte_t pte)
 {
-	pte_t old = atomic_load_explicit(&pt_node_entries(node)[index], memory_order_relaxed);
+	pte_t old = pt_node_get(node, index); /* which checks the index */
 
 	if (pt_is_present(fmt, old))
 		old = atomic_exchange_explicit(&pt_node_entries(node)[index], pte,

@@ -32,6 +32,7 @@
  */
 #pragma once
 
+#include "lib/panic.h"
 #include "mm/frame/frame.h"
 
 enum {
@@ -148,15 +149,20 @@ static inline _Atomic pte_t *pt_node_entries(const struct frame *node)
 	return arch_direct(frame_paddr(node));
 }
 
+/* Debug builds check each index: one that is too large names an entry of another frame, which
+ * neither the CPU nor ASan reports. */
+
 /* Relaxed: in a locked node only the accessed and dirty bits change meanwhile. */
 static inline pte_t pt_node_get(const struct frame *node, unsigned index)
 {
+	DASSERT(index < PT_NODE_ENTRIES);
 	return atomic_load_explicit(&pt_node_entries(node)[index], memory_order_relaxed);
 }
 
 /* For a node that is not locked.  Acquire: the entries of a new table are visible. */
 static inline pte_t pt_node_get_unlocked(const struct frame *node, unsigned index)
 {
+	DASSERT(index < PT_NODE_ENTRIES);
 	return atomic_load_explicit(&pt_node_entries(node)[index], memory_order_acquire);
 }
 

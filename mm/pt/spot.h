@@ -38,6 +38,20 @@ static inline void pt_spot_lock(struct pt_spot *s, const struct page_table *pt, 
 	s->pte = atomic_load_explicit(s->entry, memory_order_relaxed);
 }
 
+/* The entry `offset` entries behind the locked one, or before it, in the same node.  Debug builds
+ * check that it is in that node. */
+static inline _Atomic pte_t *pt_spot_at(const struct pt_spot *s, int offset)
+{
+	DASSERT((uint64_t)(s->entry - pt_node_entries(s->node) + offset) < PT_NODE_ENTRIES);
+	return s->entry + offset;
+}
+
+/* Its value.  Relaxed: the node is locked. */
+static inline pte_t pt_spot_get(const struct pt_spot *s, int offset)
+{
+	return atomic_load_explicit(pt_spot_at(s, offset), memory_order_relaxed);
+}
+
 /* Replace a marker by a leaf of the same level. */
 static inline void pt_spot_fill(struct pt_spot *s, pte_t leaf)
 {

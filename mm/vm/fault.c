@@ -87,9 +87,7 @@ static unsigned pages_before(const struct pt_spot *spot, unsigned index)
 {
 	unsigned max = index < VM_FAULT_AROUND_MAX ? index : VM_FAULT_AROUND_MAX, n = 0;
 
-	/* relaxed: the node is locked */
-	while (n < max &&
-	       pte_is_present(atomic_load_explicit(spot->entry - n - 1, memory_order_relaxed)))
+	while (n < max && pte_is_present(pt_spot_get(spot, -(int)n - 1)))
 		n++;
 	return n;
 }
@@ -103,16 +101,17 @@ static __noinline void fault_around(const struct job *j, const struct pt_spot *s
 	unsigned left = PT_NODE_ENTRIES - 1 - pte_index(j->va, 1);
 
 	max = max < left ? max : left;
-	for (_Atomic pte_t *entry = spot->entry + 1; max > 0; entry++, max--) {
+	for (int i = 1; i <= (int)max; i++) {
 		struct frame *f;
 
-		if (atomic_load_explicit(entry, memory_order_relaxed) != spot->pte)
+		if (pt_spot_get(spot, i) != spot->pte)
 			return;
 		f = zeroed_frame();
 		if (f == NULL)
 			return;
 		/* release: the zeroed contents are visible before the entry */
-		atomic_store_explicit(entry, own_leaf(f, flags), memory_order_release);
+		atomic_store_explicit(pt_spot_at(spot, i), own_leaf(f, flags),
+				      memory_order_release);
 		vm_stat_add(&this_cpu_ptr(vm_stats)->ahead);
 	}
 }

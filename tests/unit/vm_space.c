@@ -75,6 +75,23 @@ TEST(vm_space_fault_around_maps_as_many_pages_as_precede)
 	CHECK_LEDGER(&before);
 }
 
+TEST(vm_space_fault_around_ends_with_its_node)
+{
+	struct vm_space *s;
+
+	begin();
+	NEED(vm_space_new(&s) == OK);
+	CHECK_EQ(vm_space_map(s, pages(0, 2 * LARGE), RW, 1), OK);
+	CHECK_EQ(store(s, LARGE - 4, 1), OK);
+	CHECK_EQ(store(s, LARGE - 3, 2), OK);
+	CHECK_EQ(item_at(s, LARGE - 2).kind, PT_ITEM_LEAF);
+	CHECK_EQ(store(s, LARGE - 1, 3), OK); /* three pages precede, no entry follows */
+	CHECK_EQ(item_at(s, LARGE).kind, PT_ITEM_MARKER);
+	CHECK(vm_space_check(s) == NULL);
+	vm_space_put(s);
+	CHECK_LEDGER(&before);
+}
+
 TEST(vm_space_anonymous_pages_are_zero_filled_on_demand)
 {
 	struct vm_space *s;
