@@ -1,36 +1,76 @@
 # SPDX-License-Identifier: MIT
 #
-# keel.  `make help` lists the targets.  Everything is built under build/.
-#
-#   MODE=debug|release   DASSERT and UBSan traps, or neither      V=1   show commands
-#   CC=gcc|clang-14      the compiler                             WERROR=0  for newer compilers
-#   TESTS=0              leave the test suite out of the kernel   T=GLOB    select tests
-#   SEED=N               start of the tests' random numbers       SHARED=DIR  shared test data
+# keel.  `make help` lists targets and variables.  Everything is built under build/.
 
 MAKEFLAGS += -rR --no-print-directory
 .SUFFIXES:
 .DELETE_ON_ERROR:
 export LC_ALL := C
 
+# ---------------------------------------------------------------- jobs
+# All CPUs, unless -j says otherwise.  Goals that do more than build run one after the other.  The
+# output of a build comes target by target, that of all else as it is printed.
+BUILDS := all kernel iso host seam build/%
+RUNS   := $(filter-out $(BUILDS),$(or $(MAKECMDGOALS),all))
+ifeq ($(MAKELEVEL),0)
+ifneq ($(if $(RUNS),$(filter 1,$(words $(MAKECMDGOALS))),1),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+ifeq ($(RUNS),)
+MAKEFLAGS += --output-sync=target
+endif
+endif
+# for a program that calls make: the job server's pipe is not open there
+unjobbed = MAKELEVEL=0 MAKEFLAGS='$(filter-out -j% --jobserver-auth=%,$(MAKEFLAGS))'
+
+# ---------------------------------------------------------------- variables
+# `make help` prints each `##` with the variable below it.
 ifneq ($(filter default undefined,$(origin CC)),)
+## gcc|clang-14: the compiler
 CC := gcc
 endif
+ifdef ONLY # the older name of T
+T := $(ONLY)
+endif
+## debug|release: DASSERT and UBSan traps, or neither
 MODE     ?= debug
+## 1|0: the kernel with its test suite, or without
 TESTS    ?= 1
+## 1|0: warnings are errors, or not, for newer compilers
 WERROR   ?= 1
+## 0|1: show the commands
 V        ?= 0
-# ONLY= is the older name
-T        ?= $(or $(ONLY),*)
+## GLOB[,GLOB...]: which tests, scenarios, proofs, mutants or machines
+T        ?= *
+## N: start of the tests' random numbers; in `make explore` a schedule
 SEED     ?= 1
+## SIZE, as 64M or 6G: memory of the machine
 MEM      ?= 2G
+## N: CPUs of the machine
 SMP      ?= 1
+## bios|uefi: firmware of the machine
 FIRMWARE ?= bios
+## none|gtk: the window of `make run` and `make debug`
 UI       ?= none
+## qemu|bochs: what runs `make test-kernel`
 MACHINE  ?= qemu
+## WORDS: the kernel's command line
 CMDLINE  ?=
+## DIR: shared test data and peers; ../shared if it exists
 SHARED   ?= $(wildcard ../shared)
+## K/N: which part of the mutants; WORDS: which parts of `make bench`, all when empty
+PART     ?=
+## /dev/sdX: the device of `make flash`
+DEV      ?=
+## N: seconds for each parser of `make fuzz`
+FUZZ_SECONDS ?= 60
+## 0|1: all proofs, or those that take little time
+PROVE_QUICK ?= 0
+## yes|no: install packages that are missing, or not
+SETUP    ?= yes
+## SECONDS since 1970: the time stamp in images
 SOURCE_DATE_EPOCH ?= 1700000000
-export SHARED SEED SOURCE_DATE_EPOCH
+export SHARED SEED SOURCE_DATE_EPOCH PROVE_QUICK SETUP
 
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
@@ -128,6 +168,7 @@ $(K)/flags: FORCE
 	@echo '$(CC) $(KFLAGS)' | cmp -s - $@ || echo '$(CC) $(KFLAGS)' > $@
 
 # The shapes of characters come from a font of GRUB's package; the sources hold none.
+## FILE: the font of the screen
 GRUB_FONT ?= /usr/share/grub/ascii.pf2
 build/font.c: tools/font.py | setup-build
 	@mkdir -p $(@D)
@@ -309,9 +350,9 @@ bench: $(BENCHES) | setup-build setup-bench ## results beside their peers': PART
 	$(Q)$(MAKE) MODE=release TESTS=0 build/kernel-release-$(CC)-bare/keel.elf
 	$(Q)CC=$(CC) tools/bench.py $(PART)
 
-fuzz: $(FUZZERS:%=build/fuzz/%) | setup-fuzz ## libFuzzer on every parser: FUZZ_SECONDS=60
+fuzz: $(FUZZERS:%=build/fuzz/%) | setup-fuzz ## libFuzzer on every parser: FUZZ_SECONDS=N
 	$(Q)for f in $^; do mkdir -p $$f.corpus; echo "# $$f"; \
-		$$f -max_total_time=$(or $(FUZZ_SECONDS),60) -print_final_stats=0 -verbosity=0 \
+		$$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 \
 		-artifact_prefix=$$f. $$f.corpus || exit 1; done
 
 build/fuzz/%: tests/fuzz/%.c $(PORTABLE) $(HOST_C) | setup-fuzz
@@ -336,7 +377,7 @@ analyze: | setup-check ## ownership of frames and nodes (__owns, __takes) by cla
 	$(Q)tools/analyze.sh
 
 check: | setup-build setup-check ## format, layers, seam, lint, ownership, both compilers, TSan, cppcheck
-	$(Q)tools/check.sh
+	$(Q)$(unjobbed) tools/check.sh
 
 prove: | setup-prove ## unbounded proofs by Frama-C/WP, and models checked by Spin: T=GLOB
 	$(Q)tools/prove.sh '$(T)'; proofs=$$?; tools/spin.sh '$(T)' && exit $$proofs
@@ -347,6 +388,7 @@ mutate: | setup-build setup-run setup-test ## put each mistake of tests/mutants/
 build-test-host: $(H_asan)/keel-test
 build-test-kernel: build/ktest.iso
 build-explore: $(X)/explore
+.PHONY: build-test-host build-test-kernel build-explore
 
 fresh: | setup-fresh ## run and test in a minimal Debian 12 made by debootstrap
 	$(Q)tools/fresh.sh
@@ -355,7 +397,7 @@ setup-%:
 	@tools/setup.sh $*
 
 help: ## this list
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t16
+	@awk -f tools/help.awk Makefile
 
 clean: ## remove build/
 	$(Q)rm -rf build

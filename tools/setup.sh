@@ -96,6 +96,10 @@ install_missing() {
 	apt install --no-install-recommends $missing
 }
 
+# make may set up several groups at once; apt does one after the other
+exec 9<"$0"
+flock 9
+
 echo "setup: installing$missing"
 if { [ $stale = no ] && install_missing; } || { apt update && install_missing; }; then
 	exit 0

@@ -59,7 +59,9 @@ put() {
 fresh_tree() { rm -rf "$work/tree" && mkdir "$work/tree"; }
 
 echo 'KTAP version 1'
-for part in ${*:-ktap summary layers seam lint analyze setup mutate fresh keel screen flash machine smp vm readme docs}; do
+all='ktap summary layers seam lint analyze setup mutate make fresh keel screen flash machine smp vm readme
+	docs'
+for part in ${*:-$all}; do
 	. "$here/$part.sh"
 done
 echo "1..$(count)"

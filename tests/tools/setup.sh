@@ -66,6 +66,17 @@ machine 0 nasm
 expect setup_installs_as_root 0 '^setup: installing nasm$' setup build
 expect setup_does_not_update_without_need 0 '' called_not 'apt-get.* update'
 
+machine 0 nasm gdb
+echo 'sleep 0.3; echo end >>"$0.steps"' | stand_in apt-get
+sed -i '2i echo begin >>"$0.steps"' "$work/tree/bin/apt-get"
+two_setups() {
+	setup build >/dev/null &
+	setup debug >/dev/null
+	wait
+	xargs <"$work/tree/bin/apt-get.steps"
+}
+expect setup_runs_apt_once_at_a_time 0 '^begin end begin end$' two_setups
+
 machine 0 nasm
 rm "$work/tree/lists/archive_Packages"
 expect setup_updates_when_there_are_no_lists 0 'installing' setup build

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# Tests of the Makefile's jobs and help; read by run.sh.
+
+keel=$here/../..
+fresh_tree
+put jobs.mk <<'END'
+include Makefile
+jobs := $(firstword $(MAKEFILE_LIST))
+flags other build/flags: ; @echo "$(MAKELEVEL): $(MAKEFLAGS) <$(CMDLINE)>"
+recursion: ; @$(MAKE) -f $(jobs) flags
+program: ; @$(unjobbed) sh -c 'exec make -s -f $(jobs) flags'
+END
+jobs() { make -s -C "$keel" -f "$work/tree/jobs.mk" "$@" 2>&1; }
+# jobs_lack PATTERN ARGUMENT...: there is output, none of it like that.
+jobs_lack() {
+	lacks=$1
+	shift
+	jobs "$@" >"$work/.jobs" && [ -s "$work/.jobs" ] && ! grep -E -- "$lacks" "$work/.jobs"
+}
+
+expect make_uses_all_cpus 0 " -j$(nproc) " jobs flags
+expect make_obeys_other_jobs 0 ' -j7 ' jobs -j7 flags
+expect make_obeys_one_job 0 '' jobs_lack ' -j([02-9]|1[0-9])' -j1 flags
+expect make_runs_several_goals_one_by_one 0 '' jobs_lack ' -j' flags other
+expect make_does_not_delay_the_output_of_runs 0 '' jobs_lack ' (-O|--output-sync)' flags
+expect make_prints_the_output_of_a_build_in_one_piece 0 ' (-O|--output-sync=)target ' \
+	jobs build/flags
+expect make_recursion_shares_the_jobs 0 '^1: .*-j.*--jobserver-auth=' jobs recursion
+expect make_recursion_is_without_a_warning 0 '' jobs_lack 'warning' recursion
+expect make_of_a_program_has_jobs_of_its_own 0 "^0: .* -j$(nproc) " jobs program
+expect make_of_a_program_is_without_a_warning 0 '' jobs_lack 'warning' program
+expect make_of_a_program_has_the_variables 0 '<a b=c>$' jobs program 'CMDLINE=a b=c'
+
+help() { make -s -C "$keel" help "$@"; }
+expect make_help_lists_targets 0 '^  test-kernel +in-kernel tests' help
+expect make_help_lists_values_and_defaults 0 '^  FIRMWARE=bios +bios\|uefi: ' help
+# Every variable that has a default is in the list.
+help_lacks() {
+	help >"$work/.help"
+	sed -nE 's/^([A-Z_]+) *\?=.*/\1/p' "$keel/Makefile" | while read -r name; do
+		grep -q "^  $name=" "$work/.help" || echo "$name"
+	done
+}
+expect make_help_lists_every_variable 0 '' help_lacks
+put help.mk <<'END'
+## 1|2: which one
+ONE ?= 1
+TWO ?= 2
+## a comment of something else
+
+THREE ?= 3
+all: $(ONE) ## the first
+other: $(TWO)
+END
+help_is() {
+	awk -f "$tools/help.awk" "$work/tree/help.mk" | grep '^  ' | tr -s ' ' | xargs -d '\n'
+}
+expect make_help_lists_what_has_a_comment 0 '^ all the first  ONE=1 1\|2: which one$' help_is
