@@ -10,7 +10,7 @@ export LC_ALL := C
 # ---------------------------------------------------------------- jobs
 # All CPUs, unless -j says otherwise.  Goals that do more than build run one after the other.  The
 # output of a build comes target by target, that of all else as it is printed.
-BUILDS := all kernel iso host seam build/%
+BUILDS := all kernel iso host seam compile_commands.json build/%
 RUNS   := $(filter-out $(BUILDS),$(or $(MAKECMDGOALS),all))
 ifeq ($(MAKELEVEL),0)
 ifneq ($(if $(RUNS),$(filter 1,$(words $(MAKECMDGOALS))),1),)
@@ -395,6 +395,11 @@ fresh: | setup-fresh ## run and test in a minimal Debian 12 made by debootstrap
 
 setup-%:
 	@tools/setup.sh $*
+
+compile_commands.json: build/font.c FORCE ## how each source is compiled, for clangd
+	$(Q)$(MAKE) -nB V=1 kernel $(H_asan)/keel-test $(H_plain)/keel $(X)/explore \
+		$(FUZZERS:%=build/fuzz/%) $(if $(PEERS),$(KEELS:=.o) build/bench/heap-keel.o) | \
+		tools/compile_commands.py > $@
 
 help: ## this list
 	@awk -f tools/help.awk Makefile

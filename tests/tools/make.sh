@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Tests of the Makefile's jobs and help; read by run.sh.
+# Tests of the Makefile's jobs and help, and of tools/compile_commands.py; read by run.sh.
 
 keel=$here/../..
 fresh_tree
@@ -56,3 +56,31 @@ help_is() {
 	awk -f "$tools/help.awk" "$work/tree/help.mk" | grep '^  ' | tr -s ' ' | xargs -d '\n'
 }
 expect make_help_lists_what_has_a_comment 0 '^ all the first  ONE=1 1\|2: which one$' help_is
+
+commands() { (cd "$work/tree" && "$tools/compile_commands.py"); }
+# An entry to a line, its arguments as words.
+entries() {
+	commands | python3 -c 'import json, sys
+for entry in json.load(sys.stdin):
+    print(entry["directory"], entry["file"], *entry["arguments"], sep="|")'
+}
+make_prints() {
+	printf '%s\n' "mkdir -p build" "gcc -DA='\"b c\"' -c b.c -o b.o" 'nasm -f elf64 c.S -o c.o' \
+		'/usr/bin/clang-14 -w \' '	a.c b.c -o both' 'gcc -pthread a.o b.o -o linked'
+}
+commands_are() { make_prints | entries; }
+expect commands_first_of_a_source_counts 0 "^$work/tree\|b.c\|gcc\|-DA=\"b c\"\|-c\|b.c\|-o\|b.o$" \
+	commands_are
+expect commands_have_one_source 0 "^$work/tree\|a.c\|/usr/bin/clang-14\|-w\|a.c\|-o\|both$" \
+	commands_are
+lines_of_commands() { commands_are | wc -l; }
+expect commands_are_of_c_sources_only 0 '^2$' lines_of_commands
+expect commands_are_wanted 1 'no command compiles' commands
+# Sources of the kernel that its commands lack; nothing is built.
+commands_lack() {
+	make -C "$keel" -nB V=1 kernel | commands >"$work/.json"
+	(cd "$keel" && printf '%s\n' lib/*.c kern/*.c mm/*/*.c arch/x86_64/*.c) | while read -r file; do
+		grep -q "\"file\": \"$file\"" "$work/.json" || echo "$file"
+	done
+}
+expect commands_name_every_source_of_the_kernel 0 '' commands_lack
