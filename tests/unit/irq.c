@@ -25,7 +25,7 @@ struct gadget {
 	struct irq irq;
 	uint32_t gsi;
 	_Atomic bool wants;
-	_Atomic unsigned calls, handled, threads;
+	_Atomic unsigned calls, handled, threads, frees;
 	_Atomic bool freed;
 	unsigned wrong;
 };
@@ -252,11 +252,12 @@ static _Atomic bool over;
 static enum irq_result slow_interrupt(void *context)
 {
 	struct gadget *g = context;
+	unsigned frees = atomic_load(&g->frees);
 	enum irq_result result = gadget_interrupt(context);
 
 	for (unsigned i = 0; i < SLOW_TURNS; i++)
 		arch_relax();
-	g->wrong += g->freed;
+	g->wrong += atomic_load(&g->frees) != frees;
 	return result;
 }
 
@@ -286,6 +287,7 @@ TEST(irq_handler_never_runs_after_it_was_freed)
 			arch_relax();
 		irq_free(&g.irq); /* in the middle of the handler, mostly */
 		g.freed = true;
+		g.frees++;
 		calls = g.calls;
 		arch_relax();
 		wrong += calls != g.calls;
