@@ -77,8 +77,8 @@ say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 probe = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 
 # ---------------------------------------------------------------- sources
-PORTABLE := $(sort $(wildcard lib/*.c kern/*.c boot/*.c mm/*/*.c iommu/*.c dma/*.c drivers/*/*.c \
-	monitor/*.c)) build/font.c
+PORTABLE := $(sort $(wildcard lib/*.c kern/*.c boot/*.c mm/*/*.c iommu/*.c dma/*.c drivers/*.c \
+	drivers/*/*.c monitor/*.c)) build/font.c
 ARCH_C   := $(sort $(wildcard arch/x86_64/*.c))
 ARCH_S   := $(sort $(wildcard arch/x86_64/*.S)) boot/boot.S
 HOST_C   := $(sort $(wildcard arch/host/*.c))

@@ -41,7 +41,7 @@ void mutex_lock(struct mutex *m) __no_tsa
 	uintptr_t irq = spin_lock_irq(&m->lock);
 	bool mine = m->owner == NULL;
 
-	if (m->owner == w.thread) {
+	if (m->owner != NULL && m->owner == w.thread) {
 		spin_unlock_irq(&m->lock, irq);
 		panic("a thread locks a mutex that it holds");
 	}

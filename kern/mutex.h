@@ -12,6 +12,9 @@
  *   M2  a thread that waits is in the queue until the mutex is its own
  * mutex_lock() by the owner and mutex_unlock() by another thread are panics.
  *
+ * Before threads run, while thread_self() is NULL, the one flow of control locks and unlocks
+ * freely.
+ *
  * Locking: a spinlock of rank RANK_WAIT_QUEUE for a few steps.  Threads only, interrupts on, no
  * spinlock held.
  */

@@ -4,6 +4,7 @@
 #include <linux/serial_reg.h>
 
 #include "arch/arch.h"
+#include "arch/host/host.h"
 #include "drivers/clock/hpet.h"
 #include "drivers/input/i8042.h"
 #include "drivers/tty/uart.h"
@@ -180,10 +181,22 @@ static uint64_t hpet_model_read(struct host_device *d, uint64_t offset, unsigned
 		return c->period_fs;
 	if (offset == HPET_CONFIG)
 		return c->config;
+	if (offset == HPET_TIMER_CONFIG)
+		return c->timer_config;
 	if (offset == HPET_COUNTER && (c->config & HPET_CONFIG_ENABLE) != 0)
 		return counter_now(c);
 	c->faults++;
 	return 0;
+}
+
+static void hpet_model_ring(const struct model_counter *c)
+{
+	uint32_t gsi = c->timer_config >> HPET_TIMER_ROUTE_SHIFT & 0x1f;
+
+	if ((c->timer_config & HPET_TIMER_IRQ_ENABLE) == 0)
+		return;
+	host_irq_assert(gsi);
+	host_irq_deassert(gsi);
 }
 
 static void hpet_model_write(struct host_device *d, uint64_t offset, unsigned bytes, uint64_t v)
@@ -192,6 +205,10 @@ static void hpet_model_write(struct host_device *d, uint64_t offset, unsigned by
 
 	if (offset == HPET_CONFIG && bytes >= sizeof(uint32_t))
 		c->config = v;
+	else if (offset == HPET_TIMER_CONFIG)
+		c->timer_config = v;
+	else if (offset == HPET_TIMER_COMPARATOR)
+		hpet_model_ring(c);
 	else
 		c->faults++;
 }

@@ -8,6 +8,7 @@
 #include "drivers/tty/uart.h"
 #include "drivers/tty/vga_text.h"
 #include "kern/irq.h"
+#include "kern/ports.h"
 #include "lib/print.h"
 #include "mm/kspace/kspace.h"
 
@@ -63,22 +64,35 @@ static int i8042_read_code(void *context)
 	return i8042_read(context);
 }
 
+/* Nothing else is claimed so early: the first claim of a port cannot fail. */
+static void claim_ports(struct port_claim *claim, uint16_t first, uint32_t n, const char *owner)
+{
+	if (ports_claim(claim, first, n, owner) != OK)
+		warn("ports %#x are claimed twice", first);
+}
+
 static void start_serial(void)
 {
 	static const struct console_port port = { com1_write, com1_read, &com1 };
+	static struct port_claim claim;
 
-	if (uart_init(&com1, UART_COM1) == OK)
-		console_set_serial(&port);
+	if (uart_init(&com1, UART_COM1) != OK)
+		return;
+	claim_ports(&claim, UART_COM1, UART_PORTS, "serial port");
+	console_set_serial(&port);
 }
 
 static void start_keyboard(enum i8042_mode mode)
 {
 	static const struct console_port port = { NULL, i8042_read_code, &i8042 };
+	static struct port_claim claims[2];
 	err_t err = i8042_init(&i8042, mode);
 
-	if (err == OK)
+	if (err == OK) {
+		claim_ports(&claims[0], I8042_DATA, 1, "keyboard");
+		claim_ports(&claims[1], I8042_STATUS, 1, "keyboard");
 		console_set_keyboard(&port);
-	else if (err != ERR_NOT_FOUND)
+	} else if (err != ERR_NOT_FOUND)
 		warn("no keyboard: i8042: %s", err_name(err));
 }
 

@@ -89,6 +89,7 @@ static void start_on_kernel_stack(void *arg)
 	start_threads();
 	start_cpus();
 	start_input();
+	start_devices();
 	report();
 	run_tests();
 	monitor_run(start_state.options.monitor);

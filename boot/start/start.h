@@ -79,6 +79,8 @@ void start_input(void);
 /* ---- devices.c ---- */
 
 void start_interrupt_controllers(void);
+/* Puts the devices that firmware describes on their bus; threads run. */
+void start_devices(void);
 
 /* ---- faults.c: the targets of hooks ---- */
 

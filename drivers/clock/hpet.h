@@ -8,6 +8,9 @@
 
 #include "drivers/clock/counter.h"
 
+/* Its ACPI identifier, by which drivers match it. */
+#define HPET_ID "PNP0103"
+
 enum {
 	HPET_BYTES = 1024, /* of registers */
 
