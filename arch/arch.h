@@ -90,14 +90,21 @@ enum {
  * device registers: reading may change them. */
 err_t arch_probe_read64(vaddr_t va, uint64_t *out);
 
-/* Between kernel memory and [user, user + n), which lies in the user's half of the address space;
- * nothing else of the range is trusted.  They return how many bytes were done, from the first on:
- * less than n when the byte behind those is not there, or not allowed (to write a
- * read-only page, say).  Kernel memory is as long as n and does not fault. */
-__must_check size_t arch_copy_from_user(void *to, vaddr_t user, size_t n);
-__must_check size_t arch_copy_to_user(vaddr_t user, const void *from, size_t n);
-/* The same of zeros. */
-__must_check size_t arch_clear_user(vaddr_t user, size_t n);
+/* How far a copy came, in bytes from the first on, and why not further: OK with all of them, or the
+ * error of the refused access as the resolver of faults gave it: ERR_NO_MEMORY, ERR_DENIED,
+ * ERR_NOT_FOUND, ... */
+struct user_copied {
+	size_t done;
+	err_t err;
+};
+
+/* Copy n bytes between kernel memory and [user, user + n), which lies in the user's half of the
+ * address space; nothing else of the range is trusted.  Kernel memory is n bytes long and does not
+ * fault. */
+__must_check struct user_copied arch_copy_from_user(void *to, vaddr_t user, size_t n);
+__must_check struct user_copied arch_copy_to_user(vaddr_t user, const void *from, size_t n);
+/* Store zeros there. */
+__must_check struct user_copied arch_clear_user(vaddr_t user, size_t n);
 
 /* The linear map: valid for frames below 4 GiB and what arch_direct_extend() added. */
 static inline void *arch_direct(paddr_t pa);

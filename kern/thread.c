@@ -128,8 +128,10 @@ void thread_set_space(struct tlb_space *space, paddr_t root)
 	uintptr_t irq = arch_irq_save();
 	struct thread *self = this_cpu(scheduler).current;
 
-	self->space = space;
-	self->root = root;
+	if (self != NULL) { /* else this CPU has no threads yet */
+		self->space = space;
+		self->root = root;
+	}
 	tlb_switch_to(space, root);
 	arch_irq_restore(irq);
 }

@@ -358,9 +358,10 @@ static const struct pt_item *entry_before(struct touch *t, vaddr_t va)
 static bool access_word(struct touch *t, vaddr_t va)
 {
 	if (t->access == FAULT_READ)
-		return arch_copy_from_user(&t->value, va, sizeof(t->value)) == sizeof(t->value);
+		return arch_copy_from_user(&t->value, va, sizeof(t->value)).done ==
+		       sizeof(t->value);
 	t->value = used->number;
-	return arch_copy_to_user(va, &t->value, sizeof(t->value)) == sizeof(t->value);
+	return arch_copy_to_user(va, &t->value, sizeof(t->value)).done == sizeof(t->value);
 }
 
 /* Performs one access.  The copy functions do not report why a fault failed, so

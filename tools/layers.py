@@ -4,7 +4,8 @@
 
 LAYERS lists the folders, lowest first; a file includes its own layer or a lower one.  Start-up
 (boot/start) and the tests and tools above everything see all.  arch/x86_64 and arch/host stand
-beside kern/ and are private: nothing else includes their files.  Assembly, port I/O and tests for
+beside kern/ and are private: nothing else includes their files.  mm/ and iommu/ include nothing of
+kern/ that knows threads.  Assembly, port I/O and tests for
 the machine are at home in arch/x86_64 and boot/*.S.  Besides: an include is a path from the root,
 a header has #pragma once, the first line is the licence.  One line for each violation; the exit
 status is 1 when there is any.
@@ -17,6 +18,9 @@ import sys
 LAYERS = [["lib"], ["arch"], ["kern", "arch/x86_64", "arch/host"], ["boot"], ["mm/frame"], ["mm/heap"],
           ["mm/pt"], ["mm/kspace"], ["mm/vm"], ["iommu"], ["dma"], ["drivers"], ["monitor"],
           ["boot/start"], ["tests", "tools"]]
+# mm/ is linked into kernels with a scheduler of their own: start-up's hooks bring the two together.
+THREADS = {"kern/" + name + ".h" for name in ("thread", "thread_impl", "kthread", "wait_queue", "mutex",
+                                             "completion", "work", "irq")}
 RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}
 TOP = len(LAYERS) - 2  # start-up and what is above it see everything
 IMPLEMENTATION = "arch_impl.h"  # found through -Iarch/NAME, included by the seam alone
@@ -76,6 +80,8 @@ def include_fault(root, path, name):
         return None
     if name == "arch/x86_64/pte.h" and mine == "arch/host":  # pure: the host has the same tables
         return None
+    if mine.startswith(("mm/", "iommu")) and name in THREADS:
+        return f'mm/ and iommu/ know no threads: "{name}"'
     if folder.startswith("arch/") and mine != folder:
         return f'"{name}" is private to {folder}'
     if RANK[folder] > RANK[mine]:

@@ -368,17 +368,23 @@ static size_t copy_pages(__typeof__(process_vm_readv) *move, vaddr_t user, void 
 	return n;
 }
 
-size_t arch_copy_from_user(void *to, vaddr_t user, size_t n)
+/* What the host's kernel refuses is not mapped, as far as can be told. */
+static struct user_copied copied_of(size_t n, size_t done)
 {
-	return copy_pages(process_vm_readv, user, to, n);
+	return (struct user_copied){ done, done == n ? OK : ERR_NOT_FOUND };
 }
 
-size_t arch_copy_to_user(vaddr_t user, const void *from, size_t n)
+struct user_copied arch_copy_from_user(void *to, vaddr_t user, size_t n)
 {
-	return copy_pages(process_vm_writev, user, (void *)(uintptr_t)from, n);
+	return copied_of(n, copy_pages(process_vm_readv, user, to, n));
 }
 
-size_t arch_clear_user(vaddr_t user, size_t n)
+struct user_copied arch_copy_to_user(vaddr_t user, const void *from, size_t n)
+{
+	return copied_of(n, copy_pages(process_vm_writev, user, (void *)(uintptr_t)from, n));
+}
+
+struct user_copied arch_clear_user(vaddr_t user, size_t n)
 {
 	static char zeros[PT_PAGE_BYTES];
 	size_t done = 0, part, moved;
@@ -388,7 +394,7 @@ size_t arch_clear_user(vaddr_t user, size_t n)
 		moved = copy_pages(process_vm_writev, user + done, zeros, part);
 		done += moved;
 	} while (done < n && moved == part);
-	return done;
+	return copied_of(n, done);
 }
 
 /* ---- translation: the rest is in tlb.c ---- */

@@ -22,6 +22,7 @@ enum {
 	ERROR_PRESENT = 1 << 0,
 	ERROR_WRITE = 1 << 1,
 	ERROR_USER = 1 << 2,
+	CS_RPL = 3, /* of a selector: SDM 3A 3.4.2 */
 	ERROR_RESERVED = 1 << 3,
 	ERROR_FETCH = 1 << 4,
 
@@ -33,7 +34,8 @@ enum {
 };
 
 static void (*explainer)(const struct fault *f, char *summary, size_t size);
-static bool (*resolver)(vaddr_t va, enum fault_access access);
+static err_t (*resolver)(vaddr_t va, enum fault_access access);
+static void (*refuser)(const struct fault *f, err_t why) __noreturn;
 static PER_CPU(unsigned, depth); /* of exceptions that have not come to their panic */
 
 static const char *const exception_names[TRAP_EXCEPTIONS] = {
@@ -287,7 +289,7 @@ static void fatal(const struct trap_frame *f, uint64_t cr2)
 
 /* ---- the user's half ---- */
 
-void fault_set_resolver(bool (*resolve)(vaddr_t va, enum fault_access access))
+void fault_set_resolver(err_t (*resolve)(vaddr_t va, enum fault_access access))
 {
 	resolver = resolve;
 }
@@ -302,18 +304,28 @@ static bool may_use_user_memory(const struct trap_frame *f)
 	       (!uaccess_has_smap || (f->rflags & RFLAGS_AC) != 0);
 }
 
-static bool resolve(const struct trap_frame *f, uint64_t cr2)
+/* OK: the access is to be tried again. */
+static err_t resolve(const struct trap_frame *f, uint64_t cr2)
 {
-	bool done, had_interrupts = (f->rflags & RFLAGS_IF) != 0;
+	bool had_interrupts = (f->rflags & RFLAGS_IF) != 0;
+	err_t err;
 
 	if ((f->error & ERROR_RESERVED) != 0 || !may_use_user_memory(f))
-		return false;
+		return ERR_DENIED;
+	if (resolver == NULL)
+		return (f->error & ERROR_PRESENT) != 0 ? ERR_DENIED : ERR_NOT_FOUND;
 	if (had_interrupts)
 		interrupts_on();
-	done = resolver(cr2, access_of(f->error));
+	err = resolver(cr2, access_of(f->error));
 	if (had_interrupts)
 		interrupts_off();
-	return done;
+	return err;
+}
+
+/* Not in user code: to the caller of a copy, or a panic. */
+static bool is_user_code(const struct trap_frame *f)
+{
+	return (f->cs & CS_RPL) != 0;
 }
 
 static bool may_resume(const struct trap_frame *f)
@@ -322,23 +334,41 @@ static bool may_resume(const struct trap_frame *f)
 	       f->vector == VECTOR_STACK_SEGMENT;
 }
 
+static void refuse_user(const struct trap_frame *f, uint64_t cr2, err_t why)
+{
+	struct fault fault = fault_of(f, cr2);
+
+	interrupts_on();
+	refuser(&fault, why);
+}
+
+void fault_set_refuser(void (*refuse)(const struct fault *f, err_t why) __noreturn)
+{
+	refuser = refuse;
+}
+
 void fault_enter(struct trap_frame *f)
 {
 	uint64_t cr2 = read_cr2();
+	err_t why = ERR_BAD_RANGE; /* an address outside the user's half */
 
 	/* there are no such addresses while a CPU has no variables */
-	if (f->vector == VECTOR_PAGE_FAULT && cr2 < PT_HALF_BYTES(PT_LEVEL_MAX) &&
-	    resolver != NULL && resolve(f, cr2))
-		return;
+	if (f->vector == VECTOR_PAGE_FAULT && cr2 < PT_HALF_BYTES(PT_LEVEL_MAX)) {
+		why = resolve(f, cr2);
+		if (why == OK)
+			return;
+	}
 	/* whoever has no variables yet explains with the first CPU's */
 	if (percpu_is_nowhere())
 		percpu_use(percpu_bias_of(0));
-	if ((may_resume(f) && probe_resume(f->rip, &f->rip)) || trap_filtered(f, cr2))
+	if ((may_resume(f) && probe_resume(f, why)) || trap_filtered(f, cr2))
 		return;
 	if (f->vector == VECTOR_NMI && smp_is_stopping())
 		smp_stop_here(f);
 	else if (f->vector == VECTOR_NMI)
 		nmi(f);
+	else if (is_user_code(f) && refuser != NULL)
+		refuse_user(f, cr2, why);
 	else
 		fatal(f, cr2);
 }

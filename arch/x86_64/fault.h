@@ -15,6 +15,7 @@
 #pragma once
 
 #include "arch/fault.h"
+#include "lib/err.h"
 
 struct trap_frame;
 
@@ -25,10 +26,15 @@ void fault_enter(struct trap_frame *frame);
  * `summary`.  Until set, the bare facts are printed. */
 void fault_set_explainer(void (*explain)(const struct fault *f, char *summary, size_t size));
 
-/* Who makes an access to the user's half possible that was refused; true: it is to be tried again.
- * Asked about user code, and about the kernel's copies from and to the user (uaccess.h); with
+/* The hook that resolves a refused access to the user's half.  OK: it is tried again; else the
+ * error goes to the caller of the copy (struct user_copied), or, of user code, to the hook below.
+ * Called for user code, and for the kernel's copies from and to the user (uaccess.h); with
  * interrupts on if they were on.  Once, before there is such an access. */
-void fault_set_resolver(bool (*resolve)(vaddr_t va, enum fault_access access));
+void fault_set_resolver(err_t (*resolve)(vaddr_t va, enum fault_access access));
+
+/* The hook for user code whose access was refused with `why`: it ends the thread, or makes it go on
+ * elsewhere.  With interrupts on.  Never a panic of the kernel. */
+void fault_set_refuser(void (*refuse)(const struct fault *f, err_t why) __noreturn);
 
 /* A panic has been dealt with and the kernel goes on (the monitor): the next one is a first. */
 void fault_settled(void);

@@ -2,6 +2,7 @@
 #include "arch/x86_64/probe.h"
 
 #include "arch/arch.h"
+#include "arch/x86_64/trap.h"
 
 extern const struct exception_entry __start_exception_table[], __stop_exception_table[];
 
@@ -19,13 +20,18 @@ bool probe_may_fault(vaddr_t ip)
 	return find(ip) != NULL;
 }
 
-bool probe_resume(vaddr_t ip, vaddr_t *resume)
-{
-	const struct exception_entry *e = find(ip);
+_Static_assert(EXCEPTION_PLAIN == 0 && EXCEPTION_USER == 1, "as in EXCEPTION_ENTRY()");
 
-	if (e != NULL)
-		*resume = e->resume;
-	return e != NULL;
+bool probe_resume(struct trap_frame *f, err_t why)
+{
+	const struct exception_entry *e = find(f->rip);
+
+	if (e == NULL)
+		return false;
+	f->rip = e->resume;
+	if (e->kind == EXCEPTION_USER)
+		f->rdx = (uint64_t)why;
+	return true;
 }
 
 err_t arch_probe_read64(vaddr_t va, uint64_t *out)

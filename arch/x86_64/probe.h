@@ -13,19 +13,30 @@
 #include "lib/err.h"
 #include "lib/types.h"
 
+enum exception_kind {
+	EXCEPTION_PLAIN,
+	EXCEPTION_USER, /* rdx gets the error of the refused access, an err_t */
+};
+
 struct exception_entry {
 	vaddr_t fault, resume;
+	uint64_t kind; /* enum exception_kind */
 };
 
 /* An entry for the local labels of an asm statement. */
-#define EXCEPTION_ENTRY(fault_label, resume_label)                                                 \
+#define EXCEPTION_ENTRY_(fault_label, resume_label, kind)                                          \
 	".pushsection exception_table, \"a\"\n\t"                                                  \
 	".balign 8\n\t"                                                                            \
-	".quad " #fault_label ", " #resume_label "\n\t"                                            \
+	".quad " #fault_label ", " #resume_label ", " #kind "\n\t"                                 \
 	".popsection"
+#define EXCEPTION_ENTRY(fault_label, resume_label) EXCEPTION_ENTRY_(fault_label, resume_label, 0)
+#define USER_EXCEPTION_ENTRY(fault_label, resume_label)                                            \
+	EXCEPTION_ENTRY_(fault_label, resume_label, 1)
 
-/* Where to go on after a fault of the instruction at `ip`; false: it is not in the table. */
-bool probe_resume(vaddr_t ip, vaddr_t *resume);
+/* Continue behind the instruction at f->rip, which faulted and was refused with `why`; false: it is
+ * not in the table. */
+struct trap_frame;
+bool probe_resume(struct trap_frame *f, err_t why);
 
 /* Whether it is in the table. */
 bool probe_may_fault(vaddr_t ip);

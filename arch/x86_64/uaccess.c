@@ -60,50 +60,58 @@ static bool is_users(vaddr_t va, size_t n)
 	return n <= pt_half_bytes(arch_pt_levels()) && va <= pt_half_bytes(arch_pt_levels()) - n;
 }
 
+/* A word that faulted may have been mended by its bytes. */
+static struct user_copied user_copied_of(size_t n, size_t left, uint64_t err)
+{
+	return (struct user_copied){ n - left, left == 0 ? OK : (err_t)err };
+}
+
 /* Words, then what is left by bytes.  A word that faults may lie in two pages, of which one is
  * there; its bytes are tried one by one, so that what was done is exact.  At a fault the registers
  * say how far the instruction came: SDM 2B REP. */
-static size_t copy(vaddr_t to, vaddr_t from, size_t n)
+static struct user_copied copy(vaddr_t to, vaddr_t from, size_t n)
 {
 	size_t left = n / WORD;
+	uint64_t err = OK; /* a fault stores it in rdx: probe.h */
 
 	open_gate();
 	__asm__ volatile("1: rep movsq\n\t"
-			 "2: leaq (%3, %%rcx, 8), %%rcx\n\t"
+			 "2: leaq (%4, %%rcx, 8), %%rcx\n\t"
 			 "3: rep movsb\n\t"
-			 "4:\n\t" EXCEPTION_ENTRY(1b, 2b) "\n\t" EXCEPTION_ENTRY(3b, 4b)
-			 : "+D"(to), "+S"(from), "+c"(left)
+			 "4:\n\t" USER_EXCEPTION_ENTRY(1b, 2b) "\n\t" USER_EXCEPTION_ENTRY(3b, 4b)
+			 : "+D"(to), "+S"(from), "+c"(left), "+d"(err)
 			 : "r"(n % WORD)
 			 : "memory");
 	close_gate();
-	return n - left;
+	return user_copied_of(n, left, err);
 }
 
-size_t arch_copy_from_user(void *to, vaddr_t from, size_t n)
+struct user_copied arch_copy_from_user(void *to, vaddr_t from, size_t n)
 {
 	DASSERT(is_users(from, n));
 	return copy((vaddr_t)to, from, n);
 }
 
-size_t arch_copy_to_user(vaddr_t to, const void *from, size_t n)
+struct user_copied arch_copy_to_user(vaddr_t to, const void *from, size_t n)
 {
 	DASSERT(is_users(to, n));
 	return copy(to, (vaddr_t)from, n);
 }
 
-size_t arch_clear_user(vaddr_t to, size_t n)
+struct user_copied arch_clear_user(vaddr_t to, size_t n)
 {
 	size_t left = n / WORD;
+	uint64_t err = OK;
 
 	DASSERT(is_users(to, n));
 	open_gate();
 	__asm__ volatile("1: rep stosq\n\t"
-			 "2: leaq (%2, %%rcx, 8), %%rcx\n\t"
+			 "2: leaq (%3, %%rcx, 8), %%rcx\n\t"
 			 "3: rep stosb\n\t"
-			 "4:\n\t" EXCEPTION_ENTRY(1b, 2b) "\n\t" EXCEPTION_ENTRY(3b, 4b)
-			 : "+D"(to), "+c"(left)
+			 "4:\n\t" USER_EXCEPTION_ENTRY(1b, 2b) "\n\t" USER_EXCEPTION_ENTRY(3b, 4b)
+			 : "+D"(to), "+c"(left), "+d"(err)
 			 : "r"(n % WORD), "a"(UINT64_C(0))
 			 : "memory");
 	close_gate();
-	return n - left;
+	return user_copied_of(n, left, err);
 }

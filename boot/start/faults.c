@@ -7,6 +7,8 @@
 #include "arch/x86_64/stacks.h"
 #include "boot/start/start.h"
 #include "kern/lock.h"
+#include "kern/thread.h"
+#include "lib/print.h"
 #include "mm/vm/space.h"
 #include "monitor/monitor.h"
 
@@ -50,9 +52,19 @@ void start_panic(const char *message)
 }
 
 /* An access to the space that the CPU has loaded. */
-bool start_resolve_fault(vaddr_t va, enum fault_access access)
+err_t start_resolve_fault(vaddr_t va, enum fault_access access)
 {
 	struct vm_space *s = vm_space_current();
 
-	return s != NULL && vm_space_handle_fault(s, va, access) == OK;
+	return s == NULL ? ERR_NOT_FOUND : vm_space_handle_fault(s, va, access);
+}
+
+/* There are no signals: the thread ends, and the kernel goes on. */
+void start_refuse_user(const struct fault *f, err_t why)
+{
+	static const char *const access_names[] = { "read", "write", "execution" };
+
+	warn("thread %s ends: %s of %#lx at %#lx refused: %s", thread_self()->name,
+	     access_names[f->access], f->address, f->ip, err_name(why));
+	thread_exit();
 }

@@ -18,8 +18,10 @@ const struct start_hooks start_hooks = {
 	.panic = start_panic,                 /* lib/panic.h -> monitor */
 	.explain_fault = fault_report,        /* arch/x86_64/fault.h -> monitor */
 	.resolve_fault = start_resolve_fault, /* arch/x86_64/fault.h -> mm/vm */
+	.refuse_user = start_refuse_user,     /* arch/x86_64/fault.h -> kern/thread.h */
 	.timer_due = timer_interrupt,         /* arch/x86_64/apic_timer.h -> kern/timer.h */
 	.after_interrupt = thread_preempt,    /* arch/x86_64/trap.h -> kern/thread.h */
 	.lock_wait = serve_while_waiting,     /* kern/lock.h -> kern/shootdown.h */
+	.switch_space = thread_set_space,     /* mm/vm/space.h -> kern/thread.h */
 	.stacks = { kspace_stack_alloc, kspace_stack_free }, /* kern/kthread.h -> mm/kspace */
 };

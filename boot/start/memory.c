@@ -295,4 +295,6 @@ void start_spaces(void)
 	if (vm_space_init(kspace_table()) != OK)
 		cannot_run("no memory for a page of zeros", "");
 	fault_set_resolver(start_hooks.resolve_fault);
+	fault_set_refuser(start_hooks.refuse_user);
+	vm_space_set_switch(start_hooks.switch_space);
 }

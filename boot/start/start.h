@@ -85,7 +85,8 @@ void start_devices(void);
 /* ---- faults.c: the targets of hooks ---- */
 
 void start_panic(const char *message);
-bool start_resolve_fault(vaddr_t va, enum fault_access access);
+err_t start_resolve_fault(vaddr_t va, enum fault_access access);
+void start_refuse_user(const struct fault *f, err_t why) __noreturn;
 
 /* ---- hooks.c ---- */
 
@@ -94,10 +95,12 @@ bool start_resolve_fault(vaddr_t va, enum fault_access access);
 struct start_hooks {
 	void (*panic)(const char *message);
 	void (*explain_fault)(const struct fault *f, char *summary, size_t size);
-	bool (*resolve_fault)(vaddr_t va, enum fault_access access);
+	err_t (*resolve_fault)(vaddr_t va, enum fault_access access);
+	void (*refuse_user)(const struct fault *f, err_t why) __noreturn;
 	void (*timer_due)(void);
 	void (*after_interrupt)(void);
 	void (*lock_wait)(void);
 	struct kthread_stacks stacks;
+	void (*switch_space)(struct tlb_space *space, paddr_t root);
 };
 extern const struct start_hooks start_hooks;

@@ -60,22 +60,23 @@ err_t vm_writer_of_user(struct vm_writer *w, vaddr_t va, size_t len)
 /* ---- bytes ---- */
 
 /* Bytes that were read but could not be written are not counted. */
-static size_t copy_user_to_user(vaddr_t to, vaddr_t from, size_t n)
+static struct user_copied copy_user_to_user(vaddr_t to, vaddr_t from, size_t n)
 {
 	uint8_t bounce[BOUNCE_BYTES];
-	size_t done = 0, part, got, put;
+	struct user_copied got, put;
+	size_t done = 0, part;
 
 	do {
 		part = min_u64(n - done, sizeof(bounce));
 		got = arch_copy_from_user(bounce, from + done, part);
-		put = arch_copy_to_user(to + done, bounce, got);
-		done += put;
-	} while (done < n && put == part);
-	return done;
+		put = arch_copy_to_user(to + done, bounce, got.done);
+		done += put.done;
+	} while (done < n && put.done == part);
+	return (struct user_copied){ done, put.err != OK ? put.err : got.err };
 }
 
-/* Copy n bytes from one cursor to the other; returns how many were copied. */
-static size_t move(const struct vm_span *to, const struct vm_span *from, size_t n)
+/* Copy n bytes from one cursor to the other. */
+static struct user_copied move(const struct vm_span *to, const struct vm_span *from, size_t n)
 {
 	if (to->side == VM_USER && from->side == VM_USER)
 		return copy_user_to_user(to->cursor, from->cursor, n);
@@ -84,34 +85,38 @@ static size_t move(const struct vm_span *to, const struct vm_span *from, size_t 
 	if (from->side == VM_USER)
 		return arch_copy_from_user((void *)to->cursor, from->cursor, n);
 	memmove((void *)to->cursor, (const void *)from->cursor, n);
-	return n;
+	return (struct user_copied){ n, OK };
 }
 
 err_t vm_copy(struct vm_writer *w, struct vm_reader *r, size_t *done)
 {
 	size_t n = vm_span_common(&w->span, &r->span);
+	struct user_copied copied = { 0, OK };
 
-	*done = n == 0 ? 0 : move(&w->span, &r->span, n);
+	if (n != 0)
+		copied = move(&w->span, &r->span, n);
+	*done = copied.done;
 	w->span.cursor += *done;
 	r->span.cursor += *done;
-	return *done == n ? OK : ERR_BAD_RANGE;
+	return copied.err;
 }
 
 err_t vm_zero(struct vm_writer *w, size_t n, size_t *done)
 {
+	struct user_copied copied = { n, OK };
+
 	*done = 0;
 	if (n > vm_writer_left(w))
 		return ERR_BAD_RANGE;
 	if (n == 0)
 		return OK;
-	if (w->span.side == VM_USER) {
-		*done = arch_clear_user(w->span.cursor, n);
-	} else {
+	if (w->span.side == VM_USER)
+		copied = arch_clear_user(w->span.cursor, n);
+	else
 		memset((void *)w->span.cursor, 0, n);
-		*done = n;
-	}
+	*done = copied.done;
 	w->span.cursor += *done;
-	return *done == n ? OK : ERR_BAD_RANGE;
+	return copied.err;
 }
 
 err_t vm_fill(struct vm_writer *w, const void *value, size_t size, size_t *done)

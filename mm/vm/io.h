@@ -95,7 +95,7 @@ static inline err_t vm_writer_skip(struct vm_writer *w, size_t n)
 /* ---- bytes ---- */
 
 /* Copy until the reader or the writer is at its end.  *done is the number of bytes copied, by which
- * both cursors advance.  ERR_BAD_RANGE: user memory faulted at the next byte.  Ranges of kernel
+ * both cursors advance.  A fault's error: user memory faulted at the next byte.  Ranges of kernel
  * memory may overlap. */
 err_t vm_copy(struct vm_writer *w, struct vm_reader *r, size_t *done);
 
@@ -125,7 +125,7 @@ err_t vm_write_slice(struct vm_writer *w, const void *from, size_t count, size_t
 
 /* Values at a stride, packed in `out` and `from`; *done is the number of values transferred.
  * ERR_BAD_RANGE or ERR_OVERFLOW with *done == 0: see vm_stride_bytes(), or the values do not fit.
- * ERR_BAD_RANGE: user memory faulted within the next value, at whose start the cursor is.  Gaps
+ * A fault's error: user memory faulted within the next value, at whose start the cursor is.  Gaps
  * keep their contents; no gap follows the last value. */
 err_t vm_read_strided(struct vm_reader *r, void *out, struct vm_stride s, size_t *done);
 err_t vm_write_strided(struct vm_writer *w, const void *from, struct vm_stride s, size_t *done);

@@ -3,7 +3,6 @@
 #include "mm/vm/space.h"
 
 #include "kern/lock.h"
-#include "kern/thread.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -138,16 +137,21 @@ struct vm_space *vm_space_from(unsigned number)
 
 /* ---- activation ---- */
 
+/* (c) after start-up */
+static void (*switch_space)(struct tlb_space *space, paddr_t root) = tlb_switch_to;
+
+void vm_space_set_switch(void (*switch_to)(struct tlb_space *space, paddr_t root))
+{
+	switch_space = switch_to;
+}
+
 void vm_space_activate(struct vm_space *s)
 {
 	struct tlb_space *tlb = s == NULL ? &tlb_kernel_space : &s->tlb;
 	paddr_t root = frame_paddr(s == NULL ? kernel_table->root : s->table.root);
 	uintptr_t irq = arch_irq_save();
 
-	if (thread_self() != NULL)
-		thread_set_space(tlb, root);
-	else
-		tlb_switch_to(tlb, root);
+	switch_space(tlb, root);
 	arch_irq_restore(irq);
 }
 

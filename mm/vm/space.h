@@ -79,6 +79,11 @@ void vm_space_put(struct vm_space *s) __takes(1);
 /* Make s the address space of the running thread, on any CPU where it runs; NULL: the kernel half
  * alone.  The caller keeps its count of s while the thread uses it. */
 void vm_space_activate(struct vm_space *s);
+
+/* The hook of a scheduler: called by vm_space_activate() with interrupts off, to load the table at
+ * `root` now and whenever the running thread runs again.  Without one, tlb_switch_to() loads it on
+ * this CPU alone.  Once, before the first activation; mm/ knows no threads. */
+void vm_space_set_switch(void (*switch_to)(struct tlb_space *space, paddr_t root));
 /* The space that this CPU has loaded, or NULL. */
 struct vm_space *vm_space_current(void);
 

@@ -87,7 +87,7 @@ static void block_pairs(unsigned operations)
 /* Takes a real page fault, by a write. */
 static void write_page(vaddr_t va)
 {
-	if (arch_copy_to_user(va, &va, sizeof(va)) != sizeof(va))
+	if (arch_copy_to_user(va, &va, sizeof(va)).done != sizeof(va))
 		panic("bench: %#lx cannot be written", va);
 }
 
@@ -128,7 +128,7 @@ static void resolve_pages(unsigned operations)
 static void raise_faults(unsigned operations)
 {
 	for (unsigned i = 0; i < operations; i++)
-		if (arch_copy_to_user(FAULT_BASE, &i, sizeof(i)) != 0)
+		if (arch_copy_to_user(FAULT_BASE, &i, sizeof(i)).done != 0)
 			panic("bench: a page where there is no space");
 }
 

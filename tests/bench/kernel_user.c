@@ -42,7 +42,7 @@ static inline void touch_page(unsigned i)
 {
 	uint64_t value = i;
 
-	if (arch_copy_to_user(BASE + (uint64_t)i * PAGE_SIZE, &value, sizeof(value)) !=
+	if (arch_copy_to_user(BASE + (uint64_t)i * PAGE_SIZE, &value, sizeof(value)).done !=
 	    sizeof(value))
 		panic("bench: page %u cannot be written", i);
 }
@@ -51,7 +51,7 @@ static inline void read_page(unsigned i)
 {
 	uint64_t value;
 
-	if (arch_copy_from_user(&value, BASE + (uint64_t)i * PAGE_SIZE, sizeof(value)) !=
+	if (arch_copy_from_user(&value, BASE + (uint64_t)i * PAGE_SIZE, sizeof(value)).done !=
 	    sizeof(value))
 		panic("bench: page %u cannot be read", i);
 }

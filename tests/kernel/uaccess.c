@@ -95,11 +95,11 @@ static bool stops_at_the_hole(size_t before, size_t n)
 
 	memset(bytes_of(1), 'b', PAGE_SIZE);
 	memset(buffer, '-', sizeof(buffer));
-	right = arch_copy_from_user(buffer, at, n) == before && all_are(buffer, 'b', before) &&
+	right = arch_copy_from_user(buffer, at, n).done == before && all_are(buffer, 'b', before) &&
 		all_are(buffer + before, '-', sizeof(buffer) - before);
 	memset(buffer, 'w', sizeof(buffer));
-	right &= arch_copy_to_user(at, buffer, n) == before && all_are(there, 'w', before);
-	right &= arch_clear_user(at, n) == before && all_are(there, '\0', before);
+	right &= arch_copy_to_user(at, buffer, n).done == before && all_are(there, 'w', before);
+	right &= arch_clear_user(at, n).done == before && all_are(there, '\0', before);
 	return right && there[-1] == 'b';
 }
 
@@ -124,9 +124,9 @@ TEST(uaccess_copies_stop_at_a_page_that_is_read_only)
 	for (size_t before = 0; before <= SPAN; before++) {
 		vaddr_t at = BASE + PAGE_SIZE - before;
 
-		CHECK_EQ(arch_copy_to_user(at, buffer, before + SPAN), before);
-		CHECK_EQ(arch_clear_user(at, before + SPAN), before);
-		CHECK_EQ(arch_copy_from_user(buffer, at, before + SPAN), before + SPAN);
+		CHECK_EQ(arch_copy_to_user(at, buffer, before + SPAN).done, before);
+		CHECK_EQ(arch_clear_user(at, before + SPAN).done, before);
+		CHECK_EQ(arch_copy_from_user(buffer, at, before + SPAN).done, before + SPAN);
 		CHECK(all_are(buffer + before, 'b', SPAN));
 		memset(buffer, 'w', sizeof(buffer));
 	}
@@ -140,23 +140,23 @@ TEST(uaccess_copies_cross_mapped_pages)
 	struct ledger before = machine_ledger();
 
 	NEED(map_pages(USER_RW, USER_RW));
-	CHECK_EQ(arch_copy_from_user(buffer, BASE, sizeof(buffer)), sizeof(buffer));
+	CHECK_EQ(arch_copy_from_user(buffer, BASE, sizeof(buffer)).done, sizeof(buffer));
 	CHECK(all_are(buffer, 'a', PAGE_SIZE) && all_are(buffer + PAGE_SIZE, 'b', PAGE_SIZE));
 	memset(buffer, 'w', sizeof(buffer));
-	CHECK_EQ(arch_copy_to_user(BASE + 3, buffer, PAGE_SIZE + 2), PAGE_SIZE + 2);
+	CHECK_EQ(arch_copy_to_user(BASE + 3, buffer, PAGE_SIZE + 2).done, PAGE_SIZE + 2);
 	CHECK(all_are(bytes_of(0), 'a', 3) && all_are(bytes_of(0) + 3, 'w', PAGE_SIZE - 3));
 	CHECK(all_are(bytes_of(1), 'w', 5) && all_are(bytes_of(1) + 5, 'b', PAGE_SIZE - 5));
-	CHECK_EQ(arch_clear_user(BASE + 1, PAGE_SIZE), PAGE_SIZE);
+	CHECK_EQ(arch_clear_user(BASE + 1, PAGE_SIZE).done, PAGE_SIZE);
 	CHECK(bytes_of(0)[0] == 'a' && all_are(bytes_of(0) + 1, '\0', PAGE_SIZE - 1));
 	CHECK(bytes_of(1)[0] == '\0' && bytes_of(1)[1] == 'w');
-	CHECK_EQ(arch_copy_from_user(buffer, BASE + 2 * PAGE_SIZE, 1), 0);
-	CHECK_EQ(arch_copy_from_user(buffer, BASE + 2 * PAGE_SIZE, 0), 0);
+	CHECK_EQ(arch_copy_from_user(buffer, BASE + 2 * PAGE_SIZE, 1).done, 0);
+	CHECK_EQ(arch_copy_from_user(buffer, BASE + 2 * PAGE_SIZE, 0).done, 0);
 	unmap_pages();
 	CHECK_LEDGER(&before);
 	/* nothing is mapped any more; nor at the ends of the user half */
-	CHECK_EQ(arch_copy_from_user(buffer, BASE, 8), 0);
-	CHECK_EQ(arch_copy_from_user(buffer, PAGE_SIZE, 8), 0);
-	CHECK_EQ(arch_copy_from_user(buffer, pt_half_bytes(arch_pt_levels()) - 8, 8), 0);
+	CHECK_EQ(arch_copy_from_user(buffer, BASE, 8).done, 0);
+	CHECK_EQ(arch_copy_from_user(buffer, PAGE_SIZE, 8).done, 0);
+	CHECK_EQ(arch_copy_from_user(buffer, pt_half_bytes(arch_pt_levels()) - 8, 8).done, 0);
 }
 
 /* ---- readers and writers of user memory ---- */
@@ -172,14 +172,14 @@ TEST(uaccess_readers_and_writers_stop_at_a_hole)
 	/* user to user, longer than the bounce buffer, with the hole in the source */
 	CHECK_EQ(vm_reader_of_user(&r, BASE + 2 * PAGE_SIZE - 1001, PAGE_SIZE), OK);
 	CHECK_EQ(vm_writer_of_user(&w, BASE + 1, PAGE_SIZE), OK);
-	CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
+	CHECK_EQ(vm_copy(&w, &r, &done), ERR_NOT_FOUND);
 	CHECK_EQ(done, 1001);
 	CHECK_EQ(vm_writer_left(&w), PAGE_SIZE - 1001);
 	CHECK(all_are(bytes_of(0) + 1, 'b', 1001) && bytes_of(0)[1002] == 'a');
 	/* and in the destination */
 	CHECK_EQ(vm_reader_of_user(&r, BASE + 1002, PAGE_SIZE), OK);
 	CHECK_EQ(vm_writer_of_user(&w, BASE + 2 * PAGE_SIZE - 777, PAGE_SIZE), OK);
-	CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
+	CHECK_EQ(vm_copy(&w, &r, &done), ERR_NOT_FOUND);
 	CHECK_EQ(done, 777);
 	CHECK_EQ(vm_reader_left(&r), PAGE_SIZE - 777);
 	CHECK(all_are(bytes_of(1) + PAGE_SIZE - 777, 'a', 777));
@@ -187,13 +187,13 @@ TEST(uaccess_readers_and_writers_stop_at_a_hole)
 	CHECK_EQ(vm_reader_of_user(&r, BASE + 2 * PAGE_SIZE - 12, 16), OK);
 	CHECK_EQ(vm_read_value(&r, &value), OK);
 	CHECK_EQ(value, UINT64_C(0x6161616161616161));
-	CHECK_EQ(vm_read_value(&r, &value), ERR_BAD_RANGE);
+	CHECK_EQ(vm_read_value(&r, &value), ERR_NOT_FOUND);
 	CHECK_EQ(value, 0);
 	CHECK_EQ(vm_reader_left(&r), 8);
 	unmap_pages();
 	/* nothing is mapped */
 	CHECK_EQ(vm_reader_of_user(&r, BASE, 8), OK);
-	CHECK_EQ(vm_read_value(&r, &value), ERR_BAD_RANGE);
+	CHECK_EQ(vm_read_value(&r, &value), ERR_NOT_FOUND);
 	CHECK_EQ(vm_reader_of_user(&r, (vaddr_t)frames, 8), ERR_BAD_RANGE);
 	CHECK_EQ(vm_writer_of_user(&w, (vaddr_t)frames, 8), ERR_BAD_RANGE);
 }
@@ -287,10 +287,10 @@ TEST(uaccess_kernel_cannot_touch_user_pages_but_by_a_copy)
 	CHECK_EQ(seen.vector, VECTOR_PAGE_FAULT);
 	CHECK_EQ(seen.error, ERROR_PRESENT | ERROR_WRITE);
 	/* SMAP is in effect again after a copy, with and without a fault */
-	CHECK_EQ(arch_copy_from_user(buffer, BASE, 8), 8);
+	CHECK_EQ(arch_copy_from_user(buffer, BASE, 8).done, 8);
 	provoke(read_user);
 	CHECK_EQ(seen.error, ERROR_PRESENT);
-	CHECK_EQ(arch_clear_user(BASE + 2 * PAGE_SIZE - 3, 8), 3);
+	CHECK_EQ(arch_clear_user(BASE + 2 * PAGE_SIZE - 3, 8).done, 3);
 	provoke(read_user);
 	CHECK_EQ(seen.error, ERROR_PRESENT);
 	unmap_pages();

@@ -2,7 +2,10 @@
 /* Tests of loaded spaces: page faults of the CPU in the kernel's copies from and to user memory. */
 #include "mm/vm/space.h"
 
+#include "boot/start/start.h"
+#include "kern/kthread.h"
 #include "mm/vm/io.h"
+#include "tests/hog.h"
 #include "tests/machine.h"
 #include "tests/test.h"
 
@@ -15,14 +18,15 @@ enum {
 
 static size_t store(vaddr_t va, uint64_t value)
 {
-	return arch_copy_to_user(va, &value, sizeof(value));
+	return arch_copy_to_user(va, &value, sizeof(value)).done;
 }
 
 static uint64_t load(vaddr_t va)
 {
 	uint64_t value = 0;
 
-	return arch_copy_from_user(&value, va, sizeof(value)) == sizeof(value) ? value : UINT64_MAX;
+	return arch_copy_from_user(&value, va, sizeof(value)).done == sizeof(value) ? value
+										    : UINT64_MAX;
 }
 
 TEST(vm_space_faults_of_the_cpu_are_handled)
@@ -60,4 +64,59 @@ TEST(vm_space_faults_of_the_cpu_are_handled)
 	vm_space_put(s);
 	vm_space_put(child);
 	CHECK_LEDGER(&before);
+}
+
+/* ---- a refused access keeps its error ---- */
+
+static err_t error_of_store(vaddr_t va)
+{
+	uint64_t value = 1;
+	struct vm_reader r = vm_reader_of(&value, sizeof(value));
+	struct vm_writer w;
+	size_t done = 1;
+	err_t err = vm_writer_of_user(&w, va, sizeof(value));
+
+	if (err == OK)
+		err = vm_copy(&w, &r, &done);
+	return done == 0 ? err : OK;
+}
+
+TEST(vm_space_copy_gets_the_error_of_the_fault)
+{
+	struct vm_space *s;
+	struct ledger before = machine_ledger();
+	err_t without_memory;
+
+	NEED(vm_space_new(&s) == OK);
+	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE, PAGE_SIZE }, PROP_READ, 1), OK);
+	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE + GIB(1), PAGE_SIZE }, RW, 1), OK);
+	vm_space_activate(s);
+	CHECK_EQ(error_of_store(BASE), ERR_DENIED);
+	CHECK_EQ(error_of_store(BASE + PAGE_SIZE), ERR_NOT_FOUND);
+	NEED(hog_all(1));
+	without_memory = error_of_store(BASE + GIB(1));
+	hog_give_all();
+	CHECK_EQ(without_memory, ERR_NO_MEMORY);
+	CHECK_EQ(error_of_store(BASE + GIB(1)), OK);
+	vm_space_activate(NULL);
+	CHECK_EQ(error_of_store(BASE + GIB(1)), ERR_NOT_FOUND);
+	vm_space_put(s);
+	CHECK_LEDGER(&before);
+}
+
+static void be_refused(void *unused)
+{
+	const struct fault f = { .access = FAULT_WRITE, .address = BASE, .user = true };
+
+	(void)unused;
+	start_refuse_user(&f, ERR_NO_MEMORY);
+}
+
+/* As for user code, which there is not yet. */
+TEST(vm_space_thread_whose_access_is_refused_ends)
+{
+	struct thread *t;
+
+	NEED(kthread_create("refused", be_refused, NULL, &t) == OK);
+	kthread_join(t);
 }

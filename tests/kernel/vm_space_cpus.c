@@ -21,12 +21,12 @@ static uint64_t next_random(struct storm_member *me)
 
 static bool store(vaddr_t va, uint64_t value)
 {
-	return arch_copy_to_user(va, &value, sizeof(value)) == sizeof(value);
+	return arch_copy_to_user(va, &value, sizeof(value)).done == sizeof(value);
 }
 
 static bool load(vaddr_t va, uint64_t *value)
 {
-	return arch_copy_from_user(value, va, sizeof(*value)) == sizeof(*value);
+	return arch_copy_from_user(value, va, sizeof(*value)).done == sizeof(*value);
 }
 
 static void take_part(struct crew_member *crew)

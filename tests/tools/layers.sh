@@ -23,6 +23,7 @@ static inline void pause(void) { asm volatile("pause"); outb(1, 2); }
 END
 	header arch/host/arch_impl.h </dev/null
 	header boot/info.h </dev/null
+	header kern/thread.h </dev/null
 	header kern/lock.h <<'END'
 #include "arch/arch.h"
 END
@@ -86,6 +87,9 @@ objects layers_arch_seam_may_not_see_kern arch/b.h 'arch/ may not include kern/'
 END
 objects layers_frames_may_not_see_page_tables mm/frame/b.c 'mm/frame/ may not include mm/pt/' <<'END'
 #include "mm/pt/node.h"
+END
+objects layers_mm_knows_no_threads mm/pt/b.c 'know no threads' <<'END'
+#include "kern/thread.h"
 END
 objects layers_drivers_may_not_see_the_monitor drivers/tty/b.c 'drivers/ may not include monitor/' <<'END'
 #include "monitor/monitor.h"

@@ -164,7 +164,7 @@ static void do_copy(void)
 	size_t want = less(before_fault(&from, n), before_fault(&to, n)), done = 77;
 
 	vm_reader_limit(&r, max);
-	CHECK_EQ(vm_copy(&writer, &r, &done), want == n ? OK : ERR_BAD_RANGE);
+	CHECK_EQ(vm_copy(&writer, &r, &done), want == n ? OK : ERR_NOT_FOUND);
 	CHECK_EQ(done, want);
 	reader.span.cursor = r.span.cursor;
 	memcpy(to.bytes + to.cursor, from.bytes + from.cursor, want);
@@ -177,50 +177,54 @@ static void do_zero(void)
 	size_t n = random_length(&to), fits = n <= left(&to) ? n : 0, done = 77;
 	size_t want = before_fault(&to, fits);
 
-	CHECK_EQ(vm_zero(&writer, n, &done), want == n ? OK : ERR_BAD_RANGE);
+	CHECK_EQ(vm_zero(&writer, n, &done), n > left(&to) ? ERR_BAD_RANGE
+					     : want == n   ? OK
+							   : ERR_NOT_FOUND);
 	CHECK_EQ(done, want);
 	memset(to.bytes + to.cursor, 0, want);
 	to.cursor += want;
 }
 
-/* Read one value from the model to `out`; returns whether the read succeeds. */
-static bool model_read(char *out, size_t n)
+/* Read one value from the model to `out`. */
+static err_t model_read(char *out, size_t n)
 {
 	if (n > left(&from))
-		return false;
+		return ERR_BAD_RANGE;
 	if (before_fault(&from, n) != n) {
 		memset(out, 0, n);
-		return false;
+		return ERR_NOT_FOUND;
 	}
 	memcpy(out, from.bytes + from.cursor, n);
 	from.cursor += n;
-	return true;
+	return OK;
 }
 
-static bool model_write(const char *value, size_t n)
+static err_t model_write(const char *value, size_t n)
 {
 	size_t there = n > left(&to) ? 0 : before_fault(&to, n);
 
 	memcpy(to.bytes + to.cursor, value, there);
-	if (n > left(&to) || there != n)
-		return false;
+	if (n > left(&to))
+		return ERR_BAD_RANGE;
+	if (there != n)
+		return ERR_NOT_FOUND;
 	to.cursor += n;
-	return true;
+	return OK;
 }
 
 static void do_bytes(void)
 {
 	static char out[BYTES], model[BYTES];
 	size_t r = random_length(&from), w = random_length(&to);
-	bool read, wrote;
+	err_t read, wrote;
 
 	memset(out, 'o', sizeof(out));
 	memset(model, 'o', sizeof(model));
 	read = model_read(model, r);
-	CHECK_EQ(vm_read_bytes(&reader, out, r), read ? OK : ERR_BAD_RANGE);
+	CHECK_EQ(vm_read_bytes(&reader, out, r), read);
 	CHECK(memcmp(out, model, sizeof(out)) == 0);
 	wrote = model_write(model, w);
-	CHECK_EQ(vm_write_bytes(&writer, out, w), wrote ? OK : ERR_BAD_RANGE);
+	CHECK_EQ(vm_write_bytes(&writer, out, w), wrote);
 }
 
 static void do_slice(void)
@@ -233,11 +237,11 @@ static void do_slice(void)
 	memset(out, 'o', sizeof(out));
 	memset(model, 'o', sizeof(model));
 	if (size != 0)
-		want = model_read(model, bytes) ? OK : ERR_BAD_RANGE;
+		want = model_read(model, bytes);
 	CHECK_EQ(vm_read_slice(&reader, out, count, size), want);
 	CHECK(memcmp(out, model, sizeof(out)) == 0);
 	if (size != 0)
-		want = model_write(model, bytes) ? OK : ERR_BAD_RANGE;
+		want = model_write(model, bytes);
 	CHECK_EQ(vm_write_slice(&writer, out, count, size), want);
 }
 
@@ -264,12 +268,13 @@ static void do_read_strided(void)
 	memset(model, 'o', sizeof(model));
 	while (sane && want < s.count) {
 		from.cursor += want == 0 ? 0 : s.step - s.size;
-		if (!model_read(model + want * s.size, s.size))
+		if (model_read(model + want * s.size, s.size) != OK)
 			break;
 		want++;
 	}
-	CHECK_EQ(vm_read_strided(&reader, out, s, &done),
-		 sane && want == s.count ? OK : ERR_BAD_RANGE);
+	CHECK_EQ(vm_read_strided(&reader, out, s, &done), !sane             ? ERR_BAD_RANGE
+							  : want == s.count ? OK
+									    : ERR_NOT_FOUND);
 	CHECK_EQ(done, want);
 	CHECK(memcmp(out, model, sizeof(out)) == 0);
 }
@@ -285,12 +290,13 @@ static void do_write_strided(void)
 		values[i] = (char)test_random();
 	while (sane && want < s.count) {
 		to.cursor += want == 0 ? 0 : s.step - s.size;
-		if (!model_write(values + want * s.size, s.size))
+		if (model_write(values + want * s.size, s.size) != OK)
 			break;
 		want++;
 	}
-	CHECK_EQ(vm_write_strided(&writer, values, s, &done),
-		 sane && want == s.count ? OK : ERR_BAD_RANGE);
+	CHECK_EQ(vm_write_strided(&writer, values, s, &done), !sane             ? ERR_BAD_RANGE
+							      : want == s.count ? OK
+										: ERR_NOT_FOUND);
 	CHECK_EQ(done, want);
 }
 
@@ -306,10 +312,11 @@ static void do_fill(void)
 	/* limit the writer, to leave room for the following operations */
 	to.end = to.cursor + less(left(&to), 20);
 	vm_writer_limit(&w, 20);
-	while (size != 0 && model_write(value, size))
+	while (size != 0 && model_write(value, size) == OK)
 		want++;
-	CHECK_EQ(vm_fill(&w, value, size, &done),
-		 size == 0 || left(&to) >= size ? ERR_BAD_RANGE : OK);
+	CHECK_EQ(vm_fill(&w, value, size, &done), size == 0           ? ERR_BAD_RANGE
+						  : left(&to) >= size ? ERR_NOT_FOUND
+								      : OK);
 	CHECK_EQ(done, want);
 	to.end = saved.end;
 	writer.span.cursor = w.span.cursor;
@@ -454,27 +461,27 @@ TEST(vm_io_user_copies_report_the_bytes_before_a_fault)
 
 		memset(user, 0, there);
 		CHECK_EQ(vm_writer_of_user(&w, (vaddr_t)user, BYTES), OK);
-		CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
+		CHECK_EQ(vm_copy(&w, &r, &done), ERR_NOT_FOUND);
 		CHECK_EQ(done, there);
 		CHECK_EQ(vm_writer_left(&w), BYTES - there);
 		CHECK_EQ(vm_reader_left(&r), BYTES - there);
 		CHECK(memcmp(user, pattern, there) == 0);
-		CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
+		CHECK_EQ(vm_copy(&w, &r, &done), ERR_NOT_FOUND);
 		CHECK_EQ(done, 0);
 
 		memset(kernel, 'k', sizeof(kernel));
 		w = vm_writer_of(kernel, BYTES);
 		CHECK_EQ(vm_reader_of_user(&r, (vaddr_t)user, BYTES), OK);
-		CHECK_EQ(vm_read_bytes(&r, kernel, BYTES), ERR_BAD_RANGE);
+		CHECK_EQ(vm_read_bytes(&r, kernel, BYTES), ERR_NOT_FOUND);
 		CHECK(kernel[0] == 0 && memcmp(kernel, kernel + 1, BYTES - 1) == 0);
 		CHECK_EQ(vm_reader_left(&r), BYTES);
-		CHECK_EQ(vm_copy(&w, &r, &done), ERR_BAD_RANGE);
+		CHECK_EQ(vm_copy(&w, &r, &done), ERR_NOT_FOUND);
 		CHECK_EQ(done, there);
 		CHECK(memcmp(kernel, pattern, there) == 0);
 		CHECK_EQ(vm_writer_left(&w), BYTES - there);
 
 		CHECK_EQ(vm_writer_of_user(&w, (vaddr_t)user, BYTES), OK);
-		CHECK_EQ(vm_zero(&w, BYTES, &done), ERR_BAD_RANGE);
+		CHECK_EQ(vm_zero(&w, BYTES, &done), ERR_NOT_FOUND);
 		CHECK_EQ(done, there);
 		CHECK_EQ(vm_writer_left(&w), BYTES - there);
 	}
