@@ -86,7 +86,7 @@ keel_tests() {
 		expect "keel_regions_refuses_the_address_'$bad'" 1 '^keel: --addr: ' \
 			"$keel" regions "$block" --addr "$bad"
 	done
-	expect keel_regions_refuses_a_block_at_the_end_of_memory 1 'beyond the end of memory' \
+	expect keel_regions_refuses_a_block_at_the_end_of_memory 1 'wraps around the end of the address space' \
 		"$keel" regions "$block" --addr 0xffffffffffffffff
 	expect keel_regions_sees_a_full_disk 1 'standard output: No space' \
 		sh -c "'$keel' regions '$block' --addr 0x1000 >/dev/full"
