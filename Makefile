@@ -32,10 +32,10 @@ endif
 ifdef ONLY # the older name of T
 T := $(ONLY)
 endif
-## debug|release: DASSERT and UBSan traps, or neither
-MODE     ?= debug
-## 1|0: the kernel with its test suite, or without
-TESTS    ?= 1
+## debug|release: DASSERT and UBSan traps, or neither; empty: release for users, debug for the suite
+MODE     ?=
+## 0|1: the test suite in the kernel that `make run` boots, too
+TESTS    ?= 0
 ## 1|0: warnings are errors, or not, for newer compilers
 WERROR   ?= 1
 ## 0|1: show the commands
@@ -70,7 +70,12 @@ PROVE_QUICK ?= 0
 SETUP    ?= yes
 ## SECONDS since 1970: the time stamp in images
 SOURCE_DATE_EPOCH ?= 1700000000
-export SHARED SEED SOURCE_DATE_EPOCH PROVE_QUICK SETUP
+VERSION  := $(file <VERSION)
+## TEXT: the commit in the first line that is printed, where git is not asked
+COMMIT   ?= $(or $(if $(wildcard .git),$(shell git describe --always --exclude='*' --abbrev=12 \
+	--dirty 2>/dev/null)),unknown)
+COMMIT   := $(COMMIT)
+export SHARED SEED SOURCE_DATE_EPOCH PROVE_QUICK SETUP VERSION COMMIT
 
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
@@ -85,7 +90,7 @@ HOST_C   := $(sort $(wildcard arch/host/*.c))
 TEST_C   := $(sort $(wildcard tests/*.c tests/unit/*.c))
 KTEST_C  := $(filter-out tests/host_%.c,$(TEST_C)) $(sort $(wildcard tests/kernel/*.c \
 	tests/bench/kernel_*.c))
-KERNEL_C := $(PORTABLE) $(ARCH_C) $(sort $(wildcard boot/start/*.c)) $(if $(filter 1,$(TESTS)),$(KTEST_C))
+KERNEL_C := $(PORTABLE) $(ARCH_C) $(sort $(wildcard boot/start/*.c)) build/version.c
 FUZZERS  := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 
 # ---------------------------------------------------------------- flags
@@ -107,65 +112,94 @@ KFLAGS := $(COMMON) -fdebug-types-section -Iarch/x86_64 -O2 -ffreestanding -mno-
 	-mgeneral-regs-only -fno-pic -fno-pie -fcf-protection=none -fno-omit-frame-pointer \
 	-march=x86-64 -fno-asynchronous-unwind-tables -fno-stack-protector \
 	-Wframe-larger-than=1024 \
-	$(call probe,-gno-variable-location-views) $(call probe,-ftrivial-auto-var-init=zero) $(DEBUG_$(MODE)) $(TRAP_$(MODE)) \
-	$(if $(filter 1,$(TESTS)),-DKEEL_TESTS)
+	$(call probe,-gno-variable-location-views) $(call probe,-ftrivial-auto-var-init=zero)
 HFLAGS := $(COMMON) -Iarch/host -D__daddr_t_defined -D_GNU_SOURCE -pthread -fno-omit-frame-pointer
 SAN_asan  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -DKEEL_DEBUG
 SAN_tsan  := -O1 -fsanitize=thread -DKEEL_DEBUG
 SAN_plain := -O2
 
-# ---------------------------------------------------------------- the kernel
-K := build/kernel-$(MODE)-$(CC)$(if $(filter 1,$(TESTS)),,-bare)
-KOBJS := $(KERNEL_C:%.c=$(K)/%.o) $(ARCH_S:%.S=$(K)/%.S.o)
+# ---------------------------------------------------------------- the kernels
+# build/keel.elf is what users get: release, without the suite.  build/ktest.elf carries the suite,
+# with the checks of debug builds.  MODE= and TESTS= say otherwise.  Both are stripped; the files
+# beside the objects, build/kernel-*/keel.elf, have the debug information.
+# $(1): debug or release, $(2): 1 with the suite
+kernel_folder = build/kernel-$(1)-$(CC)$(if $(filter 1,$(2)),,-bare)
+K     := $(call kernel_folder,$(or $(MODE),release),$(or $(TESTS),0))
+SUITE := $(call kernel_folder,$(or $(MODE),debug),1)
 
 all: kernel iso host ## build everything that can be run
 
-kernel: build/keel.elf ## build/keel.elf
+kernel: build/keel.elf build/ktest.elf ## build/keel.elf, and build/ktest.elf with the test suite
 iso: build/keel.iso ## build/keel.iso: BIOS and UEFI, CD and USB
 
-build/keel.elf: $(K)/keel.elf FORCE
+build/keel.elf: $(K)/stripped.elf FORCE
 	@cmp -s $< $@ || cp $< $@
+
+build/ktest.elf: $(SUITE)/stripped.elf FORCE
+	@cmp -s $< $@ || cp $< $@
+
+LINK := ld -nostdlib -static --build-id=none -z max-page-size=4096 -z noexecstack \
+	--compress-debug-sections=zlib --no-warn-rwx-segments -T linker.ld
 
 # Two links: the names and addresses of the first go into the second, behind all else, so that
 # nothing that has a name moves.
-LINK = ld -nostdlib -static --build-id=none -z max-page-size=4096 -z noexecstack \
-	--compress-debug-sections=zlib --no-warn-rwx-segments -T linker.ld $(KOBJS)
+# $(1): debug or release, $(2): 1 with the suite, $(3): the folder
+define kernel_variant
+$(3)/objects := $$(patsubst %.c,$(3)/%.o,$$(KERNEL_C) $(if $(filter 1,$(2)),$$(KTEST_C))) \
+	$$(ARCH_S:%.S=$(3)/%.S.o)
+$(3)/command := $$(CC) $$(KFLAGS) $$(DEBUG_$(1)) $$(TRAP_$(1)) $(if $(filter 1,$(2)),-DKEEL_TESTS)
 
-$(K)/keel.elf: $(K)/first.elf $(K)/symbols.o
-	$(call say,LD,$@)$(LINK) $(K)/symbols.o -o $@
-	@tools/symbols.py --check $< $@
+$(3)/stripped.elf: $(3)/keel.elf
+	$$(Q)strip -o $$@ $$<
 
-$(K)/first.elf: $(KOBJS) $(K)/no-symbols.o linker.ld
-	$(call say,LD,$@)$(LINK) $(K)/no-symbols.o -o $@
+$(3)/keel.elf: $(3)/first.elf $(3)/symbols.o
+	$$(call say,LD,$$@)$$(LINK) $$($(3)/objects) $(3)/symbols.o -o $$@
+	@tools/symbols.py --check $$< $$@
 
-$(K)/no-symbols.asm: tools/symbols.py
-	@mkdir -p $(@D)
-	@tools/symbols.py > $@
+$(3)/first.elf: $$($(3)/objects) $(3)/no-symbols.o linker.ld
+	$$(call say,LD,$$@)$$(LINK) $$($(3)/objects) $(3)/no-symbols.o -o $$@
 
-$(K)/symbols.asm: $(K)/first.elf tools/symbols.py
-	@tools/symbols.py $< > $@
+$(3)/no-symbols.asm: tools/symbols.py
+	@mkdir -p $$(@D)
+	@tools/symbols.py > $$@
 
-$(K)/symbols.o $(K)/no-symbols.o: %.o: %.asm | setup-build
-	$(call say,NASM,$@)nasm -f elf64 -Werror $< -o $@
+$(3)/symbols.asm: $(3)/first.elf tools/symbols.py
+	@tools/symbols.py $$< > $$@
 
-$(K)/%.o: %.c $(K)/flags | setup-build
-	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(KFLAGS) -c $< -o $@
+$(3)/symbols.o $(3)/no-symbols.o: %.o: %.asm | setup-build
+	$$(call say,NASM,$$@)nasm -f elf64 -Werror $$< -o $$@
+
+$(3)/%.o: %.c $(3)/flags | setup-build
+	@mkdir -p $$(@D)
+	$$(call say,CC,"$$< ($(1)$(if $(filter 1,$(2)), suite))")$$($(3)/command) -c $$< -o $$@
+
+$(3)/layout.inc: arch/x86_64/layout.h
+	@mkdir -p $$(@D)
+	@sed -n 's/^#define \([A-Z0-9_]*\) *\(0x[0-9a-f]*\|[0-9]*\)$$$$/%define \1 \2/p' $$< > $$@
+
+$(3)/%.S.o: %.S $(3)/layout.inc | setup-build
+	@mkdir -p $$(@D)
+	$$(call say,NASM,$$<)nasm -f elf64 -w+orphan-labels -Werror -I$(3)/ $$< -o $$@
+
+$(3)/flags: FORCE
+	@mkdir -p $$(@D)
+	@echo '$$($(3)/command)' | cmp -s - $$@ || echo '$$($(3)/command)' > $$@
+
+-include $$(wildcard $$(patsubst %.o,%.d,$$($(3)/objects)))
+endef
+$(foreach mode,debug release,$(foreach tests,0 1,\
+	$(eval $(call kernel_variant,$(mode),$(tests),$(call kernel_folder,$(mode),$(tests))))))
 
 # tools/crashes.py expects every caller in release builds, too
-$(K)/monitor/crash.o: private KFLAGS += -fno-optimize-sibling-calls
+$(foreach mode,debug release,$(foreach tests,0 1,\
+	$(eval $(call kernel_folder,$(mode),$(tests))/monitor/crash.o: private KFLAGS += -fno-optimize-sibling-calls)))
 
-$(K)/layout.inc: arch/x86_64/layout.h
+# What the first line says.  It changes with every commit, so it is a file of its own.
+build/version.c: FORCE
 	@mkdir -p $(@D)
-	@sed -n 's/^#define \([A-Z0-9_]*\) *\(0x[0-9a-f]*\|[0-9]*\)$$/%define \1 \2/p' $< > $@
-
-$(K)/%.S.o: %.S $(K)/layout.inc | setup-build
-	@mkdir -p $(@D)
-	$(call say,NASM,$<)nasm -f elf64 -w+orphan-labels -Werror -I$(K)/ $< -o $@
-
-$(K)/flags: FORCE
-	@mkdir -p $(@D)
-	@echo '$(CC) $(KFLAGS)' | cmp -s - $@ || echo '$(CC) $(KFLAGS)' > $@
+	@printf '%s\n' '#include "lib/version.h"' 'const char version[] = "$(VERSION)";' \
+		'const char version_commit[] = "$(COMMIT)";' > $@.$$$$ && \
+		{ cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
 # The shapes of characters come from a font of GRUB's package; the sources hold none.
 ## FILE: the font of the screen
@@ -174,19 +208,21 @@ build/font.c: tools/font.py | setup-build
 	@mkdir -p $(@D)
 	$(call say,FONT,$@)tools/font.py $(GRUB_FONT) $@
 
-# An image for each command line; the one of CMDLINE is build/keel.iso.
-build/keel.iso: build/keel.elf build/cmdline tools/iso.sh | setup-build setup-run
-	$(call say,ISO,$@)tools/iso.sh build/keel.elf $@ "$$(cat build/cmdline)"
+# The image that users get: build/keel.elf starts, and the boot menu has build/ktest.elf.
+build/keel.iso: build/keel.elf build/ktest.elf build/cmdline tools/iso.sh | setup-build setup-run
+	$(call say,ISO,$@)SUITE=build/ktest.elf tools/iso.sh build/keel.elf $@ "$$(cat build/cmdline)"
 
 build/cmdline: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(CMDLINE)' | cmp -s - $@ || printf '%s\n' '$(CMDLINE)' > $@
 
-build/ktest.iso: build/keel.elf build/ktest-cmdline tools/iso.sh | setup-build setup-run
-	$(call say,ISO,$@)tools/iso.sh build/keel.elf $@ "$$(cat build/ktest-cmdline)"
-
+# One image for each name in RUN, so that several can run side by side.
+KTEST := build/ktest$(RUN:%=-%)
 KTEST_CMDLINE = ktest=$(T) seed=$(SEED) $(CMDLINE)
-build/ktest-cmdline: FORCE
+$(KTEST).iso: $(SUITE)/stripped.elf $(KTEST)-cmdline tools/iso.sh | setup-build setup-run
+	$(call say,ISO,$@)tools/iso.sh $< $@ "$$(cat $(KTEST)-cmdline)"
+
+$(KTEST)-cmdline: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(KTEST_CMDLINE)' | cmp -s - $@ || printf '%s\n' '$(KTEST_CMDLINE)' > $@
 
@@ -208,7 +244,6 @@ $$(H_$(1))/keel: $$(patsubst %.c,$$(H_$(1))/%.o,$$(PORTABLE) $$(HOST_C) tools/ke
 -include $$(patsubst %.c,$$(H_$(1))/%.d,$$(PORTABLE) $$(HOST_C) $$(TEST_C) tools/keel.c)
 endef
 $(foreach v,asan tsan plain,$(eval $(call host_variant,$(v))))
--include $(KOBJS:.o=.d)
 
 host: build/host/keel ## build/host/keel: `keel regions FILE --addr 0xHEX`, `keel acpi FILE`
 build/host/keel: $(H_plain)/keel
@@ -286,12 +321,12 @@ run: build/keel.iso | setup-run $(if $(filter gtk,$(UI)),setup-gui) ## boot the 
 	$(Q)tools/qemu.py --iso build/keel.iso --firmware $(FIRMWARE) --mem $(MEM) --smp $(SMP) \
 		--ui $(UI)
 
-debug: build/keel.iso | setup-run $(if $(filter gtk,$(UI)),setup-gui) ## the same, stopped and waiting for `make gdb`
+debug: build/keel.iso | setup-run $(if $(filter gtk,$(UI)),setup-gui) ## the same, stopped and waiting for `make gdb`: MODE=debug
 	$(Q)tools/qemu.py --iso build/keel.iso --firmware $(FIRMWARE) --mem $(MEM) --smp $(SMP) \
 		--ui $(UI) --gdb
 
-gdb: build/keel.elf | setup-debug ## attach gdb to `make debug`
-	$(Q)gdb -q -x tools/gdbinit build/keel.elf
+gdb: $(K)/keel.elf | setup-debug ## attach gdb to `make debug`: the same MODE
+	$(Q)gdb -q -x tools/gdbinit $<
 
 test-host: $(H_asan)/keel-test ## host tests under ASan and UBSan, in seconds: T=GLOB SEED=N
 	$(Q)$(H_asan)/keel-test '$(T)'
@@ -302,12 +337,12 @@ test-tsan: $(H_tsan)/keel-test ## host tests under TSan
 explore: $(X)/explore ## all schedules of small scenarios of the real code: T=GLOB SEED=SCHEDULE
 	$(Q)$(X)/explore '$(T)'
 
-test-kernel: build/ktest.iso | setup-run ## in-kernel tests from the ISO: MACHINE=qemu|bochs
-	$(Q)tools/ktest.py --iso build/ktest.iso --machine $(MACHINE) --firmware $(FIRMWARE) \
-		--mem $(MEM) --smp $(SMP) --log build/ktest.log $(KTEST_FLAGS)
+test-kernel: $(KTEST).iso | setup-run ## in-kernel tests from an ISO: MACHINE=qemu|bochs
+	$(Q)tools/ktest.py --iso $(KTEST).iso --machine $(MACHINE) --firmware $(FIRMWARE) \
+		--mem $(MEM) --smp $(SMP) --log $(KTEST).log $(KTEST_FLAGS)
 
-test-screen: build/keel.iso build/keel.elf | setup-run ## screen and keyboard of QEMU, and the monitor
-	$(Q)tools/screen.py --iso build/keel.iso --kernel build/keel.elf
+test-screen: build/keel.iso build/keel.elf | setup-run ## screen and keyboard of QEMU, the boot menu, the monitor: T=GLOB
+	$(Q)tools/screen.py --iso build/keel.iso --kernel build/keel.elf --only '$(T)'
 
 crashes: build/keel.elf | setup-run ## each kind of crash, and whether it is explained: T=GLOB
 	$(Q)tools/crashes.py --kernel build/keel.elf --only '$(T)'
@@ -345,9 +380,8 @@ test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list: T=GLOB
 	$(Q)tools/shows.py --iso build/keel.iso --only '$(T)'
 
-bench: $(BENCHES) | setup-build setup-bench ## results beside their peers': PART='frames heap kernel user cpus ready size'
-	$(Q)$(MAKE) MODE=release TESTS=1 build/kernel-release-$(CC)/keel.elf
-	$(Q)$(MAKE) MODE=release TESTS=0 build/kernel-release-$(CC)-bare/keel.elf
+bench: $(BENCHES) $(call kernel_folder,release,1)/keel.elf $(call kernel_folder,release,0)/keel.elf \
+	| setup-build setup-bench ## results beside their peers': PART='frames heap kernel user cpus ready size'
 	$(Q)CC=$(CC) tools/bench.py $(PART)
 
 fuzz: $(FUZZERS:%=build/fuzz/%) | setup-fuzz ## libFuzzer on every parser: FUZZ_SECONDS=N
@@ -370,7 +404,7 @@ format: | setup-check ## rewrite the sources as .clang-format says
 layers: | setup-build setup-test ## every include points down
 	$(Q)tools/layers.py
 
-seam: $(PORTABLE:%.c=$(K)/%.o) ## the portable code needs nothing but arch/arch.h and lib/
+seam: $(PORTABLE:%.c=$(SUITE)/%.o) ## the portable code needs nothing but arch/arch.h and lib/
 	$(Q)tools/seam.py $^
 
 analyze: | setup-check ## ownership of frames and nodes (__owns, __takes) by clang's analyzer

@@ -53,3 +53,11 @@ COMMAND(poweroff, "", "power off the machine")
 {
 	arch_exit(ARCH_EXIT_POWEROFF);
 }
+
+#ifndef KEEL_TESTS /* with it: tests/kernel/ktest.c */
+COMMAND(test, "", "run the in-kernel tests: not in this kernel")
+{
+	print("test: this kernel has no tests, choose the second entry of the boot menu: press T\n"
+	      "while GRUB starts, or F4 for the menu\n");
+}
+#endif

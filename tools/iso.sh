@@ -5,6 +5,7 @@
 #
 #   tools/iso.sh KERNEL.elf OUT.iso ["COMMAND LINE"]
 #
+#   SUITE=path                 another kernel, with the test suite: the second entry of the boot menu
 #   MODULES="path ..."         boot modules, in this order; each gets its file name as its string
 #   VIDEO=640x480x16           the video mode to ask for, instead of what the kernel's header wants
 #   SOURCE_DATE_EPOCH=seconds  the only date in the image (default 1700000000)
@@ -15,6 +16,8 @@
 # file system around them.  All that must differ between two different images (disk GUID, FAT
 # serial, the name of the marker file by which GRUB finds its own medium) is taken from a hash
 # of what goes in.
+#
+# KERNEL.elf starts at once, unless Esc was pressed: then GRUB shows its menu.
 #
 # The command line is split into words at blanks; each word reaches the kernel as it stands,
 # except that GRUB puts a backslash before quotes and backslashes.
@@ -34,6 +37,7 @@ esac
 kernel=$1
 out=$2
 cmdline=${3-}
+suite=${SUITE-}
 modules=${MODULES-}
 video=${VIDEO-}
 grub_lib=${GRUB_LIB-/usr/lib/grub}
@@ -53,10 +57,13 @@ case $cmdline in
 *'
 '*) die "the command line has more than one line" ;;
 esac
-for input in "$kernel" $modules; do
+for input in "$kernel" $suite $modules; do
 	[ -f "$input" ] || die "no file $input"
 done
-grub-file --is-x86-multiboot2 "$kernel" || die "$kernel has no Multiboot2 header that GRUB accepts"
+for input in "$kernel" $suite; do
+	grub-file --is-x86-multiboot2 "$input" ||
+		die "$input has no Multiboot2 header that GRUB accepts"
+done
 
 scratch=$(mktemp -d "$(dirname "$out")/.iso.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -69,10 +76,9 @@ quote() {
 	printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"
 }
 
-install -m 644 "$kernel" "$tree/boot/keel.elf"
-boot_line="multiboot2 /boot/keel.elf"
+words=
 for word in $cmdline; do
-	boot_line="$boot_line $(quote "$word")"
+	words="$words $(quote "$word")"
 done
 n=0
 module_lines=
@@ -90,26 +96,39 @@ if [ -n "$video" ]; then
 	set gfxpayload=$(quote "$video")"
 fi
 
-cat >"$tree/boot/grub/grub.cfg" <<END
+# entry TITLE HOTKEY NAME WORDS: an entry of the menu for the kernel of that name in the tree.
+entry() {
+	echo "menuentry $(quote "$1") --hotkey=$2 {
+	multiboot2 /boot/$3$4$module_lines$video_line
+	boot
+}"
+}
+
+install -m 644 "$kernel" "$tree/boot/keel.elf"
+[ -z "$suite" ] || install -m 644 "$suite" "$tree/boot/ktest.elf"
+
+{
+	cat <<'END'
+set timeout_style=hidden
 set timeout=0
 set default=0
 if serial --unit=0 --speed=115200; then
 	terminal_input console serial
 	terminal_output console serial
 fi
-if [ "\$grub_platform" = efi ]; then
+if [ "$grub_platform" = efi ]; then
 	insmod all_video
 fi
-menuentry keel {
-	$boot_line$module_lines$video_line
-	boot
-}
 END
+	entry keel k keel.elf "$words"
+	[ -z "$suite" ] ||
+		entry 'keel: run the test suite (ktest=*)' t ktest.elf " $(quote 'ktest=*')$words"
+} >"$tree/boot/grub/grub.cfg"
 
 # What the image is made of, as one number.
 image_id=$(
 	{
-		for input in "$tree/boot/keel.elf" "$tree"/boot/grub/grub.cfg; do
+		for input in "$kernel" $suite "$tree"/boot/grub/grub.cfg; do
 			sha256sum <"$input"
 		done
 		for module in $modules; do

@@ -34,9 +34,11 @@ SCREEN_COLUMNS_MAX = 240  # drivers/tty/screen.h: a wider screen has larger dots
 VGA_ADDRESS, VGA_COLUMNS, VGA_ROWS = 0xb8000, 80, 25
 
 PROMPT = "keel> "
-FIRST_LINE = "keel: a memory subsystem for x86-64"
+FIRST_LINE = "): a memory subsystem for x86-64"
+SUITE_ENTRY = "keel: run the test suite (ktest=*)"
 SCREEN_SECONDS = 60  # only a failure takes as long
 KEY_MS = 20  # how long a key is held
+REPEAT_SECONDS = 0.2  # as of a key that is held down
 KEYBOARD_STATUS, KEYBOARD_FULL = 0x64, 1  # its port, and the bit: a byte waits to be read
 KEYS = {" ": "spc", "\n": "ret", "-": "minus", "=": "equal", "/": "slash", ".": "dot",
         ",": "comma", "*": "shift-8", "_": "shift-minus"}
@@ -172,6 +174,21 @@ class ScreenMachine(machine.Machine):
                 if time.monotonic() > end:
                     raise self.error(f"nobody reads the key {name}")
                 self.read(KEY_MS / 1000)  # or QEMU would block on its serial port
+
+    def press_until(self, name, pattern):
+        """Press a key again and again until the serial line says what matches."""
+        end = time.monotonic() + machine.BOOT_SECONDS
+        while not re.search(pattern, self.text, re.MULTILINE):
+            self._monitor(f"sendkey {name} {KEY_MS}")
+            if time.monotonic() > end or self.read(REPEAT_SECONDS) is None:
+                raise self.error(f"the key {name} brings nothing like '{pattern}'")
+
+    def wait_text(self, pattern):
+        """Wait until the serial line says what matches."""
+        end = time.monotonic() + machine.BOOT_SECONDS
+        while not re.search(pattern, self.text, re.MULTILINE):
+            if time.monotonic() > end or self.read(REPEAT_SECONDS) is None:
+                raise self.error(f"nothing matches '{pattern}'")
 
     def type(self, text):
         """Type text; a newline is the Enter key."""
@@ -372,7 +389,48 @@ def serial_line_edits_and_logs(images):
             raise running.error("`log 2` does not show the last two lines")
 
 
+def first_line_names_the_commit(images):
+    """The Makefile gives it to the build, and to this."""
+    version = f"keel {os.environ['VERSION']} ({os.environ['COMMIT']})"
+    with ScreenMachine(machine.Config(kernel=images.kernel)) as running:
+        running.wait_prompt()
+        first = [line for line in running.text.splitlines() if line.startswith("keel")][0]
+        if first != version + FIRST_LINE[1:]:
+            raise running.error(f"the first line is '{first}', the version '{version}'")
+
+
+def kernel_without_tests_says_where_they_are(images):
+    """`test` at the prompt, and ktest= on the command line."""
+    with ScreenMachine(machine.Config(kernel=images.kernel)) as running:
+        running.wait_prompt()
+        if "this kernel has no tests, choose the second entry" not in running.command("test"):
+            raise running.error("`test` does not say that there are no tests")
+    with ScreenMachine(machine.Config(kernel=images.kernel, append="ktest=*")) as running:
+        if running.status() != machine.EXIT_FAIL:
+            raise running.error(f"ktest= is not refused: {running.how_it_ended()}")
+
+
+def boot_menu_starts_the_suite(images):
+    """F4 brings the menu, T its second entry; without a key there is no menu."""
+    with ScreenMachine(machine.Config(iso=images.iso)) as running:
+        running.wait_prompt()
+        if SUITE_ENTRY in running.text:
+            raise running.error("the menu was shown")
+    with ScreenMachine(machine.Config(iso=images.iso)) as running:
+        running.press_until("f4", re.escape(SUITE_ENTRY))
+        running.press("down", "ret")
+        running.wait_text(r"^ok 1 ")
+    with ScreenMachine(machine.Config(iso=images.iso, firmware="uefi")) as running:
+        running.press_until("t", r"^keel: command line: ktest=\*$")
+        running.wait_text(r"^ok 1 ")
+        if SUITE_ENTRY in running.text:
+            raise running.error("the menu was shown")
+
+
 TESTS = (
+    first_line_names_the_commit,
+    kernel_without_tests_says_where_they_are,
+    boot_menu_starts_the_suite,
     bios_screen_shows_what_the_serial_line_says,
     bios_keyboard_edits_and_recalls,
     bios_screens_of_16_and_24_bits_show_the_same,

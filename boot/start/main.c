@@ -19,6 +19,7 @@
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "lib/symbols.h"
+#include "lib/version.h"
 #include "mm/frame/boot_alloc.h"
 #include "mm/frame/frame_cache.h"
 #include "mm/frame/regions.h"
@@ -46,7 +47,7 @@ static void run_tests(void)
 static void run_tests(void)
 {
 	if (start_state.options.has_ktest)
-		cannot_run("ktest= was asked for, but this kernel was built without tests", "");
+		cannot_run("ktest= was given, but this kernel has no tests", "");
 }
 #endif
 
@@ -105,7 +106,7 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 	start_console();
 	panic_set_handler(start_hooks.panic);
 	trap_init();
-	print("\nkeel: a memory subsystem for x86-64\n");
+	print("\nkeel %s (%s): a memory subsystem for x86-64\n", version, version_commit);
 	if (symbols_use(symbols_start, (size_t)(symbols_end - symbols_start),
 			(vaddr_t)symbols_start) != OK)
 		warn("the table of symbols is damaged: addresses will have no names");
