@@ -56,6 +56,8 @@ UI       ?= none
 MACHINE  ?= qemu
 ## WORDS: the kernel's command line
 CMDLINE  ?=
+## N: repeat the sample that `.ci/run` printed
+SAMPLE   ?=
 ## DIR: shared test data and peers; ../shared if it exists
 SHARED   ?= $(wildcard ../shared)
 ## K/N: which part of the mutants; WORDS: which parts of `make bench`, all when empty
@@ -351,31 +353,20 @@ crashes: build/keel.elf | setup-run ## each kind of crash, and whether it is exp
 test-readme: build/keel.iso | setup-run ## the screens quoted in README.md, each against a boot
 	$(Q)tools/readme_screens.py --iso build/keel.iso
 
-test: $(H_asan)/keel-test build/ktest.iso build/keel.iso build/host/keel | setup-build setup-run setup-test ## all tests, then their sum
-	@mkdir -p build/logs
-	@echo '# host tests, ASan and UBSan'
-	@$(H_asan)/keel-test '$(T)' > build/logs/host.log 2>&1 || true
-	@grep -E '^not ok|# SKIP|^#' build/logs/host.log || true; tail -n 1 build/logs/host.log
-	@echo '# kernel tests, from the ISO'
-	@$(MAKE) test-kernel KTEST_FLAGS=$(if $(filter *,$(T)),,--may-be-empty) 2>&1 | tee build/logs/kernel.log || true
-	@echo '# tools'
-	@if [ '$(T)' = '*' ]; then tests/tools/run.sh > build/logs/tools.log 2>&1; \
-		else echo '0 passed, 0 failed, 0 skipped' > build/logs/tools.log; fi; \
-		grep -E '^not ok' -B 4 build/logs/tools.log; tail -n 1 build/logs/tools.log
-	@echo '# screen and keyboard'
-	@if [ '$(T)' = '*' ]; then tools/screen.py > build/logs/screen.log 2>&1; \
-		else echo '0 passed, 0 failed, 0 skipped' > build/logs/screen.log; fi; \
-		grep '^not ok' build/logs/screen.log; tail -n 1 build/logs/screen.log
-	@echo '# crashes, each explained'
-	@if [ '$(T)' = '*' ]; then tools/crashes.py --kernel build/keel.elf > build/logs/crashes.log; \
-		else echo '0 passed, 0 failed, 0 skipped' > build/logs/crashes.log; fi; \
-		grep -E '^not ok|^#' build/logs/crashes.log; tail -n 1 build/logs/crashes.log
-	@echo '# screens quoted in README.md'
-	@if [ '$(T)' = '*' ]; then tools/readme_screens.py --iso build/keel.iso > build/logs/readme.log; \
-		else echo '0 passed, 0 failed, 0 skipped' > build/logs/readme.log; fi; \
-		grep -E '^not ok|^#' build/logs/readme.log; tail -n 1 build/logs/readme.log
-	@tools/summary.py build/logs/host.log build/logs/kernel.log build/logs/tools.log \
-		build/logs/screen.log build/logs/crashes.log build/logs/readme.log
+test-tools: | setup-build setup-test ## tests of the tools, and of the prompt
+	$(Q)tests/tools/run.sh
+
+# What the steps of a tier share; it is there before they run side by side.
+artefacts: kernel iso host $(H_asan)/keel-test
+explorer: $(X)/explore
+
+# With T=, what has tests of such names; a program without one has passed.
+comma := ,
+test: | setup-build setup-run setup-test ## every commit: all tests, side by side, then their sum
+	$(Q)tools/tier.py test $(if $(filter-out *,$(T)),--only host$(comma)kernel --may-be-empty)
+
+full: | setup-build setup-run setup-test ## all there is, hours: every mutant, proof, schedule and machine
+	$(Q)tools/tier.py full
 
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list: T=GLOB
 	$(Q)tools/shows.py --iso build/keel.iso --only '$(T)'
@@ -441,6 +432,7 @@ help: ## this list
 clean: ## remove build/
 	$(Q)rm -rf build
 
-.PHONY: all kernel iso host run debug gdb crashes explore test test-host test-tsan test-kernel shows bench \
-	fuzz test-screen flash format layers seam check prove mutate fresh help clean build-test-host build-test-kernel build-explore analyze FORCE
+.PHONY: all kernel iso host run debug gdb crashes explore test full artefacts explorer test-host \
+	test-tsan test-kernel test-tools shows bench fuzz test-screen flash format layers seam analyze \
+	check prove mutate fresh help clean build-test-host build-test-kernel build-explore FORCE
 FORCE:
