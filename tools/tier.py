@@ -36,7 +36,7 @@ import shows
 import summary
 
 LOGS = pathlib.Path("build/logs")
-STEP_SECONDS = 5400
+STEP_SECONDS = {"test": 1200, "ci": 3600, "full": 6 * 3600}
 POLL_SECONDS = 0.1
 EXCERPT_LINES = 40
 DIAGNOSIS_LINES = 8  # before a `not ok`
@@ -261,10 +261,12 @@ def parse_arguments():
                         help="a step in which no test is selected is no failure")
     parser.add_argument("--plan", action="store_true", help="print the steps, run nothing")
     parser.add_argument("--cpus", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--seconds", type=float, default=STEP_SECONDS, help="for each step")
+    parser.add_argument("--seconds", type=float, help="for each step")
     parser.add_argument("--step", action="append", default=[], metavar="NAME=COMMAND",
                         help="these instead of the tier's, and no build (for tests)")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.seconds = options.seconds or STEP_SECONDS[options.tier]
+    return options
 
 
 def main():
