@@ -23,6 +23,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import resource
 import shlex
 import signal
 import subprocess
@@ -152,6 +153,12 @@ def environment():
     return variables
 
 
+def cpu_seconds():
+    """Of all that was started here and has ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 class Running:
     """A step at work."""
 
@@ -159,6 +166,7 @@ class Running:
         self.step = step
         self.log = LOGS / f"{step.name}.log"
         self.start = time.monotonic()
+        self.cpu_seconds = 0
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
                 step.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
@@ -166,6 +174,12 @@ class Running:
 
     def seconds(self):
         return time.monotonic() - self.start
+
+    def has_ended(self):
+        before = cpu_seconds()
+        ended = self.process.poll() is not None
+        self.cpu_seconds = cpu_seconds() - before
+        return ended
 
     def end(self):
         """End it and all that it started."""
@@ -201,8 +215,9 @@ def excerpt(log):
 
 
 def report(running, counts, why):
-    print("# {}: {} passed, {} failed, {} skipped, {:.0f} s{}".format(
-        running.step.name, *counts, running.seconds(), f"; {why}" if why else ""))
+    print("# {}: {} passed, {} failed, {} skipped, {:.0f} s, CPU {:.0f} s{}".format(
+        running.step.name, *counts, running.seconds(), running.cpu_seconds,
+        f"; {why}" if why else ""))
     lines = excerpt(running.log)
     if counts[1] and not any(line.startswith("not ok") for line in lines):
         lines += running.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
@@ -222,7 +237,7 @@ def run(steps, options):
             time.sleep(POLL_SECONDS)
             for running in list(working):
                 too_long = running.seconds() > options.seconds
-                if running.process.poll() is None and not too_long:
+                if not running.has_ended() and not too_long:
                     continue
                 running.end()
                 working.remove(running)
@@ -249,7 +264,7 @@ def prepared(tier, steps, cpus):
             print((LOGS / "build.log").read_text(encoding="utf-8", errors="replace")[-3000:])
             print(f"# {shlex.join(command)}: status {status}")
             return False
-    print(f"# build: {time.monotonic() - start:.0f} s", flush=True)
+    print(f"# build: {time.monotonic() - start:.0f} s, CPU {cpu_seconds():.0f} s", flush=True)
     return True
 
 
@@ -294,9 +309,12 @@ def main():
     else:
         results = [(0, 1, 0)]
     passed, failed, skipped = map(sum, zip(*results)) if results else (0, 0, 0)
-    print(f"# {options.tier}: {time.monotonic() - start:.0f} s")
+    print(f"# {options.tier}: {time.monotonic() - start:.0f} s, CPU {cpu_seconds():.0f} s")
+    if passed + failed + skipped == 0:
+        print("# no test ran")
+        failed = 1
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    return 1 if failed or not passed else 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
