@@ -371,8 +371,8 @@ full: | setup-build setup-run setup-test ## all there is, hours: every mutant, p
 shows: build/keel.iso | setup-run setup-bochs ## boot to the prompt on every machine of the list: T=GLOB
 	$(Q)tools/shows.py --iso build/keel.iso --only '$(T)'
 
-bench: $(BENCHES) $(call kernel_folder,release,1)/keel.elf $(call kernel_folder,release,0)/keel.elf \
-	| setup-build setup-bench ## results beside their peers': PART='frames heap kernel user cpus ready size'
+BENCHED_KERNELS := $(foreach tests,1 0,$(call kernel_folder,release,$(tests))/keel.elf)
+bench: $(BENCHES) $(BENCHED_KERNELS) | setup-build setup-bench ## results beside their peers': PART='frames heap kernel user cpus ready size'
 	$(Q)CC=$(CC) tools/bench.py $(PART)
 
 fuzz: $(FUZZERS:%=build/fuzz/%) | setup-fuzz ## libFuzzer on every parser: FUZZ_SECONDS=N
