@@ -195,9 +195,10 @@ class Running:
         status = self.process.returncode
         if not self.step.counts:
             return (1, 0, 0) if status == 0 else (0, 1, 0), ""
-        found = summary.summary_of(self.log)
-        if found is None:
+        counts = summary.summary_of(self.log)
+        if counts is None:
             return (0, 1, 0), f"status {status}"
+        found = (counts.passed, counts.failed, counts.skipped)
         if status != 0 and found[1] == 0 and not (may_be_empty and found == (0, 0, 0)):
             return (found[0], 1, found[2]), f"status {status} without a failed test"
         return found, ""
