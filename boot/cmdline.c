@@ -3,6 +3,7 @@
 
 #include "boot/source.h"
 #include "lib/bits.h"
+#include "lib/log.h"
 #include "lib/print.h"
 #include "lib/string.h"
 
@@ -89,6 +90,16 @@ static bool read_number(const char *value, uint32_t *out)
 	return true;
 }
 
+static bool set_loglevel(struct cmdline *c, const char *value)
+{
+	uint32_t n;
+
+	if (!read_number(value, &n) || n > LOG_LEVELS)
+		return false;
+	c->log_level = n;
+	return true;
+}
+
 static bool set_panic(struct cmdline *c, const char *value)
 {
 	return read_number(value, &c->panic_seconds);
@@ -140,6 +151,7 @@ static const struct option options[] = {
 	{ "ktest", set_ktest },
 	{ "seed", set_seed },
 	{ "panic", set_panic },
+	{ "loglevel", set_loglevel },
 	{ "maxcpus", set_maxcpus },
 	{ "cpu_hang", set_cpu_hang },
 	{ "monitor", set_monitor },
@@ -202,6 +214,7 @@ void cmdline_parse(const char *text, struct cmdline *c)
 		.cpus_max = UINT32_MAX,
 		.cpu_hang = UINT32_MAX,
 		.seed = 1,
+		.log_level = LOG_LEVEL_DEFAULT,
 	};
 	while (next_word(&text, word, sizeof(word), &length)) {
 		char *equals = strchr(word, '=');

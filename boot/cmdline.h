@@ -8,6 +8,7 @@
  *   ktest=GLOBS       run the in-kernel tests that match, then exit with their result
  *   seed=N            seed of the random numbers of those tests; default 1
  *   monitor=C,C       run monitor commands before the prompt (`+` stands for a space)
+ *   loglevel=N        show messages of levels smaller than N (lib/log.h); 7 by default, 8 is all
  *   panic=SECONDS     restart SECONDS after a panic; 0 or absent: do not restart
  *   slub_debug[=PZU]  heap: poison, red zones, owner tracking; without a value all of them
  *   page_owner=on     heap: owner tracking
@@ -28,6 +29,7 @@ enum {
 
 struct cmdline {
 	uint64_t mem_limit; /* bytes; UINT64_MAX: none */
+	unsigned log_level; /* 0 to LOG_LEVELS */
 	unsigned panic_seconds;
 	unsigned cpus_max; /* at least 1 */
 	uint32_t cpu_hang; /* APIC ID; UINT32_MAX: none */

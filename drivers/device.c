@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "drivers/device.h"
 
-#include "lib/print.h"
+#include "lib/log.h"
 #include "lib/string.h"
 #include "mm/kspace/kspace.h"
 
@@ -122,8 +122,8 @@ static void device_take_back(struct device *d)
 		forgotten++;
 	}
 	if (forgotten != 0)
-		warn("driver %s left %u resources of %s claimed", owner_name(d), forgotten,
-		     d->name);
+		log_warning("device", "driver %s left %u resources of %s claimed", owner_name(d),
+			    forgotten, d->name);
 }
 
 /* ---- binding ---- */

@@ -6,7 +6,7 @@
 #include "kern/percpu.h"
 #include "kern/shootdown.h"
 #include "lib/panic.h"
-#include "lib/print.h"
+#include "lib/log.h"
 
 /* Newest first; NULL: empty. */
 static PER_CPU(_Atomic(struct call *), calls);
@@ -124,7 +124,8 @@ static __cold unsigned leave_out_silent(unsigned cpus)
 		if (!everywhere_claim(cpu))
 			continue;
 		if (!arch_cpu_is_stopped(cpu))
-			warn("CPU %u does not answer a call; going on without it", cpu);
+			log_limited(LOG_WARNING, "call",
+				    "CPU %u does not answer; going on without it", cpu);
 		everywhere_done();
 		left_out++;
 	}

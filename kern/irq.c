@@ -6,8 +6,8 @@
 #include "kern/lock.h"
 #include "kern/percpu.h"
 #include "kern/vector.h"
+#include "lib/log.h"
 #include "lib/panic.h"
-#include "lib/print.h"
 #include "lib/string.h"
 
 struct irq_line {
@@ -92,8 +92,8 @@ static void line_count(struct irq_line *l, enum irq_result best)
 	l->stuck = true;
 	arch_irq_mask(l->source.gsi);
 	spin_unlock(&l->lock);
-	warn("GSI %u interrupted %d times and no handler recognised it: masked", l->source.gsi,
-	     IRQ_UNHANDLED_MAX);
+	log_err("irq", "GSI %u interrupted %d times and no handler recognised it: masked",
+		l->source.gsi, IRQ_UNHANDLED_MAX);
 }
 
 void irq_dispatch(unsigned vector)

@@ -11,6 +11,7 @@
 #include "drivers/tty/console.h"
 #include "kern/percpu.h"
 #include "kern/timer.h"
+#include "lib/log.h"
 #include "lib/print.h"
 #include "mm/frame/epoch.h"
 #include "mm/frame/page.h"
@@ -69,6 +70,12 @@ static bool calibrate_by_pit(void)
 	return calibrate(&counter);
 }
 
+/* The time of messages: since the CPU was reset. */
+static uint64_t clock_us(void)
+{
+	return ticks_to_us(arch_ticks());
+}
+
 void start_clock(void)
 {
 	const struct acpi_table *t = acpi_find(&start_state.acpi, ACPI_FADT);
@@ -80,6 +87,7 @@ void start_clock(void)
 		warn("no timer moves: the clock is a guess");
 	if (has_fadt && fadt.reset_supported && fadt.reset.space == ACPI_SPACE_IO)
 		exit_init(&(struct exit_ports){ (uint16_t)fadt.reset.address, fadt.reset_value });
+	log_set_clock(clock_us);
 }
 
 /* What each CPU does from time to time: give idle magazines back, and what it retired. */

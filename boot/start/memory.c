@@ -12,6 +12,7 @@
 #include "kern/percpu.h"
 #include "kern/thread.h"
 #include "lib/bits.h"
+#include "lib/log.h"
 #include "lib/print.h"
 #include "mm/frame/boot_alloc.h"
 #include "mm/frame/regions.h"
@@ -122,6 +123,7 @@ void start_read_boot_info(uint32_t protocol, uint64_t address, struct boot_arena
 			 start_state.trampoline.start.raw + start_state.trampoline.len,
 			 REGION_KERNEL);
 	cmdline_parse(start_state.boot_info.cmdline, &start_state.options);
+	log_set_level(start_state.options.log_level);
 	cmdline_apply_memory(&start_state.options, &start_state.boot_info);
 }
 

@@ -11,6 +11,7 @@
 #include "drivers/tty/vga_text.h"
 #include "lib/bits.h"
 #include "lib/command.h"
+#include "lib/log.h"
 #include "lib/print.h"
 #include "lib/string.h"
 
@@ -134,11 +135,26 @@ static void console_write(struct print_sink *sink, const char *bytes, size_t n)
 	release(&h);
 }
 
+/* To the log alone.  A screen that shows the end of it skips the line; one that is behind, or not
+ * there yet, shows it. */
+static void console_write_quiet(struct print_sink *sink, const char *bytes, size_t n)
+{
+	struct locked h = hold();
+	bool skip = screen_at == ring.written;
+
+	(void)sink;
+	log_write(&ring, bytes, n);
+	if (skip)
+		screen_at = ring.written;
+	release(&h);
+}
+
 void console_init(void)
 {
-	static struct print_sink sink = { console_write };
+	static struct print_sink sink = { console_write }, quiet = { console_write_quiet };
 
 	print_set_sink(&sink);
+	log_set_quiet_sink(&quiet);
 }
 
 uint64_t console_ticks(void)

@@ -30,6 +30,7 @@ TEST(cmdline_nothing_gives_the_defaults)
 		CHECK_EQ(warnings_of(texts[i]), 0);
 		CHECK_EQ(got.mem_limit, UINT64_MAX);
 		CHECK_EQ(got.panic_seconds, 0);
+		CHECK_EQ(got.log_level, 7);
 		CHECK(!got.has_ktest);
 		CHECK_STR(got.ktest, "");
 		CHECK_EQ(got.seed, 1);
@@ -147,6 +148,9 @@ TEST(cmdline_invalid_values_are_warned_about)
 		"mem=1G1",
 		"mem=18446744073709551616",
 		"mem=99999999T",
+		"loglevel=9",
+		"loglevel=",
+		"loglevel=x",
 		"panic=",
 		"panic=4294967296",
 		"panic=soon",
