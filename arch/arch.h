@@ -50,6 +50,32 @@ err_t arch_call_interrupt(unsigned cpu);
 /* Whether a panic stopped that CPU: it executes nothing any more. */
 bool arch_cpu_is_stopped(unsigned cpu);
 
+/* ---- CPUs and interrupts, for reports ----
+ *
+ * Of any CPU below cpu_count(); a value that is read while it changes may be the old one. */
+
+struct arch_cpu_info {
+	uint32_t id;          /* by which the machine names the CPU; x86-64: of its local APIC */
+	uint64_t start_ticks; /* from the first start request until cpu_count() included the CPU;
+				 0 for the first one */
+	/* The longest interrupt handler, in ticks with interrupts off; 0: none is known. */
+	uint64_t handler_ticks;
+	unsigned handler_vector;
+};
+void arch_cpu_info(unsigned cpu, struct arch_cpu_info *out);
+
+/* The interrupts that `cpu` received on `vector` < ARCH_VECTORS; wraps at 2^32.  0 for vectors of
+ * exceptions. */
+uint32_t arch_vector_count(unsigned cpu, unsigned vector);
+
+/* The name of the machine's own handler of `vector`, which stays, or NULL.  Vectors of devices have
+ * none: their lines do (kern/irq.h). */
+const char *arch_vector_name(unsigned vector);
+
+/* Print the backtrace of the last fault or panic on this CPU; before one, that of the caller.
+ * ERR_NOT_FOUND: this machine has no backtraces, and nothing is printed. */
+err_t arch_backtrace_print(void) __noinline;
+
 /* ---- threads: kern/thread.h ---- */
 
 /* Make `bytes` at `stack` the stack of code that was never run: what is returned, given to

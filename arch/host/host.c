@@ -118,6 +118,16 @@ static HOST_THREAD_LOCAL void on_signal(int number)
 		deliver_in_signal();
 }
 
+void arch_cpu_info(unsigned cpu, struct arch_cpu_info *out)
+{
+	*out = (struct arch_cpu_info){ .id = cpu };
+}
+
+err_t arch_backtrace_print(void)
+{
+	return ERR_NOT_FOUND;
+}
+
 bool arch_cpu_is_stopped(unsigned cpu)
 {
 	return __atomic_load_n(&cpus[cpu].stopped, __ATOMIC_RELAXED);

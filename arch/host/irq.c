@@ -6,6 +6,7 @@
 #include "arch/arch.h"
 #include "arch/host/host.h"
 #include "kern/irq.h"
+#include "kern/percpu.h"
 
 enum {
 	WORD_BITS = 64,
@@ -22,6 +23,12 @@ static struct wire {
 static pthread_mutex_t wires_lock = PTHREAD_MUTEX_INITIALIZER; /* taken with interrupts off */
 
 static _Atomic uint64_t pending[ARCH_MAX_CPUS][WORDS];
+
+/* Interrupts by vector. */
+struct counts {
+	_Atomic uint64_t of[ARCH_VECTORS];
+};
+static PER_CPU(struct counts, counts);
 
 void host_irq_reset(void)
 {
@@ -48,6 +55,7 @@ static void end(unsigned vector)
 
 static void dispatch(unsigned vector)
 {
+	percpu_add(&this_cpu_ptr(counts)->of[vector], 1);
 	irq_dispatch(vector);
 	end(vector);
 }
@@ -169,4 +177,15 @@ err_t arch_msi_compose(unsigned cpu, unsigned vector, struct msi_message *out)
 {
 	*out = (struct msi_message){ MSI_ADDRESS + ((uint64_t)cpu << MSI_CPU_SHIFT), vector };
 	return OK;
+}
+
+uint32_t arch_vector_count(unsigned cpu, unsigned vector)
+{
+	return (uint32_t)percpu_read(&per_cpu_ptr(counts, cpu)->of[vector]);
+}
+
+const char *arch_vector_name(unsigned vector)
+{
+	(void)vector;
+	return NULL;
 }

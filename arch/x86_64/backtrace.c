@@ -3,7 +3,6 @@
 
 #include "arch/x86_64/trap.h"
 #include "kern/percpu.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/symbols.h"
 
@@ -170,14 +169,15 @@ void backtrace_print_panic(void)
 	backtrace_print(this_cpu_ptr(last));
 }
 
-COMMAND(bt, "", "the backtrace of the last fault or panic; before one, the monitor's own")
+err_t arch_backtrace_print(void)
 {
 	struct backtrace here;
 
 	if (this_cpu(last).count != 0) {
 		backtrace_print(this_cpu_ptr(last));
-		return;
+	} else {
+		backtrace_here(&here);
+		backtrace_print(&here);
 	}
-	backtrace_here(&here);
-	backtrace_print(&here);
+	return OK;
 }

@@ -50,6 +50,6 @@ void backtrace_print(const struct backtrace *b);
 /* An exception's, before it panics. */
 void backtrace_remember(const struct backtrace *b);
 
-/* For the panic handler: print the exception's that led to the panic, or else the caller's.  `bt`
- * shows the same from now on. */
+/* For the panic handler: print the exception's that led to the panic, or else the caller's.
+ * arch_backtrace_print() prints the same from then on. */
 void backtrace_print_panic(void) __noinline;

@@ -265,9 +265,13 @@ uint32_t smp_apic_id(unsigned cpu)
 	return per_cpu_ptr(smp_cpu, cpu)->apic;
 }
 
-uint64_t smp_start_ticks(unsigned cpu)
+void arch_cpu_info(unsigned cpu, struct arch_cpu_info *out)
 {
-	return per_cpu_ptr(smp_cpu, cpu)->start_ticks;
+	*out = (struct arch_cpu_info){
+		.id = smp_apic_id(cpu),
+		.start_ticks = per_cpu_ptr(smp_cpu, cpu)->start_ticks,
+	};
+	out->handler_ticks = trap_longest(cpu, &out->handler_vector);
 }
 
 void arch_idle(void)

@@ -57,16 +57,8 @@ bool smp_start(const struct smp_plan *plan);
 /* The first CPU is number 0 with this APIC: before smp_start(). */
 void smp_init_first(void);
 
-/* For the monitor. */
+/* The local APIC of a CPU that runs. */
 uint32_t smp_apic_id(unsigned cpu);
-/* From its first STARTUP until it was counted, in ticks; 0 for the first CPU. */
-uint64_t smp_start_ticks(unsigned cpu);
-/* The longest interrupts-off time that is known of that CPU, a handler's or a lock's, as
- * "12 us, in heap_alloc+0x40"; cut to `bytes`. */
-void smp_describe_longest_off(unsigned cpu, char *text, size_t bytes);
-enum {
-	SMP_OFF_TEXT_BYTES = 128,
-};
 
 /* For a panic: all the others stop where they are, and say where they were.  Only the first
  * CPU that calls it comes back from it. */

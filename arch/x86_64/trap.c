@@ -180,12 +180,12 @@ void trap_set_after(void (*after)(void))
 	after_interrupt = after;
 }
 
-uint32_t trap_count(unsigned cpu, unsigned vector)
+uint32_t arch_vector_count(unsigned cpu, unsigned vector)
 {
 	return per_cpu_ptr(counts, cpu)->of[vector];
 }
 
-const char *trap_name(unsigned vector)
+const char *arch_vector_name(unsigned vector)
 {
 	return handlers[vector].name;
 }

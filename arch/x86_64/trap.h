@@ -57,12 +57,8 @@ void trap_init(void);
 void trap_init_cpu(const struct trap_stacks *stacks);
 
 /* Run `handler` on interrupts of `vector` (32 and up), with interrupts off.  Set before the
- * source is unmasked.  `name` (it stays) is for the monitor. */
+ * source is unmasked.  `name` (it stays) is what arch_vector_name() returns. */
 void trap_set_handler(unsigned vector, const char *name, void (*handler)(struct trap_frame *frame));
-
-/* How often the vector came to that CPU, and its name or NULL. */
-uint32_t trap_count(unsigned cpu, unsigned vector);
-const char *trap_name(unsigned vector);
 
 /* The longest handler of an interrupt on that CPU, in ticks, with interrupts off all the while,
  * and its vector. */

@@ -158,3 +158,27 @@ err_t arch_msi_compose(unsigned cpu, unsigned vector, struct msi_message *out)
 	*out = (struct msi_message){ cpu, vector };
 	return OK;
 }
+
+/* No reports. */
+void arch_cpu_info(unsigned cpu, struct arch_cpu_info *out)
+{
+	*out = (struct arch_cpu_info){ .id = cpu };
+}
+
+uint32_t arch_vector_count(unsigned cpu, unsigned vector)
+{
+	(void)cpu;
+	(void)vector;
+	return 0;
+}
+
+const char *arch_vector_name(unsigned vector)
+{
+	(void)vector;
+	return NULL;
+}
+
+err_t arch_backtrace_print(void)
+{
+	return ERR_NOT_FOUND;
+}

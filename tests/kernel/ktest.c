@@ -3,10 +3,10 @@
 #include "arch/arch.h"
 #include "kern/cpu.h"
 #include "kern/thread.h"
-#include "arch/x86_64/smp.h"
 #include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "monitor/cpu_report.h"
 #include "tests/test.h"
 
 void ktest_exit(const char *globs, uint64_t seed) __noreturn;
@@ -59,9 +59,9 @@ const char *test_data_list(const char *folder)
 void test_at_end(void)
 {
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		char text[SMP_OFF_TEXT_BYTES];
+		char text[CPU_OFF_TEXT_BYTES];
 
-		smp_describe_longest_off(cpu, text, sizeof(text));
+		cpu_describe_longest_off(cpu, text, sizeof(text));
 		test_diag("CPU %u: interrupts off for at most %s", cpu, text);
 	}
 }

@@ -145,7 +145,7 @@ static void count(void)
 
 TEST(trap_timer_interrupts_come_by_themselves)
 {
-	uint32_t before = trap_count(arch_cpu_id(), VECTOR_TIMER);
+	uint32_t before = arch_vector_count(arch_cpu_id(), VECTOR_TIMER);
 	unsigned turns;
 
 	came = 0;
@@ -154,7 +154,7 @@ TEST(trap_timer_interrupts_come_by_themselves)
 		arch_relax();
 	ticker_stop();
 	turns = came;
-	CHECK(trap_count(arch_cpu_id(), VECTOR_TIMER) >= before + turns);
+	CHECK(arch_vector_count(arch_cpu_id(), VECTOR_TIMER) >= before + turns);
 	wait_ms(50);
 	CHECK_EQ(came, turns);
 }

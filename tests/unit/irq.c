@@ -3,13 +3,15 @@
 #ifndef KEEL_TESTS
 #include "kern/irq.h"
 
-#include <string.h>
-
 #include "arch/host/host.h"
 #include "kern/completion.h"
 #include "kern/cpu.h"
 #include "kern/kthread.h"
 #include "kern/vector.h"
+#include "lib/command.h"
+#include "lib/print.h"
+#include "lib/string.h"
+#include "monitor/irq_report.h"
 #include "tests/capture.h"
 #include "tests/host_threads.h"
 #include "tests/test.h"
@@ -18,6 +20,7 @@ enum {
 	GSI = 20,
 	SHARERS = 3,
 	ROUNDS = 500,
+	PATTERN_BYTES = 128,
 };
 
 /* A device that asserts a level until its handler acknowledges it. */
@@ -60,6 +63,17 @@ static bool line_of(const char *name, struct irq_info *info)
 		if (irq_info_at(i, info) && strcmp(info->name, name) == 0)
 			return true;
 	return false;
+}
+
+/* Whether the output of a monitor command matches `glob`. */
+static bool command_matches(const char *command, const char *glob)
+{
+	char line[PATTERN_BYTES];
+	bool known = str_copy(line, command, sizeof(line));
+
+	capture_begin();
+	known = known && command_run(line);
+	return str_glob(glob, capture_end()) && known;
 }
 
 TEST(irq_handler_gets_its_context_and_is_freed)
@@ -168,9 +182,10 @@ TEST(irq_level_that_no_handler_recognises_is_masked)
 	host_irq_assert(GSI);
 	(void)capture_end();
 	CHECK_EQ(calls, IRQ_UNHANDLED_MAX);
-	CHECK(strstr(capture_text(), "no handler recognised it: masked") != NULL);
+	CHECK(str_glob("*no handler recognised it: masked*", capture_text()));
 	CHECK(!host_irq_is_open(GSI));
 	CHECK(line_of("deaf", &info) && info.masked);
+	CHECK(command_matches("irqs", "*deaf (masked: no handler recognised it)\n*"));
 	irq_free(&irq);
 	host_irq_deassert(GSI);
 	cpus_stop();
@@ -382,6 +397,53 @@ TEST(irq_vector_without_a_line_is_counted)
 	host_msi_write(UINT64_C(0xfee00000), ARCH_VECTOR_LAST);
 	CHECK_EQ(irq_spurious_count(), before + 1);
 	cpus_stop();
+}
+
+/* ---- reports ---- */
+
+TEST(irq_report_lists_vectors_and_lines)
+{
+	struct irq_info info;
+	char row[PATTERN_BYTES];
+	struct irq_msi msi;
+	struct irq message;
+	struct gadget g;
+	_Atomic unsigned messages = 0;
+	struct msi_message m;
+
+	cpus_start(1);
+	gadget_start(&g);
+	NEED(irq_request(&g.irq, irq_wire(GSI, IRQ_LEVEL_LOW), "gadget", gadget_interrupt, &g) ==
+	     OK);
+	NEED(irq_msi_alloc(&msi, 1, 0x10) == OK);
+	NEED(irq_request(&message, irq_message(&msi, 0), "message", count_message, &messages) ==
+	     OK);
+	NEED(irq_msi_message(&msi, 0, &m) == OK);
+	gadget_signal(&g);
+	gadget_signal(&g);
+	host_msi_write(m.address, m.data);
+	NEED(line_of("gadget", &info));
+	print_to(row, sizeof(row), "*%#4x device *2\n*", info.vector);
+	CHECK(command_matches("irqs", row));
+	print_to(row, sizeof(row), "*\nGSI 20 *0 *%#4x  level low *1 *2 *0  gadget\n*",
+		 info.vector);
+	CHECK(command_matches("irqs", row));
+	print_to(row, sizeof(row), "*\nMSI *0 *%#4x  message *1 *1 *0  message\n*", msi.vector);
+	CHECK(command_matches("irqs", row));
+	CHECK(command_matches("cpus", "CPU *APIC *\n *0 *0 *0 *3\nCPU  off*"));
+	CHECK_STR(irq_handler_name(0, info.vector), "gadget");
+	CHECK_STR(irq_handler_name(1, info.vector), "device");
+	CHECK_STR(irq_handler_name(0, ARCH_VECTOR_LAST + 1), "no handler");
+	irq_free(&g.irq);
+	irq_free(&message);
+	irq_msi_free(&msi);
+	CHECK(!command_matches("irqs", "*gadget*"));
+	cpus_stop();
+}
+
+TEST(backtrace_report_names_a_machine_without_backtraces)
+{
+	CHECK(command_matches("bt", "bt: this machine has no backtraces\n"));
 }
 
 /* ---- vectors ---- */
