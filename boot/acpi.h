@@ -111,9 +111,6 @@ const struct acpi_table *acpi_find(const struct acpi *a, const char *signature);
 /* The physical memory of the firmware's table, for boot_info's memory map entries. */
 struct region acpi_table_region(const struct acpi_table *t);
 
-/* Print a header line and a line per entry, for valid, invalid and unknown tables alike. */
-void acpi_print(const struct acpi_table *t);
-
 /* ---- walks ---- */
 
 /* Iterator over the entries of a table or a structure:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "boot/acpi.h"
+#include "monitor/acpi_report.h"
 
+#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
 
@@ -330,4 +331,20 @@ void acpi_print(const struct acpi_table *t)
 	for (size_t i = 0; i < ARRAY_SIZE(printers); i++)
 		if (strcmp(t->signature, printers[i].signature) == 0)
 			printers[i].print(t);
+}
+
+static const struct acpi *reported; /* NULL: no tables were read */
+
+const struct acpi *acpi_report_set(const struct acpi *a)
+{
+	const struct acpi *before = reported;
+
+	reported = a;
+	return before;
+}
+
+COMMAND(acpi, "", "the firmware's tables, one line per entry")
+{
+	for (size_t i = 0; reported != NULL && i < reported->count; i++)
+		acpi_print(&reported->table[i]);
 }

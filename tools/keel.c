@@ -20,6 +20,7 @@
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/frame/regions.h"
+#include "monitor/acpi_report.h"
 
 /* What a file may have at most: policy; a block or a table has some KiB. */
 #define FILE_BYTES_MAX MIB(64)

@@ -15,7 +15,6 @@
 #include "boot/source.h"
 #include "boot/start/start.h"
 #include "kern/cpu.h"
-#include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "lib/symbols.h"
@@ -71,12 +70,6 @@ static void report(void)
 	      frame_available() * PAGE_SIZE >> 20, boot_alloc_used() >> 10);
 	print("keel: ready after %lu ticks, %lu of them for the console\n",
 	      start_state.ready - start_state.entered, start_state.console);
-}
-
-COMMAND(acpi, "", "the firmware's tables, one line per entry")
-{
-	for (size_t i = 0; i < start_state.acpi.count; i++)
-		acpi_print(&start_state.acpi.table[i]);
 }
 
 /* The rest of start-up, on a stack of kernel space. */

@@ -20,6 +20,7 @@
 #include "mm/heap/heap.h"
 #include "mm/kspace/kspace.h"
 #include "mm/vm/space.h"
+#include "monitor/acpi_report.h"
 #include "monitor/frame_report.h"
 
 enum {
@@ -129,6 +130,7 @@ void start_read_boot_info(uint32_t protocol, uint64_t address, struct boot_arena
 
 void start_read_acpi(void)
 {
+	(void)acpi_report_set(&start_state.acpi);
 	if (start_state.boot_info.rsdp_length == 0) {
 		warn("no ACPI: the firmware gave no RSDP");
 		return;

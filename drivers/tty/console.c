@@ -10,7 +10,6 @@
 #include "drivers/tty/screen.h"
 #include "drivers/tty/vga_text.h"
 #include "lib/bits.h"
-#include "lib/command.h"
 #include "lib/log.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -182,10 +181,9 @@ static bool next_line(uint64_t *at, char *text, size_t size)
 	return more;
 }
 
-/* The lines from position `at` on, marked, so that nobody takes an old prompt for a new one. */
-static void show_log(uint64_t at)
+void console_show_log(uint64_t lines)
 {
-	uint64_t end = ring.written;
+	uint64_t at = log_last_lines(&ring, lines), end = ring.written;
 	char text[PIECE_BYTES];
 
 	while (at < end && next_line(&at, text, sizeof(text))) {
@@ -193,18 +191,6 @@ static void show_log(uint64_t at)
 		show_only(text, strlen(text));
 		show_only("\n", 1);
 	}
-}
-
-COMMAND(log, "[LINES]", "what was printed last, as far as it is kept")
-{
-	uint64_t lines;
-
-	if (argc < 2)
-		show_log(log_oldest(&ring));
-	else if (str_to_size(argv[1], &lines) == NULL || lines == 0)
-		print("log: %s is no number of lines\n", argv[1]);
-	else
-		show_log(log_last_lines(&ring, lines));
 }
 
 /* ---- the screen ---- */

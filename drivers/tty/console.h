@@ -60,6 +60,11 @@ void console_show_screen(void *memory);
 /* The mapping of the screen goes away: nothing is drawn until console_show_screen(). */
 void console_hide_screen(void);
 
+/* Show the last `lines` > 0 lines of the log, at most as many as it keeps: each begins with "| ",
+ * so that an old prompt is not taken for a new one, and none is logged again.  Threads, and the
+ * monitor after a panic. */
+void console_show_log(uint64_t lines);
+
 /* As wide as lines can be on all that shows them. */
 unsigned console_columns(void);
 

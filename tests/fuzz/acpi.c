@@ -14,6 +14,7 @@
 
 #include "lib/print.h"
 #include "lib/string.h"
+#include "monitor/acpi_report.h"
 
 /* <stdlib.h> has a daddr_t of its own. */
 void *malloc(size_t n);

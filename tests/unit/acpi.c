@@ -5,7 +5,9 @@
  */
 #include "boot/acpi.h"
 
+#include "lib/command.h"
 #include "lib/string.h"
+#include "monitor/acpi_report.h"
 #include "tests/capture.h"
 #include "tests/test.h"
 
@@ -1004,6 +1006,25 @@ TEST(acpi_spcr_is_decoded)
 	CHECK_EQ(s.base.space, ACPI_SPACE_IO);
 	CHECK_EQ(s.baud, 115200);
 	CHECK_EQ(s.gsi, 4);
+}
+
+TEST(acpi_command_prints_every_table)
+{
+	struct acpi_table table[] = { checked(AT_MADT), checked(AT_DMAR) };
+	struct acpi tables = { .table = table, .room = 2, .count = 2 };
+	const struct acpi *before = acpi_report_set(&tables);
+	char line[] = "acpi", again[] = "acpi";
+	bool known;
+
+	capture_begin();
+	known = command_run(line);
+	(void)capture_end();
+	CHECK(known && output_has("APIC revision 5*\nDMAR revision *"));
+	CHECK(acpi_report_set(NULL) == &tables);
+	capture_begin();
+	(void)command_run(again);
+	CHECK_STR(capture_end(), "");
+	(void)acpi_report_set(before);
 }
 
 TEST(acpi_print_shows_a_header_and_every_entry)

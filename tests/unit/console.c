@@ -6,6 +6,9 @@
 #include "drivers/tty/console.h"
 
 #include "drivers/tty/font.h"
+#include "lib/bits.h"
+#include "lib/command.h"
+#include "lib/print.h"
 #include "lib/string.h"
 #include "tests/test.h"
 
@@ -17,6 +20,7 @@ enum {
 	PIXEL_BYTES = 4,
 	PITCH = COLUMNS * FONT_WIDTH * PIXEL_BYTES,
 	BYTES = PITCH * ROWS * FONT_HEIGHT,
+	SERIAL_BYTES = 4096,
 };
 
 static uint8_t memory[2][BYTES];
@@ -66,7 +70,59 @@ static bool shows_anywhere(const uint8_t *pixels, const char *text)
 	return false;
 }
 
-/* One test, as there is one console. */
+/* ---- the log ---- */
+
+static char serial_text[SERIAL_BYTES];
+static size_t serial_used;
+
+static void serial_write(void *context, const char *bytes, size_t n)
+{
+	(void)context;
+	n = min_u64(n, sizeof(serial_text) - 1 - serial_used);
+	memcpy(serial_text + serial_used, bytes, n);
+	serial_used += n;
+	serial_text[serial_used] = '\0';
+}
+
+/* Whether the serial output of `command` is `text`. */
+static bool command_shows(const char *command, const char *text)
+{
+	char line[COLUMNS];
+	bool known = str_copy(line, command, sizeof(line));
+
+	serial_text[serial_used = 0] = '\0';
+	known = known && command_run(line);
+	return known && strcmp(serial_text, text) == 0;
+}
+
+TEST(console_log_shows_the_last_lines_marked)
+{
+	static const struct console_port port = { .write = serial_write }, none;
+	struct print_sink *old = print_sink_now();
+	bool two, again, refused, all;
+
+	console_init();
+	console_set_serial(&port);
+	print("# first\n# second\n# third\n");
+	two = command_shows("log 2", "| # second\n| # third\n");
+	again = command_shows("log 1", "| # third\n");
+	refused = command_shows("log 2x", "log: 2x is no number of lines\n") &&
+		  command_shows("log 0", "log: 0 is no number of lines\n");
+	print("# fourth\n");
+	all = command_shows("log 2", "| log: 0 is no number of lines\n| # fourth\n");
+	(void)command_shows("log", "");
+	console_set_serial(&none);
+	print_set_sink(old);
+	CHECK(two);
+	CHECK(again);
+	CHECK(refused);
+	CHECK(all);
+	CHECK(str_glob("*| # first\n| # second\n| # third\n*| # fourth\n", serial_text));
+}
+
+/* ---- the screen ---- */
+
+/* One test of the screen, as there is one console. */
 TEST(console_screen_shows_earlier_output_and_follows_its_mapping)
 {
 	struct print_sink *old = print_sink_now();
