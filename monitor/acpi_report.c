@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "monitor/acpi_report.h"
 
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
+#include "monitor/command.h"
 
 /* Prints why a walk stopped early; nothing when it reached the end. */
 static void print_walk_end(const struct acpi_walk *w)

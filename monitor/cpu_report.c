@@ -3,9 +3,9 @@
 
 #include "kern/cpu.h"
 #include "kern/lock.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/symbols.h"
+#include "monitor/command.h"
 #include "monitor/irq_report.h"
 
 static uint64_t interrupts(unsigned cpu)

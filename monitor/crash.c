@@ -6,13 +6,13 @@
  * expected report of each.  The undefined behaviour sanitizer is off here.
  */
 #include "arch/arch.h"
-#include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/kspace/kspace.h"
 #include "mm/frame/page.h"
 #include "mm/vm/space.h"
+#include "monitor/command.h"
 
 enum {
 	STACK_STEP = 512, /* bytes of stack for each call */

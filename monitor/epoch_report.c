@@ -2,9 +2,9 @@
 /* epoch_report.c - the monitor's `epoch`. */
 #include "kern/cpu.h"
 #include "kern/percpu.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "mm/frame/epoch.h"
+#include "monitor/command.h"
 
 COMMAND(epoch, "", "epoch-based reclamation: objects retired and freed by each CPU")
 {

@@ -2,13 +2,13 @@
 #include "monitor/fault_report.h"
 
 #include "lib/bits.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "lib/symbols.h"
 #include "mm/kspace/kspace.h"
 #include "mm/pt/walk.h"
 #include "mm/frame/regions.h"
+#include "monitor/command.h"
 #include "monitor/frame_report.h"
 #include "monitor/vm_report.h"
 

@@ -2,9 +2,9 @@
 #include "monitor/frame_report.h"
 
 #include "lib/bits.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "mm/frame/regions.h"
+#include "monitor/command.h"
 
 static const struct region *regions;
 static size_t region_count;

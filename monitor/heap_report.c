@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* heap_report.c - the monitor's `heap`, `slab` and `leaks`. */
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/heap/heap.h"
 #include "mm/heap/debug.h"
+#include "monitor/command.h"
 
 static void print_class(unsigned number)
 {

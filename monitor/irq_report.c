@@ -4,8 +4,8 @@
 #include "arch/arch.h"
 #include "kern/cpu.h"
 #include "kern/irq.h"
-#include "lib/command.h"
 #include "lib/print.h"
+#include "monitor/command.h"
 
 enum {
 	SOURCE_BYTES = 16, /* "GSI 4294967295" and its end */

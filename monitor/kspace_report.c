@@ -3,10 +3,10 @@
  * kspace_report.c - the monitor's `kspace`, `vmalloc`, `mmio` and `hole`.
  */
 #include "kern/ports.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/kspace/kspace.h"
+#include "monitor/command.h"
 
 enum {
 	TEXT_BYTES = 96,

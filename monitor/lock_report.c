@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* lock_report.c - the monitor's `locks`: lock statistics of debug builds, by class. */
 #include "kern/lock.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/symbols.h"
+#include "monitor/command.h"
 
 #ifdef KEEL_DEBUG
 

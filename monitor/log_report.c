@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* log_report.c - the monitor's `log`. */
 #include "drivers/tty/console.h"
-#include "lib/command.h"
 #include "lib/print.h"
+#include "monitor/command.h"
 
 COMMAND(log, "[LINES]", "the last LINES lines that were printed; without LINES, all that are kept")
 {

@@ -4,8 +4,8 @@
 #include "arch/arch.h"
 #include "drivers/tty/console.h"
 #include "monitor/line.h"
-#include "lib/command.h"
 #include "lib/print.h"
+#include "monitor/command.h"
 
 #define PROMPT "keel> "
 

@@ -2,7 +2,7 @@
 /*
  * monitor.h - a prompt on the console: `keel> `.
  *
- * monitor/line.h edits the lines; lib/command.h runs the commands.  The thread "main" runs the
+ * monitor/line.h edits the lines; monitor/command.h runs the commands.  The thread "main" runs the
  * monitor, with interrupts on, and sleeps until a key arrives; after a panic nothing else runs, and
  * interrupts are off.  It never returns.
  */

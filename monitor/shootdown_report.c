@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* shootdown_report.c - the monitor's `tlb`. */
 #include "kern/shootdown.h"
-#include "lib/command.h"
 #include "lib/print.h"
+#include "monitor/command.h"
 
 static void print_cpu(unsigned cpu)
 {

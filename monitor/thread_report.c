@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* thread_report.c - the monitor's `threads`. */
 #include "kern/thread.h"
-#include "lib/command.h"
 #include "lib/print.h"
+#include "monitor/command.h"
 
 enum {
 	CPUS_TEXT_BYTES = 24, /* of a set; a longer one is cut */

@@ -7,9 +7,9 @@
  * thread uses this file, so there is no lock.
  */
 #include "lib/bits.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
+#include "monitor/command.h"
 #include "monitor/vm_report.h"
 
 enum {

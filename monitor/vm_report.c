@@ -2,10 +2,10 @@
 #include "monitor/vm_report.h"
 
 #include "lib/bits.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "mm/kspace/kspace.h"
+#include "monitor/command.h"
 
 enum {
 	EXTENTS_MAX = 40, /* lines of one answer */

@@ -14,7 +14,6 @@
 #include "arch/arch.h"
 #include "kern/cpu.h"
 #include "kern/shootdown.h"
-#include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "lib/string.h"
@@ -23,6 +22,7 @@
 #include "mm/kspace/kspace.h"
 #include "kern/kthread.h"
 #include "mm/vm/space.h"
+#include "monitor/command.h"
 #include "tests/bench/measure.h"
 
 enum {

@@ -10,11 +10,11 @@
  * The timer is stopped meanwhile.  Frames are not cleared, as in the peer.
  */
 #include "arch/arch.h"
-#include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/print.h"
 #include "mm/frame/frame.h"
 #include "mm/heap/heap.h"
+#include "monitor/command.h"
 #include "tests/bench/measure.h"
 
 enum {

@@ -6,10 +6,10 @@
  * touched.
  */
 #include "arch/arch.h"
-#include "lib/command.h"
 #include "lib/panic.h"
 #include "mm/heap/heap.h"
 #include "mm/kspace/kspace.h"
+#include "monitor/command.h"
 #include "tests/bench/measure.h"
 
 enum {

@@ -7,9 +7,9 @@
  * a fault is measured too, and subtracted from the results of single faults.  Pages are of 4 KiB,
  * in the peer too, except for the one of 2 MiB.
  */
-#include "lib/command.h"
 #include "lib/panic.h"
 #include "mm/vm/space.h"
+#include "monitor/command.h"
 #include "tests/bench/measure.h"
 
 enum {

@@ -3,9 +3,9 @@
 #include "arch/arch.h"
 #include "kern/cpu.h"
 #include "kern/thread.h"
-#include "lib/command.h"
 #include "lib/panic.h"
 #include "lib/string.h"
+#include "monitor/command.h"
 #include "monitor/cpu_report.h"
 #include "tests/test.h"
 

@@ -5,9 +5,9 @@
  */
 #include "boot/acpi.h"
 
-#include "lib/command.h"
 #include "lib/string.h"
 #include "monitor/acpi_report.h"
+#include "monitor/command.h"
 #include "tests/capture.h"
 #include "tests/test.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of lib/command.c: parsing of numbers and addresses. */
-#include "lib/command.h"
+/* Tests of monitor/command.c: parsing of numbers and addresses. */
+#include "monitor/command.h"
 
 #include "tests/test.h"
 

@@ -7,9 +7,9 @@
 
 #include "drivers/tty/font.h"
 #include "lib/bits.h"
-#include "lib/command.h"
 #include "lib/print.h"
 #include "lib/string.h"
+#include "monitor/command.h"
 #include "tests/test.h"
 
 #ifndef KEEL_TESTS

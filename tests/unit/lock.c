@@ -4,9 +4,9 @@
 #include "kern/lock.h"
 
 #include "kern/percpu.h"
-#include "lib/command.h"
 #include "lib/string.h"
 #include "lib/symbols.h"
+#include "monitor/command.h"
 #include "tests/capture.h"
 #include "tests/test.h"
 

@@ -5,8 +5,8 @@
 
 #include "arch/host/host.h"
 #include "arch/host/sanitizer.h"
-#include "lib/command.h"
 #include "lib/string.h"
+#include "monitor/command.h"
 #include "tests/capture.h"
 #include "tests/host_threads.h"
 #include "tests/test.h"

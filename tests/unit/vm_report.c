@@ -2,9 +2,9 @@
 /* Tests of monitor/vm_report.c: extents and stats compared with a query of every page. */
 #include "monitor/vm_report.h"
 
-#include "lib/command.h"
 #include "lib/string.h"
 #include "mm/heap/heap.h"
+#include "monitor/command.h"
 #include "tests/machine.h"
 #include "tests/spaces.h"
 #include "tests/test.h"

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * command.h - the monitor's commands, each defined next to the code that it reports on.
+ * command.h - the monitor's commands: in monitor/ and, for tests and benches, in tests/.
  *
  *   COMMAND(regions, "", "the map of physical memory") { ... argc, argv ... }
  *
- * puts a record into the section `commands`; the monitor (monitor/monitor.c) walks the section.  A
- * command prints with print() and returns; it must work with interrupts on.
+ * puts a record into the section `commands`, which command_run() walks.  A command sees public
+ * headers only.  It prints with print() and returns; it must work with interrupts on, and with
+ * interrupts off after a panic.
  */
 #pragma once
 

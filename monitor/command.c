@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "lib/command.h"
+#include "monitor/command.h"
 
 #include "lib/print.h"
 #include "lib/string.h"
