@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* device_report.c - the `devices` command. */
 #include "drivers/device.h"
-#include "lib/command.h"
+#include "monitor/command.h"
 #include "lib/print.h"
 
 static void print_resource(const struct resource *r)

@@ -36,7 +36,7 @@ KINDS = {
     "unmapped": [r"read of ffffd00000001000 \(an unused address, not mapped\) " + TOUCH,
                  ABSENT, CAUSE + "a wild pointer"],
     "wild": ["general protection at", r"rdi = 4b1d4b1d4b1d4b1d is not a canonical address"],
-    "stack": [r"write to \S+ \(guard page below (a stack of \d+ pages|the boot stack, \S+), "
+    "stack": [r"write to \S+ \(guard page below (a stack of \d+ pages of \S+|the boot stack, \S+), "
               r"not mapped\) by instruction at \S+ recurse\+0x",
               ABSENT, CAUSE + "stack overflow", "panic: stack overflow: .* guard page below ",
               r"recurse\+\S+ \(\d+ times\)"],

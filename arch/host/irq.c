@@ -44,13 +44,18 @@ static void pend(unsigned cpu, unsigned vector);
 /* A level that is still asserted when its interrupt has ended comes again. */
 static void end(unsigned vector)
 {
+	bool again = false;
+
+	pthread_mutex_lock(&wires_lock);
 	for (unsigned i = 0; i < HOST_GSIS; i++) {
 		const struct wire *w = &wires[i];
 
-		if (w->routed && w->cpu == host_cpu && w->vector == vector && !w->masked &&
-		    w->asserted && irq_is_level(w->trigger))
-			pend(w->cpu, vector);
+		again = again || (w->routed && w->cpu == host_cpu && w->vector == vector &&
+				  !w->masked && w->asserted && irq_is_level(w->trigger));
 	}
+	pthread_mutex_unlock(&wires_lock);
+	if (again)
+		pend(host_cpu, vector);
 }
 
 static void dispatch(unsigned vector)
@@ -129,7 +134,14 @@ void host_irq_deassert(uint32_t gsi)
 
 bool host_irq_is_open(uint32_t gsi)
 {
-	return wires[gsi].routed && !wires[gsi].masked;
+	uintptr_t irq = arch_irq_save();
+	bool open;
+
+	pthread_mutex_lock(&wires_lock);
+	open = wires[gsi].routed && !wires[gsi].masked;
+	pthread_mutex_unlock(&wires_lock);
+	arch_irq_restore(irq);
+	return open;
 }
 
 void host_msi_write(uint64_t address, uint32_t data)
@@ -157,10 +169,15 @@ err_t arch_irq_route(uint32_t gsi, enum irq_trigger trigger, unsigned cpu, unsig
 	return gsi < HOST_GSIS ? OK : ERR_NOT_FOUND;
 }
 
+static void end_route(struct wire *w, bool value)
+{
+	w->masked = true;
+	w->routed = value;
+}
+
 void arch_irq_unroute(uint32_t gsi)
 {
-	arch_irq_mask(gsi);
-	wires[gsi].routed = false;
+	wire_change(gsi, end_route, false);
 }
 
 void arch_irq_mask(uint32_t gsi)

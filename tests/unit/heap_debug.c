@@ -137,11 +137,14 @@ static __noinline void *allocate_named(void)
 	return p;
 }
 
-/* A symbol table with one name. */
-static struct {
+/* A symbol table with one name; union: only the end of a struct may have an open array. */
+static union {
 	struct symbols_head head;
-	struct symbol_entry entry;
-	char name[sizeof("allocate_named")];
+	struct {
+		unsigned char head_bytes[sizeof(struct symbols_head)];
+		struct symbol_entry entry;
+		char name[sizeof("allocate_named")];
+	};
 } table;
 
 TEST(heap_debug_names_call_sites)
@@ -149,12 +152,10 @@ TEST(heap_debug_names_call_sites)
 	struct ledger before = start_debug(HEAP_DEBUG_OWNER);
 	void *p = allocate_named();
 
-	table = (typeof(table)){
-		.head = { .base = (vaddr_t)allocate_named,
-			  .count = 1,
-			  .name_bytes = sizeof(table.name) },
-		.name = "allocate_named",
-	};
+	table.head.base = (vaddr_t)allocate_named;
+	table.head.count = 1;
+	table.head.name_bytes = sizeof(table.name);
+	memcpy(table.name, "allocate_named", sizeof(table.name));
 	CHECK_EQ(symbols_use(&table, sizeof(table), UINT64_MAX), OK);
 	capture_begin();
 	heap_debug_leaks();
