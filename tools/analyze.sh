@@ -5,7 +5,7 @@
 # a leak, a second put, a use after the put or after frame_into_raw().  Prints its warnings as
 # FILE:LINE; the exit status is 1 when there are any.  Without clang-14 it prints a skip line.
 #
-# Optimistic: the attributes are believed.  ipa=none: each call is judged by the attributes of its
+# Optimistic: the attributes are trusted.  ipa=none: each call is judged by the attributes of its
 # declaration; where the analyzer follows the body of a callee instead, it ignores them.
 # widen-loops: what follows a loop of many rounds is analyzed, too.  The checkers in `core` are off:
 # they take memory behind __owns for uninitialized.

@@ -3,20 +3,19 @@
 """bench.py - keel's results beside its peers', one table for each kind of measurement.
 
   frames   nanoseconds on the host: keel, raw and counted, and the peers of the shared folder,
-           all behind one harness, test by test in turn, medians; fragmentation after churn
-  heap     the same for the heap, beside malloc() of glibc, jemalloc, tcmalloc and mimalloc; what
-           is held after growing and freeing
+           all in one harness, tests interleaved, medians; fragmentation after churn
+  heap     the same for the heap, beside malloc() of glibc, jemalloc, tcmalloc and mimalloc;
+           memory held after growing and freeing
   kernel   instructions in the kernel (RDTSC under -icount), beside Linux' by the same loops
-  cpus     how two CPUs scale, by the CPU time of QEMU's threads that play them; what it costs to
-           make other CPUs invalidate a page; how long each takes to start
+  cpus     scaling of two CPUs, by the CPU time of QEMU's vCPU threads; the cost of a shootdown
+           of one page; the start time of each CPU
   ready    instructions from kernel_main() to the first frame, for 1 GiB and for 512 GiB
   size     text, data and bss of the kernel that users get, and each folder's share
 
-Without arguments all six.  The programs and kernels are built by `make bench`, which calls
-this.  What cannot be had is said: `peer absent` without the shared folder, `recorded` for a
-result of Linux that was measured elsewhere, also when the machine cannot build Linux' module or
-does not get through with it in time.  The exit status says whether everything ran, not
-whether the goals are reached.
+Without arguments it runs all six.  `make bench` builds the programs and kernels and calls this
+script.  A missing result is labelled: `peer absent` without the shared folder, `recorded` for a
+result of Linux that was measured elsewhere, also if this machine cannot build Linux' module or run
+it in time.  The exit status is 0 if everything ran, whether or not the goals are reached.
 """
 
 import argparse
@@ -87,7 +86,7 @@ HEAP_GOALS = [
     ("random", 2, None, None),
     ("larson", 2, 120, 178),
 ]
-# Growth and return: the harness' names, what they are.
+# Growth and return: the harness' names and their descriptions.
 GROWTHS = [("grow_64", "64 B, freed in order"), ("grow_64_rnd", "64 B, freed at random"),
            ("grow_4096", "4 KiB, freed in order")]
 HELD_GOAL = 2  # percent
@@ -96,7 +95,7 @@ HEAP_PEERS = {"jemalloc": "libjemalloc.so.2", "tcmalloc": "libtcmalloc_minimal.s
               "mimalloc": "libmimalloc.so.2.0"}
 LIBRARIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"]
 
-# Name in the logs, what it is, goal in instructions, Linux' recorded result.
+# Name in the logs, description, goal in instructions, Linux' recorded result.
 KERNEL_GOALS = [
     ("alloc_pages_o0", "alloc one frame", 60, 442),
     ("free_pages_o0", "free one frame", 40, 260),
@@ -140,7 +139,7 @@ USER_GOALS = [
     ("cow_fault_reuse_p16384", "fault: the last owner", 500, 1292),
     ("touch_without_fault0", "a touch that does not fault", None, None),
 ]
-# Where the peer says it otherwise.
+# Where the peer uses another name.
 PEER_NAMES = {
     "map_touch_unmap_p1": "mmap_touch_munmap_1p",
     "map_touch_unmap_p512": "mmap_touch_munmap_512p",
@@ -178,9 +177,8 @@ MACHINES = [
 ]
 READY_GOAL = 1.2
 
-# Load of the kernel's `benchcpus`, what it is, Linux' recorded scaling.  Of the first nothing is
-# shared: it tells what two of the host's CPUs cost each other whatever runs on them; the last one
-# tells what QEMU does.
+# Load of the kernel's `benchcpus`, its description, Linux' recorded scaling.  The first load shares
+# nothing: it shows how two of the host's CPUs slow each other down; the last one shows QEMU's cost.
 NO_GOAL = ("alone", "raise")
 LOADS = [("alone", "a page of its own 32 MiB cleared: the host alone", None),
          ("frame", "one frame, alloc and free", "1.96-1.99"),
@@ -204,7 +202,7 @@ class CannotRun(Exception):
 
 
 def run(command, seconds, **options):
-    """What it printed.  When its time is up it ends, and all that it started."""
+    """Run a command; returns its output.  After the time limit it is killed with its children."""
     try:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                               errors="replace", stdin=subprocess.DEVNULL, start_new_session=True,
@@ -233,7 +231,7 @@ def print_table(head, rows):
 
 
 def verdict(result, goal, digits=1):
-    """Goals are given to so many digits, and so is compared."""
+    """Results are rounded to the digits of the goal before the comparison."""
     if result is None or goal is None:
         return "-"
     return "reached" if round(result, digits) <= round(goal, digits) else "missed"
@@ -264,7 +262,7 @@ def measure(program, test, runs, lines, preload=None):
 
 
 def fragmentation(program, lines):
-    """Order-9 blocks that can be had after 100 rounds, and how many are truly free."""
+    """Order-9 blocks that can be allocated after 100 rounds, and how many are really free."""
     done = run([str(BUILD / program), "-r", "1", "-o", "frag"], HARNESS_SECONDS)
     lines.extend(f"{program}: {line}" for line in done.stdout.splitlines())
     match = re.search(r"churn100_9=(\d+)/(\d+)", done.stdout)
@@ -310,7 +308,7 @@ def bench_frames(runs):
                               if test == "hot0")
     print(f"  the empty harness takes {floor:.2f} ns here; {FLOOR_THEN} where the goals were set")
     if os.getloadavg()[0] > BUSY_LOAD:
-        print("  this machine has other work: look at (min) too, above all with two threads")
+        print("  this machine has other load: compare (min) too, above all with two threads")
     print()
     print_table(["test", "threads", "floor", "keel raw", "(min)", "counted", "peer", "which",
                  "ahead", "best then", "goal", "verdict"],
@@ -324,7 +322,7 @@ def bench_frames(runs):
 # ---- the heap on the host
 
 def heap_peers():
-    """{name: library to preload}; a library that is not installed is said and left out."""
+    """{name: library to preload}; a library that is not installed is reported and left out."""
     found = {GLIBC: None}
     for name, file in HEAP_PEERS.items():
         path = next((p for p in (pathlib.Path(d) / file for d in LIBRARIES) if p.exists()), None)
@@ -378,7 +376,7 @@ def bench_heap(runs):
             results.setdefault(name, {}).update(
                 measure("heap-malloc", test, runs, lines, library))
     if os.getloadavg()[0] > BUSY_LOAD:
-        print("  this machine has other work: look at (min) too, above all with two threads")
+        print("  this machine has other load: compare (min) too, above all with two threads")
     print()
     print_table(["test", "threads", "keel", "(min)", *peers, "ahead", "best then", "goal",
                  "verdict"], [heap_row(row, results, peers) for row in HEAP_GOALS])
@@ -391,7 +389,7 @@ def bench_heap(runs):
 # ---- the kernel, by instructions
 
 def boot(machine, monitor):
-    """What the kernel prints on a machine, as far as the end of its script."""
+    """The output of the kernel on a machine, up to the end of its script."""
     qemu = os.environ.get("QEMU", "qemu-system-x86_64")
     done = run([qemu, *EXACT, *machine, "-kernel", str(KERNEL), "-append", f"monitor={monitor}"],
                QEMU_SECONDS)
@@ -413,7 +411,7 @@ def linux_can_be_built():
 
 
 def linux_results():
-    """Results of Linux and what to call them: measured, recorded or absent."""
+    """Results of Linux and their label: measured, recorded or absent."""
     log = LINUX / "logs" / "C1.log"
     script = pathlib.Path(SHARED) / "peers/linux/run_all.sh"
     if not SHARED or not script.exists():
@@ -476,14 +474,14 @@ def bench_user():
 # ---- several CPUs
 
 def machine_of(cpus):
-    """A machine whose threads say which CPU they play."""
+    """A machine whose vCPU threads are named."""
     return emulator.Qemu(emulator.Config(
         kernel=str(KERNEL), mem="1024M", smp=cpus, cpu=CPU, machine="pc", iommu=False,
         extra=("-name", "keel,debug-threads=on")))
 
 
 def cpu_times(pid, cpus):
-    """CPU time so far of the thread that plays each CPU, in ns."""
+    """CPU time so far of each CPU's thread, in ns."""
     times = {}
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
         match = re.fullmatch(r"CPU (\d+)/TCG", (task / "comm").read_text().strip())
@@ -495,7 +493,7 @@ def cpu_times(pid, cpus):
 
 
 def command_times(running, command, cpus):
-    """What a command says, and the CPU time that each CPU took for it, typing included, in ns."""
+    """A command's output, and the CPU time that each CPU used for it, typing included, in ns."""
     time.sleep(SETTLE_SECONDS)
     before = cpu_times(running.pid(), cpus)
     text = running.command(command, LOAD_SECONDS)
@@ -504,7 +502,7 @@ def command_times(running, command, cpus):
 
 
 def load_times(running, load, first, last):
-    """What CPUs took for one operation each while they did the same, in ns of CPU time."""
+    """CPU time per operation of each CPU while all run the same operation, in ns."""
     text, times = command_times(running, f"benchcpus {load} {first} {last}", SCALING_CPUS)
     empty = command_times(running, f"benchcpus none {first} {last}", SCALING_CPUS)[1]
     match = re.search(r"operations=(\d+)", text)
@@ -514,11 +512,11 @@ def load_times(running, load, first, last):
 
 
 def scaling_row(running, load_row, runs, linux):
-    """Each round has each CPU alone and both at once, and a scaling of its own: what each does of
-    what it does alone.  QEMU may play one faster than the other, as addresses fall in its caches."""
+    """Each round runs each CPU alone and both at once, and has a scaling of its own: the rate of
+    each CPU relative to its rate alone.  One vCPU may run faster than the other, by cache effects."""
     load, what, _ = load_row
     one, two, scaling = [], [], []
-    load_times(running, load, 0, 1)  # QEMU translates what it has not seen
+    load_times(running, load, 0, 1)  # warm-up: QEMU translates new code
     for _ in range(ROUNDS_PER_RUN * runs):
         alone = [load_times(running, load, cpu, cpu)[0] for cpu in range(SCALING_CPUS)]
         both = load_times(running, load, 0, SCALING_CPUS - 1)
@@ -583,7 +581,7 @@ def bench_ready():
         text = boot(machine, "poweroff")
         match = re.search(r"ready after (\d+) ticks, (\d+) of them for the console", text)
         if not match:
-            raise CannotRun(f"{name}: no line says when the kernel was ready")
+            raise CannotRun(f"{name}: no line reports when the kernel was ready")
         ticks, console = int(match[1]), int(match[2])
         net.append(ticks - console)
         rows.append([name, f"{ticks - console:,}", f"{console:,}"])

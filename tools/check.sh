@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# make check: everything that looks at the code without running the kernel.  One KTAP line per
-# check; a tool that is not there is a visible skip.
+# make check: all checks of the code that do not run the kernel.  One KTAP line per check; a tool
+# that is not installed is a visible skip.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 passed=0 failed=0 skipped=0 number=0
@@ -51,7 +51,7 @@ small_kernel() {	# text, data and bss of the kernel that users get stay under 76
 		awk 'END { print "keel.elf: " $4 " bytes in memory"; exit !($4 > 0 && $4 < 768 * 1024) }'
 }
 
-folded() {	# of the engine of page tables an instance holds no format and no call through one
+folded() {	# a compiled instance of the page-table engine has no format and no call through one
 	local objects
 	objects=$(echo build/kernel-release-gcc-bare/mm/pt/{cursor,page_table,node}.o \
 		build/kernel-debug-clang-14/mm/pt/{cursor,page_table,node}.o)

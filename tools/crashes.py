@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""crashes.py - make each mistake that `crash` knows, and see that it is explained.
+"""crashes.py - trigger each kind of `crash`, and check its explanation.
 
-For each kind: boot, type `crash KIND` at the prompt, look for every part of the explanation, and
-see that the monitor still answers `bt`, `pt` and `regions`.  The kernel's own list of kinds must
-be the one below.  NMI and machine check are injected by QEMU.  Prints KTAP 1 and, last,
+For each kind: boot, type `crash KIND` at the prompt, search for every part of the explanation, and
+check that the monitor still answers `bt`, `pt` and `regions`.  The kernel's own list of kinds must
+equal the list below.  NMI and machine check are injected by QEMU.  Prints KTAP 1 and, last,
 `N passed, N failed, N skipped`.
 """
 
@@ -28,7 +28,7 @@ ABSENT = WALK + r".* not present"
 BACKTRACE = r"^keel: backtrace:$"
 CAUSE = "likely cause: "
 
-# kind -> what must be said, each as a pattern of a line
+# kind -> expected lines, each as a pattern
 KINDS = {
     "null": [r"read of 0000000000000018 \(the null page, not mapped\) " + TOUCH,
              r"^keel:   walk: PML.* not present", CAUSE + "a null pointer was used"],
@@ -64,7 +64,7 @@ KINDS = {
     "assert": [r"panic: assertion failed: zero == 1, monitor/crash.c:\d+"],
 }
 
-# kind -> the functions that the backtrace names without a gap, the innermost first.
+# kind -> functions that the backtrace must name in sequence, the innermost first.
 CALLS = {
     "null": ("touch", "crash_null"),
     "null-call": ("call", "crash_null_call"),
@@ -109,11 +109,11 @@ MCG_STATUS_MCIP = 5
 
 
 class Explained(Exception):
-    """What was not said."""
+    """An expected line that is missing."""
 
 
 def search_for(patterns, text):
-    """All of them, each in some line."""
+    """Check that each pattern matches some line."""
     for pattern in patterns:
         if not re.search(pattern, text, re.MULTILINE):
             said = "\n".join(f"    | {line}" for line in text.split("\n")[-40:])
@@ -121,13 +121,13 @@ def search_for(patterns, text):
 
 
 def calls(kind):
-    """The lines of the backtrace, one below the other."""
+    """Check the lines of the backtrace, which are consecutive."""
     return "^" + "\n".join(rf"keel:   \S+ {name}(\.cold)?\+0x\S+( \(\d+ times\))?"
                            for name in (*CALLS[kind], CALLER_OF_ALL)) + "$"
 
 
 def check_after(running):
-    """The monitor answers as if nothing had happened."""
+    """The monitor answers as before the crash."""
     for command, patterns in AFTER.items():
         search_for(patterns, running.command(command))
 
@@ -167,7 +167,7 @@ def crash_twice(config, seconds):
 
 
 def same_list(config, seconds):
-    """The kernel's kinds are those that are tested here."""
+    """The kernel's kinds equal those tested here."""
     with machine.Qemu(config) as running:
         running.wait_prompt(seconds)
         kinds = re.findall(r"^  (\S+) ", running.command("crash"), re.MULTILINE)
@@ -191,7 +191,7 @@ def say_to_qemu(path, line):
 
 
 def wait_for(running, pattern, seconds=ANSWER_SECONDS):
-    """Until the pattern stands in a line that came after the last command."""
+    """Wait for a line after the last command that matches the pattern."""
     end = time.monotonic() + seconds
     while not re.search(pattern, running.text, re.MULTILINE):
         if time.monotonic() > end or running.read(1) is None:
@@ -199,7 +199,7 @@ def wait_for(running, pattern, seconds=ANSWER_SECONDS):
 
 
 def injected(config, line, pattern, seconds, is_fatal):
-    """Something comes from the machine while the monitor waits for a key."""
+    """An event is injected while the monitor waits for a key."""
     with tempfile.TemporaryDirectory(prefix="keel-crash.") as folder:
         path = os.path.join(folder, "monitor")
         config.extra = ("-chardev", f"socket,id=mon,path={path},server=on,wait=off",
@@ -233,7 +233,7 @@ def all_tests(options):
 
 def parse_arguments():
     """The options."""
-    parser = argparse.ArgumentParser(description="See that each kind of crash is explained.")
+    parser = argparse.ArgumentParser(description="Check the explanation of each kind of crash.")
     image = parser.add_mutually_exclusive_group(required=True)
     image.add_argument("--iso", default="", help="boot this image by GRUB")
     image.add_argument("--kernel", default="", help="boot this ELF file by PVH")

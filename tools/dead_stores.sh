@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# dead_stores.sh [FILE...] - values that are stored and never read, which compilers let pass: all
+# dead_stores.sh [FILE...] - values that are stored and never read, which compilers accept: all
 # portable sources and the machine's, or the given ones.  Prints clang's warnings; the exit status
-# is 1 when there are any, 2 when there is no clang to look.
+# is 1 if there are any, 2 if clang is not installed.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 command -v clang-14 >/dev/null || { echo "dead_stores.sh: clang-14 is not installed" >&2; exit 2; }

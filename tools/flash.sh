@@ -3,10 +3,10 @@
 #
 # flash.sh IMAGE DEVICE - write the boot image to a USB stick or memory card, and read it back.
 #
-# Refuses anything but a whole disk that can be taken out (removable, on USB, or a memory card),
-# that nobody uses: not mounted, not swap, without a layer (LVM, RAID, encryption) on top, not
-# opened by the kernel in any other way.  So the disk that this system runs from is out of reach.
-# Shows what the disk is and what is on it, wants its name typed as a yes, writes, and compares.
+# Accepts only a whole disk that can be taken out (removable, on USB, or a memory card) and is not in
+# use: not mounted, not swap, without a layer (LVM, RAID, encryption) on top, not opened by the
+# kernel in any other way.  So it never writes to the disk that this system runs from.  Shows the
+# disk and its partitions, requires its name as confirmation, writes, and compares.
 #
 #   FLASH_SYS, FLASH_PROC, FLASH_KIND   for tests: other folders than /sys and /proc, another
 #                                       test(1) than -b for a block device
@@ -16,7 +16,7 @@ export LC_ALL=C
 sys=${FLASH_SYS:-/sys}
 proc=${FLASH_PROC:-/proc}
 kind=${FLASH_KIND:--b}
-SECTOR=512 # what /sys counts in, whatever the disk has
+SECTOR=512 # /sys counts in this unit, whatever the disk's sector size
 
 die() {
 	echo "flash: $*" >&2
@@ -36,7 +36,7 @@ name=$(basename "$device")
 disk=$sys/class/block/$name
 [ -d "$disk" ] || die "$device is unknown to $sys"
 
-# attribute NAME: what /sys says about the disk, or nothing.
+# attribute NAME: an attribute of the disk in /sys, or nothing.
 attribute() {
 	[ ! -r "$disk/$1" ] || sed 's/[^[:print:]]//g; s/  */ /g; s/^ //; s/ $//' "$disk/$1"
 }
@@ -100,13 +100,13 @@ read -r answer || answer=
 echo
 [ "$answer" = "$name" ] || die 'nothing was written'
 
-# It may have been mounted while the question stood.
+# It may have been mounted before the answer came.
 refuse_used
-# The kernel's own word: an exclusive open fails while anything uses the disk.
+# An exclusive open fails while anything uses the disk.
 python3 -c 'import os, sys; os.close(os.open(sys.argv[1], os.O_RDWR | os.O_EXCL))' "$device" \
 	2>/dev/null || die "$device is in use"
 dd if="$image" of="$device" bs=1M conv=notrunc,fsync status=none || die "writing $device failed"
 # What is read back must come from the disk: the kernel's copies are dropped.
 [ ! -b "$device" ] || blockdev --flushbufs "$device"
 cmp -n "$bytes" "$image" "$device" || die "$device reads back other bytes than were written"
-echo "flash: $bytes bytes written and read back. Take $device out when its light rests."
+echo "flash: $bytes bytes written and read back. Take $device out when its light is off."

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""font.py FONT.pf2 OUT.c - the array of drivers/tty/font.h out of a font of GRUB's package.
+"""font.py FONT.pf2 OUT.c - make the array of drivers/tty/font.h from a font of GRUB's package.
 
 PFF2 is a sequence of sections: four letters, a big-endian length, bytes.  CHIX is the index, 9
-bytes a character: code point, flags, offset in the file.  There stand width, height, x and y
-offset and device width of the glyph, 16 bits each, then its dots without any padding between the
+bytes a character: code point, flags, offset in the file.  At that offset are width, height, x and
+y offset and device width of the glyph, 16 bits each, then its dots without padding between the
 lines.  The offsets are from the baseline, which is ASCE dots below the top.
 Source: the GRUB manual, "Theme file format", and the GRUB font format description.
 """
@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 8, 16
 FIRST, LAST = " ", "~"
 INDEX_ENTRY = struct.Struct(">IBI")
 GLYPH = struct.Struct(">HHhhh")
-UNTIL_THE_END = b"DATA"  # its length is not to be believed
+UNTIL_THE_END = b"DATA"  # its length field is not valid
 
 
 class FontError(Exception):

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# fresh.sh - does a stranger's machine build, run and test this commit?
+# fresh.sh - build, run and test this commit on a minimal Debian 12.
 #
 # Makes a minimal Debian 12 with git and make in a scratch folder, clones the commit that is
 # checked out into it, and runs there `make run` (the kernel switches itself off by command
-# line) and `make test`.  Prints the last line of `make test`, and exits with its meaning.
+# line) and `make test`.  Prints the last line of `make test`; the exit status agrees with it.
 #
 #   FRESH_DIR      the scratch folder (build/fresh); removed at the end.  Beside it stay
 #                  FRESH_DIR-base.tar, so that the second run is quick, the downloaded
@@ -37,12 +37,12 @@ debian_sources() {
 			print "deb", $1, $2, $3 }' | sort -u
 }
 
-# What apt here was told about reaching its archives, as apt.conf lines.
+# This machine's apt settings for reaching its archives, as apt.conf lines.
 apt_settings() {
 	apt-config dump | grep -Ei '^Acquire::(https?::|ftp::|Retries|Check-)' || true
 }
 
-# A newly made or unpacked base system in $root.  The key says what a cached one was made from.
+# A newly made or unpacked base system in $root.  The key identifies the inputs of a cached one.
 make_base() {
 	key=$(echo "$include" && debian_sources)
 	if [ -f "$base" ] && [ "$(cat "$base.key" 2>/dev/null)" = "$key" ]; then
@@ -154,7 +154,7 @@ all_in_namespace() {
 		;;
 	yes/*' passed, 0 failed, '*)
 		[ "$last" = "$summary" ] || {
-			say 'make test: the summary are not its last line'
+			say 'make test: the summary is not its last line'
 			ok=no
 			summary='0 passed, 1 failed, 0 skipped'
 		}

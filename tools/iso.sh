@@ -7,15 +7,15 @@
 #
 #   SUITE=path                 another kernel, with the test suite: the second entry of the boot menu
 #   MODULES="path ..."         boot modules, in this order; each gets its file name as its string
-#   VIDEO=640x480x16           the video mode to ask for, instead of what the kernel's header wants
+#   VIDEO=640x480x16           the video mode to request, instead of that of the kernel's header
 #   SOURCE_DATE_EPOCH=seconds  the only date in the image (default 1700000000)
 #   GRUB_LIB=folder            where GRUB's platform folders are (default /usr/lib/grub)
 #
 # grub-mkrescue puts the time and random serial numbers into its images, so the parts are made
 # here: a GRUB core image per firmware, a FAT file system that holds the UEFI one, and an ISO
 # file system around them.  All that must differ between two different images (disk GUID, FAT
-# serial, the name of the marker file by which GRUB finds its own medium) is taken from a hash
-# of what goes in.
+# serial, the name of the marker file by which GRUB finds its own medium) is derived from a hash
+# of the inputs.
 #
 # KERNEL.elf starts at once, unless Esc was pressed: then GRUB shows its menu.
 #
@@ -125,7 +125,7 @@ END
 		entry 'keel: run the test suite (ktest=*)' t ktest.elf " $(quote 'ktest=*')$words"
 } >"$tree/boot/grub/grub.cfg"
 
-# What the image is made of, as one number.
+# A hash of all inputs of the image.
 image_id=$(
 	{
 		for input in "$kernel" $suite "$tree"/boot/grub/grub.cfg; do

@@ -2,13 +2,14 @@
 /*
  * keel.c - the kernel's readers of boot information as a program of the host.
  *
- *   keel regions FILE --addr 0xHEX   what a Multiboot2 information block says about memory
+ *   keel regions FILE --addr 0xHEX   the memory map of a Multiboot2 information block
  *   keel acpi FILE                   one ACPI table, as its bytes in a file
  *   keel help
  *
- * `regions` prints the map that the kernel would believe: a line `START END TYPE` for each region,
- * half-open, sorted, usable ones in whole frames.  --addr is where the boot loader had put the
- * block.  Warnings go to standard error.  The exit status is 0, or 1 after one line that says why.
+ * `regions` prints the map that the kernel would use: a line `START END TYPE` for each region,
+ * half-open, sorted, usable ones in whole frames.  --addr is the address at which the boot loader
+ * placed the block.  Warnings go to standard error.  The exit status is 0, or 1 after one line with
+ * the reason.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -22,7 +23,7 @@
 #include "mm/frame/regions.h"
 #include "monitor/acpi_report.h"
 
-/* What a file may have at most: policy; a block or a table has some KiB. */
+/* Maximum size of a file: policy; a block or a table has some KiB. */
 #define FILE_BYTES_MAX MIB(64)
 
 /* The kernel image runs at its physical address plus this: the last 2 GiB, as linker.ld has it. */
@@ -35,7 +36,7 @@ static const char usage[] = "usage: keel regions FILE --addr 0xHEX | keel acpi F
 static void write_out(struct print_sink *sink, const char *bytes, size_t n)
 {
 	(void)sink;
-	fwrite(bytes, 1, n, stdout); /* finish() looks for errors */
+	fwrite(bytes, 1, n, stdout); /* finish() checks for errors */
 }
 
 static void write_err(struct print_sink *sink, const char *bytes, size_t n)
@@ -157,7 +158,7 @@ static int build_regions(const char *name, const struct boot_info *bi)
 	int status;
 
 	if (memory == NULL)
-		return fail(name, "not enough memory for %zu statements", bi->source_count);
+		return fail(name, "not enough memory for %zu memory map entries", bi->source_count);
 	count = regions_build(bi->sources, bi->source_count, memory, &map);
 	status = print_regions(name, map, count);
 	free(memory);
@@ -239,7 +240,7 @@ static int help(void)
 	print_set_sink(&out_sink);
 	print("%s\n"
 	      "regions  print the memory map that follows from a Multiboot2 information block,\n"
-	      "         which the boot loader had put at the address: START END TYPE\n"
+	      "         which the boot loader placed at the address: START END TYPE\n"
 	      "acpi     print one ACPI table\n",
 	      usage);
 	return finish();

@@ -83,7 +83,7 @@ class Counts:
 
 
 def parse(line):
-    """What the line is, or None.  A firmware may print before a header, on the same line."""
+    """The event of a line, or None.  Firmware may print before a header, on the same line."""
     line = line.rstrip("\r\n")
     if HEADER.search(line):
         return Header()

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""ktest.py - boot keel for its in-kernel tests and judge what they print.
+"""ktest.py - boot keel for its in-kernel tests and judge their output.
 
 The serial line carries KTAP 1: a header, a plan `1..N`, and N results.  Only results in order
 and an end that agrees with them count as success; all else is a failure of its own:
 
   - a panic after which no result and no exit follows (a test may provoke panics, and go on);
   - silence until the time is up, an end before the last result, an exit status that contradicts
-    the results, a second start, results out of order, a total that the kernel counted otherwise;
+    the results, a second start, results out of order, a summary that differs from the results;
   - no plan, or a plan of nothing.
 
 Each planned result that never came is a failed test.  The terminal gets failures with the
@@ -30,7 +30,7 @@ import machine
 IRQ_OFF = re.compile(r"CPU \d+: interrupts off for at most ")
 
 # From the last line of output on.  A test may do long and silent work after a panic that it
-# asked for; a panicked kernel that does not exit is silent for good.
+# provoked; a panicked kernel that does not exit is silent for good.
 PANIC_SECONDS = 30
 # From the start, and from each result, to the next one, however busy the host is.
 RUN_SECONDS = 300
@@ -41,7 +41,7 @@ STATS_SECONDS = 3
 
 
 class Judge:
-    """What the lines so far amount to.
+    """The verdict on the lines so far.
 
     `counts` counts results; `problems` are failures that belong to no result.
     """
@@ -125,7 +125,7 @@ class Run:
         self.judge = Judge(self._say)
 
     def _say(self, text):
-        """Print for people; with -v every line is there already, but not what the judge adds."""
+        """Print to the terminal; with -v every line is there already, but not the judge's own."""
         if not self._say_all or text.startswith("ktest:"):
             print(text, flush=True)
 
@@ -174,7 +174,7 @@ class Run:
             text = running.read(1)
             if text is None:
                 if rest:
-                    self._record(rest)  # cut off: whatever it says, it is no result
+                    self._record(rest)  # cut off: not a result, whatever it contains
                 return None
             *lines, rest = (rest + text).split("\n")
             for line in lines:
@@ -186,7 +186,7 @@ class Run:
         return judge.complete() and (judge.stats or now - self._quiet_since > STATS_SECONDS)
 
     def _check_end(self, running):
-        """Whether the machine ended as its results say; returns what is wrong, or None."""
+        """Check that the exit status agrees with the results; returns the fault, or None."""
         judge = self.judge
         if judge.panic and not judge.complete():
             return f"crash{self._where()}: {judge.panic}; {running.how_it_ended()}"
@@ -243,7 +243,7 @@ def parse_arguments():
 
 
 def make_config(options):
-    """The machine that was asked for."""
+    """The machine of the options."""
     config = machine.Config(iso=options.iso, kernel=options.kernel, append=options.append,
                             firmware=options.firmware, smp=options.smp, machine=options.type,
                             iommu=options.iommu, icount=options.icount)

@@ -3,12 +3,11 @@
 """layers.py [ROOT] - every #include points down, and the machine stays below the seam.
 
 LAYERS lists the folders, lowest first; a file includes its own layer or a lower one.  Start-up
-(boot/start) and the tests and tools above everything see all.  arch/x86_64 and arch/host stand
-beside kern/ and are private: nothing else includes their files.  mm/ and iommu/ include nothing of
-kern/ that knows threads.  Assembly, port I/O and tests for
-the machine are at home in arch/x86_64 and boot/*.S.  Besides: an include is a path from the root,
-a header has #pragma once, the first line is the licence.  One line for each violation; the exit
-status is 1 when there is any.
+(boot/start), tests and tools may include every folder.  arch/x86_64 and arch/host are beside kern/
+and private: no other folder includes their files.  mm/ and iommu/ include nothing of kern/ that
+knows threads.  Assembly, port I/O and conditions on the machine are allowed in arch/x86_64 and
+boot/*.S only.  Also: an include is a path from the root, a header has #pragma once, the first line
+is the licence.  Prints one line for each violation; the exit status is 1 if there is any.
 """
 
 import pathlib
@@ -22,7 +21,7 @@ LAYERS = [["lib"], ["arch"], ["kern", "arch/x86_64", "arch/host"], ["boot"], ["m
 THREADS = {"kern/" + name + ".h" for name in ("thread", "thread_impl", "kthread", "wait_queue", "mutex",
                                              "completion", "work", "irq")}
 RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}
-TOP = len(LAYERS) - 2  # start-up and what is above it see everything
+TOP = len(LAYERS) - 2  # start-up and the layers above it may include everything
 IMPLEMENTATION = "arch_impl.h"  # found through -Iarch/NAME, included by the seam alone
 
 LICENCE = "SPDX-License-Identifier: MIT"
@@ -65,7 +64,7 @@ def machine_may_show(path):
 
 
 def include_fault(root, path, name):
-    """What is wrong with this #include "name" of path, or None."""
+    """The fault of this #include "name" of path, or None."""
     if name == IMPLEMENTATION:
         if pathlib.PurePath(path).parent.as_posix() == "arch":
             return None

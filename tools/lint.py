@@ -207,7 +207,7 @@ def check_dead_code(text, code):
 
 
 def check_continues(code):
-    """By indents, which the format check makes true."""
+    """Uses indents, which the format check enforces."""
     lines = code.split("\n")
     for i in range(1, len(lines)):
         brace = re.fullmatch(r"(\t*)\}.*", lines[i])
@@ -230,7 +230,7 @@ SLOT_CAST = re.compile(
 
 
 def is_slot(match, here, anywhere):
-    """Whether what a match of SLOT_CAST casts is a slot, or the address of a part of one."""
+    """Whether the operand of a SLOT_CAST match is a slot, or the address of a part of one."""
     if match["address"]:
         return re.match(r"\w+", match["of"] + match["name"])[0] in here
     code, end = match.string, match.end()
@@ -259,7 +259,7 @@ def check_slot_casts(code):
 
 
 VOLATILE_FOLDERS = {"lib", "kern", "boot", "mm", "iommu", "dma", "drivers", "monitor"}
-# Stores to memory that a device displays; crashes that the compiler must not see through.
+# Stores to memory that a device displays; deliberate crashes that the compiler must not optimize.
 VOLATILE_HOMES = {"drivers/tty/video_memory.h", "monitor/crash.c"}
 VOLATILE = re.compile(r"\b(?:volatile|__volatile__|__volatile)\b")
 

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""machine.py - a machine, as the tools see it: something that boots, has one serial line, and ends.
+"""machine.py - run a virtual machine: it boots, has one serial line, and ends.
 
     with Qemu(Config(iso="keel.iso", firmware="uefi")) as machine:
         machine.wait_prompt()
         print(machine.command("frames"))
 
-Config says what the machine is; qemu_command() turns it into QEMU's arguments, for this library
-and for the interactive tools/qemu.py alike.  Qemu and Bochs are the two that can be run; both
-are context managers that end their emulator whatever happens, and it dies with this process.
+Config describes the machine; qemu_command() turns it into QEMU's arguments, for this library and
+for the interactive tools/qemu.py.  Qemu and Bochs are the two machines; both are context managers
+that end their emulator on every exit path, and the emulator dies with this process.
 
-What the serial line brings is text: escape sequences (GRUB and UEFI draw with them), carriage
-returns and zero bytes are taken out.  Every wait has an end; what goes wrong is a MachineError
-that carries the last lines.  Missing is for firmware or an emulator that is not installed, and that
-one can do without: callers skip, visibly.  QEMU itself is not optional.
+The output of the serial line is text: escape sequences (GRUB and UEFI draw with them), carriage
+returns and zero bytes are removed.  Every wait has a time limit; an error is a MachineError that
+carries the last lines.  Missing means that optional firmware or an optional emulator is not
+installed: callers skip, visibly.  QEMU itself is not optional.
 
-A program that uses this calls end_politely() first, so that a signal ends its machines too.
+A program that uses this module calls end_politely() first, so that a signal ends its machines too.
 """
 
 import codecs
@@ -39,11 +39,11 @@ PANIC = re.compile(r"keel: panic\b.*")
 
 BOOT_SECONDS = 120
 COMMAND_SECONDS = 60
-PANIC_SECONDS = 10  # what a panic has to say after its first line
+PANIC_SECONDS = 10  # for the lines of a panic after its first
 LAST_LINES = 15
 LINE_CHARS = 160  # of each of them
 
-# What isa-debug-exit makes of the two values that the kernel writes: 2 * value + 1.
+# isa-debug-exit turns the two values that the kernel writes into the status 2 * value + 1.
 EXIT_OFF = 0
 EXIT_PASS = 2 * 0x10 + 1
 EXIT_FAIL = 2 * 0x20 + 1
@@ -59,7 +59,7 @@ UNITS = {"": 1 << 20, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 class ConfigError(Exception):
-    """A machine that cannot be: options that contradict each other, a file that is not there."""
+    """An impossible machine: options that contradict each other, a file that does not exist."""
 
 
 class Missing(Exception):
@@ -67,7 +67,7 @@ class Missing(Exception):
 
 
 class MachineError(Exception):
-    """The machine did not do what was asked of it."""
+    """The machine did not do what the caller requested."""
 
 
 def parse_mem(text):
@@ -85,7 +85,7 @@ def host_mem():
 
 @dataclass
 class Config:
-    """What a machine is.  `bochs` names a Bochs CPU model; the rest of the CPU is QEMU's."""
+    """Options of a machine.  `bochs` names a Bochs CPU model; the other CPU options are QEMU's."""
 
     iso: str = ""
     kernel: str = ""  # by QEMU itself through PVH, instead of an ISO
@@ -106,7 +106,7 @@ class Config:
 
 
 def check_config(config):
-    """Refuse what QEMU would refuse late, or accept and then do something else."""
+    """Refuse options that QEMU would refuse late or misinterpret."""
     if bool(config.iso) == bool(config.kernel):
         raise ConfigError("give either an ISO or a kernel")
     image = config.iso or config.kernel
@@ -222,7 +222,7 @@ def qemu_command(config, serial, triple_fault):
 
 
 def die_with_parent():
-    """In a child, before exec: be killed when the parent is gone, however it went."""
+    """In a child, before exec: be killed when the parent ends, for whatever reason."""
     pr_set_pdeathsig = 1  # linux/prctl.h
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
@@ -238,7 +238,7 @@ def end_politely():
 
 
 class Cleaner:
-    """Bytes of a serial line to text, whatever the places where reads cut it."""
+    """Converts bytes of a serial line to text; a read may end inside a sequence."""
 
     ESCAPE = re.compile(r"\x1b(?:\[[0-9;=?]*[@-~]|[()][0-9A-Za-z]|[=>78cDEHM])")
     UNFINISHED = re.compile(r"\x1b(?:\[[0-9;=?]*|[()])?\Z")
@@ -249,7 +249,7 @@ class Cleaner:
         self._held = ""
 
     def feed(self, data):
-        """The clean text that has become certain."""
+        """The text that no later byte can change."""
         text = self.ESCAPE.sub("", self._held + self._decoder.decode(data))
         cut = self.UNFINISHED.search(text)
         self._held = text[cut.start():] if cut else ""
@@ -263,11 +263,11 @@ class Machine:
     END_SECONDS = 5
 
     def __init__(self):
-        self.text = ""  # all that came so far
+        self.text = ""  # all output so far
         self.may_panic = False  # a prompt comes after a panic too; else that is an error
         self._asked = 0  # where in it the answer to the last command begins
         self._child = None
-        self._serial_in = -1  # file descriptors: what the machine says, what it hears
+        self._serial_in = -1  # file descriptors: output and input of the machine
         self._serial_out = -1
         self._drains = []  # to be read and thrown away, or the emulator would block
         self._open = True
@@ -326,7 +326,7 @@ class Machine:
                 raise self.error(f"ended before a prompt: {self.how_it_ended()}")
 
     def command(self, line, seconds=COMMAND_SECONDS):
-        """Type a line at the prompt; returns what was said up to the next prompt."""
+        """Type a line at the prompt; returns the output up to the next prompt."""
         self.type_line(line)
         answer = self.wait_prompt(seconds)
         return answer.removeprefix(line).removeprefix("\n")
@@ -347,21 +347,21 @@ class Machine:
         return self._child.pid
 
     def status(self):
-        """The emulator's exit status once the serial line has closed; None if it goes on."""
+        """The emulator's exit status once the serial line has closed; None while it runs."""
         try:
             return self._child.wait(self.END_SECONDS)
         except subprocess.TimeoutExpired:
             return None
 
     def how_it_ended(self):
-        """The end of the emulator in words."""
+        """A text about how the emulator ended."""
         status = self.status()
         words = describe_status(status)
         complaint = self.complaint()
         return f"{words}; {complaint}" if complaint else words
 
     def complaint(self):
-        """What the emulator itself had to say, or ""."""
+        """The emulator's own messages, or ""."""
         return ""
 
     def last_lines(self):
@@ -396,7 +396,7 @@ class Machine:
 
 
 def describe_status(status):
-    """An exit status of an emulator in words."""
+    """A text about an emulator's exit status."""
     if status is None:
         return "still running"
     if status < 0:
@@ -501,7 +501,7 @@ error: action=report
 
     def _drain_inner_screen(self):
         """The terminal display opens a pty of its own and writes there, which blocks the emulator
-        when nobody reads: after some thousand lines, as if the kernel hung."""
+        when its output is not read: after some thousand lines, as if the kernel hung."""
         proc = f"/proc/{self._child.pid}"
         for fd in os.listdir(f"{proc}/fd"):
             if os.readlink(f"{proc}/fd/{fd}") not in ("/dev/ptmx", "/dev/pts/ptmx"):

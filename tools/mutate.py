@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""mutate.py [--only GLOBS] [--part K/N] [--jobs N] - put each known mistake back: which test fails?
+"""mutate.py [--only GLOBS] [--part K/N] [--jobs N] - reintroduce each known mistake: which test fails?
 
 tests/mutants/NAME.patch is a unified diff (-p1) below header lines:
 
@@ -19,10 +19,10 @@ with no fuzz, built incrementally, run and taken back.  Build and run have a tim
 
 A mutant is killed by a failing test that matches its glob, or by a crash or a time-out of the
 test program after it began to run those tests.  A patch that does not apply, one that does not
-build, or not in time, and a run without a result are failures and no kills.  Prints KTAP 1 and,
+build in time, and a run without a result are failures and no kills.  Prints KTAP 1 and,
 last, `N passed, N failed, N skipped`; a mutant is skipped when the tests it names are.
 
-SHARED, when set, is handed on to make as an absolute path.
+SHARED, when set, is passed to make as an absolute path.
 """
 
 import argparse
@@ -61,7 +61,7 @@ BUILD_ERROR = re.compile(r"error:|\*\*\*|undefined reference")
 
 
 class Unfit(Exception):
-    """The mutant says nothing about the tests: why."""
+    """The mutant tests nothing; the text is the reason."""
 
 
 @dataclasses.dataclass
@@ -75,7 +75,7 @@ class Mutant:
 
 @dataclasses.dataclass
 class Outcome:
-    """What one run printed."""
+    """The results of one run."""
 
     passed: list
     failed: dict  # name -> the diagnosis before it
@@ -243,7 +243,7 @@ def chunks(globs, room):
 
 
 class Base:
-    """What the unpatched copy does; asked before any patch is applied."""
+    """Results of the unpatched copy, taken before any patch is applied."""
 
     def __init__(self):
         self.outcomes = {}  # (run, glob) -> Outcome of a run of that glob and others, or Unfit
@@ -291,7 +291,7 @@ class Base:
 
 
 def judge_check(tree, mutant, base, options):
-    """What the command says of it, or None when it survived."""
+    """The finding of the command, or None when the mutant survived."""
     status, timed_out, lines = tree.make(mutant.command, options.run_seconds["check"])
     if timed_out:
         raise Unfit("the command did not end")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""readme_screens.py --iso FILE [--readme FILE] [--update] - the quoted screens are what a boot shows.
+"""readme_screens.py --iso FILE [--readme FILE] [--update] - compare the quoted screens with a boot.
 readme_screens.py --log FILE [--readme FILE] - the same against recorded screens; nothing is booted.
 
 A screen is an indented block of README.md whose first line starts with `keel:` or `keel> `.  The
@@ -10,8 +10,8 @@ machine is that of `make run`; a comment before the block changes it:
 
 For each screen: boot, type the quoted commands at the prompt in their order, and compare line by
 line.  What the block has before its first prompt must be consecutive lines of the boot; each answer
-must be quoted whole, or up to a last line `...`.  Numbers, hexadecimal too, are masked, as are places in code (name+offset, a
-handler) and the number of blanks.  --update writes the lines of the boot where a screen differs.
+must be quoted whole, or up to a last line `...`.  Numbers, hexadecimal too, are masked, as are
+places in code (name+offset, a handler) and the number of blanks.  --update writes the lines of the boot where a screen differs.
 
 Prints KTAP 1 with the differences and, last, `N passed, N failed, N skipped`.
 """
@@ -87,7 +87,7 @@ def read_session(lines):
 
 
 def masked(line):
-    """The line without what changes from boot to boot."""
+    """The line with the parts masked that change from boot to boot."""
     for pattern, word in MASKS:
         line = pattern.sub(word, line)
     return line.strip()

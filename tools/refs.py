@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""refs.py [--root ROOT] audit|tests|functions|paths [FILE...] - names in prose lead somewhere.
+"""refs.py [--root ROOT] audit|tests|functions|paths [FILE...] - names in prose refer to something that exists.
 
-Prints one line for each name that does not, `file:line: what`; the exit status is 1 when there is
+Prints one line for each name that does not, `file:line: what`; the exit status is 1 if there is
 any.  FILE... are read instead of the files of the check.
 
   audit      a finding (CUR-03), a verification target (target 7) or a document (document 001) that
@@ -93,12 +93,12 @@ class Tree:
         return words
 
 
-SHORT = 10  # characters of a name that say too little to be matched alone
+SHORT = 10  # fewer characters of a name are too few to be matched alone
 
 
 def tests_of_tools(text):
-    """Names of the tests of a shell script.  What a function or a loop puts into one is a `*`; where
-    too little is left beside it, each of the words that the script's commands begin with."""
+    """Names of the tests of a shell script.  A part that a function or a loop inserts becomes a `*`;
+    if too little is left beside it, each of the words that the script's commands begin with."""
     words = {word for line in re.findall(r"(?m)^\s*([a-z]\w* .*)", text)
              for word in line.split()[1:3] if re.fullmatch(r"\w+", word)}
     names = set()
@@ -196,7 +196,7 @@ def check_functions(tree, names):
 EXTENSIONS = r"(?:c|h|S|asm|py|sh|md|patch|pml|smt2|ld|txt)"
 PATH = re.compile(rf"(?<![\w/.<$-])((?:[\w.*-]+/)*[\w*-]+\.{EXTENSIONS})\b(?![\w/])")
 FOLDER = re.compile(r"`((?:[\w.-]+/)+)`")
-# What a build makes; and headers of other projects: the C library, EFI, Linux, Xen, TSan, and the
+# Outputs of a build; and headers of other projects: the C library, EFI, Linux, Xen, TSan, and the
 # peers that benches compare with.
 FOREIGN = re.compile(r"^(?:build|sys|efi|linux|public|module)/|^tsan_interface")
 PLACEHOLDER = re.compile(r"(?<![A-Za-z])[A-Z]{3,}(?![A-Za-z])(?!\.md)")  # as in NAME.patch

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""screen.py - drive keel as a person does, by keyboard and screen, and see that it answers.
+"""screen.py - test keel by keyboard and screen.
 
     tools/screen.py --iso keel.iso --kernel keel.elf    the tests; prints KTAP 1 and the stats
     tools/screen.py --read DUMP.ppm                     the text of a screen dump
@@ -38,8 +38,8 @@ FIRST_LINE = "): a memory subsystem for x86-64"
 SUITE_ENTRY = "keel: run the test suite (ktest=*)"
 SCREEN_SECONDS = 60  # only a failure takes as long
 KEY_MS = 20  # how long a key is held
-REPEAT_SECONDS = 0.2  # as of a key that is held down
-KEYBOARD_STATUS, KEYBOARD_FULL = 0x64, 1  # its port, and the bit: a byte waits to be read
+REPEAT_SECONDS = 0.2  # like a key that is held down
+KEYBOARD_STATUS, KEYBOARD_FULL = 0x64, 1  # its status port, and the bit: a byte is ready to be read
 KEYS = {" ": "spc", "\n": "ret", "-": "minus", "=": "equal", "/": "slash", ".": "dot",
         ",": "comma", "*": "shift-8", "_": "shift-minus"}
 
@@ -114,7 +114,7 @@ class ScreenMachine(machine.Machine):
         self._dump = os.path.join(self._folder.name, "dump.ppm")
         self._triple_fault = machine.TripleFault()
         self._glyphs = font.load(FONT)
-        self.columns = VGA_COLUMNS  # of what was looked at last
+        self.columns = VGA_COLUMNS  # of the last screen read
         self._qmp = None
         path = os.path.join(self._folder.name, "qmp")
         command = machine.qemu_command(config, serial, self._triple_fault)
@@ -160,7 +160,7 @@ class ScreenMachine(machine.Machine):
         raise self.error(f"QEMU's monitor is gone: {self.how_it_ended()}")
 
     def _monitor(self, line):
-        """What QEMU's monitor for people answers."""
+        """The answer of QEMU's human monitor."""
         return self._execute("human-monitor-command", **{"command-line": line})
 
     def press(self, *names):
@@ -172,7 +172,7 @@ class ScreenMachine(machine.Machine):
             end = time.monotonic() + SCREEN_SECONDS
             while int(self._monitor(f"i /b {KEYBOARD_STATUS:#x}").split()[-1], 0) & KEYBOARD_FULL:
                 if time.monotonic() > end:
-                    raise self.error(f"nobody reads the key {name}")
+                    raise self.error(f"the kernel does not read the key {name}")
                 self.read(KEY_MS / 1000)  # or QEMU would block on its serial port
 
     def press_until(self, name, pattern):
@@ -216,12 +216,12 @@ class ScreenMachine(machine.Machine):
         text = "".join(chr(value & 0x7f) if value & 0x60 else " " for value in values)
         return [text[at:at + VGA_COLUMNS].rstrip() for at in range(0, cells, VGA_COLUMNS)]
 
-    def wait_screen(self, wanted, look=None, seconds=SCREEN_SECONDS):
+    def wait_screen(self, wanted, read=None, seconds=SCREEN_SECONDS):
         """Wait until wanted(lines) holds; returns the lines."""
-        look = look or self.screen
+        read = read or self.screen
         end = time.monotonic() + seconds
         while True:
-            lines = look()
+            lines = read()
             if wanted(lines):
                 return lines
             if time.monotonic() > end:
@@ -257,12 +257,12 @@ def last_line_is(text):
 
 # ---- the tests: each takes the images and raises MachineError ----
 
-def same_as_serial(running, look):
-    """The screen shows the end of what the serial line said, after it scrolled."""
+def same_as_serial(running, read):
+    """After scrolling, the screen shows the end of the serial output."""
     for _ in range(3):
         running.command("regions")
         running.command("help")
-    lines = running.wait_screen(at_prompt(), look)
+    lines = running.wait_screen(at_prompt(), read)
     wanted, columns = [], running.columns
     for line in running.text.split("\n"):
         wanted += [line[at:at + columns].rstrip() for at in range(0, max(len(line), 1), columns)]
@@ -299,7 +299,7 @@ def bios_keyboard_edits_and_recalls(images):
 
 
 def uefi_without_a_serial_port_is_usable(images):
-    """All there is is a framebuffer and a keyboard."""
+    """The machine has only a framebuffer and a keyboard."""
     config = machine.Config(iso=images.iso, firmware="uefi")
     with ScreenMachine(config, serial="none") as running:
         running.wait_screen(at_prompt(FIRST_LINE, "UEFI"), seconds=machine.BOOT_SECONDS)
@@ -318,7 +318,7 @@ def image_for(images, video, folder):
 
 
 def bios_screens_of_16_and_24_bits_show_the_same(images):
-    """Modes that the header does not ask for, but a boot loader may choose."""
+    """Modes that the header does not request, but a boot loader may choose."""
     for video in ("640x480x16", "800x600x24"):
         with tempfile.TemporaryDirectory(prefix="keel-video.") as folder:
             config = machine.Config(iso=image_for(images, video, folder))
@@ -329,13 +329,13 @@ def bios_screens_of_16_and_24_bits_show_the_same(images):
 
 
 def bios_screen_of_15_bits_is_refused_in_words(images):
-    """A mode of the VGA BIOS that keel does not draw in; it goes on without a screen."""
+    """A mode of the VGA BIOS that keel does not support; it runs without a screen."""
     with tempfile.TemporaryDirectory(prefix="keel-video.") as folder:
         config = machine.Config(iso=image_for(images, "640x480x15", folder))
         with ScreenMachine(config) as running:
             running.wait_prompt()
             if "no screen: 640 x 480, 15 bits" not in running.text:
-                raise running.error("nothing says why there is no screen")
+                raise running.error("no line gives the reason why there is no screen")
             running.type("help\n")
             running.wait_prompt(SCREEN_SECONDS)
             if "this list" not in running.text:
@@ -343,7 +343,7 @@ def bios_screen_of_15_bits_is_refused_in_words(images):
 
 
 def uefi_screen_may_lie_in_memory(images):
-    """QEMU's ramfb: firmware sets frames of ordinary memory aside, and the device shows them."""
+    """QEMU's ramfb: firmware reserves frames of ordinary memory, and the device shows them."""
     config = machine.Config(iso=images.iso, firmware="uefi")
     with ScreenMachine(config, video=("-device", "ramfb")) as running:
         running.wait_prompt()
@@ -352,7 +352,7 @@ def uefi_screen_may_lie_in_memory(images):
 
 
 def vga_text_serves_where_there_is_no_framebuffer(images):
-    """PVH brings none, but the BIOS left a VGA in text mode."""
+    """PVH provides none, but the BIOS left a VGA in text mode."""
     with ScreenMachine(machine.Config(kernel=images.kernel)) as running:
         running.wait_prompt()
         running.wait_screen(at_prompt(FIRST_LINE), running.vga_text)
@@ -362,12 +362,12 @@ def vga_text_serves_where_there_is_no_framebuffer(images):
 
 
 def no_keyboard_controller_is_survived(images):
-    """The FADT says so, and the ports read all ones."""
+    """The FADT reports no controller, and the ports read all ones."""
     config = machine.Config(kernel=images.kernel, extra=("-machine", "i8042=off"))
     with ScreenMachine(config) as running:
         running.wait_prompt()
         if "keyboard" in running.command("log"):
-            raise running.error("a keyboard that is not there was looked for")
+            raise running.error("the kernel probed for a keyboard that the FADT denies")
 
 
 def serial_line_edits_and_logs(images):

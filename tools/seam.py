@@ -7,7 +7,7 @@ declared in arch/*.h or in a header of lib/ (the C library's mem and str functio
 lib/string.h), or be one that a compiler calls on its own for a checker.
 
 The inline functions of arch/NAME/arch_impl.h may need symbols of their implementation.  Those
-are allowed in an object, but no portable source may say their names.  One line for each
+are allowed in an object, but no portable source may use their names.  One line for each
 violation; the exit status is 1 when there is any.
 """
 
@@ -51,7 +51,7 @@ def symbols_of(obj):
 
 
 def portable_words(root):
-    """Where each word of the portable sources stands first."""
+    """The first occurrence of each word in the portable sources."""
     words = {}
     for folder in PORTABLE:
         for path in sorted((root / folder).rglob("*.[ch]")):

@@ -3,9 +3,9 @@
 #
 # setup.sh GROUP... - the Debian 12 packages that a make target needs, installed when missing.
 #
-# Starts from what debootstrap --variant=minbase gives, plus git and make.  When everything is
-# there it asks dpkg once, says nothing and touches no network.  As root, or where sudo asks no
-# password, it installs what is missing; otherwise it prints the one line to type and fails.
+# Starts from a system made by debootstrap --variant=minbase, plus git and make.  If all packages are
+# installed it calls dpkg once, prints nothing and uses no network.  As root, or if sudo needs no
+# password, it installs missing packages; otherwise it prints the one line to type and fails.
 # SETUP=no in the environment skips it, for systems that get their tools another way.
 set -eu
 

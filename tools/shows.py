@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""shows.py - boot one image on many machines and see that every frame is accounted for.
+"""shows.py - boot one image on many machines and check that every frame is accounted for.
 
 On each machine: boot to the monitor's prompt, send `frames`, find the line
 `balance: ... difference 0` in the answer, end the machine.  Prints KTAP 1 and, last,

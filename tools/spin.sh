@@ -4,11 +4,12 @@
 # spin.sh [GLOB[,GLOB...]] - check the models tests/proof/spin/NAME.pml by Spin, every reachable
 # state of each: the assertions and end states, then its `ltl` claim under weak fairness.
 #
-# A model that finds nothing may look at nothing, so each carries mistakes, which must be found.  Its
+# A model without findings may check nothing, so each has optional mistakes, which must be found.  Its
 # header names them, -DBUG_NAME each, on one line of either kind:
 #   Wrong: NAME NAME    an assertion fails
 #   Stuck: NAME NAME    the claim does not hold
-# The claim is checked with -DLIVENESS, by which a model may leave out what nobody waits for.
+# The claim is checked with -DLIVENESS, with which a model may leave out parts that no process waits
+# for.
 #
 # Prints KTAP, then `N passed, N failed, N skipped`.
 

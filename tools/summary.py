@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""summary.py FILE... - one sum of many test logs.
+"""summary.py FILE... - the sum of many test logs.
 
 Takes the last line `N passed, N failed, N skipped` of each file and prints the sum as its own
 last line.  A file without such a line counts as one failure and is named: a runner that died
-must not look like a runner with nothing to say.  The exit status is 0 when something ran and
+must not count as a runner without results.  The exit status is 0 when something ran and
 nothing failed.
 """
 

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """symbols.py [ELF] - the kernel's symbol table, as NASM source on standard output.
-symbols.py --check FIRST FINAL - whether every name and all code is where the table says.
+symbols.py --check FIRST FINAL - check that every name and all code is where the table puts it.
 
 The kernel is linked twice: first with an empty table (no ELF given), then with the table made
 from that first link.  linker.ld puts the section behind all else, so nothing that is in the
 table moves; --check makes sure of it.  The layout is that of struct symbols_head (lib/symbols.h).
 
-In the table: what has a size, and labels of assembly in .text; of several names for one address
-the one with a size, then the first by name.  The runs of code without and with a frame are those of
+The table has symbols with a size, and labels of assembly in .text; of several names for one
+address the one with a size, then the first by name.  The runs of code without and with a frame are those of
 the call frame information in .debug_frame: code has no frame where the canonical frame address is
 a distance from rsp.  Only what nm and readelf print goes in, in the order of addresses: the same
 kernel gives the same bytes wherever it is built.
@@ -63,7 +63,7 @@ def frames_of(elf):
         elif (match := ROW.match(line)) and int(match[1], 16) >= BASE:
             rows[int(match[1], 16)] = match[2] == "rbp"
     functions.sort()
-    # What follows without call frame information is assembly, which is taken to have a frame.
+    # Code without call frame information is assembly, which is assumed to have a frame.
     for (_, end), (start, _) in zip(functions, functions[1:] + [(1 << 64, 0)]):
         if start - end >= ALIGNMENT:
             rows[end] = True
