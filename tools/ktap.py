@@ -8,8 +8,8 @@
     not ok 2 other_name # comment
     0 passed, 1 failed, 1 skipped
 
-The last line is the summary.  parse() turns one line into a Header, a Plan, a Result, a Note or
-Counts (the summary), Reader also hands each result the notes before it, Writer prints such a
+The last line is the summary.  parse() turns one line into a Header, a Plan, a Result, a Diagnostic or
+Counts (the summary), Reader also hands each result the diagnostics before it, Writer prints such a
 stream, and run_all() runs functions as tests.  An indented line belongs to a subtest, whose
 parent has a result of its own; it is none of these.
 """
@@ -41,7 +41,7 @@ class Plan:
 
 
 @dataclasses.dataclass
-class Note:
+class Diagnostic:
     """A diagnostic line, without its `# `."""
 
     text: str
@@ -55,7 +55,7 @@ class Result:
     name: str
     verdict: str  # PASSED, FAILED or SKIPPED
     comment: str  # what follows `#`
-    notes: list = dataclasses.field(default_factory=list)
+    diagnostics: list = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass
@@ -70,7 +70,7 @@ class Counts:
         """Count one result."""
         setattr(self, verdict, getattr(self, verdict) + 1)
 
-    def total(self):
+    def count(self):
         """The number of results."""
         return self.passed + self.failed + self.skipped
 
@@ -96,27 +96,27 @@ def parse(line):
     if match := SUMMARY.match(line):
         return Counts(*map(int, match.groups()))
     if line.startswith("#"):
-        return Note(line[1:].removeprefix(" "))
+        return Diagnostic(line[1:].removeprefix(" "))
     return None
 
 
 class Reader:
-    """A stream, line by line: a result gets the notes since the previous one."""
+    """A stream, line by line: a result gets the diagnostics since the previous one."""
 
     def __init__(self):
-        self._notes = []
+        self._diagnostics = []
 
-    def note(self, text):
+    def diagnose(self, text):
         """Add a diagnosis that the stream has in another form."""
-        self._notes.append(text)
+        self._diagnostics.append(text)
 
     def line(self, line):
         """parse() of the next line."""
         event = parse(line)
-        if isinstance(event, Note):
-            self.note(event.text)
+        if isinstance(event, Diagnostic):
+            self.diagnose(event.text)
         elif isinstance(event, Result):
-            event.notes, self._notes = self._notes, []
+            event.diagnostics, self._diagnostics = self._diagnostics, []
         return event
 
 
@@ -127,21 +127,21 @@ class Writer:
         self._counts = Counts()
         print(f"KTAP version 1\n1..{planned}", flush=True)
 
-    def result(self, name, verdict, comment="", notes=()):
-        """Print one result behind its notes, each of which may have several lines.  The comment
+    def result(self, name, verdict, comment="", diagnostics=()):
+        """Print one result behind its diagnostics, each of which may have several lines.  The comment
         of a skipped one is the reason."""
         self._counts.add(verdict)
-        for line in (line for note in notes for line in note.split("\n")):
+        for line in (line for text in diagnostics for line in text.split("\n")):
             print(f"# {line}".rstrip())
         if verdict == SKIPPED:
             comment = f"SKIP {comment}"
-        print(f"{'not ok' if verdict == FAILED else 'ok'} {self._counts.total()} {name}"
+        print(f"{'not ok' if verdict == FAILED else 'ok'} {self._counts.count()} {name}"
               + (f" # {comment}" if comment else ""), flush=True)
 
     def end(self):
         """Print the summary; returns the exit status, which is 1 too when nothing ran."""
         print(self._counts, flush=True)
-        return 1 if self._counts.failed or not self._counts.total() else 0
+        return 1 if self._counts.failed or not self._counts.count() else 0
 
 
 def matches(name, globs):
@@ -151,18 +151,18 @@ def matches(name, globs):
 
 def run_all(tests, failures, missing=()):
     """Run the functions of {name: function} in order and print their results; returns the exit
-    status.  A test returns a note or None; it fails with an exception of `failures` and is skipped
+    status.  A test returns a diagnostic or None; it fails with an exception of `failures` and is skipped
     with one of `missing`, whose text says what is not installed."""
     writer = Writer(len(tests))
     for name, test in tests.items():
         start = time.monotonic()
         try:
-            note = test()
-            verdict, notes = PASSED, [note] if note else []
+            diagnostic = test()
+            verdict, diagnostics = PASSED, [diagnostic] if diagnostic else []
         except missing as what:
             writer.result(name, SKIPPED, f"not installed: {what}")
             continue
         except failures as why:
-            verdict, notes = FAILED, [str(why)]
-        writer.result(name, verdict, f"{time.monotonic() - start:.1f} s", notes)
+            verdict, diagnostics = FAILED, [str(why)]
+        writer.result(name, verdict, f"{time.monotonic() - start:.1f} s", diagnostics)
     return writer.end()

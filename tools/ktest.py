@@ -59,7 +59,7 @@ class Judge:
     @property
     def results(self):
         """How many results came."""
-        return self.counts.total()
+        return self.counts.count()
 
     def complete(self):
         """Whether every planned result came."""
@@ -83,8 +83,8 @@ class Judge:
         elif machine.PANIC.search(line):
             self.panic = line
             if event is None:
-                self._reader.note(line)
-        elif isinstance(event, ktap.Note) and IRQ_OFF.match(event.text):
+                self._reader.diagnose(line)
+        elif isinstance(event, ktap.Diagnostic) and IRQ_OFF.match(event.text):
             self._say(line)
 
     def problem(self, text):
@@ -97,8 +97,8 @@ class Judge:
             self.problem(f"result {result.number} came where {self.results + 1} was due")
         self.counts.add(result.verdict)
         if result.verdict == ktap.FAILED:
-            for note in result.notes:
-                self._say(f"# {note}")
+            for diagnostic in result.diagnostics:
+                self._say(f"# {diagnostic}")
         if result.verdict != ktap.PASSED:
             self._say(line)
         self.panic = None

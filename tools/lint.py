@@ -7,7 +7,7 @@ each finding, `file:line: [rule] what`; the exit status is 1 when there is any.
 
   bool-parameter  a function of a header takes a bool by value: two functions, or an enum
   dead-code       a comment line that is a statement, or `#if 0`
-  note-to-self    TODO and its relatives: a known gap is a LIMIT comment
+  todo-comment    TODO and its relatives: a known gap is a LIMIT comment
   columns         a line is longer than COLUMNS, tabs counting to the next multiple of TAB
   indent          an indent of spaces where a tab belongs
   trailing        white space at the end of a line
@@ -36,7 +36,7 @@ FUNCTION_LINES = 80
 FILE_LINES = 700
 FOLDERS = ["lib", "arch", "kern", "boot", "mm", "iommu", "dma", "drivers", "monitor", "tools"]
 
-NOTES = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
+TODOS = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 MACHINE_PATH = re.compile(r"/(?:work|home/\w+|root)/")
 TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
@@ -192,8 +192,8 @@ def check_lines(text):
         indent = re.match(r"[ \t]*", line)[0]
         if " " * TAB in indent or " \t" in indent:
             yield number, "indent", f"spaces where a tab of {TAB} belongs"
-        if NOTES.search(line):
-            yield number, "note-to-self", "write a LIMIT comment, or do it"
+        if TODOS.search(line):
+            yield number, "todo-comment", "write a LIMIT comment, or do it"
         if MACHINE_PATH.search(line):
             yield number, "machine-path", "a path of one machine"
 

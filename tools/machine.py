@@ -269,7 +269,7 @@ class Machine:
         self._child = None
         self._serial_in = -1  # file descriptors: output and input of the machine
         self._serial_out = -1
-        self._drains = []  # to be read and thrown away, or the emulator would block
+        self._discarded = []  # to be read and thrown away, or the emulator would block
         self._open = True
         self._cleaner = Cleaner()
 
@@ -288,10 +288,10 @@ class Machine:
             left = end - time.monotonic()
             if left <= 0:
                 return ""
-            ready, _, _ = select.select([self._serial_in, *self._drains], [], [], left)
-            for drain in [fd for fd in ready if fd in self._drains]:
-                if not self._read_fd(drain):
-                    self._drains.remove(drain)
+            ready, _, _ = select.select([self._serial_in, *self._discarded], [], [], left)
+            for fd_read in [fd for fd in ready if fd in self._discarded]:
+                if not self._read_fd(fd_read):
+                    self._discarded.remove(fd_read)
             if self._serial_in not in ready:
                 continue
             data = self._read_fd(self._serial_in)
@@ -487,7 +487,7 @@ error: action=report
             self._write("rc", rc)
             self._write("commands", "c\n")  # a debugger build stops at the first instruction
             self._screen, screen_side = pty.openpty()
-            self._drains = [self._screen]
+            self._discarded = [self._screen]
             try:
                 # Bochs of Debian 12 aborts in a UTF-8 locale: *** buffer overflow detected ***
                 self._start([BOCHS, "-q", "-f", "rc", "-rc", "commands"], cwd=self._folder.name,
@@ -497,9 +497,9 @@ error: action=report
                 os.close(screen_side)
             self._socket = self._accept(server)
             self._serial_in = self._serial_out = self._socket.fileno()
-        self._drain_inner_screen()
+        self._discard_inner_screen()
 
-    def _drain_inner_screen(self):
+    def _discard_inner_screen(self):
         """The terminal display opens a pty of its own and writes there, which blocks the emulator
         when its output is not read: after some thousand lines, as if the kernel hung."""
         proc = f"/proc/{self._child.pid}"
@@ -511,7 +511,7 @@ error: action=report
             if match:
                 self._inner = os.open(f"/dev/pts/{match[1]}", os.O_RDONLY | os.O_NOCTTY)
                 tty.setraw(self._inner)
-                self._drains.append(self._inner)
+                self._discarded.append(self._inner)
 
     def _write(self, name, text):
         with open(os.path.join(self._folder.name, name), "w", encoding="utf-8") as file:

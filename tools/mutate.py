@@ -47,7 +47,7 @@ SCRATCH = "build/mutate"
 BASE_SECONDS = 1800  # for the first build of a copy, and for all named tests
 BUILD_SECONDS = 900  # for what one patch changes: a header may be included everywhere
 RUN_SECONDS = {"host": 90, "kernel": 240, "explore": 300, "check": 300}
-NOTES_MAX = 3  # of a killer's diagnosis: the last ones; before them may be a trace
+DIAGNOSTICS_MAX = 3  # of a killer's diagnosis: the last ones; before them may be a trace
 TARGET = {"host": "test-host", "kernel": "test-kernel", "explore": "explore"}
 # Of one T=; the kernel's command line is short.
 GLOB_BYTES = {"host": 16384, "kernel": 200, "explore": 16384}
@@ -210,7 +210,7 @@ def read_stream(status, timed_out, lines):
             summaries += 1
         elif isinstance(event, ktap.Result):
             if event.verdict == ktap.FAILED:
-                outcome.failed[event.name] = "; ".join(event.notes[-NOTES_MAX:])
+                outcome.failed[event.name] = "; ".join(event.diagnostics[-DIAGNOSTICS_MAX:])
             else:
                 passed = event.verdict == ktap.PASSED
                 (outcome.passed if passed else outcome.skipped).append(event.name)

@@ -34,7 +34,7 @@ def main(paths):
     if not paths:
         sys.exit("usage: summary.py FILE...")
     counts = sum(map(summary_of, paths), ktap.Counts())
-    if counts.total() == 0:
+    if counts.count() == 0:
         print("summary: no test ran")
         counts.failed = 1
     print(counts)

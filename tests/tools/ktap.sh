@@ -14,7 +14,7 @@ expect ktap_header_may_follow_what_a_firmware_prints 0 '^Header' ktap_line 'Boot
 expect ktap_other_version_is_no_header 0 '^None$' ktap_line 'KTAP version 2'
 expect ktap_plan_is_read 0 '^Plan\(count=12\)$' ktap_line '1..12'
 expect ktap_passed_result_is_read 0 \
-	"^Result\(number=3, name='a_test', verdict='passed', comment='', notes=\[\]\)$" \
+	"^Result\(number=3, name='a_test', verdict='passed', comment='', diagnostics=\[\]\)$" \
 	ktap_line 'ok 3 a_test'
 expect ktap_failed_result_is_read 0 "number=12, name='a', verdict='failed', comment='a.c, SEED=1'" \
 	ktap_line 'not ok 12 a # a.c, SEED=1'
@@ -33,13 +33,13 @@ expect ktap_result_of_a_subtest_is_none 0 '^None$' ktap_line '  not ok 1 a'
 expect ktap_summary_is_read 0 '^7 passed, 2 failed, 1 skipped$' \
 	ktap_line '7 passed, 2 failed, 1 skipped'
 expect ktap_text_after_a_summary_is_seen 0 '^None$' ktap_line '7 passed, 2 failed, 1 skipped.'
-expect ktap_note_is_read 0 "^Note\(text=' status 1'\)$" ktap_line '#  status 1'
+expect ktap_diagnostic_is_read 0 "^Diagnostic\(text=' status 1'\)$" ktap_line '#  status 1'
 expect ktap_other_text_is_nothing 0 '^None$' ktap_line 'keel: 1 CPU'
 
-expect ktap_result_gets_the_notes_before_it 0 "^\[\['one', 'two'\], \[\]\]$" ktap '
+expect ktap_result_gets_the_diagnostics_before_it 0 "^\[\['one', 'two'\], \[\]\]$" ktap '
 reader = Reader()
 events = [reader.line(line) for line in ("# one", "# two", "not ok 1 a", "ok 2 b")]
-print([event.notes for event in events[2:]])'
+print([event.diagnostics for event in events[2:]])'
 expect ktap_counts_are_summed 0 '^4 passed, 1 failed, 3 skipped$' ktap '
 print(sum([Counts(1, 0, 3), Counts(3, 1, 0)], Counts()))'
 expect ktap_glob_list_matches_each_of_its_globs 0 '^True True False$' ktap '
@@ -62,7 +62,7 @@ ktap_run '"a": says, "b": fails, "c": lacks' >"$work/ktap.plain"
 expect ktap_run_prints_a_stream 0 '' ktap_is "KTAP version 1\n1..3\n# balance: 0\nok 1 a
 # first\n# second\nnot ok 2 b\nok 3 c # SKIP not installed: 'qemu'
 1 passed, 1 failed, 1 skipped\n"
-expect ktap_run_tells_how_long_a_test_took 0 '^ok 1 a # [0-9]+\.[0-9] s$' cat "$work/ktap.out"
+expect ktap_run_prints_the_duration_of_a_test 0 '^ok 1 a # [0-9]+\.[0-9] s$' cat "$work/ktap.out"
 expect ktap_run_fails_with_a_test 1 '^1 passed, 1 failed, 0 skipped$' \
 	ktap_run '"a": says, "b": fails'
 expect ktap_run_passes_with_all_tests 0 '^1 passed, 0 failed, 1 skipped$' \
@@ -81,17 +81,17 @@ for line in sys.argv[1:]:
 print(judge.counts, judge.planned, judge.panic)
 sys.exit(ktest.print_stats(judge))' "$@"
 }
-expect ktest_failure_is_told_with_its_notes 1 '^# a.c:1: 3 < 4$' \
+expect ktest_failure_is_printed_with_its_diagnostics 1 '^# a.c:1: 3 < 4$' \
 	judge 'KTAP version 1' 1..1 '# a.c:1: 3 < 4' 'not ok 1 a' '0 passed, 1 failed, 0 skipped'
-expect ktest_panic_is_a_note_of_the_failure 1 '^# keel: panic: bad$' \
+expect ktest_panic_is_a_diagnostic_of_the_failure 1 '^# keel: panic: bad$' \
 	judge 'KTAP version 1' 1..1 'keel: panic: bad' 'not ok 1 a'
 expect ktest_panic_ends_with_a_result 0 '^1 passed, 0 failed, 0 skipped 1 None$' \
 	judge 'KTAP version 1' 1..1 'keel: panic: expected' 'ok 1 a'
-expect ktest_notes_of_passed_tests_are_not_told 0 '^1 passed, 0 failed, 0 skipped$' \
+expect ktest_diagnostics_of_passed_tests_are_not_printed 0 '^1 passed, 0 failed, 0 skipped$' \
 	judge 'KTAP version 1' 1..1 '# fine' 'ok 1 a'
-expect ktest_skip_is_told 0 '^ok 1 a # SKIP one CPU$' \
+expect ktest_skip_is_printed 0 '^ok 1 a # SKIP one CPU$' \
 	judge 'KTAP version 1' 1..1 'ok 1 a # SKIP one CPU'
-expect ktest_interrupts_off_time_is_told 0 '^# CPU 0: interrupts off for at most 3 us$' \
+expect ktest_interrupts_off_time_is_printed 0 '^# CPU 0: interrupts off for at most 3 us$' \
 	judge 'KTAP version 1' 1..1 'ok 1 a' '# CPU 0: interrupts off for at most 3 us'
 expect ktest_missing_result_is_a_failure 1 '^1 passed, 1 failed, 0 skipped$' \
 	judge 'KTAP version 1' 1..2 'ok 1 a'

@@ -102,7 +102,7 @@ finds dead-code conditional_that_is_never_true lib/a.c <<'END'
 #endif
 END
 for word in TODO FIXME XXX HACK; do
-	finds note-to-self "word_$word" mm/a.c <<END
+	finds todo-comment "word_$word" mm/a.c <<END
 /* $word: later */
 END
 done

@@ -37,9 +37,9 @@ build/p: number.o main.o
 	@gcc -o $@ $^
 build-test-host build-test-kernel: build/p
 lint:
-	@! grep -Hn '7$$' note
+	@! grep -Hn '7$$' text
 END
-	echo 'a note' | put note
+	echo 'a text' | put text
 	printf 'build/\n*.o\n' | put .gitignore
 	git -C "$work/tree" init -q
 	git -C "$work/tree" add -A
@@ -116,8 +116,8 @@ mutate_project
 mutant stale 'number_*' 'int number = 43;' 'int number = 41;'
 expect mutate_patch_must_apply 1 '^not ok 1 stale # the patch does not apply' mutate
 mutate_project
-mutant nobody 'nobody_*' "$good" 'int number = 41;'
-expect mutate_named_test_must_exist 1 '^not ok 1 nobody # no test matches nobody_' mutate
+mutant absent 'absent_*' "$good" 'int number = 41;'
+expect mutate_named_test_must_exist 1 '^not ok 1 absent # no test matches absent_' mutate
 mutate_project
 mutant skip 'data_*' "$good" 'int number = 41;'
 expect mutate_skipped_test_skips 0 '^0 passed, 0 failed, 1 skipped$' mutate
@@ -133,25 +133,25 @@ mutate_project
 mutant kernel 'number_*' "$good" 'int number = 41;' 'Run: kernel'
 expect mutate_kernel_suite_kills 0 '^ok 1 kernel # killed by number_is_42' mutate
 
-# linter COMMAND TEST: a mutant of `note` that ends it in 7.
+# linter COMMAND TEST: a mutant of `text` that ends it in 7.
 linter() {
 	put tests/mutants/linted.patch <<END
-Mutant: the note ends in 7
+Mutant: the text ends in 7
 Audit: CON-03
 Test: $2
 Run: check
 Command: $1
 
---- a/note
-+++ b/note
+--- a/text
++++ b/text
 @@ -1 +1 @@
--a note
-+a note 7
+-a text
++a text 7
 END
 }
 mutate_project
-linter 'make lint' 'note:1:'
-expect mutate_linter_kills 0 '^ok 1 linted # killed by make lint: note:1:a note 7$' mutate
+linter 'make lint' 'text:1:'
+expect mutate_linter_kills 0 '^ok 1 linted # killed by make lint: text:1:a text 7$' mutate
 linter 'make lint' 'another finding'
 expect mutate_linter_must_say_what_is_named 1 'without a finding like another finding' mutate
 linter 'make test-host' '*'
