@@ -89,5 +89,5 @@ void explore_machine_check(void);
 
 /* Record the owner of a frame, after its allocation and before it is freed; fail when two own
  * it. */
-void explore_frame_had(uint32_t pfn, unsigned order);
-void explore_frame_gone(uint32_t pfn, unsigned order);
+void explore_frame_allocated(uint32_t pfn, unsigned order);
+void explore_frame_freed(uint32_t pfn, unsigned order);

@@ -65,10 +65,10 @@ static void take_and_give(void *arg)
 	for (unsigned i = 0; i < A_FEW; i++) {
 		pfn[i] = frame_take();
 		EXPLORE_CHECK(pfn[i] != PFN_NONE);
-		explore_frame_had(pfn[i], 0);
+		explore_frame_allocated(pfn[i], 0);
 	}
 	for (unsigned i = 0; i < A_FEW; i++) {
-		explore_frame_gone(pfn[i], 0);
+		explore_frame_freed(pfn[i], 0);
 		frame_give(pfn[i]);
 	}
 }
@@ -99,8 +99,8 @@ static void take_and_give_block(void *arg)
 
 	(void)arg;
 	EXPLORE_CHECK(pfn != PFN_NONE);
-	explore_frame_had(pfn, BLOCK_ORDER);
-	explore_frame_gone(pfn, BLOCK_ORDER);
+	explore_frame_allocated(pfn, BLOCK_ORDER);
+	explore_frame_freed(pfn, BLOCK_ORDER);
 	frame_give_block(pfn, BLOCK_ORDER);
 }
 
@@ -143,7 +143,7 @@ static void take_one(void *arg)
 	(void)arg;
 	if (pfn == PFN_NONE)
 		return;
-	explore_frame_had(pfn, 0);
+	explore_frame_allocated(pfn, 0);
 	taken++;
 }
 

@@ -70,7 +70,7 @@ void explore_machine_check(void)
 		explore_fail("audit: %lu frames in the map, %lu in classes", a.map, a.classes);
 }
 
-void explore_frame_had(uint32_t pfn, unsigned order)
+void explore_frame_allocated(uint32_t pfn, unsigned order)
 {
 	for (uint32_t i = 0; i < 1u << order; i++) {
 		if (pfn + i >= OWNED_MAX)
@@ -81,7 +81,7 @@ void explore_frame_had(uint32_t pfn, unsigned order)
 	}
 }
 
-void explore_frame_gone(uint32_t pfn, unsigned order)
+void explore_frame_freed(uint32_t pfn, unsigned order)
 {
 	for (uint32_t i = 0; i < 1u << order; i++)
 		owned[pfn + i] = 0;

@@ -22,14 +22,14 @@ static struct frame *alloc(void)
 	struct frame *node = pt_node_alloc(LEVEL);
 
 	EXPLORE_CHECK(node != NULL);
-	explore_frame_had(frame_pfn(node), 0);
+	explore_frame_allocated(frame_pfn(node), 0);
 	EXPLORE_CHECK(pt_node_get(node, 0) == 0 && pt_node_children(node) == 0);
 	return node;
 }
 
 static void put(struct frame *node)
 {
-	explore_frame_gone(frame_pfn(node), 0);
+	explore_frame_freed(frame_pfn(node), 0);
 	pt_node_put_empty(node);
 }
 
