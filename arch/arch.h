@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arch.h - the seam: all that the portable code asks of a machine.
+ * arch.h - the seam: all that the portable code requires of a machine.
  *
  * arch/x86_64 is the real one.  arch/host is a Linux process: threads are CPUs, a
  * reserved address range is the MetaSlot array, interrupts are signals that an
- * interrupt flag holds back.  `make seam` proves that boot/ (without main.c), mm/, iommu/,
- * dma/ and drivers/ link against this list and lib/ only.
+ * interrupt flag masks.  `make seam` verifies that the portable folders link against this list and
+ * lib/ only.
  *
  * Each implementation supplies arch_impl.h, which may define any of these as static
  * inline.  For every function, unless it says otherwise: nothing here allocates, sleeps
@@ -29,7 +29,7 @@ static inline unsigned arch_cpu_id(void);
 /* Disable interrupts; returns the state to restore.  Compiler barrier. */
 static inline uintptr_t arch_irq_save(void);
 static inline void arch_irq_restore(uintptr_t old);
-/* Let interrupts come, on a stack that saved no state. */
+/* Enable interrupts, on a stack that saved no state. */
 static inline void arch_irq_on(void);
 /* Whether the state returned by arch_irq_save had interrupts on. */
 static inline bool arch_irq_was_on(uintptr_t old);
@@ -39,8 +39,8 @@ static inline bool arch_irq_is_off(void);
 /* One turn of a spin loop. */
 static inline void arch_relax(void);
 
-/* Wait for an interrupt.  Called and returns with interrupts off; they are on, and what is pending
- * is served, in between.  May return without a reason. */
+/* Wait for an interrupt.  Called and returns with interrupts off; in between they are on, and
+ * pending interrupts are served.  May return spuriously. */
 void arch_idle(void);
 
 /* Interrupt another CPU, which then calls call_serve() (kern/call.h) with interrupts off, as soon
@@ -78,18 +78,18 @@ err_t arch_backtrace_print(void) __noinline;
 
 /* ---- threads: kern/thread.h ---- */
 
-/* Make `bytes` at `stack` the stack of code that was never run: what is returned, given to
- * arch_thread_switch(), calls fn(arg) with interrupts off.  `fn` does not return.  Both ends are
+/* Make `bytes` at `stack` the stack of a new thread: arch_thread_switch() to the returned pointer
+ * calls fn(arg) with interrupts off.  `fn` does not return.  Both ends are
  * aligned to 16. */
 void *arch_thread_prepare(void *stack, size_t bytes, void (*fn)(void *arg), void *arg);
 
-/* Leave this stack, keeping in *old_sp what comes back to it, for the one that new_sp stands for.
- * Interrupts are off; this CPU's own state stays as it is.  Returns when somebody, perhaps on
- * another CPU, switches back. */
+/* Switch to the stack of new_sp; *old_sp is set to the pointer by which a later call switches back.
+ * Interrupts are off; the CPU's own state does not change.  Returns when a CPU, maybe another one,
+ * switches back. */
 void arch_thread_switch(void **old_sp, void *new_sp);
 
-/* Nobody will ever switch to sp again: what the machine keeps about that stack is given up, and its
- * memory may be reused. */
+/* No CPU will switch to sp again: frees what the machine stores about that stack; its memory may be
+ * reused. */
 void arch_thread_release(void *sp);
 
 /* ---- memory ---- */
@@ -98,15 +98,15 @@ void arch_thread_release(void *sp);
 static inline void *arch_meta_base(void);
 
 /* Map [va, va + len) of the MetaSlot array onto physical memory at pa, zeroed.  All page
- * aligned.  Page tables come from `tables`, zeroed frames that the callee may keep; it says in
- * *used how many it kept.  ERR_NO_MEMORY: not enough tables, nothing mapped. */
+ * aligned.  Page tables come from `tables`, zeroed frames that the callee may keep; *used is
+ * set to the number that it kept.  ERR_NO_MEMORY: not enough tables, nothing mapped. */
 err_t arch_meta_map(vaddr_t va, paddr_t pa, size_t len, struct prange tables, unsigned *used);
 
 /* Make [pa, pa + len) readable and writable through arch_direct().  Both multiples of 2 MiB.
  * Tables as above. */
 err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigned *used);
 
-/* Most page-table frames that one call of either function can need. */
+/* The maximum of page-table frames that one call of either function needs. */
 enum {
 	ARCH_META_MAP_TABLES = 4,
 	ARCH_DIRECT_TABLES = 3,
@@ -116,20 +116,20 @@ enum {
  * device registers: reading may change them. */
 err_t arch_probe_read64(vaddr_t va, uint64_t *out);
 
-/* How far a copy came, in bytes from the first on, and why not further: OK with all of them, or the
- * error of the refused access as the resolver of faults gave it: ERR_NO_MEMORY, ERR_DENIED,
+/* The result of a copy: bytes done from the first on; err: OK if that is all of them, else the error
+ * of the refused access as the fault resolver returned it: ERR_NO_MEMORY, ERR_DENIED,
  * ERR_NOT_FOUND, ... */
 struct user_copied {
 	size_t done;
 	err_t err;
 };
 
-/* Copy n bytes between kernel memory and [user, user + n), which lies in the user's half of the
- * address space; nothing else of the range is trusted.  Kernel memory is n bytes long and does not
+/* Copy n bytes between kernel memory and [user, user + n), which is in the user half of the address
+ * space; nothing else about the range is trusted.  Kernel memory is n bytes long and does not
  * fault. */
 __must_check struct user_copied arch_copy_from_user(void *to, vaddr_t user, size_t n);
 __must_check struct user_copied arch_copy_to_user(vaddr_t user, const void *from, size_t n);
-/* Store zeros there. */
+/* The same, writing zeros. */
 __must_check struct user_copied arch_clear_user(vaddr_t user, size_t n);
 
 /* The linear map: valid for frames below 4 GiB and what arch_direct_extend() added. */
@@ -144,10 +144,10 @@ static inline paddr_t arch_direct_to_paddr(const void *p);
 static inline unsigned arch_pt_levels(void);
 static inline unsigned arch_pt_leaf_level_max(void);
 
-/* Where behind pa the memory type that the firmware set (MTRRs) may change next; pages that a
- * mapping uses must not cross it.  UINT64_MAX: nowhere. */
+/* The first address above pa at which the memory type set by firmware (MTRRs) may change; a page
+ * must not cross it.  UINT64_MAX: none. */
 uint64_t arch_memory_type_change(uint64_t pa);
-/* Whether the CPU has that physical address. */
+/* Whether the CPU implements that physical address. */
 bool arch_paddr_ok(paddr_t pa);
 
 /* This CPU walks the table at root from now on; global entries of the old one are invalidated too.
@@ -155,32 +155,33 @@ bool arch_paddr_ok(paddr_t pa);
 void arch_pt_activate(paddr_t root);
 
 /* Contexts are numbers under which a CPU keeps translations of several tables apart (x86-64: PCID).
- * How many there are besides 0; 0: every change of the table invalidates what is not global. */
+ * Their number besides 0; 0: every change of the table invalidates all non-global entries. */
 static inline unsigned arch_tlb_contexts(void);
 
-/* This CPU walks the table at root from now on, under `context` <= arch_tlb_contexts().  What it
- * remembers under that number is true, or is invalidated; global entries stay. */
+/* This CPU walks the table at root from now on, under `context` <= arch_tlb_contexts().  With
+ * ARCH_TLB_KEEP its translations under that number are valid and stay; else they are invalidated.
+ * Global entries stay. */
 enum arch_tlb_past {
 	ARCH_TLB_INVALIDATE,
 	ARCH_TLB_KEEP,
 };
 void arch_pt_switch(paddr_t root, unsigned context, enum arch_tlb_past past);
 
-/* This CPU invalidates the page at va, whatever its size: of the current context or global; and all
+/* This CPU invalidates the page at va of the current context or global, whatever its size, and all
  * upper-level entries of the current context. */
 static inline void arch_tlb_invalidate_page(vaddr_t va);
-/* This CPU invalidates what is not global of the current context. */
+/* This CPU invalidates all non-global entries of the current context. */
 void arch_tlb_invalidate_context(void);
 /* This CPU invalidates everything, global entries too. */
 void arch_tlb_invalidate_all(void);
 
-/* Whether the machine lets every CPU invalidate by itself (AMD's INVLPGB); if not, the next three
- * are not called. */
+/* Whether one CPU can invalidate entries of all CPUs by an instruction (AMD's INVLPGB); if not, the
+ * next three are not called. */
 static inline bool arch_tlb_can_broadcast(void);
-/* As arch_tlb_invalidate_page(), of every CPU and context, some time before the next
+/* As arch_tlb_invalidate_page() for every CPU and context; complete when the next
  * arch_tlb_broadcast_wait() of this CPU returns; interrupts stay off in between. */
 void arch_tlb_broadcast_page(vaddr_t va);
-/* As arch_tlb_invalidate_all(), of every CPU, likewise. */
+/* As arch_tlb_invalidate_all() for every CPU, likewise. */
 void arch_tlb_broadcast_all(void);
 void arch_tlb_broadcast_wait(void);
 
@@ -225,7 +226,7 @@ enum {
 err_t arch_irq_route(uint32_t gsi, enum irq_trigger trigger, unsigned cpu, unsigned vector);
 /* Mask it, and end the route. */
 void arch_irq_unroute(uint32_t gsi);
-/* Of a GSI that is routed.  A level that is asserted interrupts as soon as it is unmasked. */
+/* For a routed GSI.  A level that is asserted interrupts as soon as it is unmasked. */
 void arch_irq_mask(uint32_t gsi);
 void arch_irq_unmask(uint32_t gsi);
 
@@ -234,14 +235,13 @@ err_t arch_msi_compose(unsigned cpu, unsigned vector, struct msi_message *out);
 
 /* ---- time ---- */
 
-/* A monotonic counter, and how many of its ticks make a millisecond (never 0): a guess that makes
- * waits too long rather than too short, until start-up sets what it measured
- * (drivers/clock/counter.h). */
+/* A monotonic counter, and its ticks per millisecond (never 0): until start-up sets the measured
+ * rate (drivers/clock/counter.h) an estimate that makes waits too long rather than too short. */
 static inline uint64_t arch_ticks(void);
 uint64_t arch_ticks_per_ms(void);
 void arch_ticks_set_rate(uint64_t per_ms);
 
-/* Ticks as microseconds and back, rounded down.  At 4 GHz it is right for spans below 53 days. */
+/* Ticks as microseconds and back, rounded down.  Correct for spans below 53 days at 4 GHz. */
 enum {
 	US_PER_MS = 1000,
 };
@@ -255,15 +255,15 @@ static inline uint64_t us_to_ticks(uint64_t us)
 	return us * arch_ticks_per_ms() / US_PER_MS;
 }
 
-/* Let this CPU's timer interrupt come once, when arch_ticks() has reached `deadline` or soon
- * after; a deadline that has passed comes at once.  One at a time: the latest call counts.
- * ARCH_TIMER_NEVER: none.  It may come early: then set it again. */
+/* Program this CPU's timer to interrupt once, when arch_ticks() has reached `deadline` or soon
+ * after; for a deadline that has passed, at once.  One deadline at a time: the latest call counts.
+ * ARCH_TIMER_NEVER: none.  The interrupt may come early: then the caller sets it again. */
 #define ARCH_TIMER_NEVER UINT64_MAX
 void arch_timer_set(uint64_t deadline);
 
 /* ---- console ---- */
 
-/* Output of the last resort, for messages while the console (drivers/tty/console.h) is what fails.
+/* Emergency output, for messages while the console (drivers/tty/console.h) itself fails.
  * x86-64: COM1 without any set-up; a process: standard output. */
 void arch_console_write(const char *bytes, size_t n);
 
@@ -272,7 +272,7 @@ void arch_console_write(const char *bytes, size_t n);
 enum arch_exit {
 	ARCH_EXIT_PASS,     /* QEMU: debug-exit value 0x10, status 33 */
 	ARCH_EXIT_FAIL,     /* QEMU: debug-exit value 0x20, status 65 */
-	ARCH_EXIT_POWEROFF, /* off, where the machine can be told so */
+	ARCH_EXIT_POWEROFF, /* off, if the machine supports it */
 	ARCH_EXIT_REBOOT,
 };
 void arch_exit(enum arch_exit how) __noreturn;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fault.h - an access to memory that the CPU refused, as a plain fact.
+ * fault.h - a page fault as plain data.
  *
- * The machine makes it from its exception (arch/x86_64/fault.c), monitor/fault_report.h puts it
- * into words; boot/start/main.c introduces the two.
+ * The machine fills it from its exception (arch/x86_64/fault.c), monitor/fault_report.h describes
+ * it; boot/start/hooks.c connects the two.
  */
 #pragma once
 
@@ -17,8 +17,8 @@ enum fault_access {
 
 struct fault {
 	enum fault_access access;
-	bool present;  /* there is a page, but it does not allow this */
-	bool reserved; /* an entry on the way has bits set that must be clear */
+	bool present;  /* the page is present, but does not permit the access */
+	bool reserved; /* an entry of the walk has reserved bits set */
 	bool user;     /* by user mode */
 	vaddr_t address, ip;
 	const char *guarded; /* the boot stack whose guard page holds the address, or NULL */

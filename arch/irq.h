@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * irq.h - interrupts of devices as plain data, between the machine and kern/irq.h.
+ * irq.h - device interrupts as plain data, between the machine and kern/irq.h.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ static inline bool irq_is_level(enum irq_trigger t)
 	return t == IRQ_LEVEL_HIGH || t == IRQ_LEVEL_LOW;
 }
 
-/* What a device writes where to signal (PCI 3.0, 6.8: MSI and MSI-X). */
+/* The address and the data that a device writes to interrupt (PCI 3.0, 6.8: MSI and MSI-X). */
 struct msi_message {
 	uint64_t address;
 	uint32_t data;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * page_prop.h - what may be done through a mapping, in words that no machine owns.
+ * page_prop.h - properties of a mapping, independent of the machine.
  *
- * Present is a property of its own: a mapping without PROP_READ that exists is not the same as
- * none (finding MOM-04).  Whether an entry owns a count of the frame behind it is a property
- * of the entry too (finding CUR-06).
+ * Present is separate from readable: a mapping without PROP_READ is not the same as no mapping
+ * (finding MOM-04).  Whether an entry owns a count of its frame is a property of the entry, too
+ * (finding CUR-06).
  */
 #pragma once
 
@@ -19,12 +19,12 @@ enum prop_flags {
 	PROP_ACCESSED = 1 << 5, /* set by the CPU */
 	PROP_DIRTY = 1 << 6,    /* set by the CPU */
 	PROP_TRACKED = 1 << 7,  /* the entry owns one count of its frame */
-	PROP_COPY = 1 << 8,     /* writing is allowed, but to a copy: the frame may have others */
+	PROP_COPY = 1 << 8,     /* copy-on-write: a write is permitted, to a copy of the frame */
 	PROP_SHARED = 1 << 9,   /* a fork shares the frame instead of copying it */
 	PROP_FORKED = 1 << 10,  /* since a fork the frame may have other owners */
 };
 
-/* How the CPU caches what lies behind: SDM 3A 11.3, as the PAT is set by arch. */
+/* Memory types: SDM 3A 11.3, as arch sets the PAT. */
 enum mem_type {
 	MEM_WRITE_BACK,
 	MEM_WRITE_COMBINING,

@@ -2,7 +2,7 @@
 ;
 ; boot.S - from a boot loader's 32-bit protected mode to kernel_main() in long mode.
 ;
-; Two ways in: Multiboot2 (GRUB: eax = magic, ebx = info) and PVH (QEMU -kernel:
+; Two entries: Multiboot2 (GRUB: eax = magic, ebx = info) and PVH (QEMU -kernel:
 ; ebx = start info).  Both have paging off, flat segments and interrupts off.
 ;
 ; The bootstrap page table maps, by 2 MiB pages and without the global bit:
@@ -68,7 +68,7 @@ section .mb2 progbits alloc noexec nowrite align=8
 mb2_header:
         dd MB2_MAGIC, 0, mb2_end - mb2_header
         dd -(MB2_MAGIC + (mb2_end - mb2_header)) & 0xffffffff
-        align 8                         ; all but the memory map is asked for as optional
+        align 8                         ; all but the memory map is requested as optional
         dw MB2_HDR_REQUEST, 0
         dd 12
         dd 6                            ; memory map: required
@@ -142,7 +142,7 @@ start_common:                           ; esi = info, ebp = protocol, kept to th
         lgdt [gdt_pointer]
         jmp SEG_CODE64:start64
 
-; CPUID, long mode and NX must be there; LA57 is used when it is there and not refused.
+; CPUID, long mode and NX are required; LA57 is used if present and not disabled by no5lvl.
 check_cpu:
         pushfd
         pop eax
@@ -218,7 +218,7 @@ find_cmdline:
         xor edx, edx
         ret
 
-; Carry set when the word no5lvl stands in the command line at edx (0: none).
+; Carry set if the word no5lvl is in the command line at edx (0: none).
 has_no5lvl:
         test edx, edx
         jz .no
@@ -308,7 +308,7 @@ build_tables:
         lea edi, [boot_pd_kernel + edx * 8]
         mov dword [edi], boot_pt_stack + (PTE_P | PTE_RW)
 
-        ; guards: out
+        ; unmap the guard pages
         mov ebx, boot_stack_guards_phys
 .guard:
         mov eax, [ebx]
@@ -330,7 +330,7 @@ build_tables:
         mov dword [boot_pml5 + 511 * 8], boot_pml4 + (PTE_P | PTE_RW)
         ret
 
-; Print the line at edi on COM1 (bounded: there may be no port) and stop.
+; Print the line at edi on COM1 (bounded: the port may be missing) and stop.
 stop:
         mov dx, COM1 + 1
         xor al, al

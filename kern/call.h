@@ -14,14 +14,14 @@
  *                                                  fn(arg)
  *
  * Invariants:
- *   P1  a call is in one list at most: only who turns `queued` from false to true pushes it
- *   P2  a call that was posted runs at least once after the post: a post that finds it queued is
- *       merged with the earlier one, whose run begins later (both exchanges are acquire-release, so
- *       the run sees what the merged poster stored before)
- *   P3  a list that is not empty has an IPI on its way, or its CPU is in the handler
+ *   P1  a call is in one list at most: only the poster that turns `queued` from false to true
+ * pushes it P2  a call that was posted runs at least once after the post: a post that finds it
+ * queued is merged with the earlier one, whose run begins later (both exchanges are
+ * acquire-release, so the run sees what the merged poster stored before) P3  a list that is not
+ * empty has an IPI on its way, or its CPU is in the handler
  *
  * A struct call that several CPUs may post to one target at once is a per-CPU variable of the
- * target: PER_CPU(struct call, drain_call) = CALL_INIT(drain, NULL).
+ * target: PER_CPU(struct call, age_call) = CALL_INIT(age, NULL).
  *
  * Locking: none; lists are lock-free.  Posting: any context but NMI and machine check, whatever
  * locks are held.  The function is quick, takes only locks that interrupt handlers take, and may

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * irq.h - interrupts of devices: who handles them.
+ * irq.h - device interrupts and their handlers.
  *
  * A driver registers a handler with a context for a source of interrupts: a wire (GSI), or one
  * message of a block of MSI vectors.  The handle is a struct irq of the driver's, so registration
@@ -24,7 +24,7 @@
  *   Q2  a handler is called only between irq_request() and irq_free(), never on two CPUs at once
  *   Q3  a source has one line; a wire's handlers agree on the trigger
  *
- * MSI messages are composed by the machine, or by a hook that interrupt remapping takes over
+ * MSI messages are composed by the machine, or by a hook that interrupt remapping installs
  * (VT-d 5.1).
  *
  * Locking: a spinlock for each line, held for a few steps and never while a handler runs, so

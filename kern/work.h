@@ -7,7 +7,7 @@
  * once; submitted while it runs, it runs again.
  *
  * Invariants:
- *   W1  a work is in one queue at most: who sets `queued` links it
+ *   W1  a work is in one queue at most: the thread or handler that sets `queued` links it
  *   W2  works run one after the other, in the order of their submission, on the queue's thread
  *   W3  when work_wait() has returned, a submission that came before the call has run
  *
@@ -38,7 +38,7 @@ struct work_queue {
 /* Start a queue whose thread is called `name`.  ERR_NO_MEMORY: no thread. */
 err_t work_queue_start(struct work_queue *q, const char *name);
 
-/* Run what was submitted, then end the thread.  Nobody submits meanwhile. */
+/* Run what was submitted, then end the thread.  No work is submitted meanwhile. */
 void work_queue_stop(struct work_queue *q);
 
 /* Run w->fn(w) soon. */

@@ -223,7 +223,7 @@ def all_tests(options):
     for kind in HALTS:
         tests[kind] = lambda c, kind=kind: crash_halts(c, kind, seconds)
     tests["again"] = lambda c: crash_twice(c, seconds)
-    tests["nmi"] = lambda c: injected(c, "nmi", r"warning: NMI at \S+ \S+, nobody says why; going on",
+    tests["nmi"] = lambda c: injected(c, "nmi", r"warning: NMI at \S+ \S+, no source is reported; going on",
                                       seconds, False)
     mce = f"mce 0 1 {MCE_STATUS:#x} {MCG_STATUS_MCIP} {MCE_ADDRESS:#x} 0"
     words = r"machine check bank 1: uncorrected.*: data cache level 1 data read .* at 0x123000"

@@ -3,8 +3,8 @@
  * arch_impl.h - the inline half of arch/arch.h for a Linux process.
  *
  * A thread that called host_cpu_bind() is a CPU.  Its interrupt flag is a thread-local; its
- * interrupts are signals, whose handler only records that something is pending while the flag is
- * off.  The linear map and the MetaSlot array are reserved address ranges.
+ * interrupts are signals; while the flag is off, the signal handler only records that one is
+ * pending.  The linear map and the MetaSlot array are reserved address ranges.
  */
 #pragma once
 
@@ -14,9 +14,8 @@
 #include "arch/host/sanitizer.h"
 #include "arch/x86_64/pte.h"
 
-/* A function that may find itself on another CPU's pthread after a switch must not keep the address
- * of a thread-local.  It does not when an access is one instruction; TSan makes it take addresses.
- */
+/* A function that may continue on another CPU's pthread after a switch must not keep the address of
+ * a thread-local.  It does not if each access is one instruction; TSan makes it take addresses. */
 #ifdef HOST_TSAN
 #define HOST_THREAD_LOCAL __attribute__((no_sanitize("thread")))
 #else
@@ -28,10 +27,11 @@ extern _Thread_local volatile sig_atomic_t host_irq_off;
 extern _Thread_local _Atomic int host_irq_pending; /* signals add to it */
 extern char *host_meta, *host_direct;
 
-/* An interrupt of any kind may have been missed: it is pending. */
+/* An interrupt came while they were off: it is pending. */
 void host_irq_suspect(void);
 
-/* Run what is pending, with interrupts off; nanoseconds since some point; yield the processor. */
+/* Run pending interrupts, with interrupts off; nanoseconds since some point; yield the processor.
+ */
 void host_irq_deliver(void);
 uint64_t host_ticks(void);
 void arch_relax_slow(void);

@@ -64,7 +64,7 @@ void host_port_write(uint16_t port, unsigned bytes, uint64_t v)
 	device_write(HOST_PORTS, port, bytes, v);
 }
 
-/* Through the linear map as it stands, else by this CPU's tables. */
+/* Through the linear map, else by this CPU's tables. */
 static uint64_t translate(uintptr_t va, unsigned bytes, enum host_tlb_use use)
 {
 	uint64_t pa = va - (uintptr_t)host_direct;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * device.h - register models: what answers the accessors of arch/arch.h in a Linux process.
+ * device.h - register models: they answer the accessors of arch/arch.h in a Linux process.
  *
- * A model stands at a range of I/O ports or of physical addresses.  arch_port_*() reach it by port;
+ * A model occupies a range of I/O ports or of physical addresses.  arch_port_*() reach it by port;
  * arch_mmio_*() translate their pointer as the CPU would, by its TLB and the table that it has
  * loaded (arch/host/host.h), and reach the model at the physical address; so a driver that maps the
  * wrong window, or uses one after unmapping it, does not reach its device.  Reads that no model
@@ -29,7 +29,7 @@ struct host_device {
 	struct host_device *next;
 };
 
-/* Until host_device_detach() or host_machine_reset(). */
+/* Attached until host_device_detach() or host_machine_reset(). */
 void host_device_attach(struct host_device *d);
 void host_device_detach(struct host_device *d);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fiber.c - the seam's threads in a Linux process: contexts on stacks, carried by the pthreads that
- * are CPUs.  The sanitizers are told of every switch.
+ * fiber.c - the seam's threads in a Linux process: contexts on stacks, run by the pthreads that
+ * are CPUs.  Every switch is reported to the sanitizers.
  *
- * What arch_thread_switch() leaves behind lies on the stack that is left; whose stack a CPU is on
- * is a thread-local of that CPU.  Thread-locals are not used across a switch within a function,
- * since the function may come back on another CPU.
+ * arch_thread_switch() saves its state on the old stack; the current stack of a CPU is a
+ * thread-local of that CPU.  Thread-locals are not used across a switch within a function, since
+ * the function may return on another CPU.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -26,7 +26,7 @@ struct stack {
 struct fiber {
 	ucontext_t context;
 	struct stack stack;
-	void (*fn)(void *arg); /* of one that never ran */
+	void (*fn)(void *arg); /* of a context that never ran */
 	void *arg;
 };
 
@@ -50,7 +50,7 @@ static __noinline struct stack running_stack(void)
 	return running;
 }
 
-/* First of all on the other stack. */
+/* Called first on the new stack. */
 static __noinline void arrive(const struct stack *s, void *fake)
 {
 	host_asan_finish_switch(fake);

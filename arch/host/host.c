@@ -23,7 +23,7 @@
 enum {
 	PENDING_CALL = 1,
 	PENDING_TIMER = 2,
-	RELAX_TURNS = 64,       /* of a spin loop before the processor is given away */
+	RELAX_TURNS = 64,       /* of a spin loop before it yields the processor */
 	TICKS_PER_MS = 1000000, /* nanoseconds */
 	NS_PER_S = 1000000000,
 	NAP_US = 50,
@@ -36,7 +36,7 @@ char *host_meta, *host_direct;
 uintptr_t host_biases[ARCH_MAX_CPUS];
 static char *areas;
 
-/* All guarded by `registry`; whoever holds that has interrupts off. */
+/* All protected by `registry`, which is held with interrupts off. */
 struct cpu {
 	bool bound, stopped;
 	pthread_t thread;
@@ -51,7 +51,7 @@ static _Thread_local bool has_one_shot;
 
 /* ---- interrupts ---- */
 
-/* On behalf of a CPU that no thread is bound to; none binds it meanwhile.  Interrupts are off. */
+/* Serve a CPU that no thread is bound to; no thread binds it meanwhile.  Interrupts are off. */
 static void act_for(unsigned cpu)
 {
 	unsigned self = host_cpu;
@@ -62,7 +62,7 @@ static void act_for(unsigned cpu)
 	host_cpu = self;
 }
 
-/* Nothing that a thread-local says is kept over thread_preempt(): it may return on another CPU. */
+/* No thread-local value is kept across thread_preempt(): it may return on another CPU. */
 static __noinline HOST_THREAD_LOCAL void deliver_pending(void)
 {
 	int pending;
@@ -94,7 +94,7 @@ void host_irq_deliver(void)
 	} while (finish_interrupt());
 }
 
-/* TSan delivers signals from within its own functions, where nobody may switch threads. */
+/* TSan delivers signals from within its own functions, where a thread switch is not allowed. */
 static void deliver_in_signal(void)
 {
 #ifdef HOST_TSAN
@@ -178,7 +178,7 @@ void host_cpu_unbind(void)
 	struct cpu *c = &cpus[host_cpu];
 	uintptr_t irq = arch_irq_save();
 
-	/* what was posted is done before another thread may act for this CPU */
+	/* posted calls run before another thread may act for this CPU */
 	pthread_mutex_lock(&registry);
 	call_serve();
 	c->bound = false;
@@ -189,8 +189,8 @@ void host_cpu_unbind(void)
 	arch_irq_restore(irq);
 }
 
-/* TSan hands signals over when it likes, so there the wait is a nap.  Else the signals are held
- * back from the look at what is pending until the wait begins. */
+/* TSan delays signals, so with it the wait is a short sleep.  Else the signals are blocked from the
+ * check for pending interrupts until the wait begins. */
 static void wait_for_signal(void)
 {
 #ifdef HOST_TSAN
@@ -208,7 +208,7 @@ static void wait_for_signal(void)
 #endif
 }
 
-/* Tests without threads idle for the sake of idling: nobody would wake them. */
+/* Tests without threads call idle only to cover it: nothing would wake them. */
 void arch_idle(void)
 {
 	if (thread_self() == NULL)
@@ -265,8 +265,7 @@ void host_timer_stop(void)
 	timer_handler = NULL;
 }
 
-/* A lock is held for less time than giving the processor away takes; but its holder may have lost
- * the processor itself. */
+/* A lock is held for less time than a yield takes; but its holder may have lost the processor. */
 void arch_relax_slow(void)
 {
 	static _Thread_local unsigned turns;
@@ -349,7 +348,7 @@ err_t arch_direct_extend(paddr_t pa, uint64_t len, struct prange tables, unsigne
 	return OK;
 }
 
-/* The kernel below copies, and says when it cannot. */
+/* The host's kernel copies, and reports a failure. */
 err_t arch_probe_read64(vaddr_t va, uint64_t *out)
 {
 	uint64_t value;
@@ -361,8 +360,8 @@ err_t arch_probe_read64(vaddr_t va, uint64_t *out)
 	return OK;
 }
 
-/* A process has no other user than itself.  The kernel below copies, page by page: of a page it can
- * copy all or nothing. */
+/* A process has no other user than itself.  The host's kernel copies page by page: all of a page or
+ * nothing. */
 static size_t copy_pages(__typeof__(process_vm_readv) *move, vaddr_t user, void *ours, size_t n)
 {
 	for (size_t done = 0; done < n;) {
@@ -434,7 +433,7 @@ uint64_t arch_ticks_per_ms(void)
 	return TICKS_PER_MS;
 }
 
-/* Nanoseconds, whatever was measured. */
+/* Nanoseconds; a measured rate is ignored. */
 void arch_ticks_set_rate(uint64_t per_ms)
 {
 	(void)per_ms;

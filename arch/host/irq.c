@@ -41,7 +41,7 @@ void host_irq_reset(void)
 
 static void pend(unsigned cpu, unsigned vector);
 
-/* A level that is still asserted when its interrupt has ended comes again. */
+/* A level that is still asserted when its interrupt ends interrupts again. */
 static void end(unsigned vector)
 {
 	bool again = false;
@@ -86,7 +86,7 @@ static void pend(unsigned cpu, unsigned vector)
 	arch_irq_restore(irq);
 }
 
-/* Whether the wire interrupts now, and then where; the lock is held. */
+/* Whether the wire interrupts now, and which CPU; the lock is held. */
 static bool wire_fires(const struct wire *w, unsigned *cpu, unsigned *vector)
 {
 	*cpu = w->cpu;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* sanitizer.h - what ASan and TSan want to know about stacks; nothing in a build without them. */
+/* sanitizer.h - reports stacks to ASan and TSan; empty in a build without them. */
 #pragma once
 
 #include <stddef.h>
@@ -27,7 +27,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* Around a switch: where it goes; it is done. */
+/* Before a switch, with its target; after it. */
 static inline void host_asan_start_switch(void **fake, const void *bottom, size_t bytes)
 {
 #ifdef HOST_ASAN
@@ -48,7 +48,7 @@ static inline void host_asan_finish_switch(void *fake)
 #endif
 }
 
-/* A stack whose frames never returned is memory like any other. */
+/* Make the memory of a stack whose functions never returned usable again. */
 static inline void host_asan_unpoison(void *bottom, size_t bytes)
 {
 #ifdef HOST_ASAN

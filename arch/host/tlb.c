@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tlb.c - the TLB of each simulated CPU: what a stale translation can do, tests can see. */
+/* tlb.c - the TLB of each simulated CPU, so that tests detect stale translations. */
 #include <pthread.h>
 #include <sched.h>
 #include <string.h>
@@ -20,7 +20,7 @@ struct page_entry {
 	uint64_t pa, span;
 };
 
-/* Leads the addresses of [va, va + span) to the table of `level` at pa. */
+/* Maps [va, va + span) to the table of `level` at pa. */
 struct table_entry {
 	bool valid;
 	unsigned context, level;
@@ -28,7 +28,7 @@ struct table_entry {
 	uint64_t pa;
 };
 
-/* The lock is for those who look from outside; whoever holds it has interrupts off. */
+/* The lock protects against readers on other threads; it is held with interrupts off. */
 struct tlb {
 	pthread_mutex_t lock;
 	uint64_t root; /* of the table that is walked */
@@ -97,7 +97,7 @@ static void remember_table(struct tlb *t, vaddr_t va, uint64_t pa, unsigned leve
 	};
 }
 
-/* The lowest table for va that is remembered, or the root. */
+/* The lowest cached table for va, or the root. */
 static uint64_t walk_start(const struct tlb *t, vaddr_t va, unsigned *level)
 {
 	uint64_t pa = t->root;
@@ -157,8 +157,8 @@ static bool walk(struct tlb *t, vaddr_t va, unsigned level, enum host_tlb_use us
 	}
 }
 
-/* The page that va is in.  One that does not say that it may be written, or that its entry is
- * dirty, is invalidated by a write (SDM 3A 4.8, 4.10.2.1). */
+/* The cached page of va.  A write drops a page that is read-only or whose entry is not dirty (SDM
+ * 3A 4.8, 4.10.2.1). */
 static const struct page_entry *find_page(struct tlb *t, vaddr_t va, enum host_tlb_use use)
 {
 	for (unsigned i = 0; i < PAGES_MAX; i++) {
@@ -342,7 +342,7 @@ void arch_tlb_broadcast_all(void)
 
 void arch_tlb_broadcast_wait(void)
 {
-	/* nothing is under way: the broadcasts above have done it */
+	/* nothing is pending: the broadcasts above were synchronous */
 }
 
 void arch_pt_switch(paddr_t root, unsigned context, enum arch_tlb_past past)

@@ -19,7 +19,7 @@ enum {
 	APIC_LVT_LINT0 = 0x350,
 	APIC_LVT_ERROR = 0x370,
 
-	CPUID_1_EBX_ID_SHIFT = 24, /* before apic_init(): the low byte is all that is needed */
+	CPUID_1_EBX_ID_SHIFT = 24, /* before apic_init(): the low byte is enough */
 	XAPIC_ID_SHIFT = 24,
 	XAPIC_ID_MAX = 0xfe, /* 0xff means all of them */
 	SVR_ENABLE = 1 << 8,
@@ -112,7 +112,7 @@ static void ignore(struct trap_frame *frame)
 static void error_interrupt(struct trap_frame *frame)
 {
 	(void)frame;
-	apic_write(APIC_ESR, 0); /* brings what happened since into the register: 10.5.3 */
+	apic_write(APIC_ESR, 0); /* a write latches the errors since the last one: 10.5.3 */
 	warn("local APIC %u reports error %#x", apic_id(), apic_read(APIC_ESR));
 	apic_end_of_interrupt();
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * apic.h - the local APIC: interrupts that a CPU gets and those that it sends to others.
+ * apic.h - the local APIC: a CPU's interrupts, and those that it sends to other CPUs.
  *
  * apic_init() masks the two 8259 PICs (their vectors moved out of the exceptions' way first) and
- * enables the first CPU's local APIC: as x2APIC where CPUID has it, because an interrupt is then
- * sent by one instruction and identifiers have 32 bits, else as xAPIC.  Every other CPU calls
- * apic_init_cpu().  The timer is in apic_timer.h.
+ * enables the first CPU's local APIC: as x2APIC where CPUID has it, since it then
+ * sends an interrupt by one instruction and has 32-bit identifiers, else as xAPIC.  Every other CPU
+ * calls apic_init_cpu().  The timer is in apic_timer.h.
  *
  * Sources: SDM 3A chapter 10 (10.4 local APIC, 10.6 interprocessor interrupts, 10.12 x2APIC).
  */
@@ -14,8 +14,8 @@
 #include "lib/err.h"
 #include "lib/types.h"
 
-/* Where the registers of the local APIC lie, physical; 0: none, or this CPU needs no page because
- * it will use or uses x2APIC. */
+/* Physical address of the local APIC's registers; 0: none, or this CPU needs no page because it
+ * uses, or is going to use, x2APIC. */
 uint64_t apic_page_address(void);
 
 /* `registers` is that page, mapped uncached; NULL for x2APIC.  ERR_NOT_FOUND: there is no usable
@@ -28,15 +28,15 @@ void apic_init_cpu(void);
 bool apic_is_usable(void);
 bool apic_is_x2apic(void);
 
-/* The identifier of this CPU's. */
+/* The identifier of this CPU's local APIC. */
 uint32_t apic_id(void);
 
-/* The end of an interrupt's handler: the next may come. */
+/* End of interrupt (EOI). */
 void apic_end_of_interrupt(void);
 
 /* Send to the CPU whose APIC has that identifier.  Interrupts off for the time of the call.
  * ERR_TIMED_OUT: the previous one was not accepted within a millisecond (xAPIC); nothing was sent.
- * ERR_BAD_RANGE: an xAPIC cannot name that one. */
+ * ERR_BAD_RANGE: an xAPIC cannot address that identifier. */
 err_t apic_send(uint32_t to, unsigned vector);
 err_t apic_send_nmi(uint32_t to);
 err_t apic_send_init(uint32_t to);

@@ -26,7 +26,7 @@ static void (*timer_due)(void);
 static void timer_trap(struct trap_frame *frame)
 {
 	(void)frame;
-	apic_end_of_interrupt(); /* first: the next deadline may be here already */
+	apic_end_of_interrupt(); /* first: the next deadline may have passed already */
 	timer_due();
 }
 
@@ -84,13 +84,13 @@ static uint32_t counts_until(uint64_t deadline)
 	rest = (deadline - now) % per_ms;
 	if (ms >= TIMER_MAX / counts_per_ms)
 		return TIMER_MAX;
-	/* rounded up: not before its time */
+	/* rounded up: never early */
 	return (uint32_t)min_u64(ms * counts_per_ms + rest * counts_per_ms / per_ms + 1, TIMER_MAX);
 }
 
 void arch_timer_set(uint64_t deadline)
 {
-	if (mode == MODE_DEADLINE) /* 0 disarms; a deadline that has passed comes at once */
+	if (mode == MODE_DEADLINE) /* 0 disarms; a deadline that has passed interrupts at once */
 		wrmsr(MSR_TSC_DEADLINE, deadline == ARCH_TIMER_NEVER ? 0 : max_u64(deadline, 1));
 	else if (mode == MODE_COUNT)
 		apic_write(APIC_TIMER_INITIAL,

@@ -141,7 +141,7 @@ static inline void arch_port_write32(uint16_t port, uint32_t v)
 	outl(port, v);
 }
 
-/* One mov each: a compiler may not split, merge or repeat it. */
+/* One mov each: compilers must not split, merge or repeat it. */
 #define ARCH_MMIO(bits, mov, in, out)                                                              \
 	static inline uint##bits##_t arch_mmio_read##bits(const void __iomem *reg)                 \
 	{                                                                                          \

@@ -16,7 +16,7 @@ extern const uint8_t text_start[], text_end[];
 extern const uint8_t trap_text_start[], trap_text_end[];
 
 static PER_CPU(struct backtrace, last);
-static PER_CPU(bool, last_is_news); /* nobody has printed it yet */
+static PER_CPU(bool, last_is_news); /* not printed yet */
 
 static bool is_text(vaddr_t va)
 {

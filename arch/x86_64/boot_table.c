@@ -10,7 +10,7 @@
 extern uint64_t boot_pd[];
 extern uint8_t boot_pml5[], boot_early_stack[];
 
-/* Zeroed frames handed in by the caller, taken from the front. */
+/* Zeroed frames of the caller, taken from the front. */
 struct table_pool {
 	struct prange frames;
 	unsigned used;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * cpu.h - one function per instruction that C cannot say.
+ * cpu.h - one function per instruction that has no C equivalent.
  *
- * Each is exactly one access of one width (finding REM-03); "memory" clobbers stand where the
- * instruction orders or changes memory that C can see.  Names are the SDM's.
+ * Each is exactly one access of one width (finding REM-03); "memory" clobbers are used if the
+ * instruction orders or changes memory that C accesses.  Names are the SDM's.
  */
 #pragma once
 
@@ -141,7 +141,7 @@ static inline void invlpg(vaddr_t va)
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
-/* AMD APM 3, INVLPGB: ecx 0 is one page, edx 0 the context numbers that rax does not ask for. */
+/* AMD APM 3, INVLPGB: ecx 0 is one page, edx 0 the context numbers that rax does not select. */
 static inline void invlpgb(uint64_t rax)
 {
 	__asm__ volatile(".byte 0x0f, 0x01, 0xfe" : : "a"(rax), "c"(0), "d"(0) : "memory");
@@ -171,13 +171,13 @@ static inline uint64_t read_rflags(void)
 	return v;
 }
 
-/* Wait for an interrupt with interrupts on; the two instructions are one (SDM 2B STI). */
+/* Wait for an interrupt with interrupts on; STI takes effect after HLT has begun (SDM 2B STI). */
 static inline void interrupts_on_and_halt(void)
 {
 	__asm__ volatile("sti; hlt" : : : "memory");
 }
 
-/* Leave this stack for ever: fn(arg) runs on the one whose highest byte is below `top`. */
+/* Run fn(arg) on the stack that ends below `top`; the current stack is abandoned. */
 static inline void __attribute__((noreturn))
 run_on_stack(void *top, void (*fn)(void *arg), void *arg)
 {
@@ -196,7 +196,7 @@ static inline void halt(void)
 	__asm__ volatile("hlt" : : : "memory");
 }
 
-/* This CPU does nothing any more; an NMI ends one turn and no more. */
+/* Halt this CPU for ever; an NMI ends one turn of the loop only. */
 static inline void __noreturn halt_for_ever(void)
 {
 	interrupts_off();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * exit.h - the ends of a run.  Ports of emulators first, then what ACPI named, then a halt
- * with a line for the person in front of the machine.
+ * exit.h - power-off and reset: first ports of emulators, then the register that ACPI names, then a
+ * halt with a line on the console.
  */
 #pragma once
 

@@ -26,7 +26,7 @@ enum {
 	ERROR_RESERVED = 1 << 3,
 	ERROR_FETCH = 1 << 4,
 
-	NMI_STATUS_PORT = 0x61, /* of the chipset: why an NMI came */
+	NMI_STATUS_PORT = 0x61, /* of the chipset: the source of an NMI */
 	NMI_SERR = 1 << 7,
 	NMI_IOCHK = 1 << 6,
 
@@ -36,7 +36,7 @@ enum {
 static void (*explainer)(const struct fault *f, char *summary, size_t size);
 static err_t (*resolver)(vaddr_t va, enum fault_access access);
 static void (*refuser)(const struct fault *f, err_t why) __noreturn;
-static PER_CPU(unsigned, depth); /* of exceptions that have not come to their panic */
+static PER_CPU(unsigned, depth); /* of exceptions whose handling has not reached panic() */
 
 static const char *const exception_names[TRAP_EXCEPTIONS] = {
 	"divide error",
@@ -114,7 +114,7 @@ static struct fault fault_of(const struct trap_frame *f, uint64_t cr2)
 	};
 
 	if (f->vector == VECTOR_DOUBLE_FAULT) {
-		/* the CPU itself, when it stored the frame of a first exception */
+		/* the CPU itself, while it pushed the frame of a first exception */
 		fault.access = FAULT_WRITE;
 		return fault;
 	}
@@ -146,7 +146,7 @@ static void explain_access(const struct trap_frame *f, uint64_t cr2, char *summa
 
 /* ---- the others ---- */
 
-/* An address that is not canonical leaves no CR2, but is in a register most of the time. */
+/* A non-canonical address is not in CR2, but usually in a register. */
 static void print_suspects(const struct trap_frame *f, char *summary, size_t size)
 {
 	const struct {
@@ -183,7 +183,7 @@ static void explain_protection(const struct trap_frame *f, char *summary, size_t
 	print_suspects(f, summary, size);
 }
 
-/* What stands at rip: compilers put traps where undefined behaviour would be. */
+/* The instruction at rip: compilers put traps where behaviour is undefined. */
 static void explain_opcode(const struct trap_frame *f, char *summary, size_t size)
 {
 	enum {
@@ -222,9 +222,9 @@ static void nmi(const struct trap_frame *f)
 
 	symbols_format(f->rip, name, sizeof(name));
 	warn("NMI at %#lx %s, %s; going on", f->rip, name,
-	     (status & NMI_SERR) != 0    ? "the chipset says: system error (SERR)"
-	     : (status & NMI_IOCHK) != 0 ? "the chipset says: I/O channel check"
-					 : "nobody says why");
+	     (status & NMI_SERR) != 0    ? "source: system error (SERR)"
+	     : (status & NMI_IOCHK) != 0 ? "source: I/O channel check"
+					 : "no source is reported");
 }
 
 /* ---- all of them ---- */
@@ -254,7 +254,7 @@ static void remember_where(const struct trap_frame *f)
 	backtrace_remember(&b);
 }
 
-/* Neither print() nor panic() can be trusted any more. */
+/* print() and panic() may be what fails. */
 static void one_line_and_stop(void) __noreturn;
 static void one_line_and_stop(void)
 {
@@ -287,15 +287,15 @@ static void fatal(const struct trap_frame *f, uint64_t cr2)
 	panic("%s at %#lx %s", what, f->rip, name);
 }
 
-/* ---- the user's half ---- */
+/* ---- the user half ---- */
 
 void fault_set_resolver(err_t (*resolve)(vaddr_t va, enum fault_access access))
 {
 	resolver = resolve;
 }
 
-/* User code, or a copy of the kernel's with the gate open; what else of the kernel comes to a user
- * address is lost, and would fault again however often the page is made to be there. */
+/* User code, or a checked copy of the kernel with AC set.  Any other kernel access to a user
+ * address is a bug, and would fault again after the page was mapped. */
 static bool may_use_user_memory(const struct trap_frame *f)
 {
 	if ((f->error & ERROR_USER) != 0)
@@ -358,7 +358,7 @@ void fault_enter(struct trap_frame *f)
 		if (why == OK)
 			return;
 	}
-	/* whoever has no variables yet explains with the first CPU's */
+	/* a CPU without per-CPU variables uses the first CPU's */
 	if (percpu_is_nowhere())
 		percpu_use(percpu_bias_of(0));
 	if ((may_resume(f) && probe_resume(f, why)) || trap_filtered(f, cr2))

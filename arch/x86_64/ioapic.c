@@ -47,7 +47,7 @@ static void ioapic_write_entry(const struct ioapic *io, uint32_t input, uint32_t
 {
 	uint32_t reg = REG_ENTRY + 2 * input;
 
-	/* masked while the halves do not belong together */
+	/* masked while only one half is written */
 	ioapic_write(io, reg, ENTRY_MASKED);
 	ioapic_write(io, reg + 1, high);
 	ioapic_write(io, reg, low);

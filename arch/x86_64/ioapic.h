@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ioapic.h - the IOAPICs: wires of devices (arch_irq_route() and its kin of arch/arch.h).
+ * ioapic.h - the IOAPICs: wired interrupts (arch_irq_route() and related functions of arch/arch.h).
  *
  * All inputs of all IOAPICs are numbered: a global system interrupt (GSI) is base plus input. Every
  * input starts masked.
@@ -17,7 +17,7 @@ enum {
 	IOAPICS_MAX = 16,
 };
 
-/* Registers mapped uncached; inputs are masked.  ERR_NOT_FOUND: nothing answers there.
+/* Registers mapped uncached; inputs are masked.  ERR_NOT_FOUND: no IOAPIC answers there.
  * ERR_NO_MEMORY: more than IOAPICS_MAX. */
 err_t ioapic_add(void __iomem *registers, uint32_t gsi_base);
 

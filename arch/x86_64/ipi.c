@@ -15,7 +15,7 @@ enum {
 static void ipi_trap(struct trap_frame *frame)
 {
 	(void)frame;
-	apic_end_of_interrupt(); /* first: a call that is posted from now on interrupts again */
+	apic_end_of_interrupt(); /* first: a call that is posted from now on sends another IPI */
 	call_serve();
 }
 

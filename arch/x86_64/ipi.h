@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ipi.h - the interrupt by which a CPU makes another one serve its calls (kern/call.h). */
+/* ipi.h - the IPI that makes another CPU serve its calls (kern/call.h). */
 #pragma once
 
 /* Install the handler.  Once, on the first CPU, after trap_init(). */

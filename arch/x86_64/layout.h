@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layout.h - where things are in the kernel's half of the address space.
+ * layout.h - the kernel half of the address space.
  *
  *   ffff8000_00000000  linear map of physical memory (up to 16 TiB used)
  *   ffffe000_00000000  MetaSlot array: 16 bytes a frame, 64 GiB for 16 TiB
  *   fffff000_00000000  vmalloc area: areas, stacks, MMIO windows
  *   ffffffff_80000000  kernel image: virtual = physical + KERNEL_VMA
  *
- * The same numbers serve 48-bit and 57-bit paging: all of it lies in the topmost 2^47
- * bytes, which both forms of canonical address reach (SDM 1, 3.3.7.1).
+ * The same numbers serve 48-bit and 57-bit paging: all of it is in the topmost 2^47
+ * bytes, which are canonical in both (SDM 1, 3.3.7.1).
  *
  * Read by C and, turned into %define lines by the Makefile, by NASM: plain
  * `#define NAME NUMBER` lines only.
@@ -22,8 +22,8 @@
 #define VMALLOC_BASE 0xfffff00000000000
 #define VMALLOC_GIB  64
 
-/* A GS base by which per-CPU variables (at KERNEL_VMA and up) come to lie at ffffdead_00000000 and
- * up, where nothing is ever mapped. */
+/* A GS base that places per-CPU variables (at KERNEL_VMA and up) at ffffdead_00000000 and up, where
+ * nothing is ever mapped. */
 #define PERCPU_NOWHERE 0xffffdead80000000
 
 /* Top-level indices of the three, SDM 3A 4.5: bits 47:39. */

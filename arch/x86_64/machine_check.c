@@ -109,7 +109,8 @@ unsigned machine_check_print(void)
 		    probe_rdmsr(MSR_MC0_ADDR + i * MSRS_PER_BANK, &address) == OK)
 			print(" at %#lx", address);
 		print("\n");
-		(void)probe_wrmsr(MSR_MC0_STATUS + i * MSRS_PER_BANK, 0); /* it was there to read */
+		(void)probe_wrmsr(MSR_MC0_STATUS + i * MSRS_PER_BANK,
+				  0); /* readable, so it exists */
 		found++;
 	}
 	if (n != 0)
@@ -126,7 +127,7 @@ void machine_check_enable(void)
 		return;
 	(void)machine_check_print();
 	if (probe_rdmsr(MSR_MCG_CAP, &cap) == OK && (cap & MCG_CAP_CTL) != 0)
-		(void)probe_wrmsr(MSR_MCG_CTL, UINT64_MAX); /* some refuse: then all are on */
+		(void)probe_wrmsr(MSR_MCG_CTL, UINT64_MAX); /* some CPUs refuse: then all are on */
 	for (uint32_t i = 0; i < n; i++)
 		(void)probe_wrmsr(MSR_MC0_CTL + i * MSRS_PER_BANK, UINT64_MAX); /* as above */
 	write_cr4(read_cr4() | CR4_MCE);

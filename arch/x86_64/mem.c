@@ -2,8 +2,8 @@
 /*
  * mem.c - the C library functions of lib/string.h for the kernel.
  *
- * REP MOVS and REP STOS: on every CPU with long mode they beat byte loops, and under
- * instruction counting one iteration counts one (SDM 2B REP).
+ * REP MOVS and REP STOS: they are faster than byte loops on every CPU with long mode; under
+ * instruction counting one iteration counts as one (SDM 2B REP).
  */
 #include "lib/string.h"
 

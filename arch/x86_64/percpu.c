@@ -11,7 +11,8 @@ PER_CPU(uintptr_t, arch_percpu_own_bias);
 
 void percpu_use(uintptr_t bias)
 {
-	ASSERT((intptr_t)bias < 0); /* by this trap.S knows the kernel's GS base from a user's */
+	ASSERT((intptr_t)bias <
+	       0); /* trap.S distinguishes the kernel's GS base from a user's by this */
 	wrmsr(MSR_GS_BASE, bias);
 	this_cpu(arch_percpu_own_bias) = bias;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * probe.h - instructions that may fault, and go on when they do.
+ * probe.h - the exception table: instructions that may fault, with a fixup.
  *
- * Each such instruction has an entry in the exception table: its address and where to go on.  The
- * handlers of page fault, general protection and stack-segment fault ask probe_resume() before
- * anything else.  arch_probe_read64() of arch/arch.h is one of them; the others are here.
+ * Each such instruction has an entry in the exception table: its address and that of its fixup. The
+ * handlers of page fault, general protection and stack-segment fault call probe_resume() first.
+ * arch_probe_read64() of arch/arch.h is one of them; the others are here.
  *
  * No lock, no allocation, any context.
  */
@@ -38,9 +38,9 @@ struct exception_entry {
 struct trap_frame;
 bool probe_resume(struct trap_frame *f, err_t why);
 
-/* Whether it is in the table. */
+/* Whether the instruction is in the table. */
 bool probe_may_fault(vaddr_t ip);
 
-/* A model-specific register that may not be there.  ERR_NOT_FOUND: it is not. */
+/* Read a model-specific register that may not exist.  ERR_NOT_FOUND: it does not. */
 err_t probe_rdmsr(uint32_t msr, uint64_t *out);
 err_t probe_wrmsr(uint32_t msr, uint64_t value);

@@ -3,17 +3,16 @@
  * pte.h - the bits of a page-table entry, as pure arithmetic (SDM 3A 4.5, tables 4-14..4-20).
  *
  * No privileged instruction: the host and the provers compile the same bytes, so host tests walk
- * true x86-64 tables.
+ * real x86-64 tables.
  *
  *   63 NX | 51:12 address | 11:9 software
  *   8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U | 1 W | 0 P
  *
- * Software: bit 9 says that the entry owns a count of its frame, bit 10 that a write is allowed
- * once the frame was copied, bit 11 that a fork shares the frame, bit 52 that the frame may have
- * other owners since a fork (PROP_* of arch/page_prop.h).  A non-present entry may carry a
- * marker of 31 bits; its address bits 51:43 are then ones, so that no processor that speculates
- * past the present bit finds memory there (L1TF), nor one whose cache looks at 44 bits of an
- * address, while there is no memory above 8 TiB.
+ * Software bits: 9: the entry owns a count of its frame; 10: copy-on-write; 11: a fork shares the
+ * frame; 52: the frame may have other owners since a fork (PROP_* of arch/page_prop.h).  A
+ * non-present entry may carry a marker of 31 bits; its address bits 51:43 are then ones, so that a
+ * processor that speculates past the present bit finds no memory there (L1TF), nor one whose cache
+ * compares 44 bits of an address, as long as there is no memory above 8 TiB.
  *
  * The PAT is set to: 0 write-back, 1 write-combining, 2 and 3 uncached (SDM 3A 11.12.4).
  */
@@ -42,7 +41,7 @@ typedef uint64_t pte_t;
 #define PTE_ADDRESS    UINT64_C(0x000ffffffffff000)
 #define PTE_NOT_MEMORY UINT64_C(0x000ff80000000000) /* 51:43 */
 
-/* What a change of rights leaves as it is. */
+/* Bits that a change of rights preserves. */
 #define PTE_KEPT (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED)
 
 /* MSR 277h: entries 0..7 from the low byte up. */
@@ -152,14 +151,13 @@ static inline struct page_prop pte_prop(pte_t pte)
 	return (struct page_prop){ (uint16_t)flags, (uint8_t)pte_mem_type(pte) };
 }
 
-/* An entry that leads to the table at pa; all rights, the leaves decide. */
+/* An entry that points to the table at pa; with all rights, so that the leaves decide. */
 static inline pte_t pte_make_table(uint64_t pa)
 {
 	return (pa & PTE_ADDRESS) | PTE_PRESENT | PTE_WRITE | PTE_USER;
 }
 
-/* A non-present entry with a number below 2^PT_MARKER_BITS in it; 0 is told apart from an empty
- * entry. */
+/* A non-present entry with a number below 2^PT_MARKER_BITS in it; 0 differs from an empty entry. */
 static inline pte_t pte_make_marker(uint32_t marker)
 {
 	return PTE_NOT_MEMORY | (uint64_t)marker << PT_PAGE_SHIFT;
@@ -190,7 +188,7 @@ _Static_assert(sizeof(pte_t) << PT_INDEX_BITS == PT_PAGE_BYTES, "a table is a pa
 _Static_assert(PT_ENTRIES == 1 << PT_INDEX_BITS && PT_PAGE_BYTES == 1 << PT_PAGE_SHIFT, "indices");
 _Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * 4 == 48, "SDM 3A 4.5: four levels");
 _Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * 5 == 57, "SDM 3A 4.5.4: five levels");
-_Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * PT_LEVEL_MAX < 64, "five levels are the most");
+_Static_assert(PT_PAGE_SHIFT + PT_INDEX_BITS * PT_LEVEL_MAX < 64, "at most five levels");
 _Static_assert(PT_HALF_BYTES(4) - 1 == UINT64_C(0x00007fffffffffff) &&
 		       0 - PT_HALF_BYTES(4) == UINT64_C(0xffff800000000000),
 	       "SDM 1 3.3.7.1: 48 bits");

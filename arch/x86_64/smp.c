@@ -23,7 +23,7 @@ enum {
 
 	INIT_MS = 10,          /* SDM 3A 8.4.4.1 */
 	ANSWER_AGAIN_US = 300, /* then the second STARTUP */
-	ANSWER_MS = 1000,      /* an emulator may let a CPU wait that long; hardware answers in 1 */
+	ANSWER_MS = 1000,      /* an emulator may delay a CPU that long; hardware answers in 1 */
 	STOP_MS = 1000,        /* the same, in a panic */
 };
 
@@ -48,10 +48,10 @@ extern const uint8_t trampoline_pointers[];
 enum start_state {
 	START_WANTED,
 	START_ANSWERED, /* by the CPU */
-	START_GIVEN_UP, /* by who waited */
+	START_GIVEN_UP, /* by the waiting CPU */
 };
 
-/* The start of the CPU that is being waited for. */
+/* The start of the CPU that the first CPU waits for. */
 struct smp_start {
 	_Atomic int state;
 	unsigned number;
@@ -88,7 +88,7 @@ void ap_main(struct smp_start *s)
 	apic_timer_init_cpu();
 	this_cpu(smp_cpu).apic = apic_id();
 	this_cpu(smp_cpu).start_ticks = rdtsc() - s->woken;
-	/* release: all of the above before the first CPU goes on and reuses *s */
+	/* release: all of the above before the first CPU continues and reuses *s */
 	if (!atomic_compare_exchange_strong_explicit(&s->state, &wanted, START_ANSWERED,
 						     memory_order_acq_rel, memory_order_relaxed))
 		halt_for_ever();
@@ -107,7 +107,7 @@ static uint64_t page_pa(const struct smp_plan *plan, unsigned page)
 	return plan->trampoline.raw + page * PT_PAGE_BYTES;
 }
 
-/* The trampoline page to itself, the upper half as the kernel has it. */
+/* The trampoline page identity-mapped, and the kernel's upper half. */
 static void build_table(const struct smp_plan *plan)
 {
 	const uint64_t *kernel = arch_direct(paddr(read_cr3() & PTE_ADDRESS));
@@ -171,7 +171,7 @@ static void wait_ms(uint64_t ms)
 		arch_relax();
 }
 
-/* Whether it answered.  What a send says is nothing that could be mended here: no answer comes. */
+/* Whether it answered.  An error of a send needs no handling here: no answer comes then. */
 static bool wake(const struct smp_plan *plan, uint32_t apic)
 {
 	int wanted = START_WANTED;
@@ -189,7 +189,7 @@ static bool wake(const struct smp_plan *plan, uint32_t apic)
 		return true;
 	if (!atomic_compare_exchange_strong_explicit(&start.state, &wanted, START_GIVEN_UP,
 						     memory_order_acq_rel, memory_order_acquire))
-		return true; /* in the last moment */
+		return true; /* at the last moment */
 	(void)apic_send_init(apic);
 	return false;
 }
@@ -211,7 +211,8 @@ enum outcome {
 
 static enum outcome start_one(const struct smp_plan *plan, uint32_t apic)
 {
-	struct smp_memory m; /* one that gave no answer keeps its, should it come after all */
+	struct smp_memory
+		m; /* a CPU that did not answer keeps its memory, in case it starts late */
 
 	if (!plan->get_memory(&m))
 		return NO_MEMORY;
@@ -327,19 +328,19 @@ static void print_stopped(unsigned me)
 
 void smp_stop_others(void)
 {
-	unsigned me = arch_cpu_id(), nobody = ARCH_MAX_CPUS;
+	unsigned me = arch_cpu_id(), first = ARCH_MAX_CPUS;
 	uint64_t begin = arch_ticks();
 
-	if (!atomic_compare_exchange_strong_explicit(&stopper, &nobody, me, memory_order_acq_rel,
+	if (!atomic_compare_exchange_strong_explicit(&stopper, &first, me, memory_order_acq_rel,
 						     memory_order_acquire)) {
-		if (nobody == me)
-			return; /* again: a panic of the monitor's */
+		if (first == me)
+			return; /* again: a panic in the monitor */
 		atomic_store_explicit(&this_cpu_ptr(smp_cpu)->stopped, true, memory_order_release);
 		halt_for_ever();
 	}
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
 		if (cpu != me)
-			(void)apic_send_nmi(smp_apic_id(cpu)); /* else it is said below */
+			(void)apic_send_nmi(smp_apic_id(cpu)); /* else it is reported below */
 	while (!all_stopped(me) && arch_ticks() - begin < STOP_MS * arch_ticks_per_ms())
 		arch_relax();
 	print_stopped(me);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stacks.h - the stacks that the first CPU starts with, each above a guard page.
+ * stacks.h - the boot stacks of the first CPU, each above a guard page.
  *
  * boot.S leaves the guards out of the page table, so a stack that overflows faults instead
  * of writing into its neighbour (finding BOO-03).
@@ -20,7 +20,7 @@ struct boot_stacks {
 	uint8_t machine_check_guard[GUARD_BYTES];
 	uint8_t machine_check[IST_STACK_BYTES];
 };
-/* All within one 2 MiB page, whose 4 KiB pages boot.S writes out: linker.ld asserts it. */
+/* All within one 2 MiB page, which boot.S maps by 4 KiB pages: linker.ld asserts it. */
 extern struct boot_stacks boot_stacks;
 
 /* The guard pages, 0 at the end; boot.S reads it too. */

@@ -1,10 +1,10 @@
 ; SPDX-License-Identifier: MIT
 ;
-; switch.S - from one thread's stack to another's: arch_thread_switch() of arch/arch.h.
+; switch.S - switch of stacks between threads: arch_thread_switch() of arch/arch.h.
 ;
-; The caller expects a call: it has saved what a callee may change.  What a callee must keep (System
-; V ABI, AMD64 supplement 3.2.1) goes onto the stack that is left, its pointer is what is kept, and
-; the same is taken from the other stack.  arch/x86_64/thread.c lays out such a stack for a thread
+; To the caller it is a function call: the caller has saved the caller-saved registers.  The callee-
+; saved ones (System V ABI, AMD64 supplement 3.2.1) are pushed onto the old stack, whose pointer is
+; stored, and popped from the new one.  arch/x86_64/thread.c lays out such a stack for a thread
 ; that never ran: it returns to thread_first, with a frame pointer of zero, where backtraces end.
 
 bits 64

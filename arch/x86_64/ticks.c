@@ -2,7 +2,7 @@
 /* ticks.c - the rate of arch_ticks(), the TSC (SDM 3B 17.17). */
 #include "arch/arch.h"
 
-/* 5 GHz: until start-up has measured, waits come out too long and never too short. */
+/* 5 GHz: until start-up has measured the rate, waits are too long and never too short. */
 static uint64_t ticks_per_ms = 5000000;
 
 uint64_t arch_ticks_per_ms(void)

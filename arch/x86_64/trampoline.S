@@ -1,12 +1,12 @@
 ; SPDX-License-Identifier: MIT
 ;
-; trampoline.S - a further CPU's way from real mode to ap_main().
+; trampoline.S - start of another CPU, from real mode to ap_main().
 ;
 ; smp.c copies trampoline_start..trampoline_end to a page below 1 MiB, where a CPU begins at CS =
 ; page / 16, IP = 0, and fills in the words at its end (struct trampoline_words of smp.c).
 ; The table at T_ROOT maps this page to itself, for reading and executing, and the kernel's
-; half as the kernel's table does; so the CPU can go on in the kernel's text (ap_start) and only
-; there loads the kernel's own table.
+; half as the kernel's table does; so the CPU can jump to the kernel's text (ap_start) and loads the
+; kernel's own table there.
 ;
 ; Sources: SDM 3A 9.9.1 (protected mode), 9.8.5 (long mode), 8.4.4 (start-up).
 
@@ -43,7 +43,7 @@ trampoline_start:
         jmp dword far [trampoline_words.to_32 - trampoline_start]
 
 bits 32
-trampoline_32:                          ; ebx = where this page is
+trampoline_32:                          ; ebx = address of this page
         mov ax, SEG_DATA
         mov ds, ax
         mov es, ax
@@ -101,7 +101,7 @@ trampoline_pointers:
 .kernel_root: dq 0
 .start:       dq 0                                      ; struct smp_start of this CPU
 .stack:       dq 0
-.apic:        dq 0                                      ; low byte of the one that is wanted
+.apic:        dq 0                                      ; low byte of the CPU that is being started
 trampoline_gdt:                         ; accessed already: the CPU cannot write to this page
         dq 0
         dq 0x00cf9b000000ffff           ; 32-bit code, SDM 3A 3.4.5

@@ -15,11 +15,11 @@
 #define MTRR_ADDRESS     UINT64_C(0x000ffffffffff000)
 #define MTRR_FIXED_END   MIB(1)
 
-/* SDM 3A 4.10.1: 12 bits of CR3; bit 63 of what is loaded keeps what is remembered. */
+/* SDM 3A 4.10.1: 12 bits of CR3; bit 63 of the loaded value keeps its TLB entries. */
 #define PCID_MAX UINT64_C(0xfff)
 #define CR3_KEEP (UINT64_C(1) << 63)
 
-/* AMD APM 3, INVLPGB: what is asked for in rax, beside the address. */
+/* AMD APM 3, INVLPGB: request bits in rax, beside the address. */
 #define BROADCAST_ADDRESS (UINT64_C(1) << 0)
 #define BROADCAST_GLOBAL  (UINT64_C(1) << 3)
 
@@ -77,7 +77,7 @@ void translate_init_cpu(void)
 	wrmsr(MSR_PAT, PAT_VALUE);
 	write_cr3(read_cr3());
 	write_cr4(read_cr4() | CR4_PGE);
-	/* the number in CR3 is 0, as turning it on demands: SDM 3A 4.10.1 */
+	/* the PCID in CR3 is 0, as setting CR4.PCIDE requires: SDM 3A 4.10.1 */
 	if ((cpuid(1, 0).ecx & CPUID_PCID) != 0) {
 		write_cr4(read_cr4() | CR4_PCIDE);
 		arch_contexts = PCID_MAX;
@@ -103,7 +103,7 @@ void arch_tlb_invalidate_context(void)
 	write_cr3(read_cr3());
 }
 
-/* Any page size, any context, and the upper-level entries that lead there. */
+/* Any page size, any context, and the upper-level entries of the address. */
 void arch_tlb_broadcast_page(vaddr_t va)
 {
 	invlpgb(va | BROADCAST_ADDRESS | BROADCAST_GLOBAL);

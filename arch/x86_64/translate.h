@@ -3,7 +3,7 @@
  * translate.h - paging features of a CPU, set up before the kernel's own table is used.
  *
  * The same on every CPU: the PAT as pte.h lays it out (SDM 3A 11.12), global pages (CR4.PGE),
- * and where the CPU has them context numbers (CR4.PCIDE) and what uaccess.h is about.
+ * and if the CPU has them, context numbers (CR4.PCIDE) and the features of uaccess.h.
  */
 #pragma once
 

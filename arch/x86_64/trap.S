@@ -3,19 +3,19 @@
 ; trap.S - one entry per vector, all leading to trap_enter(struct trap_frame *).
 ;
 ; The frame that it builds is struct trap_frame of trap.h, lowest address first.  Vectors
-; that push no error code get a zero (SDM 3A 6.13).  Above the frame of trap_enter() stands a
+; that push no error code get a zero (SDM 3A 6.13).  Above the frame of trap_enter() is a
 ; pair like that of a call: the interrupted code's frame pointer and instruction pointer, so
-; that a backtrace goes through an exception.
+; that a backtrace continues through an exception.
 ;
-; There is no user mode yet; the entries are ready for it.  GS is swapped when user code was
-; interrupted, which CS tells, except for those that can come at any instant, also between a
-; user entry and its swapgs: debug, NMI, double fault and machine check look at the GS base
-; itself (SDM 3A 6.12.1.4, SDM 2B SWAPGS).  The kernel's lies in the upper half and user code
-; cannot set it to one there: CR4.FSGSBASE stays clear.  NMI, double fault and machine check
-; have stacks of their own (IST); a handler that runs on one causes no exception but those
-; that it ends in, because the return from an exception would let the next NMI in.
+; There is no user mode yet; the entries are ready for it.  GS is swapped if user code was
+; interrupted, which CS shows, except for vectors that can interrupt at any instant, also between a
+; user entry and its swapgs: debug, NMI, double fault and machine check read the GS base itself
+; (SDM 3A 6.12.1.4, SDM 2B SWAPGS).  The kernel's is in the upper half, and user code
+; cannot load such a value: CR4.FSGSBASE stays clear.  NMI, double fault and machine check
+; have stacks of their own (IST); a handler that runs on one causes no exception
+; that returns, because IRETQ would unblock NMIs.
 ; Each starts with RFLAGS.AC clear, where there is SMAP: U1 of uaccess.h.  An interrupt gate leaves
-; it as it was (SDM 3A 6.12.1.3); IRETQ brings back what was interrupted.
+; it as it was (SDM 3A 6.12.1.3); IRETQ restores it.
 ; LIMIT: before SYSCALL is enabled #DB needs a stack of its own too, and a fence belongs behind
 ; each conditional swapgs.
 
@@ -96,7 +96,7 @@ trap_entries:                           ; 256 entries of TRAP_ENTRY_BYTES
 %%done:
 %endmacro
 
-%macro CALL_TRAP_ENTER 0                ; rbx is lost; it and r12 up are the callee's to keep
+%macro CALL_TRAP_ENTER 0                ; rbx is overwritten; it and r12 up are callee-saved
         mov rdi, rsp
         mov rbx, rsp
         push qword [rdi + FRAME_RIP]

@@ -70,7 +70,7 @@ struct tables {
 };
 static PER_CPU(struct tables, tables);
 
-/* The CPU's own; others glance. */
+/* Written by its CPU; read by others, racily. */
 struct counts {
 	uint32_t of[TRAP_VECTORS];
 	uint64_t longest; /* ticks */
@@ -101,7 +101,7 @@ static void load_tables(const struct tables *t)
 	struct table_pointer gdt_pointer = { sizeof(t->gdt) - 1, (uint64_t)t->gdt };
 	struct table_pointer idt_pointer = { sizeof(idt) - 1, (uint64_t)idt };
 
-	/* GS is left alone: its base is the CPU's bias */
+	/* GS is not loaded: its base is the CPU's bias */
 	__asm__ volatile("lgdt %0\n\t"
 			 "pushq %1\n\t"
 			 "leaq 1f(%%rip), %%rax\n\t"
@@ -166,7 +166,7 @@ void trap_init(void)
 	trap_init_cpu(&stacks);
 }
 
-/* ---- who handles what ---- */
+/* ---- handlers ---- */
 
 void trap_set_handler(unsigned vector, const char *name, void (*handler)(struct trap_frame *frame))
 {

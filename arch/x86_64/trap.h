@@ -4,8 +4,8 @@
  *
  * One IDT, in which every vector has an entry, serves all CPUs; each has a GDT and a TSS of its
  * own.  Double fault, NMI and machine check run on stacks of their own (IST); page faults do not,
- * so that an overflowing stack becomes a double fault whose CR2 lies in a guard page, and is named
- * as one.  What an exception says and does: arch/x86_64/fault.h.
+ * so that a stack overflow becomes a double fault whose CR2 is in a guard page, and is reported as
+ * one.  Exceptions are handled in arch/x86_64/fault.h.
  *
  * Vectors from ARCH_VECTOR_FIRST to ARCH_VECTOR_LAST are for devices (kern/irq.h); the others are
  * fixed.
@@ -31,7 +31,7 @@ enum {
 	VECTOR_PAGE_FAULT = 14,
 	VECTOR_MACHINE_CHECK = 18,
 
-	VECTOR_PIC_FIRST = 0xe0, /* 16 vectors where a stray PIC interrupt would land */
+	VECTOR_PIC_FIRST = 0xe0, /* 16 vectors for stray PIC interrupts */
 	VECTOR_TIMER = 0xf0,     /* the highest class: SDM 3A 10.8.3 */
 	VECTOR_CALL = 0xf1,
 	VECTOR_APIC_ERROR = 0xfe,
@@ -46,7 +46,7 @@ struct trap_frame {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* The tops of the stacks that some exceptions have for themselves. */
+/* The tops of the IST stacks of some exceptions. */
 struct trap_stacks {
 	const void *double_fault, *nmi, *machine_check;
 };
@@ -60,19 +60,19 @@ void trap_init_cpu(const struct trap_stacks *stacks);
  * source is unmasked.  `name` (it stays) is what arch_vector_name() returns. */
 void trap_set_handler(unsigned vector, const char *name, void (*handler)(struct trap_frame *frame));
 
-/* The longest handler of an interrupt on that CPU, in ticks, with interrupts off all the while,
- * and its vector. */
+/* The longest run of an interrupt handler on that CPU, in ticks, with interrupts off, and its
+ * vector. */
 uint64_t trap_longest(unsigned cpu, unsigned *vector);
 
-/* Run at the end of every interrupt's handler, with interrupts off, when interrupts were on in what
- * was interrupted: the scheduler switches threads there.  NULL: nothing. */
+/* Run at the end of every interrupt's handler, with interrupts off, if the interrupted code
+ * had interrupts on: the scheduler switches threads there.  NULL: nothing. */
 void trap_set_after(void (*after)(void));
 
 /* Called by trap.S only. */
 void trap_enter(struct trap_frame *frame);
 
-/* Let the test suite see an exception instead of stopping: returns true when it dealt with it
- * (and changed the frame so that execution can go on).  NULL: none. */
+/* Set the test suite's filter of exceptions: it returns true if it handled the exception (and
+ * changed the frame so that execution can continue).  NULL: none. */
 void trap_set_filter(bool (*filter)(struct trap_frame *frame, uint64_t cr2));
-/* Whether the filter dealt with it; for fault.c. */
+/* Whether the filter handled it; for fault.c. */
 bool trap_filtered(struct trap_frame *frame, uint64_t cr2);

@@ -17,7 +17,7 @@ enum {
 
 bool uaccess_has_smap;
 
-/* All clear on a CPU that has no such leaf: it would answer with another's. */
+/* All clear on a CPU without that leaf: it would return another leaf's values. */
 static struct cpuid features(void)
 {
 	if (cpuid(0, 0).eax < CPUID_FEATURES_LEAF)
@@ -54,21 +54,21 @@ void uaccess_init_cpu(void)
 	close_gate(); /* firmware may have left it open */
 }
 
-/* A user's half is what a caller checked the range to lie in. */
+/* The caller has checked that the range is in the user half. */
 static bool is_users(vaddr_t va, size_t n)
 {
 	return n <= pt_half_bytes(arch_pt_levels()) && va <= pt_half_bytes(arch_pt_levels()) - n;
 }
 
-/* A word that faulted may have been mended by its bytes. */
+/* A word that faulted may have been copied by its bytes. */
 static struct user_copied user_copied_of(size_t n, size_t left, uint64_t err)
 {
 	return (struct user_copied){ n - left, left == 0 ? OK : (err_t)err };
 }
 
-/* Words, then what is left by bytes.  A word that faults may lie in two pages, of which one is
- * there; its bytes are tried one by one, so that what was done is exact.  At a fault the registers
- * say how far the instruction came: SDM 2B REP. */
+/* Words, then the remaining bytes.  A word that faults may cross two pages of which one is present;
+ * its bytes are copied one by one, so that the result is exact.  After a fault the registers show
+ * the progress of the instruction: SDM 2B REP. */
 static struct user_copied copy(vaddr_t to, vaddr_t from, size_t n)
 {
 	size_t left = n / WORD;

@@ -22,7 +22,7 @@ enum {
 	CPU_MAINTENANCE_MS = 100,
 };
 
-/* Whether arch_ticks() could be measured by it. */
+/* Whether arch_ticks() could be calibrated against the counter. */
 static bool calibrate(const struct clock_counter *counter)
 {
 	uint64_t per_ms = counter_calibrate(counter);
@@ -84,19 +84,19 @@ void start_clock(void)
 
 	if (!calibrate_by_hpet() && !(has_fadt && calibrate_by_pm_timer(&fadt)) &&
 	    !calibrate_by_pit())
-		warn("no timer moves: the clock is a guess");
+		warn("no timer counts: the clock rate is an estimate");
 	if (has_fadt && fadt.reset_supported && fadt.reset.space == ACPI_SPACE_IO)
 		exit_init(&(struct exit_ports){ (uint16_t)fadt.reset.address, fadt.reset_value });
 	log_set_clock(clock_us);
 }
 
-/* What each CPU does from time to time: give idle magazines back, and what it retired. */
+/* Periodic work of each CPU: empty idle magazines, free retired objects. */
 static PER_CPU(struct timer, maintenance_timer);
 
 static void cpu_maintenance(void *timer)
 {
 	heap_age();
-	(void)epoch_poll(); /* the rest waits for the next time */
+	(void)epoch_poll(); /* what is left waits for the next run */
 	timer_again(timer, CPU_MAINTENANCE_MS * arch_ticks_per_ms());
 }
 
@@ -117,7 +117,7 @@ void start_timer(void)
 	if (err == OK)
 		console_set_input(CONSOLE_INPUT_SLEEP);
 	else
-		warn("no timer interrupt: the local APIC says %s", err_name(err));
+		warn("no timer interrupt: local APIC: %s", err_name(err));
 	start_cpu_maintenance();
 	interrupts_on();
 }

@@ -22,7 +22,7 @@ void start_screen_early(void)
 		b = vga_text_standard();
 		start_add_source(b.address, b.address + b.pitch * b.height, REGION_FRAMEBUFFER);
 	}
-	if (console_find_screen(&b, &start_state.screen) == OK && /* else it has said why */
+	if (console_find_screen(&b, &start_state.screen) == OK && /* else it has warned */
 	    start_state.screen.start.raw + start_state.screen.len <= GIB(BOOT_MAP_GIB) &&
 	    !boot_info_has_memory(&start_state.boot_info, start_state.screen))
 		console_show_screen(arch_direct(start_state.screen.start));
@@ -105,7 +105,7 @@ static enum irq_result input_interrupt(void *unused)
 	return IRQ_HANDLED;
 }
 
-/* Only an edge: nothing reads in the handler, so a level would interrupt again at once. */
+/* Edge-triggered only: the handler reads nothing, so a level would interrupt again at once. */
 static bool request_isa(struct irq *irq, unsigned line, const char *name)
 {
 	const struct topology_isa *isa = &start_state.topology.isa[line];

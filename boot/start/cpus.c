@@ -38,7 +38,7 @@ static void free_stack(const void *top, size_t bytes)
 		kspace_stack_free((uint8_t *)(uintptr_t)top - bytes);
 }
 
-/* All of it; else nothing is kept. */
+/* All of the memory or none. */
 static bool get_cpu_memory(struct smp_memory *m)
 {
 	*m = (struct smp_memory){
@@ -102,7 +102,7 @@ void start_cpus(void)
 		.run = run_cpu,
 	};
 
-	(void)lock_set_waiter(start_hooks.lock_wait); /* until now nothing was served */
+	(void)lock_set_waiter(start_hooks.lock_wait); /* until now no call was served */
 	if (start_state.trampoline.len == 0 && start_state.topology.cpus > 1)
 		warn("no usable memory below 1 MiB: the other CPUs cannot be started");
 	if ((plan.cpus_max == 1 || smp_start(&plan)) && start_state.trampoline.len != 0 &&

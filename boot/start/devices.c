@@ -15,8 +15,7 @@ void start_interrupt_controllers(void)
 		void *registers = start_map_registers(io->address, IOAPIC_BYTES, "IOAPIC");
 
 		if (registers != NULL && ioapic_add((void __iomem *)registers, io->gsi_base) != OK)
-			warn("the MADT has an IOAPIC at %#lx, but nothing answers there",
-			     io->address);
+			warn("the MADT has an IOAPIC at %#lx, but none answers there", io->address);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* faults.c - what follows a panic, and who resolves a fault of the user's half. */
+/* faults.c - the panic handler, and the resolver of page faults in the user half. */
 #include "arch/x86_64/backtrace.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/fault.h"
@@ -23,8 +23,8 @@ static void panic_monitor(void *arg)
 	monitor_run("");
 }
 
-/* The prompt after a panic is on the boot stack, which nobody needs any more, whatever became of
- * the stack that panicked; a panic from there begins it anew.  Interrupts stay off. */
+/* The prompt after a panic runs on the boot stack, which is unused by then, as the stack that
+ * panicked may be damaged; a panic there restarts the prompt.  Interrupts stay off. */
 void start_panic(const char *message)
 {
 	static const char nested[] = "\nkeel: panic: within a panic; halted\n";
@@ -37,7 +37,7 @@ void start_panic(const char *message)
 		smp_stop_others();
 		backtrace_print_panic();
 	} else if (!start_state.options.has_ktest) {
-		arch_console_write(nested, sizeof(nested) - 1); /* print() may be what panics */
+		arch_console_write(nested, sizeof(nested) - 1); /* print() itself may panic */
 		halt_for_ever();
 	}
 	if (start_state.options.has_ktest)

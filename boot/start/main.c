@@ -2,7 +2,7 @@
 /*
  * main.c - the order of start-up, and nothing else.
  *
- * Each step succeeds or says in one line why keel cannot run here, and stops.  The steps are in the
+ * Each step succeeds, or prints one line why keel cannot run here and stops.  The steps are in the
  * other files of this folder (boot/start/start.h).
  */
 #include "arch/x86_64/apic.h"
@@ -46,7 +46,7 @@ static void run_tests(void)
 static void run_tests(void)
 {
 	if (start_state.options.has_ktest)
-		cannot_run("ktest= was given, but this kernel has no tests", "");
+		cannot_run("ktest= was given, but this kernel was built without tests", "");
 }
 #endif
 
@@ -102,7 +102,7 @@ void kernel_main(uint32_t protocol, uint64_t info_address)
 	print("\nkeel %s (%s): a memory subsystem for x86-64\n", version, version_commit);
 	if (symbols_use(symbols_start, (size_t)(symbols_end - symbols_start),
 			(vaddr_t)symbols_start) != OK)
-		warn("the table of symbols is damaged: addresses will have no names");
+		warn("the symbol table is damaged: addresses have no names");
 	start_read_boot_info(protocol, info_address, &arena);
 	start_screen_early();
 	start_read_acpi();

@@ -28,7 +28,7 @@ enum {
 	/* and the kernel, the trampoline, the arena, VGA text */
 	SPARE_SOURCES = ACPI_TABLES_MAX + CMDLINE_MEMMAP_MAX + 4,
 };
-/* Below, the kernel, its metadata and something to allocate do not fit. */
+/* Less does not fit the kernel, its metadata and a useful amount of free memory. */
 #define MEMORY_MIN   MIB(16)
 #define LOW_MEMORY   MIB(1)
 #define FIRST_FRAMES (MIB(32) / PAGE_SIZE)
@@ -45,7 +45,7 @@ struct start_state start_state = {
 
 /* ---- what the firmware reports ---- */
 
-/* The linear map of the boot table, which is all there is to read firmware memory by. */
+/* Reads firmware memory through the linear map of the boot table, the only one so early. */
 static const uint8_t *read_low(void *ctx, uint64_t pa, uint64_t len)
 {
 	(void)ctx;
@@ -71,7 +71,7 @@ static struct boot_arena place_arena(const struct source_walk *walk, size_t byte
 	return (struct boot_arena){ p, p + bytes };
 }
 
-/* Where further CPUs begin.  Taken out of the map before anybody allocates. */
+/* The start page of the other CPUs.  Removed from the map before the first allocation. */
 static void place_trampoline(const struct source_walk *walk)
 {
 	uint64_t start;
@@ -135,7 +135,7 @@ void start_read_acpi(void)
 		warn("no ACPI: the firmware gave no RSDP");
 		return;
 	}
-	/* it warns; none is fine */
+	/* it warns; ACPI is optional */
 	(void)acpi_discover(&start_state.acpi, start_state.boot_info.rsdp,
 			    start_state.boot_info.rsdp_length, read_low, NULL);
 	for (size_t i = 0; i < start_state.acpi.count; i++) {
@@ -262,7 +262,7 @@ void start_kernel_space(void)
 	fault_set_explainer(start_hooks.explain_fault);
 	thread_set_kernel_root(frame_paddr(kspace_table()->root));
 	if (section_adopt(boot_table_frames()) != OK)
-		warn("the boot page table's frames cannot be given back");
+		warn("the boot page table's frames cannot be freed");
 }
 
 void start_heap(void)
@@ -274,7 +274,7 @@ void start_heap(void)
 		cannot_run("no memory for the heap", "");
 	if (start_state.options.has_slub_debug && start_state.options.slub_debug[0] != '\0' &&
 	    !heap_debug_parse(start_state.options.slub_debug, &more))
-		warn("command line: slub_debug=%s has no letter that means anything",
+		warn("command line: slub_debug=%s has no known letter",
 		     start_state.options.slub_debug);
 	else if (start_state.options.has_slub_debug)
 		flags |= more;
@@ -282,7 +282,7 @@ void start_heap(void)
 		heap_set_debug(flags);
 }
 
-/* Uncached registers of `len` bytes, or NULL with a line. */
+/* Uncached registers of `len` bytes, or NULL with a warning. */
 void *start_map_registers(uint64_t pa, size_t len, const char *what)
 {
 	void *p = NULL;
@@ -297,7 +297,7 @@ void *start_map_registers(uint64_t pa, size_t len, const char *what)
 void start_spaces(void)
 {
 	if (vm_space_init(kspace_table()) != OK)
-		cannot_run("no memory for a page of zeros", "");
+		cannot_run("no memory for the zero page", "");
 	fault_set_resolver(start_hooks.resolve_fault);
 	fault_set_refuser(start_hooks.refuse_user);
 	vm_space_set_switch(start_hooks.switch_space);

@@ -13,5 +13,5 @@
 
 #include "drivers/clock/counter.h"
 
-/* Start channel 2, speaker off.  A machine without a PIT gets a counter that stands still. */
+/* Start channel 2, speaker off.  A machine without a PIT gets a counter that does not count. */
 void pit_counter(struct clock_counter *out);

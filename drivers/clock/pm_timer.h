@@ -8,5 +8,5 @@
 
 #include "drivers/clock/counter.h"
 
-/* The counter at `port`, 24 or 32 bits wide, as the FADT says.  ERR_NOT_FOUND: port is 0. */
+/* The counter at `port`, 24 or 32 bits wide, as the FADT specifies.  ERR_NOT_FOUND: port is 0. */
 err_t pm_timer_counter(uint16_t port, unsigned bits, struct clock_counter *out);

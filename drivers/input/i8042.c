@@ -5,7 +5,7 @@
 
 enum {
 	STATUS_OUTPUT_FULL = 1 << 0, /* a byte to read */
-	STATUS_INPUT_FULL = 1 << 1,  /* the last byte written was not taken yet */
+	STATUS_INPUT_FULL = 1 << 1,  /* the controller has not read the last byte written */
 	STATUS_MOUSE = 1 << 5,       /* the byte to read is from the mouse */
 	STATUS_NOT_THERE = 0xff,     /* a bus without a device reads all ones */
 
@@ -23,7 +23,7 @@ enum {
 	KEYBOARD_ENABLE = 0xf4,
 
 	WAIT_MS = 100,
-	DRAIN_BYTES_MAX = 64, /* controller and keyboard buffer fewer */
+	OUTPUT_BYTES_MAX = 64, /* controller and keyboard buffer fewer */
 };
 
 /* Wait until the bits of the status are as in `want`. */
@@ -59,7 +59,7 @@ static err_t i8042_receive(uint8_t *byte)
 
 static err_t i8042_discard_output(void)
 {
-	for (unsigned i = 0; i < DRAIN_BYTES_MAX; i++) {
+	for (unsigned i = 0; i < OUTPUT_BYTES_MAX; i++) {
 		if ((arch_port_read8(I8042_STATUS) & STATUS_OUTPUT_FULL) == 0)
 			return OK;
 		(void)arch_port_read8(I8042_DATA);
@@ -118,7 +118,7 @@ int i8042_read(struct i8042 *k)
 {
 	if (!k->present)
 		return -1;
-	for (unsigned i = 0; i < DRAIN_BYTES_MAX; i++) {
+	for (unsigned i = 0; i < OUTPUT_BYTES_MAX; i++) {
 		uint8_t status = arch_port_read8(I8042_STATUS), byte;
 
 		if ((status & STATUS_OUTPUT_FULL) == 0)

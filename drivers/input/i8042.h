@@ -35,9 +35,9 @@ struct i8042 {
 	bool present;
 };
 
-/* Set the controller up.  Not where the FADT says that there is none (ACPI 6.5, 5.2.9.3): on some
- * machines the ports are another device's.  Needs a calibrated clock.  ERR_NOT_FOUND: nothing
- * answers.  ERR_TIMED_OUT, ERR_BUSY: the controller does not work, and is not used. */
+/* Set the controller up.  Not to be called if the FADT reports none (ACPI 6.5, 5.2.9.3): on
+ * some machines the ports belong to another device.  Needs a calibrated clock.  ERR_NOT_FOUND:
+ * nothing answers.  ERR_TIMED_OUT, ERR_BUSY: the controller does not work, and is not used. */
 err_t i8042_init(struct i8042 *k, enum i8042_mode mode);
 
 /* The next scan code, or -1 at once. */

@@ -132,7 +132,8 @@ static bool modifier(struct keys_keyboard *k, uint8_t code, uint8_t released)
 	}
 }
 
-/* A key whose code came after 0xe0.  The shifts among them are made up by the keyboard. */
+/* A key whose code came after 0xe0.  Shift codes among them are synthetic: the keyboard inserts
+ * them. */
 static int extended_key(struct keys_keyboard *k, uint8_t code, uint8_t released)
 {
 	if (code == SCAN_CONTROL)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * keys.h - what a person pressed, whether at a terminal or at a keyboard.
+ * keys.h - decoders of keys, from terminal bytes and from keyboard scan codes.
  *
  * A key is a byte of ASCII, control characters included, or one of enum key.  Both decoders
- * take one byte at a time and are total: any sequence of bytes is passed over or understood, and
- * none makes a decoder stick.  Pure.
+ * take one byte at a time and accept any sequence of bytes: each is decoded or skipped, and none
+ * leaves a decoder stuck.  Pure.
  *
  * Sources: ECMA-48 5.4 and the DEC VT220 and xterm sequences of the editing keys; IBM PS/2
  * technical reference, "Keyboard", scan code set 1, with the US layout.

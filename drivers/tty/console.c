@@ -15,16 +15,16 @@
 #include "lib/string.h"
 
 enum {
-	TERMINAL_COLUMNS = 80, /* of whoever listens to the serial port */
+	TERMINAL_COLUMNS = 80, /* of a terminal at the serial port */
 	LOCK_WAIT_MS = 1000,
 	PIECE_BYTES = 256,
-	POLL_MS = 10, /* nobody notices */
-	NOBODY = ARCH_MAX_CPUS,
+	POLL_MS = 10, /* short for a person */
+	NO_CPU = ARCH_MAX_CPUS,
 };
 
 LOCK_CLASS(console_lock_class, "console", RANK_CONSOLE);
 static struct spinlock lock = SPINLOCK_INIT(&console_lock_class);
-static _Atomic unsigned holder = NOBODY;
+static _Atomic unsigned holder = NO_CPU;
 
 /* All of these are protected by the lock. */
 static struct log_ring ring;
@@ -47,7 +47,7 @@ static struct keys_keyboard keyboard;
 struct locked {
 	uintptr_t irq;
 	uint64_t start;
-	bool locked; /* false: we go on without it */
+	bool locked; /* false: this CPU continues without the lock */
 };
 
 /* relaxed: only this CPU's own store matters to it */
@@ -75,7 +75,7 @@ static void release(const struct locked *h) __no_tsa
 {
 	output_ticks += arch_ticks() - h->start;
 	if (h->locked) {
-		atomic_store_explicit(&holder, NOBODY, memory_order_relaxed);
+		atomic_store_explicit(&holder, NO_CPU, memory_order_relaxed);
 		spin_unlock(&lock);
 	}
 	arch_irq_restore(h->irq);
@@ -99,8 +99,8 @@ static void serial_write(const char *bytes, size_t n)
 		serial.write(serial.context, bytes, n);
 }
 
-/* Not from within: a fault while drawing, which may be about the screen's memory, must not draw.
- * What is left out appears with the next catch_up(), when there is one. */
+/* Not recursively: a fault while drawing, which may concern the screen's memory, must not draw.
+ * The next catch_up() draws what is left out. */
 static bool can_draw(void)
 {
 	return screen_mapped && !drawing;

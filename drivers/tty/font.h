@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * font.h - the shapes of the printable ASCII characters.
+ * font.h - glyphs of the printable ASCII characters.
  *
- * tools/font.py makes the array from a font that GRUB's package brings; the sources hold no
- * font.  A glyph is FONT_HEIGHT bytes from top to bottom, the leftmost dot in the highest bit.
- * Constant data.
+ * tools/font.py makes the array from a font of GRUB's package; the sources contain no font.  A
+ * glyph is FONT_HEIGHT bytes from top to bottom, the leftmost dot in the highest bit. Constant
+ * data.
  */
 #pragma once
 

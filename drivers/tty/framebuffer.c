@@ -20,7 +20,7 @@ enum {
 /* Every line of a glyph is a whole number of words, as FONT_WIDTH is WORD_BYTES. */
 _Static_assert((int)FONT_WIDTH == WORD_BYTES, "a glyph's line is pixel_bytes words");
 
-/* ---- what firmware says ---- */
+/* ---- check of firmware data ---- */
 
 static bool channel_fits(const struct boot_framebuffer *b, unsigned position, unsigned bits)
 {
@@ -42,7 +42,7 @@ static const char *fault_of(const struct boot_framebuffer *b)
 	if (b->type != FRAMEBUFFER_RGB)
 		return "its pixels are not RGB";
 	if (bits != 16 && bits != 24 && bits != 32)
-		return "only 16, 24 and 32 bits a pixel are understood";
+		return "only 16, 24 and 32 bits a pixel are supported";
 	if (!channels_fit(b))
 		return "its colours do not fit into a pixel";
 	if (b->width < FONT_WIDTH || b->height < FONT_HEIGHT)
@@ -120,7 +120,7 @@ static void framebuffer_draw(struct screen_painter *p, unsigned row, unsigned co
 	}
 }
 
-/* The least scale at which the grid is as wide as the screen. */
+/* The smallest scale at which the grid is as wide as the screen. */
 static unsigned scale_for(uint32_t width)
 {
 	uint64_t unscaled = SCREEN_COLUMNS_MAX * FONT_WIDTH;
@@ -132,7 +132,7 @@ void framebuffer_start(struct framebuffer *f, const struct boot_framebuffer *b, 
 {
 	unsigned scale = scale_for(b->width);
 
-	/* a screen that is wide and very flat still holds a line */
+	/* a wide and very low screen still has one row */
 	while (b->height < FONT_HEIGHT * scale)
 		scale--;
 	*f = (struct framebuffer){

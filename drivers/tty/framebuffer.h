@@ -4,11 +4,11 @@
  *
  * A painter for drivers/tty/screen.h.  Pixels have 16, 24 or 32 bits with the three channels
  * anywhere in them.  A screen wider than the grid of characters has its dots doubled, tripled
- * and so on.  The memory is written in words of 8 bytes, which suits a write-combining mapping,
- * and never read.
+ * and so on.  The memory is written in words of 8 bytes, for a write-combining mapping, and
+ * never read.
  *
- * framebuffer_check() is total: what firmware says is believed only after it.  That the memory
- * is really there is what the caller's mapping says.
+ * framebuffer_check() accepts any input: firmware data is used only after it.  The caller makes
+ * sure that the memory exists, by mapping it.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct framebuffer {
 	unsigned pixel_bytes, scale;
 };
 
-/* ERR_BAD_FORMAT: not one to draw on, and *why says why in words. */
+/* ERR_BAD_FORMAT: it cannot be drawn on; *why is the reason. */
 err_t framebuffer_check(const struct boot_framebuffer *b, const char **why);
 
 /* The memory of a framebuffer that passed the check. */

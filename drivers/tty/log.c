@@ -10,7 +10,7 @@ enum {
 
 _Static_assert((LOG_BYTES & (LOG_BYTES - 1)) == 0, "positions wrap at a power of two");
 
-/* Bytes from this position to the end of the array, where the ring turns. */
+/* Bytes from this position to the end of the array, where the ring wraps. */
 static size_t until_turn(uint64_t position)
 {
 	return LOG_BYTES - (size_t)(position % LOG_BYTES);
@@ -42,7 +42,7 @@ uint64_t log_last_lines(const struct log_ring *ring, uint64_t lines)
 {
 	uint64_t oldest = log_oldest(ring), at = ring->written;
 
-	/* the newline that ends the last line begins none */
+	/* the newline that ends the last line starts no other */
 	if (at > oldest && ring->bytes[(at - 1) % LOG_BYTES] == '\n')
 		at--;
 	for (; at > oldest; at--)
@@ -70,7 +70,7 @@ size_t log_read(const struct log_ring *ring, uint64_t *at, char *out, size_t n)
 	return copied;
 }
 
-/* Pass over an escape sequence whose ESC is behind us: ECMA-48 5.4, as far as keel prints them. */
+/* Skip an escape sequence after its ESC: ECMA-48 5.4, as far as keel prints them. */
 static void skip_sequence(const struct log_ring *ring, uint64_t *at)
 {
 	char c = '[';

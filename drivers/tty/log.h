@@ -2,9 +2,9 @@
 /*
  * log.h - the last bytes that were printed.
  *
- * A ring in static memory: it works before there is an allocator, and what was said before there
- * was a screen is read back from it.  A position counts the bytes ever written, so that a reader
- * who is overtaken by writers notices and goes on with the oldest byte that is kept.
+ * A ring in static memory: it works before the allocators, and the screen, when it starts, shows
+ * the earlier output from it.  A position counts the bytes ever written, so that a reader that
+ * writers have overtaken detects that and continues with the oldest byte that is kept.
  *
  * Invariant: the ring holds the bytes [written - min(written, LOG_BYTES), written).
  * Locking: the owner's (drivers/tty/console.c).
@@ -22,7 +22,7 @@ struct log_ring {
 	char bytes[LOG_BYTES];
 };
 
-/* Add n bytes; the oldest make room for them. */
+/* Add n bytes; they overwrite the oldest. */
 void log_write(struct log_ring *ring, const char *bytes, size_t n);
 
 /* The position of the oldest byte that is kept. */
@@ -35,7 +35,7 @@ uint64_t log_last_lines(const struct log_ring *ring, uint64_t lines);
  * passed over.  Returns how many; 0: *at has reached the end. */
 size_t log_read(const struct log_ring *ring, uint64_t *at, char *out, size_t n);
 
-/* The next line from *at on, as it was to be seen: what backspaces took back is gone, other control
- * characters and escape sequences are left out.  Terminated, cut at size - 1 bytes (the rest is
- * the next line).  False: *at has reached the end. */
+/* The next line from *at on, as a terminal shows it: backspaces are applied, other control
+ * characters and escape sequences are left out.  Terminated, cut at size - 1 bytes (the rest is the
+ * next line).  False: *at has reached the end. */
 bool log_line(const struct log_ring *ring, uint64_t *at, char *out, size_t size);

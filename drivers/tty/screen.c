@@ -12,14 +12,14 @@ enum {
 	CLEAR_ALL = 2, /* ECMA-48 8.3.39, ED */
 };
 
-static unsigned least(unsigned a, unsigned b)
+static unsigned smaller(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
 }
 
 static void mark(struct screen *s, unsigned first, unsigned end)
 {
-	s->dirty_first = least(s->dirty_first, first);
+	s->dirty_first = smaller(s->dirty_first, first);
 	s->dirty_end = s->dirty_end > end ? s->dirty_end : end;
 }
 
@@ -50,7 +50,7 @@ static void put(struct screen *s, uint8_t c)
 	mark(s, s->row, s->row + 1);
 }
 
-/* A control character does the same in the midst of an escape sequence. */
+/* A control character acts in the same way inside an escape sequence. */
 static void control(struct screen *s, uint8_t c)
 {
 	s->escape = SCREEN_TEXT;
@@ -62,7 +62,7 @@ static void control(struct screen *s, uint8_t c)
 	case '\r': s->column = 0; break;
 	case '\b': s->column -= s->column > 0; break;
 	case '\t':
-		s->column = least(s->columns, (s->column / TAB_COLUMNS + 1) * TAB_COLUMNS);
+		s->column = smaller(s->columns, (s->column / TAB_COLUMNS + 1) * TAB_COLUMNS);
 		break;
 	case CHAR_ESCAPE: s->escape = SCREEN_ESCAPE; break;
 	default: break;
@@ -77,7 +77,7 @@ static void sequence(struct screen *s, uint8_t c)
 		return;
 	}
 	if (c >= '0' && c <= '9') {
-		s->parameter = least(s->parameter * 10 + (unsigned)(c - '0'), PARAMETER_MAX);
+		s->parameter = smaller(s->parameter * 10 + (unsigned)(c - '0'), PARAMETER_MAX);
 		return;
 	}
 	if (c < '@') /* other parameters and intermediates, ECMA-48 5.4 */
@@ -99,9 +99,9 @@ static void take(struct screen *s, uint8_t c)
 		put(s, c <= '~' ? c : UNKNOWN);
 }
 
-static void shootdown_row(struct screen *s, unsigned row)
+static void draw_row(struct screen *s, unsigned row)
 {
-	unsigned cursor = least(s->column, s->columns - 1);
+	unsigned cursor = smaller(s->column, s->columns - 1);
 
 	for (unsigned column = 0; column < s->columns; column++) {
 		uint8_t cell = s->wanted[row][column];
@@ -120,7 +120,7 @@ static void write_out(struct screen *s)
 	mark(s, s->row, s->row + 1);
 	mark(s, s->cursor_row, s->cursor_row + 1);
 	for (unsigned row = s->dirty_first; row < s->dirty_end; row++)
-		shootdown_row(s, row);
+		draw_row(s, row);
 	s->cursor_row = s->row;
 	s->dirty_first = s->rows;
 	s->dirty_end = 0;
@@ -129,8 +129,8 @@ static void write_out(struct screen *s)
 void screen_start(struct screen *s, struct screen_painter *painter)
 {
 	s->painter = painter;
-	s->rows = least(painter->rows, SCREEN_ROWS_MAX);
-	s->columns = least(painter->columns, SCREEN_COLUMNS_MAX);
+	s->rows = smaller(painter->rows, SCREEN_ROWS_MAX);
+	s->columns = smaller(painter->columns, SCREEN_COLUMNS_MAX);
 	s->row = s->column = s->cursor_row = 0;
 	s->dirty_first = s->rows;
 	s->dirty_end = 0;

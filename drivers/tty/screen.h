@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * screen.h - a grid of characters: what it should show, and what of that is drawn.
+ * screen.h - a grid of characters: the wanted content, and what is drawn of it.
  *
  * Text goes into `wanted`; at the end of each screen_write() the cells that differ from `drawn`
  * are given to the painter, and nothing else.  So scrolling redraws only cells whose character
@@ -8,7 +8,7 @@
  * back takes tens of seconds a screen on real machines.
  *
  * Understood: printable ASCII (other bytes show as '?'), \n \r \b \t, ESC[H and ESC[2J; other
- * escape sequences are swallowed.  A character in the last column wraps when the next one comes.
+ * escape sequences are ignored.  A character in the last column wraps when the next one comes.
  *
  * Invariants, whatever is written:
  *   S1  row < rows <= SCREEN_ROWS_MAX, column <= columns <= SCREEN_COLUMNS_MAX
@@ -24,7 +24,7 @@
 enum {
 	SCREEN_COLUMNS_MAX = 240,
 	SCREEN_ROWS_MAX = 135,
-	SCREEN_CURSOR = 0x80, /* in a cell: the cursor stands here */
+	SCREEN_CURSOR = 0x80, /* in a cell: the cursor is here */
 };
 
 /* How cells become visible. */

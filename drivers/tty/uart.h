@@ -2,7 +2,7 @@
 /*
  * uart.h - a 16550 UART at I/O ports, 115200 baud, 8N1.
  *
- * uart_init() finds out by a loop-back byte whether the port exists; a machine without one is
+ * uart_init() detects by a loop-back byte whether the port exists; a machine without one is
  * common.  Output polls the transmitter and is bounded: a UART that never becomes ready costs
  * UART_SPINS reads a byte.  Input is polled too; uart_irq_enable() raises the interrupt with the
  * first byte that waits.  The receiver holds 16 bytes: an emulator throttles a faster sender, a

@@ -17,10 +17,10 @@ struct vga_text {
 	uint32_t pitch; /* bytes from one line to the next */
 };
 
-/* What every BIOS leaves behind: 80 x 25 at 0xb8000. */
+/* The mode in which every BIOS leaves the VGA: 80 x 25 at 0xb8000. */
 struct boot_framebuffer vga_text_standard(void);
 
-/* ERR_BAD_FORMAT: not one to write on, and *why says why in words. */
+/* ERR_BAD_FORMAT: it cannot be written to; *why is the reason. */
 err_t vga_text_check(const struct boot_framebuffer *b, const char **why);
 
 /* Prepare to write on `b`, which passed the check and is mapped at `base`. */

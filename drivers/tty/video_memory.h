@@ -5,7 +5,7 @@
  * This is memory, usually write-combining, and no register: an access has no effect but the pixels,
  * so these are plain stores, at any alignment, and not arch_mmio_write*().  They are volatile to
  * stay one access of their width each: compilers would make memset() of a loop of them, or store
- * bytes.  The one place of the drivers where volatile is a way to reach memory (REM-03); rule
+ * bytes.  The one place in the drivers where volatile is used to access memory (REM-03); rule
  * volatile-access of tools/lint.py refuses it elsewhere.
  *
  * Any context; the caller serializes drawing.

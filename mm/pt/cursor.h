@@ -112,11 +112,11 @@ bool cursor_find(struct cursor *c, struct pt_item *item);
 err_t cursor_map_pa(struct cursor *c, paddr_t pa, uint64_t len, struct page_prop prop,
 		    unsigned level_max);
 
-/* Map a frame, or a block whose order is that of a page size; the entry takes over the caller's
+/* Map a frame, or a block whose order is that of a page size; the entry receives the caller's
  * reference and PROP_TRACKED is set.  On an error the caller keeps f.  Errors as above. */
 err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop);
 
-/* Map n contiguous frames, each with its own count; the entries take over the caller's references.
+/* Map n contiguous frames, each with its own count; the entries receive the caller's references.
  * On an error the caller keeps the frames from va on (C3).  Errors as above. */
 err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop prop);
 

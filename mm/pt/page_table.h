@@ -7,7 +7,7 @@
  * may hold a marker, a number that is defined by the owner of the range.  A marker may be at any
  * level and applies to all that the entry covers.
  *
- * Tables are changed through cursors (mm/pt/cursor.h), many at once.  Looking up one address takes
+ * Tables are changed through cursors (mm/pt/cursor.h), many at once.  A lookup of one address takes
  * no lock: it runs inside epoch_enter(), so no node that it finds is freed before it leaves; it
  * allocates nothing, and its result was true at some moment of the call.
  *
@@ -75,7 +75,7 @@ void page_table_share_kernel(struct page_table *pt, const struct page_table *ker
  * within one half. */
 bool page_table_range_ok(const struct page_table *pt, struct vrange range);
 
-/* Look up one address; total: an address that is not canonical is absent. */
+/* The lookup of any address: a non-canonical one is absent. */
 struct pt_item page_table_query(const struct page_table *pt, vaddr_t va);
 
 /* The entry in which the walk for va ends (leaf, marker or empty), and its level.  va must be

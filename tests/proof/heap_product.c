@@ -56,7 +56,7 @@ static bool objects_are_aligned(unsigned number, uint32_t place, unsigned order)
 }
 
 /* The least class of the sizes above `below` and up to the class's own that is aligned so. */
-static bool class_for_is_the_least(unsigned number, uint64_t size, uint64_t align)
+static bool class_for_is_the_smallest(unsigned number, uint64_t size, uint64_t align)
 {
 	unsigned found = class_for(size, align);
 
@@ -88,11 +88,11 @@ static bool class_for_is_the_least(unsigned number, uint64_t size, uint64_t alig
 		GIVEN(order <= PAGE_SHIFT);                                                        \
 		return objects_are_aligned(number, place, order);                                  \
 	}                                                                                          \
-	CLAIM(class_for_is_the_least_##size, uint64_t bytes, unsigned order)                       \
+	CLAIM(class_for_is_the_smallest_##size, uint64_t bytes, unsigned order)                       \
 	{                                                                                          \
 		GIVEN(order <= PAGE_SHIFT && bytes <= (size));                                     \
 		GIVEN(bytes > heap_class_size((number)-1));                                        \
-		return class_for_is_the_least(number, bytes, UINT64_C(1) << order);                \
+		return class_for_is_the_smallest(number, bytes, UINT64_C(1) << order);                \
 	}
 HEAP_SIZES(CLAIMS_OF)
 

@@ -5,8 +5,8 @@
  * regions_sweep.c and regions_trim.c prove a part each.
  *
  * The sweep is right because of one sum: of the steps of all edges of type t at or below x.
- * It is the number of statements that say t of byte x (balance == cover), sorting does not
- * change it, and in a sorted list it is constant between two edges, where it equals what the
+ * It is the number of memory map entries that give byte x type t (balance == cover), sorting does
+ * not change it, and in a sorted list it is constant between two edges, where it equals what the
  * sweep has added up so far (sums_are_stairs).
  *
  * Ghost functions here are lemmas: their loops are the inductions.  A predicate below a
@@ -17,7 +17,7 @@
 #include "boot/boot_info.h"
 #include "mm/frame/page.h"
 
-/* So many statements, at most; keeps all sizes and sums inside their types. */
+/* The maximum number of entries; keeps all sizes and sums inside their types. */
 #define MOST 0x100000000
 
 /*@ requires n <= MOST; assigns \nothing; ensures \result == 2 * n; */
@@ -273,8 +273,8 @@ static size_t append(struct region *out, size_t n, uint64_t start, uint64_t end,
     ensures \forall integer x, t; holds(out, \result, x, t) <==> wins{Old}(edges, count, x, t); */
 static size_t edges_sweep(const struct region_edge *edges, size_t count, struct region *out);
 
-/* R1, R4, and R2 with R3: a byte is of type t exactly when some statement says so and none says
- * a type that comes before t. */
+/* R1, R4, and R2 with R3: a byte is of type t exactly when some entry says so and none gives
+ * it a type of higher rank. */
 /*@ requires n <= MOST / 2 && \valid_read(in + (0 .. n - 1));
     requires \valid(edges + (0 .. 2 * n - 1)) && \valid(out + (0 .. 2 * n - 1));
     requires \separated(in + (0 .. n - 1), edges + (0 .. 2 * n - 1), out + (0 .. 2 * n - 1));

@@ -2,11 +2,11 @@
 /*
  * Proof: the life of one frame under every sequence of legal calls of mm/frame/slot_state.h.  `owners`
  * counts the handles that live, `raws` the entries that hold one (into_raw): the count of the
- * frame is their sum at every step, never wraps, and nobody's frame has none.  (Targets 2 to 5,
+ * frame is their sum at every step, never wraps, and a frame without owner has none.  (Targets 2 to 5,
  * sequential; the real callers differ by a compare-and-swap.)
  *
  * Seconds: 155
- * Only: hand_out release claim get get_in_use put put_of_nobody finish unshare share put_unique into_raw from_raw stranger_step owner_step any_life one_life
+ * Only: hand_out release claim get get_in_use put put_unowned finish unshare share put_unique into_raw from_raw stranger_step owner_step any_life one_life
  * Options: -wp-no-filter
  */
 #include "mm/frame/slot_state.h"
@@ -120,7 +120,7 @@ static err_t put(void)
 /* A put too many, or of a frame that is not counted: nothing happens. */
 /*@ requires life && !counted(frame); assigns frame, owners; ensures life;
     ensures \result != OK && unchanged{Pre,Post}; */
-static err_t put_of_nobody(void)
+static err_t put_unowned(void)
 {
 	struct slot_state new = frame;
 	err_t err = slot_put(frame, &new);
@@ -184,7 +184,7 @@ static err_t put_unique(void)
 	return err;
 }
 
-/* into_raw and from_raw leave the state alone: the owner is somebody else. */
+/* into_raw and from_raw leave the state alone: only the owner changes. */
 /*@ requires life && counted(frame) && owners > 0; assigns owners, raws; ensures life;
     ensures owners == \old(owners) - 1 && raws == \old(raws) + 1; */
 static void into_raw(void)
@@ -227,7 +227,7 @@ static void owner_step(void)
 	}
 }
 
-/* Whatever callers that keep to the rules do: nobody puts what he does not hold. */
+/* Whatever callers that keep to the rules do: no caller puts a reference that it does not hold. */
 /*@ requires life; assigns frame, owners, raws; ensures life; */
 void any_life(void)
 {
@@ -242,7 +242,7 @@ void any_life(void)
 		else if (frame.count == SLOT_UNIQUE && any())
 			(void)put_unique();
 		else if (!slot_is_counted(frame) && any())
-			(void)put_of_nobody();
+			(void)put_unowned();
 		else
 			stranger_step();
 	}

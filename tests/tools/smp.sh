@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# Tests of how many CPUs start, and of what is said of the others; read by run.sh.  Each boots
-# build/keel.elf, where there is one, by PVH.  An IOAPIC that is not there, a CPU that is listed
-# twice, and 300 of them cannot be had from QEMU: tests/unit/topology.c has those.
+# Tests of the number of CPUs that start, and of the messages about the others; read by run.sh.  Each boots
+# build/keel.elf, where there is one, by PVH.  QEMU provides no missing IOAPIC, no CPU that is
+# listed twice, and no 300 CPUs: tests/unit/topology.c tests those.
 
 smp_kernel=$here/../../build/keel.elf
 

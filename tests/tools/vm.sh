@@ -73,7 +73,7 @@ vm_sequence_tests() {
 		vm_answer 'vm touch 10001000 w 8'
 	expect vm_child_writes_to_a_large_copy 0 '^vm: touch: 1 x 2M copied$' \
 		vm_answer 'vm touch 10200000 w 2m'
-	expect vm_last_owner_takes_over 0 '^vm: touch: 1 x 4K reused$' \
+	expect vm_last_owner_reuses_the_frame 0 '^vm: touch: 1 x 4K reused$' \
 		vm_answer 'vm touch 10001000 w 16'
 	expect spaces_n_shows_what_is_to_be_copied 0 'rw-  copy-on-write, 1 x 2M$' vm_answer 'spaces 2'
 	expect vm_protect_takes_the_right_to_write 0 \
@@ -157,7 +157,7 @@ vm_refusal_tests() {
 	done
 }
 
-# Free gives all back: as much can be had as before.
+# Free returns all frames: as much is available as before.
 vm_ledger_tests() {
 	vm_boot --type 'vm new' --type 'vm map 10000000 1g rw 2m' --type 'vm touch 10000000 w 64m' \
 		--type 'vm fork' --type 'vm touch 10000000 w 8m' --type 'vm free' --type 'vm free ' \

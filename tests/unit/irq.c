@@ -369,7 +369,7 @@ static void remap_unmap(const struct irq_msi *msi)
 	unmapped += msi->count;
 }
 
-TEST(irq_remapping_takes_over_messages)
+TEST(irq_remapping_composes_messages)
 {
 	static const struct irq_remapping remapping = { remap_map, remap_unmap };
 	struct irq_msi msi;

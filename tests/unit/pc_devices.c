@@ -176,7 +176,7 @@ TEST(i8042_is_configured_and_drops_bytes_of_the_mouse)
 	host_machine_reset();
 	model_i8042_attach(&m);
 	for (unsigned i = 0; i < 10; i++)
-		model_i8042_type(&m, 0x1c, 0); /* typed before anybody listened */
+		model_i8042_type(&m, 0x1c, 0); /* typed before the driver started */
 	NEED(i8042_init(&k, I8042_INTERRUPTS) == OK);
 	CHECK_EQ(m.config, 0x61); /* keyboard interrupt, mouse clock off, translation */
 	CHECK(m.keyboard_on && m.enabled);
