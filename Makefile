@@ -8,8 +8,8 @@ MAKEFLAGS += -rR --no-print-directory
 export LC_ALL := C
 
 # ---------------------------------------------------------------- jobs
-# All CPUs, unless -j says otherwise.  Goals that do more than build run one after the other.  The
-# output of a build comes target by target, that of all else as it is printed.
+# All CPUs, unless -j is given.  Goals that do more than build run one after the other.  The output
+# of a build is printed target by target, all other output at once.
 BUILDS := all kernel iso host seam compile_commands.json build/%
 RUNS   := $(filter-out $(BUILDS),$(or $(MAKECMDGOALS),all))
 ifeq ($(MAKELEVEL),0)
@@ -20,7 +20,7 @@ ifeq ($(RUNS),)
 MAKEFLAGS += --output-sync=target
 endif
 endif
-# for a program that calls make: the job server's pipe is not open there
+# for a program that calls make: the job server's pipe is closed there
 unjobbed = MAKELEVEL=0 MAKEFLAGS='$(filter-out -j% --jobserver-auth=%,$(MAKEFLAGS))'
 
 # ---------------------------------------------------------------- variables
@@ -143,8 +143,8 @@ build/ktest.elf: $(SUITE)/stripped.elf FORCE
 LINK := ld -nostdlib -static --build-id=none -z max-page-size=4096 -z noexecstack \
 	--compress-debug-sections=zlib --no-warn-rwx-segments -T linker.ld
 
-# Two links: the names and addresses of the first go into the second, behind all else, so that
-# nothing that has a name moves.
+# Two links: the names and addresses of the first go to the end of the second, so that no named
+# symbol moves.
 # $(1): debug or release, $(2): 1 with the suite, $(3): the folder
 define kernel_variant
 $(3)/objects := $$(patsubst %.c,$(3)/%.o,$$(KERNEL_C) $(if $(filter 1,$(2)),$$(KTEST_C))) \
@@ -203,7 +203,7 @@ build/version.c: FORCE
 		'const char version_commit[] = "$(COMMIT)";' > $@.$$$$ && \
 		{ cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
-# The shapes of characters come from a font of GRUB's package; the sources hold none.
+# The glyphs come from a font of GRUB's package; the sources contain none.
 ## FILE: the font of the screen
 GRUB_FONT ?= /usr/share/grub/ascii.pf2
 build/font.c: tools/font.py | setup-build
@@ -253,9 +253,9 @@ build/host/keel: $(H_plain)/keel
 	@cp $< $@
 
 # ---------------------------------------------------------------- the explorer
-# keel's sources and the scenarios are compiled as for TSan, whose library is not linked: what they
-# call for each access is the explorer (tests/explore/engine.h).  The locks are those of release
-# builds: statistics of debug builds are exchanges, which empty store buffers.
+# keel's sources and the scenarios are compiled as for TSan, whose library is not linked: the
+# explorer implements its callbacks for each access (tests/explore/engine.h).  The locks are those of
+# release builds: statistics of debug builds are exchanges, which empty store buffers.
 X        := build/explore-$(CC)
 XFLAGS   := $(patsubst -Iarch/host,-Itests/explore,$(HFLAGS)) -O2 -fno-pie \
 	-Wno-missing-field-initializers
@@ -273,7 +273,7 @@ $(filter-out $(X)/tests/%,$(X_SEEN_C:%.c=$(X)/%.o)): XSEE := $(XSEEN)
 $(X)/%.o: %.c $(X)/flags | setup-build
 	@mkdir -p $(@D)
 	$(call say,XCC,$<)$(CC) $(XFLAGS) $(XSEE) -c $< -o $@
-# an archive: what no scenario needs stays out
+# an archive: unused objects are not linked
 $(X)/keel.a: $(patsubst %.c,$(X)/%.o,$(filter-out tests/%,$(X_SEEN_C)))
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(X)/explore: $(patsubst %.c,$(X)/%.o,$(X_C) $(filter tests/%,$(X_SEEN_C))) $(X)/keel.a
@@ -281,7 +281,7 @@ $(X)/explore: $(patsubst %.c,$(X)/%.o,$(X_C) $(filter tests/%,$(X_SEEN_C))) $(X)
 -include $(patsubst %.c,$(X)/%.d,$(X_C) $(X_SEEN_C))
 
 # ---------------------------------------------------------------- benches on the host
-# The harness and the peers are the shared folder's; without it there is nothing to build.  The
+# The harness and the peers are in the shared folder; without it nothing is built.  The
 # harness' bench_cpu becomes host_cpu for keel, so that a CPU's number is one load as in the peers.
 PEERS   := $(if $(SHARED),$(wildcard $(SHARED)/peers/allocators))
 BENCHES := $(if $(PEERS),$(addprefix build/bench/,floor buddy buddy-pcp keel-raw keel-counted \
@@ -346,7 +346,7 @@ test-kernel: $(KTEST).iso | setup-run ## in-kernel tests from an ISO: MACHINE=qe
 test-screen: build/keel.iso build/keel.elf | setup-run ## screen and keyboard of QEMU, the boot menu, the monitor: T=GLOB
 	$(Q)tools/screen.py --iso build/keel.iso --kernel build/keel.elf --only '$(T)'
 
-crashes: build/keel.elf | setup-run ## each kind of crash, and whether it is explained: T=GLOB
+crashes: build/keel.elf | setup-run ## trigger each kind of crash and check its explanation: T=GLOB
 	$(Q)tools/crashes.py --kernel build/keel.elf --only '$(T)'
 
 .PHONY: test-readme
@@ -389,27 +389,30 @@ flash: build/keel.iso ## write the ISO to a USB stick and read it back: DEV=/dev
 	$(Q)tools/flash.sh build/keel.iso '$(DEV)'
 
 # ---------------------------------------------------------------- checks
-format: | setup-check ## rewrite the sources as .clang-format says
+format: | setup-check ## format the sources by .clang-format
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h' ':!tests/proof')
 
 layers: | setup-build setup-test ## every include points down
 	$(Q)tools/layers.py
 
-seam: $(PORTABLE:%.c=$(SUITE)/%.o) ## the portable code needs nothing but arch/arch.h and lib/
+words: | setup-build setup-test ## no file uses a word that the vocabulary replaced
+	$(Q)tools/words.py
+
+seam: $(PORTABLE:%.c=$(SUITE)/%.o) ## the portable code links against arch/arch.h and lib/ only
 	$(Q)tools/seam.py $^
 
 analyze: | setup-check ## ownership of frames and nodes (__owns, __takes) by clang's analyzer
 	$(Q)tools/analyze.sh
 
-check: | setup-build setup-check ## format, layers, seam, lint, ownership, both compilers, TSan, cppcheck
+check: | setup-build setup-check ## format, layers, seam, lint, words, ownership, both compilers, TSan, cppcheck
 	$(Q)$(unjobbed) tools/check.sh
 
 prove: | setup-prove ## unbounded proofs by Frama-C/WP, and models checked by Spin: T=GLOB
 	$(Q)tools/prove.sh '$(T)'; proofs=$$?; tools/spin.sh '$(T)' && exit $$proofs
 
-mutate: | setup-build setup-run setup-test ## put each mistake of tests/mutants/ back and name the test that kills it: T=GLOB PART=K/N
+mutate: | setup-build setup-run setup-test ## reintroduce each mistake of tests/mutants/ and name the test that kills it: T=GLOB PART=K/N
 	$(Q)tools/mutate.py --only '$(T)' $(if $(PART),--part $(PART))
-# what those targets run, built: tools/mutate.py gives building and running a time limit each
+# build the programs of those targets: tools/mutate.py limits the time of build and run separately
 build-test-host: $(H_asan)/keel-test
 build-test-kernel: build/ktest.iso
 build-explore: $(X)/explore
@@ -421,7 +424,7 @@ fresh: | setup-fresh ## run and test in a minimal Debian 12 made by debootstrap
 setup-%:
 	@tools/setup.sh $*
 
-compile_commands.json: build/font.c FORCE ## how each source is compiled, for clangd
+compile_commands.json: build/font.c FORCE ## the compile command of each source, for clangd
 	$(Q)$(MAKE) -nB V=1 kernel $(H_asan)/keel-test $(H_plain)/keel $(X)/explore \
 		$(FUZZERS:%=build/fuzz/%) $(if $(PEERS),$(KEELS:=.o) build/bench/heap-keel.o) | \
 		tools/compile_commands.py > $@
@@ -433,6 +436,6 @@ clean: ## remove build/
 	$(Q)rm -rf build
 
 .PHONY: all kernel iso host run debug gdb crashes explore test full artefacts explorer test-host \
-	test-tsan test-kernel test-tools shows bench fuzz test-screen flash format layers seam analyze \
+	test-tsan test-kernel test-tools shows bench fuzz test-screen flash format layers words seam analyze \
 	check prove mutate fresh help clean build-test-host build-test-kernel build-explore FORCE
 FORCE:

@@ -73,6 +73,7 @@ sources=$(git ls-files '*.c' '*.h' ':!tests/proof')
 check_with clang-format format clang-format --dry-run --Werror $sources
 check layers make layers
 check lint tools/lint.py
+check words tools/words.py
 check seam make seam
 check gcc make CC=gcc kernel host build/host-asan-gcc/keel-test
 check_with clang-14 clang make CC=clang-14 build/kernel-debug-clang-14/keel.elf \

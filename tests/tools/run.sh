@@ -59,7 +59,7 @@ put() {
 fresh_tree() { rm -rf "$work/tree" && mkdir "$work/tree"; }
 
 echo 'KTAP version 1'
-all='ktap summary tier layers seam lint analyze setup mutate make fresh keel screen flash machine smp vm readme
+all='ktap summary tier layers seam lint words analyze setup mutate make fresh keel screen flash machine smp vm readme
 	docs'
 for part in ${*:-$all}; do
 	. "$here/$part.sh"
