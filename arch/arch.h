@@ -8,8 +8,8 @@
  * lib/ only.
  *
  * Each implementation supplies arch_impl.h, which may define any of these as static
- * inline.  For every function, unless it says otherwise: nothing here allocates, sleeps
- * or takes a lock, and all may be called with interrupts off.
+ * inline.  Unless stated otherwise, no function here allocates, sleeps or takes a
+ * lock, and all may be called with interrupts off.
  */
 #pragma once
 

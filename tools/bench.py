@@ -562,7 +562,7 @@ def bench_cpus(runs):
     print_table(["operation", "one", "two", "scaling", "(quartiles)", "(of minima)",
                  f"Linux ({label})", "goal", "verdict"], rows)
     print("A page unmapped, ticks by the clock (other work on this host is in them), and how many\n"
-          "CPUs were asked at all, interrupted, and marked as idle, per operation")
+          "CPUs got a request, an interrupt, and a mark because they were idle, per operation")
     rows = []
     for cpus in SHOOTDOWN_CPUS:
         more, starts = shootdown_rows(cpus)

@@ -16,7 +16,7 @@
 what != "" && match($0, /^[A-Z_]+ *[:?]?= */) {
 	name = $1
 	value = substr($0, RLENGTH + 1)
-	if (value ~ /\$/) # what it says is in the words
+	if (value ~ /\$/) # the text describes it
 		value = ""
 	variables = variables sprintf("  %-37s%s\n", name "=" value, what)
 }

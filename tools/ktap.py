@@ -8,10 +8,10 @@
     not ok 2 other_name # comment
     0 passed, 1 failed, 1 skipped
 
-The last line is the summary.  parse() turns one line into a Header, a Plan, a Result, a Diagnostic or
-Counts (the summary), Reader also hands each result the diagnostics before it, Writer prints such a
-stream, and run_all() runs functions as tests.  An indented line belongs to a subtest, whose
-parent has a result of its own; it is none of these.
+The last line is the summary.  parse() turns one line into a Header, a Plan, a Result, a Diagnostic
+or Counts (the summary), Reader also attaches to each result the diagnostics before it, Writer
+prints such a stream, and run_all() runs functions as tests.  An indented line belongs to a subtest,
+whose parent has a result of its own; parse() returns None for it.
 """
 
 import dataclasses
@@ -128,8 +128,8 @@ class Writer:
         print(f"KTAP version 1\n1..{planned}", flush=True)
 
     def result(self, name, verdict, comment="", diagnostics=()):
-        """Print one result behind its diagnostics, each of which may have several lines.  The comment
-        of a skipped one is the reason."""
+        """Print one result after its diagnostics, each of which may have several lines.  The
+        comment of a skipped one is the reason."""
         self._counts.add(verdict)
         for line in (line for text in diagnostics for line in text.split("\n")):
             print(f"# {line}".rstrip())
@@ -151,8 +151,8 @@ def matches(name, globs):
 
 def run_all(tests, failures, missing=()):
     """Run the functions of {name: function} in order and print their results; returns the exit
-    status.  A test returns a diagnostic or None; it fails with an exception of `failures` and is skipped
-    with one of `missing`, whose text says what is not installed."""
+    status.  A test returns a diagnostic or None; it fails with an exception of `failures` and is
+    skipped with one of `missing`, whose text names what is not installed."""
     writer = Writer(len(tests))
     for name, test in tests.items():
         start = time.monotonic()

@@ -106,7 +106,7 @@ class Judge:
     def _check_stats(self, stats):
         self.stats = True
         if stats != self.counts:
-            self.problem(f"the kernel counted {stats}; its results say otherwise")
+            self.problem(f"the kernel counted {stats}; its results differ")
 
 
 class Run:

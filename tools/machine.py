@@ -173,7 +173,7 @@ def run_output(command):
 
 
 class TripleFault:
-    """Tells a triple fault from a power-off, which QEMU ends with the same status."""
+    """Distinguishes a triple fault from a power-off, which QEMU ends with the same status."""
 
     def __init__(self):
         self._log = tempfile.NamedTemporaryFile(prefix="keel-qemu.", mode="r", errors="replace")

@@ -53,7 +53,7 @@ TARGET = {"host": "test-host", "kernel": "test-kernel", "explore": "explore"}
 GLOB_BYTES = {"host": 16384, "kernel": 200, "explore": 16384}
 
 KERNEL_DIED = re.compile(r"^ktest: (crash|ended|hang|silence)")
-DIED = re.compile(r"^summary: .* has no summary line")  # tools/summary.py says it
+DIED = re.compile(r"^summary: .* has no summary line")  # printed by tools/summary.py
 SANITIZER = re.compile(r"SUMMARY: \w*Sanitizer|runtime error:")
 CRASH = re.compile(r"panic:|SUMMARY: \w*Sanitizer|runtime error:|Assertion|Segmentation fault|"
                    r"Aborted|dumped|Terminated|Killed")

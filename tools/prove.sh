@@ -4,17 +4,16 @@
 # prove.sh [GLOB[,GLOB...]] - unbounded proofs of the real sources: tests/proof/NAME.c by
 # Frama-C/WP or, over bit vectors, by tests/proof/words.py; tests/proof/NAME.smt2 by z3.  A proof
 # passes only when every goal is proved, the absence of run-time errors among them, and no smoke
-# test finds a contradiction in what a function may assume, in a loop's invariant or in what a call
-# promises.
+# test finds a contradiction in a precondition, a loop invariant or the contract of a call.
 #
-# The header of a proof says, one to a line:
-#   Seconds: N     what it took when it was written: the order, and what PROVE_QUICK=1 leaves out
-#   By: words      this is for words.py, all of it
+# The header of a proof has these lines:
+#   Seconds: N     time when it was written: sets the order, and which proofs PROVE_QUICK=1 leaves out
+#   By: words      words.py runs the whole file
 #   Only: f g      prove these functions
 #   Skip: f g      functions that the included files bring along and that are not proved here
 #   Options: ...   more options of Frama-C
 #
-# PROVE_QUICK=1         only what fits into QUICK_SECONDS all together
+# PROVE_QUICK=1         only proofs that take QUICK_SECONDS together
 # PROVE_TIMEOUT=N       seconds for each goal and prover
 #
 # Prints KTAP, then `N passed, N failed, N skipped`.

@@ -4,7 +4,7 @@
 
 The serial line is this terminal; Ctrl-A X ends QEMU, Ctrl-A C is its monitor, Ctrl-C goes to
 the guest.  The exit status is 0 when the guest passed or powered off, 1 on anything else; the
-last line says which.  Arguments after -- are QEMU's.
+last line tells which.  Arguments after -- are QEMU's.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def run(command):
 
 
 def main():
-    """Run, and say how it ended."""
+    """Run, and print how it ended."""
     machine.end_politely()
     config = parse_arguments()
     with contextlib.closing(machine.TripleFault()) as triple_fault:

@@ -269,7 +269,7 @@ def same_as_serial(running, read):
     wanted = wanted[-len(lines):]
     for shown, said in zip(lines, wanted):
         if shown != said:
-            raise running.error(f"the screen shows\n    > {shown}\nwhere the serial line said\n"
+            raise running.error(f"the screen shows\n    > {shown}\nwhere the serial line has\n"
                                 f"    > {said}")
 
 

@@ -50,7 +50,7 @@ def chosen(names, only):
 
 
 def show(kind, config, seconds, log):
-    """Boot one machine and ask it; returns its balance line or raises MachineError."""
+    """Boot one machine; returns its balance line or raises MachineError."""
     with kind(config) as running:
         try:
             running.wait_prompt(seconds)

@@ -298,7 +298,7 @@ static void prepare_areas(void)
 void host_machine_init(void)
 {
 	struct sigaction action = { .sa_handler = on_signal,
-				    /* a handler may switch to a thread that wants signals */
+				    /* a handler may switch to a thread that needs signals */
 				    .sa_flags = SA_RESTART | SA_NODEFER };
 
 	if (host_meta != NULL)

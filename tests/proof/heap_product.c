@@ -88,11 +88,11 @@ static bool class_for_is_the_smallest(unsigned number, uint64_t size, uint64_t a
 		GIVEN(order <= PAGE_SHIFT);                                                        \
 		return objects_are_aligned(number, place, order);                                  \
 	}                                                                                          \
-	CLAIM(class_for_is_the_smallest_##size, uint64_t bytes, unsigned order)                       \
+	CLAIM(class_for_is_the_smallest_##size, uint64_t bytes, unsigned order)                    \
 	{                                                                                          \
 		GIVEN(order <= PAGE_SHIFT && bytes <= (size));                                     \
 		GIVEN(bytes > heap_class_size((number)-1));                                        \
-		return class_for_is_the_smallest(number, bytes, UINT64_C(1) << order);                \
+		return class_for_is_the_smallest(number, bytes, UINT64_C(1) << order);             \
 	}
 HEAP_SIZES(CLAIMS_OF)
 

@@ -26,19 +26,19 @@ END
 	put "$1"
 }
 
-# finds_handle NAME WARNING FILE: that warning on the line of FILE that has WRONG.
+# finds_handle NAME WARNING FILE: the warning is on the line of FILE that contains WRONG.
 finds_handle() {
 	tree_of "$3"
 	expect "analyze_$1" 1 "^$3:$(sed -n /WRONG/= "$work/tree/$3"):[0-9]+: warning: $2" analyze
 }
 
-# a machine without clang-14: nothing is analyzed, and that is said
+# a machine without clang-14: nothing is analyzed, with a skip line
 mkdir -p "$work/bin"
 for program in bash dirname; do
 	ln -sf "$(command -v "$program")" "$work/bin/"
 done
 fresh_tree
-expect analyze_says_that_it_is_skipped 0 'SKIP: clang-14 is not installed' \
+expect analyze_prints_its_skip 0 'SKIP: clang-14 is not installed' \
 	env PATH="$work/bin" "$tools/analyze.sh" --root "$work/tree"
 if ! command -v clang-14 >/dev/null; then
 	skip analyze 'clang-14 is not installed'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Tests of tools/refs.py, and by it of the documents: what they name exists; read by run.sh.
+# Tests of tools/refs.py, and with it that all names in the documents exist; read by run.sh.
 
 refs() { "$tools/refs.py" --root "$work/tree" "$@"; }
 
@@ -51,7 +51,7 @@ for part in audit tests functions paths; do
 	expect docs_good_tree_passes_$part 0 '' refs $part
 done
 
-# objects PART NAME PATTERN FILE: the good tree with standard input behind FILE's end.
+# objects PART NAME PATTERN FILE: the good tree with standard input appended to FILE has that fault.
 objects() {
 	docs_tree
 	{ cat "$work/tree/$4" 2>/dev/null; cat; } >"$work/.file"

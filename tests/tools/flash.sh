@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Tests of tools/flash.sh on plain files with a made-up /sys and /proc; read by run.sh.
+# Tests of tools/flash.sh on plain files with a synthetic /sys and /proc; read by run.sh.
 
 disk_bytes=65536
 
@@ -41,7 +41,7 @@ flash() {
 	printf '%s\n' "$1" | env FLASH_SYS="$root/sys" FLASH_PROC="$root/proc" FLASH_KIND=-f \
 		"$tools/flash.sh" "$root/image" "$root/dev/$2"
 }
-# refused NAME PATTERN [DEVICE]: with a yes, nothing is written all the same.
+# refused NAME PATTERN [DEVICE]: nothing is written, even after a confirmation.
 refused() {
 	expect "flash_refuses_$1" 1 "$2" flash "${3:-sdx}" "${3:-sdx}"
 	expect "flash_refusing_$1_writes_nothing" 0 '' cmp "$root/before" "$root/dev/sdx"
@@ -56,10 +56,10 @@ expect flash_left_the_size 0 "^$disk_bytes\$" stat -c %s "$root/dev/sdx"
 flash_machine
 expect flash_shows_what_it_writes_to 1 'sdx: ACME Stick of sdx, 0 MB' flash no sdx
 expect flash_shows_partitions 1 '^  sdx1: ' flash no sdx
-expect flash_wants_a_yes 1 'nothing was written' flash y sdx
-expect flash_wants_an_answer 1 'nothing was written' env FLASH_SYS="$root/sys" \
+expect flash_requires_the_name_of_the_disk 1 'nothing was written' flash y sdx
+expect flash_requires_an_answer 1 'nothing was written' env FLASH_SYS="$root/sys" \
 	FLASH_PROC="$root/proc" FLASH_KIND=-f "$tools/flash.sh" "$root/image" "$root/dev/sdx"
-expect flash_without_a_yes_writes_nothing 0 '' cmp "$root/before" "$root/dev/sdx"
+expect flash_without_confirmation_writes_nothing 0 '' cmp "$root/before" "$root/dev/sdx"
 
 refused the_system_disk 'built in' sda
 echo 1 >"$root/sys/class/block/sda/removable"
@@ -98,15 +98,15 @@ mv "$root/sys/devices/pci0/host2/block" "$root/sys/devices/pci0/usb1/1-1/"
 rm "$sysx" "${sysx}1"
 ln -s "$root/sys/devices/pci0/usb1/1-1/block/sdx" "$sysx"
 ln -s "$root/sys/devices/pci0/usb1/1-1/block/sdx/sdx1" "${sysx}1"
-expect flash_takes_a_usb_disk_that_is_not_removable 0 'read back' flash sdx sdx
+expect flash_accepts_a_usb_disk_that_is_not_removable 0 'read back' flash sdx sdx
 
 flash_machine
-expect flash_wants_a_block_device 1 'no block device' env FLASH_SYS="$root/sys" \
+expect flash_requires_a_block_device 1 'no block device' env FLASH_SYS="$root/sys" \
 	FLASH_PROC="$root/proc" "$tools/flash.sh" "$root/image" "$root/dev/sdx"
-expect flash_without_a_device_says_how 1 'make flash DEV=' "$tools/flash.sh" "$root/image" ''
-# A disk that takes bytes and gives others.
+expect flash_without_a_device_prints_its_usage 1 'make flash DEV=' "$tools/flash.sh" "$root/image" ''
+# A disk that accepts bytes and returns others.
 printf '#!/bin/sh\nexit 0\n' | put bin/dd
 chmod +x "$work/tree/bin/dd"
 lying() { printf 'sdx\n' | env PATH="$work/tree/bin:$PATH" FLASH_SYS="$root/sys" \
 	FLASH_PROC="$root/proc" FLASH_KIND=-f "$tools/flash.sh" "$root/image" "$root/dev/sdx"; }
-expect flash_sees_a_disk_that_lies 1 'reads back other bytes' lying
+expect flash_detects_a_disk_that_returns_other_bytes 1 'reads back other bytes' lying

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Tests of build/host/keel, where there is one; read by run.sh.  The oracle works the regions out a
-# second time, in Python.
+# Tests of build/host/keel, if it is built; read by run.sh.  The oracle computes the regions again,
+# in Python.
 
 keel=$here/../../build/host/keel
 oracle=$here/../oracle/regions.py
@@ -13,8 +13,7 @@ make_block() {
 	python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.argv[1]))' "$1" >"$block"
 }
 
-# agrees BLOCK ADDRESS WANT: the program prints what the oracle did; with nothing usable, it
-# refuses.
+# agrees BLOCK ADDRESS WANT: the program prints the oracle's regions; if none is usable, it fails.
 agrees() {
 	"$keel" regions "$1" --addr "$2" >"$work/said" 2>/dev/null
 	code=$?
@@ -40,7 +39,7 @@ real_block_agrees() {
 	agrees "$1" "$(cat "${1%.bin}.addr")" "$work/want"
 }
 
-# A map, or one line that says why and nothing else; never anything worse.
+# The output is a map, or one line with the reason; the program never crashes.
 damaged_blocks_are_survived() {
 	"$oracle" --damage $DAMAGED_BLOCKS "$work/damaged" || return 9
 	for made in "$work"/damaged/*.bin; do
@@ -66,11 +65,11 @@ RESERVED_1M='0000000000000000 0000100000000000 02000000 00000000'
 EMPTY='0000000000000000 0000000000000000 01000000 00000000'
 
 keel_tests() {
-	expect keel_without_arguments_says_how 1 '^usage: keel regions FILE --addr 0xHEX' "$keel"
-	expect keel_without_a_file_says_how 1 '^usage: ' "$keel" regions
-	expect keel_without_an_address_says_how 1 '^usage: ' "$keel" regions "$block"
-	expect keel_with_another_option_says_how 1 '^usage: ' "$keel" regions "$block" --at 0x1
-	expect keel_unknown_command_says_how 1 '^usage: ' "$keel" frobnicate "$block"
+	expect keel_without_arguments_prints_its_usage 1 '^usage: keel regions FILE --addr 0xHEX' "$keel"
+	expect keel_without_a_file_prints_its_usage 1 '^usage: ' "$keel" regions
+	expect keel_without_an_address_prints_its_usage 1 '^usage: ' "$keel" regions "$block"
+	expect keel_with_another_option_prints_its_usage 1 '^usage: ' "$keel" regions "$block" --at 0x1
+	expect keel_unknown_command_prints_its_usage 1 '^usage: ' "$keel" frobnicate "$block"
 	expect keel_help 0 '^acpi +print one ACPI table' "$keel" help
 
 	make_block "38000000 00000000 $MMAP $USABLE_1M $END_TAG"
@@ -80,7 +79,7 @@ keel_tests() {
 		"$keel" regions "$block" --addr 0x1003
 	expect keel_regions_are_trimmed 0 '^0x103b 0x2000 reserved$' \
 		"$keel" regions "$block" --addr 0x1003
-	expect keel_regions_takes_the_option_first 0 '^0x2000 0x100000 usable$' \
+	expect keel_regions_accepts_the_option_first 0 '^0x2000 0x100000 usable$' \
 		"$keel" regions --addr 0x1003 "$block"
 	for bad in '' 0x 1000 0x1g 0x1k 1M -0x1 0x10000000000000000; do
 		expect "keel_regions_refuses_the_address_'$bad'" 1 '^keel: --addr: ' \
@@ -88,7 +87,7 @@ keel_tests() {
 	done
 	expect keel_regions_refuses_a_block_at_the_end_of_memory 1 'wraps around the end of the address space' \
 		"$keel" regions "$block" --addr 0xffffffffffffffff
-	expect keel_regions_sees_a_full_disk 1 'standard output: No space' \
+	expect keel_regions_reports_a_full_disk 1 'standard output: No space' \
 		sh -c "'$keel' regions '$block' --addr 0x1000 >/dev/full"
 
 	make_block "38000000 00000000 $MMAP $RESERVED_1M $END_TAG"

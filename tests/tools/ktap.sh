@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
-# Tests of tools/ktap.py, and of how tools/ktest.py judges what a machine prints; read by run.sh.
+# Tests of tools/ktap.py, and of tools/ktest.py's verdicts on a machine's output; read by run.sh.
 
 # ktap STATEMENTS: run them with all names of tools/ktap.py.
 ktap() { PYTHONPATH=$tools python3 -B -c "from ktap import *
 $1"; }
-# ktap_line LINE: what it is.
+# ktap_line LINE: the event that it parses to.
 ktap_line() {
 	PYTHONPATH=$tools python3 -B -c 'import ktap, sys; print(ktap.parse(sys.argv[1]))' "$1"
 }
@@ -32,7 +32,7 @@ expect ktap_result_without_a_number_is_none 0 '^None$' ktap_line 'ok a'
 expect ktap_result_of_a_subtest_is_none 0 '^None$' ktap_line '  not ok 1 a'
 expect ktap_summary_is_read 0 '^7 passed, 2 failed, 1 skipped$' \
 	ktap_line '7 passed, 2 failed, 1 skipped'
-expect ktap_text_after_a_summary_is_seen 0 '^None$' ktap_line '7 passed, 2 failed, 1 skipped.'
+expect ktap_line_with_text_after_a_summary_is_none 0 '^None$' ktap_line '7 passed, 2 failed, 1 skipped.'
 expect ktap_diagnostic_is_read 0 "^Diagnostic\(text=' status 1'\)$" ktap_line '#  status 1'
 expect ktap_other_text_is_nothing 0 '^None$' ktap_line 'keel: 1 CPU'
 
@@ -45,7 +45,7 @@ print(sum([Counts(1, 0, 3), Counts(3, 1, 0)], Counts()))'
 expect ktap_glob_list_matches_each_of_its_globs 0 '^True True False$' ktap '
 print(matches("zone_a", "heap*,zone*"), matches("heap", "heap*, zone*"), matches("azone", "zone*"))'
 
-# ktap_run TESTS: as a tool runs its tests; durations are taken out.
+# ktap_run TESTS: as a tool runs its tests; durations are removed.
 ktap_run() {
 	ktap "
 import sys
@@ -97,9 +97,9 @@ expect ktest_missing_result_is_a_failure 1 '^1 passed, 1 failed, 0 skipped$' \
 	judge 'KTAP version 1' 1..2 'ok 1 a'
 expect ktest_results_come_in_order 1 '^ktest: result 2 came where 1 was due$' \
 	judge 'KTAP version 1' 1..1 'ok 2 a'
-expect ktest_second_start_is_seen 1 '^ktest: the machine started a second time$' \
+expect ktest_second_start_is_a_failure 1 '^ktest: the machine started a second time$' \
 	judge 'KTAP version 1' 1..1 'KTAP version 1' 'ok 1 a'
-expect ktest_other_summary_is_seen 1 '^ktest: the kernel counted 2 passed, 0 failed, 0 skipped; ' \
+expect ktest_other_summary_is_a_failure 1 '^ktest: the kernel counted 2 passed, 0 failed, 0 skipped; ' \
 	judge 'KTAP version 1' 1..1 'ok 1 a' '2 passed, 0 failed, 0 skipped'
 expect ktest_lines_before_the_header_are_no_results 0 '^0 passed, 0 failed, 0 skipped 0 None$' \
 	judge 'ok 1 a' 'KTAP version 1' 1..0

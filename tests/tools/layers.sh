@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests of tools/layers.py; read by run.sh.
 
-# source FILE: a source with its licence line and what standard input says.
+# source FILE: a source with its licence line and the text of standard input.
 source_file() { { echo "$LICENCE" && cat; } | put "$1"; }
 header() { { echo "$LICENCE" && echo '#pragma once' && cat; } | put "$1"; }
 

@@ -2,7 +2,7 @@
 # Tests of tools/machine.py with a stand-in for Bochs; read by run.sh.
 
 # machine_boots BODY: the shell program BODY in place of Bochs, with its rc file in its folder;
-# prints what the serial line brings, or the error.
+# prints the serial output, or the error.
 machine_boots() {
 	fresh_tree
 	{ echo '#!/bin/sh' && echo "$1"; } | put bin/bochs
@@ -32,9 +32,9 @@ expect machine_bochs_that_aborts_shows_its_terminal 1 '^    \| buffer overflow d
 	machine_boots 'echo "buffer overflow detected"; kill -ABRT $$'
 expect machine_bochs_that_aborts_shows_its_errors 1 '^    \| terminated by the library$' \
 	machine_boots 'echo "terminated by the library" >&2; kill -ABRT $$'
-expect machine_bochs_that_aborts_is_told 1 'opened no serial port: killed by signal 6; gone$' \
+expect machine_bochs_that_aborts_is_reported 1 'opened no serial port: killed by signal 6; gone$' \
 	machine_boots 'echo gone >&2; kill -ABRT $$'
-expect machine_bochs_that_panics_is_told 1 'exit status 1 .*>>PANIC<< no ROM$' \
+expect machine_bochs_that_panics_is_reported 1 'exit status 1 .*>>PANIC<< no ROM$' \
 	machine_boots 'echo "00000000000p[MEM0  ] >>PANIC<< no ROM" >bochs.log; exit 1'
 expect machine_bochs_has_the_c_locale 0 '^C$' machine_says 'echo $LC_ALL'
 expect machine_bochs_makes_no_sound 0 \

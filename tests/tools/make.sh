@@ -11,7 +11,7 @@ recursion: ; @$(MAKE) -f $(jobs) flags
 program: ; @$(unjobbed) sh -c 'exec make -s -f $(jobs) flags'
 END
 jobs() { make -s -C "$keel" -f "$work/tree/jobs.mk" "$@" 2>&1; }
-# jobs_lack PATTERN ARGUMENT...: there is output, none of it like that.
+# jobs_lack PATTERN ARGUMENT...: there is output, and no line matches.
 jobs_lack() {
 	lacks=$1
 	shift
@@ -19,8 +19,8 @@ jobs_lack() {
 }
 
 expect make_uses_all_cpus 0 " -j$(nproc) " jobs flags
-expect make_obeys_other_jobs 0 ' -j7 ' jobs -j7 flags
-expect make_obeys_one_job 0 '' jobs_lack ' -j([02-9]|1[0-9])' -j1 flags
+expect make_accepts_other_jobs 0 ' -j7 ' jobs -j7 flags
+expect make_accepts_one_job 0 '' jobs_lack ' -j([02-9]|1[0-9])' -j1 flags
 expect make_runs_several_goals_one_by_one 0 '' jobs_lack ' -j' flags other
 expect make_does_not_delay_the_output_of_runs 0 '' jobs_lack ' (-O|--output-sync)' flags
 expect make_prints_the_output_of_a_build_in_one_piece 0 ' (-O|--output-sync=)target ' \
@@ -55,10 +55,10 @@ END
 help_is() {
 	awk -f "$tools/help.awk" "$work/tree/help.mk" | grep '^  ' | tr -s ' ' | xargs -d '\n'
 }
-expect make_help_lists_what_has_a_comment 0 '^ all the first  ONE=1 1\|2: which one$' help_is
+expect make_help_lists_lines_with_a_comment 0 '^ all the first  ONE=1 1\|2: which one$' help_is
 
 commands() { (cd "$work/tree" && "$tools/compile_commands.py"); }
-# An entry to a line, its arguments as words.
+# One entry per line, its arguments as words.
 entries() {
 	commands | python3 -c 'import json, sys
 for entry in json.load(sys.stdin):

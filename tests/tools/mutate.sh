@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Tests of tools/mutate.py on a project of one number; read by run.sh.
 
-# The project: number.c holds 42; its one test wants that, crashes on 13, hangs on 99.  A number
-# above 1000 takes its time to build.
+# The project: number.c holds 42; its one test expects that, crashes on 13, hangs on 99.  A number
+# above 1000 builds slowly.
 mutate_project() {
 	fresh_tree
 	echo 'int number = 42;' | put number.c
@@ -76,7 +76,7 @@ expect mutate_failing_test_kills 0 \
 	'^ok 1 a_killed # killed by number_is_42: number is 41$' mutate
 expect mutate_prints_a_stream 0 '' same_stream
 expect mutate_builds_before_it_runs 0 '^build run build run$' steps
-expect mutate_takes_the_patch_back 0 '' same_tree
+expect mutate_reverts_the_patch 0 '' same_tree
 expect mutate_hands_the_glob_on 0 '^number_\*$' cat "$work/tree/build/mutate/1/build/globs"
 expect mutate_leaves_the_working_tree_alone 0 '' sh -c "[ ! -e '$work/tree/build/p' ]"
 expect mutate_second_run_agrees 0 '^1 passed, 0 failed, 0 skipped$' mutate
@@ -86,12 +86,12 @@ mutant b_survives 'number_*' "$good" 'int number = 6 * 7;'
 expect mutate_survivor_is_a_failure 1 '^not ok 2 b_survives # survived$' mutate --jobs 1
 expect mutate_counts 1 '^1 passed, 1 failed, 0 skipped$' mutate
 expect mutate_only_selects 0 '^1 passed, 0 failed, 0 skipped$' mutate --only 'a_*'
-expect mutate_only_takes_a_list 0 '^1 passed, 0 failed, 0 skipped$' mutate --only 'x*,a_*'
+expect mutate_only_accepts_a_list 0 '^1 passed, 0 failed, 0 skipped$' mutate --only 'x*,a_*'
 expect mutate_part_selects 1 '^0 passed, 1 failed, 0 skipped$' mutate --part 2/2
 expect mutate_part_is_checked 2 'K/N' mutate --part 3/2
 expect mutate_nothing_selected_is_a_failure 1 '^0 passed, 0 failed, 0 skipped$' mutate --only x
-expect mutate_nothing_selected_is_told 1 '^mutate: no mutant matches x\*$' mutate --only 'x*'
-expect mutate_empty_part_is_told 1 '^mutate: no mutant matches \* in part 3/3$' mutate --part 3/3
+expect mutate_nothing_selected_is_reported 1 '^mutate: no mutant matches x\*$' mutate --only 'x*'
+expect mutate_empty_part_is_reported 1 '^mutate: no mutant matches \* in part 3/3$' mutate --part 3/3
 
 mutate_project
 mutant crash 'number_*' "$good" 'int number = 13;'
@@ -153,7 +153,7 @@ mutate_project
 linter 'make lint' 'text:1:'
 expect mutate_linter_kills 0 '^ok 1 linted # killed by make lint: text:1:a text 7$' mutate
 linter 'make lint' 'another finding'
-expect mutate_linter_must_say_what_is_named 1 'without a finding like another finding' mutate
+expect mutate_linter_must_print_the_named_finding 1 'without a finding like another finding' mutate
 linter 'make test-host' '*'
 expect mutate_linter_that_is_silent_survives 1 '^not ok 1 linted # survived$' mutate
 linter 'make no-such-target' '*'

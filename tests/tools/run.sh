@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# run.sh [PART]... - tests of the tools that set keel up and check it, and of machines that no other
-# test boots; PART is a file beside this one without its .sh.
+# run.sh [PART]... - tests of the tools, and of machines that no other test boots; PART is a file of
+# this folder without its .sh.
 #
-# Each check is seen to accept a good tree and to object to a bad one, in a temporary folder.
+# For each check there is a good tree that it accepts and bad ones that it rejects, in a temporary
+# folder.
 # No network, no root, no build of keel itself.  Prints KTAP and the summary.
 set -u
 
@@ -18,13 +19,13 @@ failed=0
 skipped=0
 LICENCE='/* SPDX-License-Identifier: MIT */'
 data=${SHARED:+$(cd "$SHARED" && pwd)/data}
-# Each of these would change what the tools under test do.
+# Each of these would change the behaviour of the tools under test.
 unset MAKEFLAGS MFLAGS MAKELEVEL SHARED SETUP
 
 count() { echo $((passed + failed + skipped)); }
 
 # expect NAME STATUS PATTERN COMMAND...: the exit status, and an extended regular expression that
-# a line of the output matches; PATTERN '' wants no output at all.
+# a line of the output matches; PATTERN '' requires that there is no output.
 expect() {
 	name=$1
 	status=$2

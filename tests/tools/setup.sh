@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Tests of tools/setup.sh with stand-ins for dpkg, apt and the user; read by run.sh.
 
-# stand_in NAME: a program of that name that logs how it was called, then runs standard input.
+# stand_in NAME: a program of that name that logs its arguments, then runs standard input.
 stand_in() {
 	{ printf '#!/bin/sh\necho "%s $*" >>"%s/calls"\n' "$1" "$work/tree" && cat; } | put "bin/$1"
 	chmod +x "$work/tree/bin/$1"
@@ -37,12 +37,12 @@ called() { grep -E -- "$1" "$work/tree/calls"; }
 called_not() { ! called "$1"; }
 
 machine 1000
-expect setup_says_nothing_when_all_is_there 0 '' setup build run test check prove bochs bench \
+expect setup_prints_nothing_if_all_is_installed 0 '' setup build run test check prove bochs bench \
 	fresh fuzz debug
-expect setup_asks_dpkg_once 0 '^1$' sh -c "grep -c dpkg-query '$work/tree/calls'"
-expect setup_leaves_apt_alone_when_all_is_there 0 '' called_not apt-get
+expect setup_calls_dpkg_once 0 '^1$' sh -c "grep -c dpkg-query '$work/tree/calls'"
+expect setup_does_not_call_apt_if_all_is_installed 0 '' called_not apt-get
 expect setup_unknown_group_is_an_error 2 "no group 'brew'" setup build brew
-expect setup_wants_a_group 2 usage setup
+expect setup_requires_a_group 2 usage setup
 
 machine 1000 nasm gcc
 expect setup_prints_the_line_to_type 1 \
@@ -58,7 +58,7 @@ expect setup_can_be_switched_off 0 '' env SETUP=no "$tools/setup.sh" build
 machine 1000 nasm
 echo 'shift; exec "$@"' | stand_in sudo
 expect setup_uses_sudo_without_a_password 0 '^setup: installing nasm$' setup build
-expect setup_asks_sudo_no_password 0 'sudo -n' called 'sudo'
+expect setup_calls_sudo_without_a_password_prompt 0 'sudo -n' called 'sudo'
 expect setup_calls_apt_through_sudo 0 'nasm' \
 	called 'apt-get .*install --no-install-recommends nasm$'
 
@@ -93,5 +93,5 @@ expect setup_updates_when_the_lists_are_old 0 'installing' setup build
 
 machine 0 nasm
 echo 'echo E: no network; exit 100' | stand_in apt-get
-expect setup_failure_is_told 1 'E: no network' setup build
-expect setup_failure_tells_the_line 1 'by hand: apt-get install .*nasm' setup build
+expect setup_failure_is_printed 1 'E: no network' setup build
+expect setup_failure_prints_the_line 1 'by hand: apt-get install .*nasm' setup build

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Tests of the number of CPUs that start, and of the messages about the others; read by run.sh.  Each boots
-# build/keel.elf, where there is one, by PVH.  QEMU provides no missing IOAPIC, no CPU that is
+# Tests of the number of CPUs that start, and of the messages about the others; read by run.sh.
+# Each boots build/keel.elf, if it is built, by PVH.  QEMU provides no missing IOAPIC, no CPU that is
 # listed twice, and no 300 CPUs: tests/unit/topology.c tests those.
 
 smp_kernel=$here/../../build/keel.elf
@@ -14,7 +14,7 @@ smp_says() {
 	cat "$work/smp.log"
 	return "$(cat "$work/smp.status")"
 }
-# smp_says_nothing PATTERN: the prompt answered, and no line is like that.
+# smp_says_nothing PATTERN: the prompt answered, and no line matches.
 smp_says_nothing() {
 	! grep -E "$1" "$work/smp.log" && [ "$(cat "$work/smp.status")" -eq 0 ]
 }

@@ -20,4 +20,4 @@ expect summary_log_without_summary_is_named 1 'cut: has no summary line' \
 expect summary_missing_log_is_a_failure 1 '^0 passed, 1 failed, 0 skipped$' \
 	"$tools/summary.py" "$t/absent"
 expect summary_no_test_is_a_failure 1 'no test ran' "$tools/summary.py" "$t/none"
-expect summary_wants_a_file 1 'usage' "$tools/summary.py"
+expect summary_requires_a_file 1 'usage' "$tools/summary.py"

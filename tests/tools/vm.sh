@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Tests of the monitor's `vm`, `spaces` and `pt N VA`, typed at the prompt of build/keel.elf, where
-# there is one; read by run.sh.
+# Tests of the monitor's `vm`, `spaces` and `pt N VA`, typed at the prompt of build/keel.elf, if
+# it is built; read by run.sh.
 
 vm_kernel=$here/../../build/keel.elf
 
@@ -9,15 +9,15 @@ vm_boot() {
 	"$here/smp.py" "$vm_kernel" 2 --qemu=-m --qemu=128M "$@" >"$work/vm.log" 2>&1 </dev/null
 	echo $? >"$work/vm.status"
 }
-# vm_answer COMMAND: what was said to it; the prompt lives.
+# vm_answer COMMAND: its output; the prompt still answers.
 vm_answer() {
 	awk -v command="> $1" '$0 == command { on = 1; next } /^> / { on = 0 } on && $0 != ""' \
 		"$work/vm.log"
 	return "$(cat "$work/vm.status")"
 }
-# vm_lines COMMAND: how many of them, to the whole list of extents.
+# vm_lines COMMAND: the number of lines of the whole list of extents.
 vm_lines() { vm_answer "$1" | wc -l; }
-# vm_is_without COMMAND PATTERN: no line of the answer is like that, and there is an answer.
+# vm_is_without COMMAND PATTERN: there is an answer, and no line of it matches.
 vm_is_without() {
 	[ "$(vm_lines "$1")" -gt 0 ] && ! vm_answer "$1" | grep -E "$2"
 }
@@ -63,7 +63,7 @@ vm_sequence_tests() {
 	expect spaces_n_joins_what_means_the_same 0 '^6$' vm_lines 'spaces 1'
 	expect pt_n_walks_that_space 0 '^  PT\[1\] at 0x.*present, read, write, user, accessed, dirty' \
 		vm_answer 'pt 1 10001000'
-	expect pt_n_says_what_the_entry_means 0 '^0000000000009000 .*: guard$' vm_answer 'pt 1 9000'
+	expect pt_n_prints_the_meaning_of_the_entry 0 '^0000000000009000 .*: guard$' vm_answer 'pt 1 9000'
 
 	expect vm_fork_leaves_the_parent_in_use 0 \
 		'space 2 is a copy of space 1, which stays in use$' vm_answer 'vm fork'
@@ -76,13 +76,13 @@ vm_sequence_tests() {
 	expect vm_last_owner_reuses_the_frame 0 '^vm: touch: 1 x 4K reused$' \
 		vm_answer 'vm touch 10001000 w 16'
 	expect spaces_n_shows_what_is_to_be_copied 0 'rw-  copy-on-write, 1 x 2M$' vm_answer 'spaces 2'
-	expect vm_protect_takes_the_right_to_write 0 \
+	expect vm_protect_removes_the_right_to_write 0 \
 		'^vm: touch: write of 10003000: the rights of the page do not allow it \(zeros' \
 		vm_answer 'vm touch 10003000 w'
 	expect vm_unmap_leaves_nothing 0 'nothing may be accessed there \(nothing is mapped\)$' \
 		vm_answer 'vm touch 10001000 r 16'
 
-	expect vm_touch_to_exhaustion_says_so 0 '^vm: touch: write of [0-9a-f]+: no memory is left' \
+	expect vm_touch_to_exhaustion_prints_the_error 0 '^vm: touch: write of [0-9a-f]+: no memory is left' \
 		vm_answer 'vm touch 20000000 w 512g'
 	expect vm_exhaustion_has_touched_what_it_could 0 '^vm: touch: [0-9]+ x 2M zeroed, private$' \
 		vm_answer 'vm touch 20000000 w 512g'
@@ -90,11 +90,11 @@ vm_sequence_tests() {
 	expect vm_free_goes_on_with_another 0 '^vm: free: space 1 ends; space 2 is in use$' \
 		vm_answer 'vm free'
 	expect vm_child_outlives_its_parent 0 '1 x 4K unchanged$' vm_answer 'vm touch 10001000 r 24'
-	expect spaces_n_knows_what_has_ended 0 '^spaces: there is no space 1; ' vm_answer 'spaces 1 0'
+	expect spaces_n_of_a_freed_space_is_an_error 0 '^spaces: there is no space 1; ' vm_answer 'spaces 1 0'
 	expect vm_prompt_lives_after_exhaustion 0 '[0-9]' vm_answer buddy
 }
 
-# What is wrong with a command is said in one line, and nothing is changed by it.
+# A wrong command prints one line, and changes nothing.
 vm_refuses() {
 	name=$1
 	shift
@@ -168,24 +168,24 @@ vm_ledger_tests() {
 		'^vm: touch: 64 x 4K zeroed, private, 57 of them by fault-around$' \
 		vm_answer 'vm touch 10000000 w 256k'
 	expect vm_touch_calls_none_of_them_unchanged 0 '^1$' vm_lines 'vm touch 10000000 w 256k'
-	expect vm_touch_knows_what_an_earlier_one_mapped 0 '^vm: touch: 96 x 4K unchanged$' \
+	expect vm_touch_of_mapped_pages_changes_nothing 0 '^vm: touch: 96 x 4K unchanged$' \
 		vm_answer 'vm touch 10000000 w 512k'
 	expect vm_touch_counts_every_page 0 \
 		'^vm: touch: 32 x 4K zeroed, private, 31 of them by fault-around$' \
 		vm_answer 'vm touch 10000000 w 512k'
 	expect leaks_names_call_sites 0 '^ *[0-9]+ objects +[0-9]+ bytes by [a-z_]+\+0x[0-9a-f]+,' \
 		vm_answer leaks
-	expect vm_free_gives_every_frame_back 0 '' vm_is_without frames '^  user '
+	expect vm_free_returns_every_frame 0 '' vm_is_without frames '^  user '
 	expect help_lists_vm 0 '^  vm +VERB' vm_answer help
 	expect help_lists_spaces 0 '^  spaces ' vm_answer help
 	expect help_lists_pt 0 '^  pt +\[N\] VA' vm_answer help
 }
 
-# The monitor after a panic still knows the space that was loaded.
+# After a panic the monitor still knows the space that was loaded.
 vm_panic_tests() {
 	vm_boot --type 'crash user' --type spaces --type 'vm new' --type 'vm map 10000000 8k' \
 		--type 'vm touch 10000000 w 8k'
-	expect vm_panic_says_which_space_was_loaded 0 '^ +1 +1 0 ' vm_answer spaces
+	expect vm_panic_keeps_the_space_loaded 0 '^ +1 +1 0 ' vm_answer spaces
 	expect vm_works_after_a_panic 0 '^vm: touch: 2 x 4K zeroed' vm_answer 'vm touch 10000000 w 8k'
 }
 
