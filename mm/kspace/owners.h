@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * owners.h - who allocated an area of kernel space: a small number for its marker.
+ * owners.h - the owner of an area of kernel space, as a small number for its marker.
  *
  * An owner is a name (of a thread, a driver) or the code that called vmalloc().  The table is open
  * addressed by a hash and counts the areas of each owner, so entries come free again.  When it is

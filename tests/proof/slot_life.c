@@ -85,7 +85,7 @@ static err_t get(void)
 	return err;
 }
 
-/* From in_use: by one who owns nothing. */
+/* From in_use: by a caller that owns nothing. */
 /*@ requires life; assigns frame, owners; ensures life;
     ensures \result == OK <==> 1 <= \old(frame.count) < SLOT_COUNT_MAX;
     ensures \result == OK ==> owners == \old(owners) + 1 && frame.kind == \old(frame.kind);
