@@ -116,8 +116,8 @@ enum {
  * device registers: reading may change them. */
 err_t arch_probe_read64(vaddr_t va, uint64_t *out);
 
-/* The result of a copy: bytes done from the first on; err: OK if that is all of them, else the error
- * of the refused access as the fault resolver returned it: ERR_NO_MEMORY, ERR_DENIED,
+/* The result of a copy: bytes done from the first on; err: OK if that is all of them, else the
+ * error of the refused access as the fault resolver returned it: ERR_NO_MEMORY, ERR_DENIED,
  * ERR_NOT_FOUND, ... */
 struct user_copied {
 	size_t done;

@@ -105,12 +105,12 @@ void device_free_irq(struct device *d, unsigned index)
 /* D3: interrupts first, so that no handler uses what goes after it. */
 static void device_take_back(struct device *d)
 {
-	unsigned forgotten = 0;
+	unsigned left = 0;
 
 	for (unsigned i = 0; i < d->resources; i++)
 		if (d->resource[i].claimed && d->resource[i].kind == RESOURCE_WIRE) {
 			device_free_irq(d, i);
-			forgotten++;
+			left++;
 		}
 	for (unsigned i = 0; i < d->resources; i++) {
 		if (!d->resource[i].claimed)
@@ -119,11 +119,11 @@ static void device_take_back(struct device *d)
 			device_unmap(d, i);
 		else
 			device_release_ports(d, i);
-		forgotten++;
+		left++;
 	}
-	if (forgotten != 0)
+	if (left != 0)
 		log_warning("device", "driver %s left %u resources of %s claimed", owner_name(d),
-			    forgotten, d->name);
+			    left, d->name);
 }
 
 /* ---- binding ---- */

@@ -13,7 +13,7 @@
  *   }
  *
  * A driver claims the resources of its device by their index before it uses them, and gives them
- * back in remove().  What it forgets is taken from it with a warning that names it.
+ * back in remove().  A claim that it leaves behind is released with a warning that names it.
  *
  * Invariants; bus_check() verifies them:
  *   D1  a device is bound to one driver at most, and both are on the same bus

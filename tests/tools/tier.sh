@@ -54,7 +54,7 @@ expect tier_nothing_at_all_is_a_failure_even_then 1 '^0 passed, 1 failed, 0 skip
 expect tier_steps_run_side_by_side 0 '^2 passed, 0 failed' tier --cpus=2 -- here there
 expect tier_step_that_hangs_is_stopped 1 '^# hang: 0 passed, 1 failed, .*; stopped after 1.0 s$' \
 	tier --seconds=1 -- hang
-# Dead, whether somebody has waited for it or not.
+# Dead, whether its parent has waited for it or not.
 tier_sleeper_state() { sed 's/.*) \(.\).*/\1/' "/proc/$(cat "$work/tree/sleeper")/stat" || echo Z; }
 expect tier_stops_what_a_step_started 0 '^[ZX]$' tier_sleeper_state
 

@@ -105,7 +105,7 @@ TEST(device_driver_of_an_hpet_model_maps_interrupts_and_frees)
 	check_end();
 }
 
-TEST(device_and_driver_meet_in_either_order)
+TEST(device_and_driver_bind_in_either_order)
 {
 	begin();
 	bus_add_driver(&platform_bus, &alarm_driver);
@@ -153,7 +153,7 @@ TEST(device_whose_probe_fails_keeps_nothing)
 	check_end();
 }
 
-/* ---- a driver that forgets ---- */
+/* ---- a driver that leaves claims behind ---- */
 
 static bool matches_all(const struct device *d)
 {
