@@ -86,6 +86,29 @@ struct boot_info {
 	bool boot_services_running; /* ExitBootServices() was not called: keel cannot run */
 };
 
+/* Three questions about a type; each has this one answer.
+ *
+ * Is it RAM, working or defective, in use or free?  The CPU may cache it, and it holds no registers
+ * of a device.  Reserved ranges can be either, so they are not. */
+static inline bool region_type_is_ram(enum region_type type)
+{
+	return type != REGION_RESERVED && type != REGION_FRAMEBUFFER;
+}
+
+/* Does the direct map contain it?  RAM that may be read: a load from defective RAM, even a
+ * speculative one, can raise a machine check. */
+static inline bool region_type_is_mapped(enum region_type type)
+{
+	return region_type_is_ram(type) && type != REGION_BAD;
+}
+
+/* Do its frames have metadata?  RAM that is or can be given to the frame allocator; the firmware
+ * keeps the rest. */
+static inline bool region_type_has_frames(enum region_type type)
+{
+	return region_type_is_mapped(type) && type != REGION_ACPI && type != REGION_ACPI_NVS;
+}
+
 /* The name that the monitor command `regions` prints. */
 static inline const char *region_type_name(enum region_type type)
 {

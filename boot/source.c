@@ -148,13 +148,13 @@ void boot_info_add_module(struct boot_info *bi, const struct boot_module *m)
 	bi->modules[bi->module_count++] = *m;
 }
 
-bool boot_info_has_memory(const struct boot_info *bi, struct prange range)
+bool boot_info_has_ram(const struct boot_info *bi, struct prange range)
 {
 	for (size_t i = 0; i < bi->source_count; i++) {
 		const struct region *r = &bi->sources[i];
 
 		if (r->start < range.start.raw + range.len && r->end > range.start.raw &&
-		    r->type != REGION_FRAMEBUFFER && r->type != REGION_RESERVED)
+		    region_type_is_ram(r->type))
 			return true;
 	}
 	return false;

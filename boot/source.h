@@ -56,9 +56,8 @@ const char *boot_arena_string(struct boot_arena *a, const char *s, size_t len);
 void boot_info_add_source(struct boot_info *bi, const struct region *r);
 void boot_info_add_module(struct boot_info *bi, const struct boot_module *m);
 
-/* Whether the range overlaps an entry for memory, free or in use: any type but REGION_RESERVED and
- * REGION_FRAMEBUFFER. */
-bool boot_info_has_memory(const struct boot_info *bi, struct prange range);
+/* Whether the range overlaps an entry for RAM: region_type_is_ram(). */
+bool boot_info_has_ram(const struct boot_info *bi, struct prange range);
 
 /* Little-endian integers at any alignment. */
 static inline uint32_t read_le32(const uint8_t *p)

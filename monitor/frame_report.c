@@ -74,7 +74,7 @@ static void audit_unused(struct frame_audit *a)
 	for (size_t i = 0; i < region_count; i++) {
 		uint64_t end = min_u64(regions[i].end, PHYS_LIMIT);
 
-		if (regions[i].type == REGION_RESERVED || regions[i].type == REGION_FRAMEBUFFER)
+		if (!region_type_is_ram(regions[i].type))
 			continue;
 		for (uint64_t pa = align_up(regions[i].start, PAGE_SIZE); pa < end;) {
 			const struct meta_slot *slot = section_slot(paddr(pa));

@@ -40,14 +40,14 @@ uint64_t boot_table_lookup(vaddr_t va, unsigned *level)
 	return 0;
 }
 
-void boot_table_refine(bool (*has_memory)(void *ctx, uint64_t start, uint64_t end), void *ctx)
+void boot_table_refine(bool (*has_ram)(void *ctx, uint64_t start, uint64_t end), void *ctx)
 {
 	uint64_t *pd = table_at((uint64_t)boot_pd);
 
 	for (unsigned i = 0; i < BOOT_MAP_GIB * PT_ENTRIES; i++) {
 		uint64_t start = i * PT_LARGE_BYTES;
 
-		if (has_memory(ctx, start, start + PT_LARGE_BYTES))
+		if (has_ram(ctx, start, start + PT_LARGE_BYTES))
 			pd[i] &= ~(uint64_t)PTE_UNCACHED;
 		else
 			pd[i] |= PTE_UNCACHED;

@@ -24,7 +24,7 @@ void start_screen_early(void)
 	}
 	if (console_find_screen(&b, &start_state.screen) == OK && /* else it has warned */
 	    start_state.screen.start.raw + start_state.screen.len <= GIB(BOOT_MAP_GIB) &&
-	    !boot_info_has_memory(&start_state.boot_info, start_state.screen))
+	    !boot_info_has_ram(&start_state.boot_info, start_state.screen))
 		console_show_screen(arch_direct(start_state.screen.start));
 }
 

@@ -146,10 +146,10 @@ void start_read_acpi(void)
 	}
 }
 
-static bool region_has_memory(void *ctx, uint64_t start, uint64_t end)
+static bool has_ram(void *ctx, uint64_t start, uint64_t end)
 {
 	(void)ctx;
-	return regions_have_memory(start_state.regions, start_state.region_count, start, end);
+	return regions_have_ram(start_state.regions, start_state.region_count, start, end);
 }
 
 void start_make_regions(struct boot_arena *arena)
@@ -166,7 +166,7 @@ void start_make_regions(struct boot_arena *arena)
 	start_state.region_count = regions_build(start_state.boot_info.sources,
 						 start_state.boot_info.source_count, memory,
 						 &start_state.regions);
-	boot_table_refine(region_has_memory, NULL);
+	boot_table_refine(has_ram, NULL);
 	report_set_regions(start_state.regions, start_state.region_count);
 }
 

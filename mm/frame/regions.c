@@ -279,7 +279,7 @@ uint64_t regions_bytes(const struct region *r, size_t n, enum region_type type)
 	return sum;
 }
 
-bool regions_have_memory(const struct region *r, size_t n, uint64_t start, uint64_t end)
+bool regions_have_ram(const struct region *r, size_t n, uint64_t start, uint64_t end)
 {
 	/*@ loop invariant i <= n;
 	    loop invariant \forall integer k; i <= k < n ==> r[k].end > start;
@@ -287,7 +287,7 @@ bool regions_have_memory(const struct region *r, size_t n, uint64_t start, uint6
 	    loop assigns i;
 	    loop variant n - i; */
 	for (size_t i = first_ending_after(r, n, start); i < n && r[i].start < end; i++)
-		if (r[i].type != REGION_RESERVED && r[i].type != REGION_FRAMEBUFFER)
+		if (region_type_is_ram(r[i].type))
 			return true;
 	return false;
 }

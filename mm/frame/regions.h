@@ -76,6 +76,5 @@ const struct region *regions_find(const struct region *r, size_t n, uint64_t byt
 /* Sum of the sizes of all regions of `type`. */
 uint64_t regions_bytes(const struct region *r, size_t n, enum region_type type);
 
-/* Whether [start, end) contains memory that the CPU may cache: any type but framebuffer and
- * reserved. */
-bool regions_have_memory(const struct region *r, size_t n, uint64_t start, uint64_t end);
+/* Whether [start, end) contains a byte of RAM: region_type_is_ram(). */
+bool regions_have_ram(const struct region *r, size_t n, uint64_t start, uint64_t end);

@@ -71,12 +71,6 @@ static enum zone_id section_zone(uint32_t index)
 	return index < ZONE_LOW_FRAMES / SECTION_FRAMES ? ZONE_LOW : ZONE_HIGH;
 }
 
-static bool is_memory(enum region_type type)
-{
-	return type == REGION_USABLE || type == REGION_KERNEL || type == REGION_MODULE ||
-	       type == REGION_BOOT_INFO;
-}
-
 /* Passes the frames of [first, end) to fn, without frame 0 and the range of the boot allocator. */
 static void give_range(uint64_t first, uint64_t end, void (*fn)(void *, pfn_t, uint32_t), void *ctx)
 {
@@ -193,7 +187,7 @@ static void cover_memory(void)
 		uint64_t first = regions[i].start / PAGE_SIZE;
 		uint64_t end = (regions[i].end + PAGE_SIZE - 1) / PAGE_SIZE;
 
-		if (!is_memory(regions[i].type))
+		if (!region_type_has_frames(regions[i].type))
 			continue;
 		for (uint64_t s = first / SECTION_FRAMES; s < count && s * SECTION_FRAMES < end;
 		     s++)

@@ -68,12 +68,7 @@ static err_t map_direct_around_image(uint64_t start, uint64_t end)
 	return err == OK ? map_direct(max_u64(start, min_u64(end, image_end())), end) : err;
 }
 
-static bool is_memory(enum region_type type)
-{
-	return type != REGION_RESERVED && type != REGION_FRAMEBUFFER && type != REGION_BAD;
-}
-
-/* Maps each run of adjacent memory regions of any type, rounded to whole pages. */
+/* Maps each run of adjacent regions of mapped types, rounded to whole pages. */
 static err_t map_all_memory(void)
 {
 	uint64_t start = 0, end = 0;
@@ -83,7 +78,7 @@ static err_t map_all_memory(void)
 		uint64_t first = align_down(kspace.regions[i].start, PAGE_SIZE);
 		uint64_t last = min_u64(align_up(kspace.regions[i].end, PAGE_SIZE), PHYS_LIMIT);
 
-		if (!is_memory(kspace.regions[i].type) || first >= last)
+		if (!region_type_is_mapped(kspace.regions[i].type) || first >= last)
 			continue;
 		if (first > end) {
 			err = map_direct_around_image(start, end);

@@ -126,7 +126,7 @@ err_t kspace_map_mmio(paddr_t pa, size_t len, enum mem_type type, const char *ow
 	    (unsigned)type >= MEM_TYPES || !arch_paddr_ok(paddr(pa.raw + len - 1)))
 		return ERR_BAD_RANGE;
 	end = align_up(pa.raw + len, PAGE_SIZE);
-	if (regions_have_memory(kspace.regions, kspace.region_count, start, end))
+	if (regions_have_ram(kspace.regions, kspace.region_count, start, end))
 		return ERR_BAD_RANGE;
 	irq = spin_lock_irq(&kspace.lock);
 	err = map_mmio_locked(start, end - start, type, owner, &va);

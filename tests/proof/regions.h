@@ -29,6 +29,10 @@ static inline size_t regions_trimmed_max(size_t n);
 
 #include "mm/frame/regions.h"
 
+/*@ assigns \nothing;
+    ensures \result <==> type != REGION_RESERVED && type != REGION_FRAMEBUFFER; */
+static inline bool region_type_is_ram(enum region_type type);
+
 /* ---- lists of regions: R1, R4 ---- */
 
 /*@ predicate known(integer t) = 0 <= t < REGION_TYPES;
@@ -357,7 +361,7 @@ uint64_t regions_bytes(const struct region *r, size_t n, enum region_type type);
 /*@ requires n <= MOST && \valid_read(r + (0 .. n - 1)) && region_list(r, n);
     assigns \nothing;
     ensures \result <==> \exists integer k; 0 <= k < n && memory_in(r, k, start, end); */
-bool regions_have_memory(const struct region *r, size_t n, uint64_t start, uint64_t end);
+bool regions_have_ram(const struct region *r, size_t n, uint64_t start, uint64_t end);
 
 /*@ requires n <= MOST;
     assigns \nothing; */

@@ -353,7 +353,7 @@ TEST(regions_no_entry_gives_no_region)
 	CHECK_EQ(final_count, 0);
 	CHECK(regions_find(final, 0, 0) == NULL);
 	CHECK_EQ(regions_bytes(final, 0, REGION_USABLE), 0);
-	CHECK(!regions_have_memory(final, 0, 0, UINT64_MAX));
+	CHECK(!regions_have_ram(final, 0, 0, UINT64_MAX));
 	CHECK_EQ(regions_check(final, 0), 0);
 }
 
@@ -535,7 +535,7 @@ static const struct region *find_slowly(uint64_t byte)
 	return NULL;
 }
 
-static bool units_have_memory(uint64_t first, uint64_t end)
+static bool units_have_ram(uint64_t first, uint64_t end)
 {
 	for (uint64_t u = first; u < end; u++)
 		if (bitmap[u] != NOTHING && bitmap[u] != REGION_RESERVED &&
@@ -558,8 +558,8 @@ static void check_units(void)
 		uint64_t first = test_random_below(UNITS);
 		uint64_t end = first + 1 + test_random_below(UNITS - first);
 
-		NEED(regions_have_memory(final, final_count, origin + first * unit,
-					 origin + end * unit) == units_have_memory(first, end));
+		NEED(regions_have_ram(final, final_count, origin + first * unit,
+				      origin + end * unit) == units_have_ram(first, end));
 	}
 }
 
@@ -595,20 +595,20 @@ TEST(regions_outside_the_map_there_is_nothing)
 	CHECK(regions_find(final, final_count, MIB(2) - 1) == &final[0]);
 	CHECK(regions_find(final, final_count, MIB(2)) == NULL);
 	CHECK(regions_find(final, final_count, UINT64_MAX) == NULL);
-	CHECK(!regions_have_memory(final, final_count, 0, MIB(1)));
-	CHECK(regions_have_memory(final, final_count, 0, MIB(1) + 1));
-	CHECK(regions_have_memory(final, final_count, MIB(2) - 1, UINT64_MAX));
-	CHECK(!regions_have_memory(final, final_count, MIB(2), UINT64_MAX));
+	CHECK(!regions_have_ram(final, final_count, 0, MIB(1)));
+	CHECK(regions_have_ram(final, final_count, 0, MIB(1) + 1));
+	CHECK(regions_have_ram(final, final_count, MIB(2) - 1, UINT64_MAX));
+	CHECK(!regions_have_ram(final, final_count, MIB(2), UINT64_MAX));
 }
 
-TEST(regions_framebuffer_and_reserved_are_not_memory)
+TEST(regions_have_ram_where_their_type_is_ram)
 {
 	for (unsigned t = 0; t < REGION_TYPES; t++) {
 		in_count = 0;
 		add(MIB(1), MIB(2), (enum region_type)t);
 		build();
-		CHECK_EQ(regions_have_memory(final, final_count, MIB(1), MIB(2)),
-			 t != REGION_RESERVED && t != REGION_FRAMEBUFFER);
+		CHECK_EQ(regions_have_ram(final, final_count, MIB(1), MIB(2)),
+			 region_type_is_ram((enum region_type)t));
 	}
 }
 

@@ -19,28 +19,46 @@ enum {
 /* ---- memory ---- */
 
 /* Whether [0x4000, 0x6000) has memory when a region of that type is at [start, end). */
-static bool has_memory(uint64_t start, uint64_t end, enum region_type type)
+static bool has_ram(uint64_t start, uint64_t end, enum region_type type)
 {
 	struct region list[] = { { 0, 0x1000, REGION_USABLE }, { start, end, type } };
 	struct boot_info bi = { .sources = list, .source_count = ARRAY_SIZE(list) };
 
-	return boot_info_has_memory(&bi, (struct prange){ paddr(0x4000), 0x2000 });
+	return boot_info_has_ram(&bi, (struct prange){ paddr(0x4000), 0x2000 });
 }
 
-TEST(source_memory_is_neither_reserved_nor_a_framebuffer)
+/* What each type is: RAM, in the direct map, with metadata for its frames. */
+TEST(source_types_of_regions_answer_each_question)
 {
-	for (enum region_type type = 0; type < REGION_TYPES; type++)
-		CHECK_EQ(has_memory(0x3000, 0x7000, type),
-			 type != REGION_RESERVED && type != REGION_FRAMEBUFFER);
+	static const struct {
+		bool ram, mapped, frames;
+	} want[REGION_TYPES] = {
+		[REGION_BAD] = { .ram = true },
+		[REGION_KERNEL] = { true, true, true },
+		[REGION_MODULE] = { true, true, true },
+		[REGION_BOOT_INFO] = { true, true, true },
+		[REGION_FRAMEBUFFER] = { .ram = false },
+		[REGION_ACPI_NVS] = { .ram = true, .mapped = true },
+		[REGION_ACPI] = { .ram = true, .mapped = true },
+		[REGION_RESERVED] = { .ram = false },
+		[REGION_USABLE] = { true, true, true },
+	};
+
+	for (enum region_type type = 0; type < REGION_TYPES; type++) {
+		CHECK_EQ(region_type_is_ram(type), want[type].ram);
+		CHECK_EQ(region_type_is_mapped(type), want[type].mapped);
+		CHECK_EQ(region_type_has_frames(type), want[type].frames);
+		CHECK_EQ(has_ram(0x3000, 0x7000, type), want[type].ram);
+	}
 }
 
 TEST(source_memory_beside_a_range_is_not_in_it)
 {
-	CHECK(!has_memory(0x1000, 0x4000, REGION_USABLE));
-	CHECK(!has_memory(0x6000, 0x8000, REGION_USABLE));
-	CHECK(has_memory(0x1000, 0x4001, REGION_USABLE));
-	CHECK(has_memory(0x5fff, 0x8000, REGION_USABLE));
-	CHECK(has_memory(0x5000, 0x5001, REGION_USABLE));
+	CHECK(!has_ram(0x1000, 0x4000, REGION_USABLE));
+	CHECK(!has_ram(0x6000, 0x8000, REGION_USABLE));
+	CHECK(has_ram(0x1000, 0x4001, REGION_USABLE));
+	CHECK(has_ram(0x5fff, 0x8000, REGION_USABLE));
+	CHECK(has_ram(0x5000, 0x5001, REGION_USABLE));
 }
 
 /* ---- gap search ---- */
