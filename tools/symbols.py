@@ -19,7 +19,7 @@ import subprocess
 import sys
 
 BASE = 0xFFFFFFFF80000000  # KERNEL_VMA of arch/x86_64/layout.h
-LINE = re.compile(r"^(\S+) (\w) ([0-9a-f]+)(?: ([0-9a-f]+))?$")
+LINE = re.compile(r"^(\S+) (\w) ([0-9a-f]+)(?: ([0-9a-f]*))?$")
 FUNCTION = re.compile(r"^\S+ \S+ \S+ FDE .*pc=([0-9a-f]+)\.\.([0-9a-f]+)$")
 ROW = re.compile(r"^([0-9a-f]{16}) (rsp|rbp)\+\d+ ")
 ALIGNMENT = 64  # at most so many bytes between functions are padding
