@@ -38,6 +38,6 @@
 #define BOOT_DEVICE_MIN 0xc0000000
 
 /* The stacks that the first CPU starts with; each has a guard page below it. */
-#define BOOT_STACK_BYTES 0x20000
+#define BOOT_STACK_BYTES 0x8000
 #define IST_STACK_BYTES  0x4000
 #define GUARD_BYTES      0x1000
