@@ -90,7 +90,7 @@ struct site_text {
 
 static struct site_text site_text(const void *where)
 {
-	struct site_text t;
+	struct site_text t = { "" };
 	struct symbol s;
 
 	if (symbols_find((vaddr_t)where - 1, &s))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/kspace/owners.h"
 
+#include "lib/bits.h"
 #include "lib/print.h"
 #include "lib/string.h"
 
@@ -9,9 +10,14 @@ enum {
 	PROBES = 8, /* entries that are tried before an owner counts as unknown */
 };
 
-static struct {
+union owner_key {
 	struct area_owner owner;
-	uint32_t areas; /* 0: free */
+	uint64_t word[sizeof(struct area_owner) / sizeof(uint64_t)];
+};
+
+static struct {
+	union owner_key key; /* stays when the last area goes: most owners come again */
+	uint32_t areas;      /* 0: free */
 } owners[OWNERS];
 
 void owners_init(void)
@@ -19,33 +25,42 @@ void owners_init(void)
 	memset(owners, 0, sizeof(owners));
 }
 
-/* Fowler, Noll, Vo: FNV-1a. */
-static uint32_t owner_hash(const struct area_owner *o)
+/* Knuth, The Art of Computer Programming 3, 6.4: multiplicative hashing, a word at a time. */
+static unsigned key_hash(const union owner_key *k)
 {
-	const unsigned char *bytes = (const unsigned char *)o;
-	uint32_t hash = UINT32_C(2166136261);
+	uint64_t hash = 0;
 
-	for (size_t i = 0; i < sizeof(*o); i++)
-		hash = (hash ^ bytes[i]) * UINT32_C(16777619);
-	return hash;
+	for (size_t i = 0; i < ARRAY_SIZE(k->word); i++)
+		hash = (hash ^ k->word[i]) * UINT64_C(0x9e3779b97f4a7c15);
+	return (unsigned)(hash >> (64 - OWNER_BITS));
+}
+
+static bool key_equal(const union owner_key *a, const union owner_key *b)
+{
+	uint64_t differ = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(a->word); i++)
+		differ |= a->word[i] ^ b->word[i];
+	return differ == 0;
 }
 
 unsigned owner_get(const char *name, uintptr_t caller)
 {
-	struct area_owner o = { "", name == NULL ? caller : 0 };
+	union owner_key key = { .word = { 0 } };
 	unsigned place = OWNER_UNKNOWN;
-	uint32_t hash;
+	unsigned hash;
 
-	memset(o.name, 0, sizeof(o.name)); /* it is hashed and compared in whole */
 	if (name != NULL)
-		print_to(o.name, sizeof(o.name), "%s", name);
-	hash = owner_hash(&o);
+		print_to(key.owner.name, sizeof(key.owner.name), "%s", name);
+	else
+		key.owner.caller = caller;
+	hash = key_hash(&key);
 	for (unsigned i = 0; i < PROBES; i++) {
 		unsigned at = (hash + i) % OWNERS;
 
 		if (at == OWNER_UNKNOWN)
 			continue;
-		if (owners[at].areas != 0 && memcmp(&owners[at].owner, &o, sizeof(o)) == 0) {
+		if (key_equal(&owners[at].key, &key)) {
 			owners[at].areas++;
 			return at;
 		}
@@ -53,7 +68,7 @@ unsigned owner_get(const char *name, uintptr_t caller)
 			place = at;
 	}
 	if (place != OWNER_UNKNOWN)
-		owners[place].owner = o;
+		owners[place].key = key;
 	owners[place].areas++;
 	return place;
 }
@@ -65,5 +80,5 @@ void owner_put(unsigned owner)
 
 struct area_owner owner_of(unsigned owner)
 {
-	return owners[owner].owner;
+	return owners[owner].key.owner;
 }
