@@ -18,6 +18,7 @@ struct irq_line {
 	unsigned cpu, vector;                /* (c) while in use */
 	_Atomic bool in_progress;            /* handlers are being called; set under the lock */
 	unsigned threads;                    /* (l) woken and not returned, of a level */
+	uint64_t uses;                       /* (l) ended ones: counts its last handlers */
 	bool stuck;                          /* (l) masked for good */
 	_Atomic uint64_t count, unhandled;   /* (a) written by its CPU; unhandled: in a row */
 };
@@ -64,17 +65,15 @@ static unsigned line_begin(struct irq_line *l, unsigned vector, struct irq *hand
 	return n;
 }
 
-/* A level stays masked while threads run. */
+/* A level stays masked while threads run; the thread is counted before it can return. */
 static void line_wake(struct irq_line *l, struct irq *irq)
 {
+	spin_lock(&l->lock);
 	/* acq_rel pairs with irq_thread(): it sees what the handler stored */
 	if (atomic_exchange_explicit(&irq->woken, 1, memory_order_acq_rel) == 0 &&
-	    line_is_level(l)) {
-		spin_lock(&l->lock);
-		if (l->threads++ == 0)
-			arch_irq_mask(l->source.gsi);
-		spin_unlock(&l->lock);
-	}
+	    line_is_level(l) && l->threads++ == 0)
+		arch_irq_mask(l->source.gsi);
+	spin_unlock(&l->lock);
 	thread_unpark(irq->thread);
 }
 
@@ -134,16 +133,15 @@ static void line_synchronize(const struct irq_line *l)
 
 /* ---- threads ---- */
 
-static void thread_returned(struct irq_line *l)
+/* The line may be free by now, or another driver's. */
+static void thread_returned(const struct irq *irq)
 {
-	uintptr_t irq;
+	struct irq_line *l = irq->line;
+	uintptr_t flags = spin_lock_irq(&l->lock);
 
-	if (!line_is_level(l))
-		return;
-	irq = spin_lock_irq(&l->lock);
-	if (--l->threads == 0 && !l->stuck)
+	if (irq->use == l->uses && line_is_level(l) && --l->threads == 0 && !l->stuck)
 		arch_irq_unmask(l->source.gsi);
-	spin_unlock_irq(&l->lock, irq);
+	spin_unlock_irq(&l->lock, flags);
 }
 
 static void irq_thread(void *handle)
@@ -154,7 +152,7 @@ static void irq_thread(void *handle)
 		/* acq_rel pairs with line_wake() */
 		if (atomic_exchange_explicit(&irq->woken, 0, memory_order_acq_rel) != 0) {
 			irq->thread_fn(irq->context);
-			thread_returned(irq->line);
+			thread_returned(irq);
 		} else if (atomic_load_explicit(&irq->stopping, memory_order_acquire)) {
 			return;
 		} else {
@@ -254,6 +252,7 @@ static err_t line_add(struct irq *irq, const struct irq_source *s) __requires(ta
 		return err;
 	irq->line = l;
 	spin_lock(&l->lock);
+	irq->use = l->uses;
 	first = l->handlers == 0;
 	l->handler[l->handlers++] = irq;
 	spin_unlock(&l->lock);
@@ -277,15 +276,25 @@ static void line_drop(struct irq_line *l, const struct irq *irq) __requires(tabl
 	spin_unlock(&l->lock);
 }
 
+/* No thread unmasks the wire from now on. */
+static void line_end_use(struct irq_line *l) __requires(table_lock)
+{
+	spin_lock(&l->lock);
+	l->uses++;
+	if (l->source.msi == NULL)
+		arch_irq_unroute(l->source.gsi);
+	spin_unlock(&l->lock);
+}
+
 /* The wire is masked and the vector leads nowhere before the last handler goes: Q1. */
 static void line_remove(struct irq_line *l, const struct irq *irq) __requires(table_lock)
 {
 	bool last = l->handlers == 1;
 
-	if (last && l->source.msi == NULL)
-		arch_irq_unroute(l->source.gsi);
-	if (last)
+	if (last) {
+		line_end_use(l);
 		line_publish(l, NULL);
+	}
 	line_drop(l, irq);
 	line_synchronize(l);
 	if (last && l->source.msi == NULL)

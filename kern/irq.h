@@ -81,6 +81,7 @@ struct irq_line;
 /* A registered handler; its memory is the driver's until irq_free() has returned. */
 struct irq {
 	struct irq_line *line;
+	uint64_t use; /* of the line, which is free or another driver's when its number differs */
 	irq_handler_t handler;
 	void (*thread_fn)(void *context);
 	void *context;

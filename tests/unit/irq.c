@@ -22,6 +22,7 @@ enum {
 	ROUNDS = 500,
 	PATTERN_BYTES = 128,
 	OPEN_MS = 5000, /* far more than a loaded machine needs */
+	SPAWNED = 1, /* stacks of spawn() */
 };
 
 /* A device that asserts a level until its handler acknowledges it. */
@@ -201,7 +202,7 @@ static void *stack_alloc(size_t bytes, const char *owner)
 
 	(void)owner;
 	CHECK(bytes <= STACK_BYTES);
-	return stacks[next++ % STACKS];
+	return stacks[SPAWNED + next++ % (STACKS - SPAWNED)];
 }
 
 static void stack_free(void *stack)
@@ -262,6 +263,60 @@ TEST(irq_level_is_masked_while_its_thread_runs)
 	}
 	irq_free(&g.irq);
 	CHECK_EQ(g.wrong, 0);
+	cpus_stop();
+}
+
+/* ---- threads that outlive their handler ---- */
+
+/* The first device's thread goes on until it is told to end. */
+static struct completion may_end;
+
+static void linger(void *context)
+{
+	gadget_thread(context);
+	completion_wait(&may_end);
+}
+
+static void free_gadget(void *gadget)
+{
+	irq_free(&((struct gadget *)gadget)->irq);
+}
+
+/* The line goes to another driver while a thread of the driver before it still runs. */
+TEST(irq_thread_that_ends_late_leaves_the_next_user_of_its_line_alone)
+{
+	struct gadget old, next;
+	struct irq_info info;
+	struct thread *t;
+
+	cpus_start(2);
+	kthread_set_stacks(&test_stacks);
+	gadget_start(&old);
+	gadget_start(&next);
+	completion_init(&served);
+	completion_init(&may_end);
+	NEED(irq_request_threaded(&old.irq, irq_wire(GSI, IRQ_LEVEL_LOW), "old", wake_thread,
+				  linger, &old) == OK);
+	gadget_signal(&old);
+	completion_wait(&served);
+	t = spawn(0, free_gadget, &old);
+	while (line_of("old", &info))
+		thread_yield();
+	NEED(irq_request_threaded(&next.irq, irq_wire(GSI, IRQ_LEVEL_LOW), "next", wake_thread,
+				  gadget_thread, &next) == OK);
+	complete(&may_end);
+	thread_join(t);
+	for (unsigned i = 1; i <= 2; i++) {
+		completion_init(&served);
+		gadget_signal(&next);
+		completion_wait(&served);
+		while (!host_irq_is_open(GSI))
+			thread_yield();
+		CHECK_EQ(next.threads, i);
+		CHECK_EQ(next.calls, i);
+	}
+	irq_free(&next.irq);
+	CHECK_EQ(old.wrong + next.wrong, 0);
 	cpus_stop();
 }
 
