@@ -19,7 +19,7 @@ struct irq_line {
 	_Atomic bool in_progress;            /* handlers are being called; set under the lock */
 	unsigned threads;                    /* (l) woken and not returned, of a level */
 	uint64_t uses;                       /* (l) ended ones: counts its last handlers */
-	bool stuck;                          /* (l) masked for good */
+	bool stuck;                          /* (l) masked until a handler comes or goes */
 	_Atomic uint64_t count, unhandled;   /* (a) written by its CPU; unhandled: in a row */
 };
 
@@ -79,20 +79,24 @@ static void line_wake(struct irq_line *l, struct irq *irq)
 
 static void line_count(struct irq_line *l, enum irq_result best)
 {
+	bool was_stuck;
+
 	percpu_add(&l->count, 1);
 	if (best != IRQ_NONE) {
 		atomic_store_explicit(&l->unhandled, 0, memory_order_relaxed);
 		return;
 	}
 	percpu_add(&l->unhandled, 1);
-	if (percpu_read(&l->unhandled) != IRQ_UNHANDLED_MAX || l->source.msi != NULL)
+	if (percpu_read(&l->unhandled) < IRQ_UNHANDLED_MAX || l->source.msi != NULL)
 		return;
 	spin_lock(&l->lock);
+	was_stuck = l->stuck;
 	l->stuck = true;
 	arch_irq_mask(l->source.gsi);
 	spin_unlock(&l->lock);
-	log_err("irq", "GSI %u interrupted %d times and no handler recognised it: masked",
-		l->source.gsi, IRQ_UNHANDLED_MAX);
+	if (!was_stuck)
+		log_err("irq", "GSI %u interrupted %d times and no handler recognised it: masked",
+			l->source.gsi, IRQ_UNHANDLED_MAX);
 }
 
 void irq_dispatch(unsigned vector)
@@ -129,6 +133,22 @@ static void line_synchronize(const struct irq_line *l)
 	/* acquire pairs with irq_dispatch() */
 	while (atomic_load_explicit(&l->in_progress, memory_order_acquire))
 		lock_wait_turn(); /* the handler may wait for this CPU's part of a shootdown */
+}
+
+/* After the handlers changed: another one may recognise the interrupt, or the device that was stuck
+ * is gone.  Calls of the handlers before must not mask it any more. */
+static void line_retry(struct irq_line *l)
+{
+	line_synchronize(l);
+	spin_lock(&l->lock);
+	if (l->stuck && l->handlers != 0) {
+		l->stuck = false;
+		/* relaxed: if its CPU counts meanwhile, the wire is masked sooner */
+		atomic_store_explicit(&l->unhandled, 0, memory_order_relaxed);
+		if (l->threads == 0)
+			arch_irq_unmask(l->source.gsi);
+	}
+	spin_unlock(&l->lock);
 }
 
 /* ---- threads ---- */
@@ -260,6 +280,8 @@ static err_t line_add(struct irq *irq, const struct irq_source *s) __requires(ta
 		line_publish(l, l);
 		if (s->msi == NULL)
 			arch_irq_unmask(s->gsi);
+	} else {
+		line_retry(l);
 	}
 	return OK;
 }
@@ -296,7 +318,7 @@ static void line_remove(struct irq_line *l, const struct irq *irq) __requires(ta
 		line_publish(l, NULL);
 	}
 	line_drop(l, irq);
-	line_synchronize(l);
+	line_retry(l);
 	if (last && l->source.msi == NULL)
 		vector_free(l->cpu, l->vector, 1);
 }

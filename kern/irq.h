@@ -17,7 +17,8 @@
  * its handlers woke have returned.
  *
  * A wire that interrupts IRQ_UNHANDLED_MAX times in a row without a handler that recognises it is
- * masked with a warning: a device that is stuck costs a bounded time.
+ * masked with a warning: a device that is stuck costs a bounded time.  It is unmasked when another
+ * handler is registered for it or one of several is freed, and the count starts again.
  *
  * Invariants:
  *   Q1  a line that is in use has at least one handler, and its vector of its CPU leads to it

@@ -194,6 +194,42 @@ TEST(irq_level_that_no_handler_recognises_is_masked)
 	cpus_stop();
 }
 
+static void stick(uint32_t gsi)
+{
+	capture_begin();
+	host_irq_assert(gsi);
+	(void)capture_end();
+	CHECK(!host_irq_is_open(gsi));
+}
+
+TEST(irq_level_that_was_masked_is_tried_again_with_other_handlers)
+{
+	struct irq deaf;
+	struct irq_info info;
+	struct gadget g;
+	unsigned calls = 0;
+
+	cpus_start(1);
+	gadget_start(&g);
+	NEED(irq_request(&deaf, irq_wire(GSI, IRQ_LEVEL_LOW), "deaf", never_mine, &calls) == OK);
+	stick(GSI);
+	g.wants = true; /* it was this device that asserted */
+	NEED(irq_request(&g.irq, irq_wire(GSI, IRQ_LEVEL_LOW), "late", gadget_interrupt, &g) == OK);
+	CHECK_EQ(g.handled, 1);
+	CHECK(host_irq_is_open(GSI));
+	stick(GSI); /* now it is the other one */
+	CHECK_EQ(calls, 2 * IRQ_UNHANDLED_MAX + 1);
+	host_irq_deassert(GSI);
+	irq_free(&deaf);
+	CHECK(host_irq_is_open(GSI));
+	gadget_signal(&g);
+	CHECK_EQ(g.handled, 2);
+	CHECK(line_of("late", &info) && !info.masked && info.unhandled == 0);
+	irq_free(&g.irq);
+	CHECK(!host_irq_is_open(GSI));
+	cpus_stop();
+}
+
 /* ---- threads ---- */
 
 static void *stack_alloc(size_t bytes, const char *owner)
