@@ -7,17 +7,20 @@
 LOCK_CLASS(work_class, "work queues", RANK_WAIT_QUEUE);
 LOCK_CLASS(work_waiters_class, "waiters for work queues", RANK_WAIT_QUEUE);
 
-/* The oldest work, taken out; NULL: there is none. */
-static struct work *work_take(struct work_queue *q)
+/* Whether the thread has something to do: run *out, the oldest work, taken out; or end, when there
+ * is none and there will be none, which is decided in one step. */
+static bool work_take(struct work_queue *q, struct work **out)
 {
 	uintptr_t irq = spin_lock_irq(&q->idle.lock);
 	struct list_node *n = list_pop_front(&q->works);
 	struct work *w = list_entry_or_null(n, struct work, link);
+	bool stopping = q->stopping;
 
 	if (w != NULL)
 		w->queued = false;
 	spin_unlock_irq(&q->idle.lock, irq);
-	return w;
+	*out = w;
+	return w != NULL || stopping;
 }
 
 static void work_finished(struct work_queue *q)
@@ -29,22 +32,13 @@ static void work_finished(struct work_queue *q)
 	(void)wait_wake_all(&q->waiters);
 }
 
-static bool work_is_stopping(struct work_queue *q)
-{
-	uintptr_t irq = spin_lock_irq(&q->idle.lock);
-	bool stopping = q->stopping;
-
-	spin_unlock_irq(&q->idle.lock, irq);
-	return stopping;
-}
-
 static void work_thread(void *queue)
 {
 	struct work_queue *q = queue;
 	struct work *w = NULL;
 
 	for (;;) {
-		wait_until(&q->idle, (w = work_take(q)) != NULL || work_is_stopping(q));
+		wait_until(&q->idle, work_take(q, &w));
 		if (w == NULL)
 			return;
 		w->fn(w); /* which may free w */

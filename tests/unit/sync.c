@@ -261,4 +261,22 @@ TEST(work_submitted_by_many_runs_after_each_submission)
 	work_queue_stop(&queue);
 	cpus_stop();
 }
+
+/* The second comes when the thread has found nothing more to do, in some rounds. */
+TEST(work_submitted_before_the_stop_runs)
+{
+	cpus_start(2);
+	for (unsigned i = 0; i < TURNS; i++) {
+		start_queue();
+		work_submit(&queue, &jobs[0].work);
+		while (atomic_load(&jobs[0].runs) == 0)
+			arch_relax();
+		for (unsigned turn = 0; turn < i; turn++)
+			arch_relax();
+		work_submit(&queue, &jobs[1].work);
+		work_queue_stop(&queue);
+		CHECK_EQ(jobs[1].runs, 1);
+	}
+	cpus_stop();
+}
 #endif
