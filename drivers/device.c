@@ -63,7 +63,7 @@ err_t device_claim_ports(struct device *d, unsigned index, uint16_t *first)
 	struct resource *r = NULL;
 	err_t err = resource_find(d, index, RESOURCE_PORTS, &r);
 
-	if (err == OK && r->start > UINT16_MAX)
+	if (err == OK && (r->start > UINT16_MAX || r->len > UINT32_MAX))
 		err = ERR_BAD_RANGE;
 	if (err == OK)
 		err = ports_claim(&r->ports, (uint16_t)r->start, (uint32_t)r->len, owner_name(d));
@@ -86,6 +86,8 @@ err_t device_request_irq(struct device *d, unsigned index, struct irq *irq, irq_
 	struct resource *r = NULL;
 	err_t err = resource_find(d, index, RESOURCE_WIRE, &r);
 
+	if (err == OK && r->start > UINT32_MAX)
+		err = ERR_NOT_FOUND;
 	if (err == OK)
 		err = irq_request(irq, irq_wire((uint32_t)r->start, r->trigger), owner_name(d),
 				  handler, context);

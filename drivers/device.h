@@ -119,7 +119,7 @@ err_t device_map(struct device *d, unsigned index, void __iomem **registers);
 void device_unmap(struct device *d, unsigned index);
 
 /* Claim the ports of resource `index`.  ERR_NOT_FOUND: there are none.  ERR_IN_USE: a driver has
- * some of them. */
+ * some of them.  ERR_BAD_RANGE: none, or beyond port 65535. */
 err_t device_claim_ports(struct device *d, unsigned index, uint16_t *first);
 void device_release_ports(struct device *d, unsigned index);
 

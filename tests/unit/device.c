@@ -199,6 +199,19 @@ TEST(device_resources_that_a_driver_left_are_taken_back)
 	check_end();
 }
 
+TEST(device_resources_beyond_the_limits_are_refused)
+{
+	struct irq irq;
+	uint16_t port;
+
+	begin();
+	other.resource[0].len += UINT64_C(1) << 32;
+	hpet.resource[1].start += UINT64_C(1) << 32;
+	CHECK_EQ(device_claim_ports(&other, 0, &port), ERR_BAD_RANGE);
+	CHECK_EQ(device_request_irq(&hpet, 1, &irq, ignore, NULL), ERR_NOT_FOUND);
+	check_end();
+}
+
 #else
 
 enum {
