@@ -341,6 +341,8 @@ err_t irq_request_threaded(struct irq *irq, struct irq_source source, const char
 	uintptr_t flags;
 	err_t err;
 
+	if (source.msi != NULL && source.index >= source.msi->count)
+		return ERR_NOT_FOUND;
 	*irq = (struct irq){
 		.handler = handler, .thread_fn = thread_fn, .context = context, .name = name
 	};

@@ -93,8 +93,9 @@ struct irq {
 };
 
 /* Call handler(context) on each interrupt of the source.  ERR_NOT_FOUND: no controller has the
- * wire, or no CPU can be reached by it.  ERR_IN_USE: the message has a handler, or the wire has and
- * cannot be shared.  ERR_NO_MEMORY: no vector or line is left, or the wire has IRQ_SHARED_MAX. */
+ * wire, no CPU can be reached by it, or the block has no such message.  ERR_IN_USE: the message has
+ * a handler, or the wire has and cannot be shared.  ERR_NO_MEMORY: no vector or line is left, or
+ * the wire has IRQ_SHARED_MAX. */
 err_t irq_request(struct irq *irq, struct irq_source source, const char *name,
 		  irq_handler_t handler, void *context);
 

@@ -442,6 +442,8 @@ TEST(irq_messages_of_a_block_have_handlers_of_their_own)
 	}
 	CHECK_EQ(irq_request(&second, irq_message(&msi, 2), "second", count_message, &counts[2]),
 		 ERR_IN_USE);
+	CHECK_EQ(irq_request(&second, irq_message(&msi, 4), "second", count_message, &counts[2]),
+		 ERR_NOT_FOUND);
 	CHECK_EQ(irq_msi_message(&msi, 0, &m), OK);
 	for (unsigned i = 0; i < 4; i++)
 		for (unsigned n = 0; n <= i; n++) {
