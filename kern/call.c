@@ -87,15 +87,21 @@ static struct {
 	_Atomic uint32_t outstanding; /* CPUs that have not returned from fn */
 } everywhere;
 
-/* 1: the CPU has not begun the request.  Who turns it into 0 accounts for the CPU: the CPU itself,
- * or the caller that gives up waiting for it; a CPU that comes later runs nothing. */
+/* Who turns it into NOT_WANTED accounts for the CPU: the CPU itself when it has run the request, or
+ * the caller that gives up waiting for it; a CPU that comes later runs nothing. */
+enum {
+	NOT_WANTED,
+	WANTED, /* not begun */
+	RUNNING,
+};
 static PER_CPU(_Atomic uint32_t, everywhere_wanted);
 
-static bool everywhere_claim(unsigned cpu)
+static bool everywhere_change(unsigned cpu, uint32_t from, uint32_t to)
 {
 	/* acquire pairs with the store in call_on_cpus_wait(): the request is visible */
-	return atomic_exchange_explicit(per_cpu_ptr(everywhere_wanted, cpu), 0,
-					memory_order_acquire) != 0;
+	return atomic_compare_exchange_strong_explicit(per_cpu_ptr(everywhere_wanted, cpu), &from,
+						       to, memory_order_acquire,
+						       memory_order_relaxed);
 }
 
 static void everywhere_done(void)
@@ -107,23 +113,28 @@ static void everywhere_done(void)
 static void run_everywhere(void *unused)
 {
 	(void)unused;
-	if (!everywhere_claim(arch_cpu_id()))
+	if (!everywhere_change(arch_cpu_id(), WANTED, RUNNING))
 		return;
 	everywhere.fn(everywhere.arg);
-	everywhere_done();
+	if (everywhere_change(arch_cpu_id(), RUNNING, NOT_WANTED))
+		everywhere_done();
 }
 
 static PER_CPU(struct call, everywhere_call) = CALL_INIT(run_everywhere, NULL);
 
-/* CPUs that have not begun are left out from now on; returns how many. */
+/* CPUs that have not begun, or that stopped within fn, are left out from now on; returns how
+ * many. */
 static __cold unsigned leave_out_silent(unsigned cpus)
 {
 	unsigned left_out = 0;
 
 	for (unsigned cpu = 0; cpu < cpus; cpu++) {
-		if (!everywhere_claim(cpu))
+		bool stopped = arch_cpu_is_stopped(cpu);
+
+		if (!everywhere_change(cpu, WANTED, NOT_WANTED) &&
+		    !(stopped && everywhere_change(cpu, RUNNING, NOT_WANTED)))
 			continue;
-		if (!arch_cpu_is_stopped(cpu))
+		if (!stopped)
 			log_limited(LOG_WARNING, "call",
 				    "CPU %u does not answer; going on without it", cpu);
 		everywhere_done();
@@ -160,10 +171,11 @@ unsigned call_on_cpus_wait(void (*fn)(void *arg), void *arg)
 	/* relaxed: the stores below order it */
 	atomic_store_explicit(&everywhere.outstanding, cpus, memory_order_relaxed);
 	for (unsigned cpu = 0; cpu < cpus; cpu++) {
-		/* release: a late CPU that finds 1 sees this request */
-		atomic_store_explicit(per_cpu_ptr(everywhere_wanted, cpu), 1, memory_order_release);
+		/* release: a late CPU that finds it sees this request */
+		atomic_store_explicit(per_cpu_ptr(everywhere_wanted, cpu), WANTED,
+				      memory_order_release);
 		if (call_on_cpu(cpu, per_cpu_ptr(everywhere_call, cpu)) != OK &&
-		    everywhere_claim(cpu)) {
+		    everywhere_change(cpu, WANTED, NOT_WANTED)) {
 			everywhere_done();
 			left_out++;
 		}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of kern/call.c on one host thread, which acts for CPUs that no thread is bound to. */
+/* Tests of kern/call.c, most on one host thread, which acts for CPUs that no thread is bound to. */
 #include "kern/call.h"
 
 #include "kern/cpu.h"
@@ -7,6 +7,7 @@
 #include "tests/test.h"
 
 #ifndef KEEL_TESTS
+#include <pthread.h>
 
 #include "arch/host/host.h"
 
@@ -87,6 +88,46 @@ TEST(call_to_a_stopped_cpu_is_refused_and_not_waited_for)
 	CHECK_EQ(call_on_cpus_wait(append, NULL), CPUS - 1);
 	CHECK_EQ(on_cpu[1], 0);
 	CHECK_EQ(runs, CPUS - 1);
+	cpu_set_count(1);
+}
+
+static _Atomic bool bound, may_return;
+
+static void *be_cpu_1(void *unused)
+{
+	(void)unused;
+	host_cpu_bind(1);
+	atomic_store(&bound, true);
+	while (!atomic_load(&may_return))
+		arch_relax();
+	host_cpu_unbind();
+	return NULL;
+}
+
+static void stop_on_cpu_1(void *unused)
+{
+	(void)unused;
+	if (arch_cpu_id() != 1)
+		return;
+	host_cpu_stop(1);
+	while (!atomic_load(&may_return))
+		arch_relax();
+}
+
+TEST(call_does_not_wait_for_a_cpu_that_stops_within_it)
+{
+	pthread_t other;
+
+	start();
+	atomic_store(&bound, false);
+	atomic_store(&may_return, false);
+	NEED(pthread_create(&other, NULL, be_cpu_1, NULL) == 0);
+	while (!atomic_load(&bound))
+		arch_relax();
+	CHECK_EQ(call_on_cpus_wait(stop_on_cpu_1, NULL), CPUS - 1);
+	atomic_store(&may_return, true);
+	pthread_join(other, NULL);
+	CHECK_EQ(call_on_cpus_wait(append, NULL), CPUS - 1);
 	cpu_set_count(1);
 }
 
