@@ -67,16 +67,14 @@ void work_queue_stop(struct work_queue *q)
 void work_submit(struct work_queue *q, struct work *w)
 {
 	uintptr_t irq = spin_lock_irq(&q->idle.lock);
-	bool added = !w->queued;
 
-	if (added) {
+	if (!w->queued) {
 		w->queued = true;
 		list_push_back(&q->works, &w->link);
 		q->submitted++;
+		wait_wake_all_locked(&q->idle); /* the queue may end as soon as w has run */
 	}
 	spin_unlock_irq(&q->idle.lock, irq);
-	if (added)
-		(void)wait_wake_one(&q->idle);
 }
 
 static bool work_has_finished(struct work_queue *q, uint64_t wanted)
