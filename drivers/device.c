@@ -2,6 +2,7 @@
 #include "drivers/device.h"
 
 #include "lib/log.h"
+#include "lib/panic.h"
 #include "lib/string.h"
 #include "mm/kspace/kspace.h"
 
@@ -54,6 +55,7 @@ void device_unmap(struct device *d, unsigned index)
 {
 	struct resource *r = &d->resource[index];
 
+	ASSERT(r->claimed);
 	kspace_unmap_mmio((void *)(uintptr_t)r->registers);
 	r->claimed = false;
 }
@@ -76,6 +78,7 @@ err_t device_claim_ports(struct device *d, unsigned index, uint16_t *first)
 
 void device_release_ports(struct device *d, unsigned index)
 {
+	ASSERT(d->resource[index].claimed);
 	ports_release(&d->resource[index].ports);
 	d->resource[index].claimed = false;
 }
@@ -100,6 +103,7 @@ err_t device_request_irq(struct device *d, unsigned index, struct irq *irq, irq_
 
 void device_free_irq(struct device *d, unsigned index)
 {
+	ASSERT(d->resource[index].claimed);
 	irq_free(d->resource[index].irq);
 	d->resource[index].claimed = false;
 }

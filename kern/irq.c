@@ -68,6 +68,7 @@ static unsigned line_begin(struct irq_line *l, unsigned vector, struct irq *hand
 /* A level stays masked while threads run; the thread is counted before it can return. */
 static void line_wake(struct irq_line *l, struct irq *irq)
 {
+	ASSERT(irq->thread != NULL); /* only a threaded handler may ask for it */
 	spin_lock(&l->lock);
 	/* acq_rel pairs with irq_thread(): it sees what the handler stored */
 	if (atomic_exchange_explicit(&irq->woken, 1, memory_order_acq_rel) == 0 &&

@@ -182,6 +182,16 @@ static void leave_all(struct device *d)
 	(void)d;
 }
 
+static void release_ports(void *d)
+{
+	device_release_ports(d, 0);
+}
+
+static void unmap(void *d)
+{
+	device_unmap(d, 1);
+}
+
 TEST(device_resources_that_a_driver_left_are_taken_back)
 {
 	static struct driver careless = {
@@ -195,6 +205,8 @@ TEST(device_resources_that_a_driver_left_are_taken_back)
 	bus_remove_device(&other);
 	(void)capture_end();
 	CHECK(strstr(capture_text(), "driver careless left 2 resources of other claimed") != NULL);
+	CHECK(test_panics(release_ports, &other, "claimed"));
+	CHECK(test_panics(unmap, &other, "claimed"));
 	bus_remove_driver(&platform_bus, &careless);
 	check_end();
 }

@@ -22,7 +22,7 @@ enum {
 	ROUNDS = 500,
 	PATTERN_BYTES = 128,
 	OPEN_MS = 5000, /* far more than a loaded machine needs */
-	SPAWNED = 1, /* stacks of spawn() */
+	SPAWNED = 1,    /* stacks of spawn() */
 };
 
 /* A device that asserts a level until its handler acknowledges it. */
@@ -168,7 +168,7 @@ TEST(irq_more_sharers_than_fit_are_refused)
 
 static enum irq_result never_mine(void *calls)
 {
-	if (++*(unsigned *)calls == 2 * IRQ_UNHANDLED_MAX)
+	if (++*(unsigned *)calls == 4 * IRQ_UNHANDLED_MAX)
 		host_irq_deassert(GSI); /* a kernel that does not mask it would never return */
 	return IRQ_NONE;
 }
