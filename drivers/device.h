@@ -111,7 +111,9 @@ void bus_each(struct bus *b, void (*fn)(const struct device *d, void *ctx), void
 /* D1 to D3.  NULL, or the violation in words. */
 __must_check const char *bus_check(struct bus *b);
 
-/* ---- for drivers: resources of the device that they are bound to ---- */
+/* ---- for drivers: resources of the device that they are bound to ----
+ *
+ * What is given back was claimed: else an assertion fails. */
 
 /* Map the registers of resource `index`, uncached.  ERR_NOT_FOUND: there is no such resource of
  * memory.  ERR_IN_USE: it is mapped.  Else as kspace_map_mmio(). */
