@@ -35,14 +35,38 @@ static void count_under_mutex(void *unused)
 	}
 }
 
+static unsigned waiters_count(void)
+{
+	uintptr_t irq = spin_lock_irq(&mutex.lock);
+	unsigned n = 0;
+
+	list_for_each (w, &mutex.waiters)
+		n++;
+	spin_unlock_irq(&mutex.lock, irq);
+	return n;
+}
+
+static void sleep_until_waiting(unsigned waiters)
+{
+	while (waiters_count() != waiters)
+		thread_yield();
+}
+
+/* They begin together, as main holds the mutex until all wait for it. */
 TEST(mutex_admits_one_thread_at_a_time)
 {
 	struct thread *t[WORKERS];
 
 	cpus_start(CPUS);
-	inside = counted = breaches = 0;
+	counted = breaches = 0;
+	mutex_lock(&mutex);
+	inside = 1;
 	for (unsigned i = 0; i < WORKERS; i++)
 		t[i] = spawn(i, count_under_mutex, NULL);
+	while (waiters_count() != WORKERS && breaches == 0)
+		thread_yield();
+	inside--;
+	mutex_unlock(&mutex);
 	for (unsigned i = 0; i < WORKERS; i++)
 		thread_join(t[i]);
 	CHECK_EQ(counted, WORKERS * TURNS);
@@ -58,21 +82,6 @@ static void lock_in_turn(void *number)
 	mutex_lock(&mutex);
 	order[arrived++] = (unsigned)(uintptr_t)number;
 	mutex_unlock(&mutex);
-}
-
-static void sleep_until_waiting(unsigned waiters)
-{
-	for (;;) {
-		uintptr_t irq = spin_lock_irq(&mutex.lock);
-		unsigned n = 0;
-
-		list_for_each (w, &mutex.waiters)
-			n++;
-		spin_unlock_irq(&mutex.lock, irq);
-		if (n == waiters)
-			return;
-		thread_yield();
-	}
 }
 
 static bool can_lock(struct mutex *m)
