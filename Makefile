@@ -194,7 +194,7 @@ $(foreach mode,debug release,$(foreach tests,0 1,\
 
 # tools/crashes.py expects every caller in release builds, too
 $(foreach mode,debug release,$(foreach tests,0 1,\
-	$(eval $(call kernel_folder,$(mode),$(tests))/monitor/crash.o: private KFLAGS += -fno-optimize-sibling-calls)))
+	$(eval $(call kernel_folder,$(mode),$(tests))/monitor/crash.o: private $(call kernel_folder,$(mode),$(tests))/command += -fno-optimize-sibling-calls)))
 
 # What the first line says.  It changes with every commit, so it is a file of its own.
 build/version.c: FORCE
