@@ -60,30 +60,26 @@ static bool is_users(vaddr_t va, size_t n)
 	return n <= pt_half_bytes(arch_pt_levels()) && va <= pt_half_bytes(arch_pt_levels()) - n;
 }
 
-/* A word that faulted may have been copied by its bytes. */
-static struct user_copied user_copied_of(size_t n, size_t left, uint64_t err)
-{
-	return (struct user_copied){ n - left, left == 0 ? OK : (err_t)err };
-}
-
 /* Words, then the remaining bytes.  A word that faults may cross two pages of which one is present;
  * its bytes are copied one by one, so that the result is exact.  After a fault the registers show
- * the progress of the instruction: SDM 2B REP. */
+ * the progress of the instruction (SDM 2B REP), and rdx has the error (probe.h); that of a word
+ * does not count, as its bytes are tried again. */
 static struct user_copied copy(vaddr_t to, vaddr_t from, size_t n)
 {
 	size_t left = n / WORD;
-	uint64_t err = OK; /* a fault stores it in rdx: probe.h */
+	uint64_t err;
 
 	open_gate();
 	__asm__ volatile("1: rep movsq\n\t"
 			 "2: leaq (%4, %%rcx, 8), %%rcx\n\t"
+			 "xorl %%edx, %%edx\n\t"
 			 "3: rep movsb\n\t"
 			 "4:\n\t" USER_EXCEPTION_ENTRY(1b, 2b) "\n\t" USER_EXCEPTION_ENTRY(3b, 4b)
-			 : "+D"(to), "+S"(from), "+c"(left), "+d"(err)
+			 : "+D"(to), "+S"(from), "+c"(left), "=&d"(err)
 			 : "r"(n % WORD)
-			 : "memory");
+			 : "memory", "cc");
 	close_gate();
-	return user_copied_of(n, left, err);
+	return (struct user_copied){ n - left, (err_t)err };
 }
 
 struct user_copied arch_copy_from_user(void *to, vaddr_t from, size_t n)
@@ -101,17 +97,18 @@ struct user_copied arch_copy_to_user(vaddr_t to, const void *from, size_t n)
 struct user_copied arch_clear_user(vaddr_t to, size_t n)
 {
 	size_t left = n / WORD;
-	uint64_t err = OK;
+	uint64_t err;
 
 	DASSERT(is_users(to, n));
 	open_gate();
 	__asm__ volatile("1: rep stosq\n\t"
 			 "2: leaq (%3, %%rcx, 8), %%rcx\n\t"
+			 "xorl %%edx, %%edx\n\t"
 			 "3: rep stosb\n\t"
 			 "4:\n\t" USER_EXCEPTION_ENTRY(1b, 2b) "\n\t" USER_EXCEPTION_ENTRY(3b, 4b)
-			 : "+D"(to), "+c"(left), "+d"(err)
+			 : "+D"(to), "+c"(left), "=&d"(err)
 			 : "r"(n % WORD), "a"(UINT64_C(0))
-			 : "memory");
+			 : "memory", "cc");
 	close_gate();
-	return user_copied_of(n, left, err);
+	return (struct user_copied){ n - left, (err_t)err };
 }
