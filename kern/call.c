@@ -5,8 +5,8 @@
 #include "kern/lock.h"
 #include "kern/percpu.h"
 #include "kern/shootdown.h"
-#include "lib/panic.h"
 #include "lib/log.h"
+#include "lib/panic.h"
 
 /* Newest first; NULL: empty. */
 static PER_CPU(_Atomic(struct call *), calls);

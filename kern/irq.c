@@ -4,6 +4,7 @@
 #include "kern/cpu.h"
 #include "kern/kthread.h"
 #include "kern/lock.h"
+#include "kern/mutex.h"
 #include "kern/percpu.h"
 #include "kern/vector.h"
 #include "lib/log.h"
@@ -28,8 +29,7 @@ static struct irq_line lines[IRQ_LINES_MAX];
 static bool lines_ready;
 
 /* Serializes irq_request() and irq_free(). */
-LOCK_CLASS(table_class, "table of interrupt lines", RANK_RESOURCES - 1);
-static struct spinlock table_lock = SPINLOCK_INIT(&table_class);
+static struct mutex table_lock = MUTEX_INIT;
 
 struct vector_table {
 	_Atomic(struct irq_line *) line[ARCH_VECTORS];
@@ -140,8 +140,10 @@ static void line_synchronize(const struct irq_line *l)
  * is gone.  Calls of the handlers before must not mask it any more. */
 static void line_retry(struct irq_line *l)
 {
+	uintptr_t irq;
+
 	line_synchronize(l);
-	spin_lock(&l->lock);
+	irq = spin_lock_irq(&l->lock);
 	if (l->stuck && l->handlers != 0) {
 		l->stuck = false;
 		/* relaxed: if its CPU counts meanwhile, the wire is masked sooner */
@@ -149,7 +151,7 @@ static void line_retry(struct irq_line *l)
 		if (l->threads == 0)
 			arch_irq_unmask(l->source.gsi);
 	}
-	spin_unlock(&l->lock);
+	spin_unlock_irq(&l->lock, irq);
 }
 
 /* ---- threads ---- */
@@ -226,6 +228,7 @@ static void line_publish(struct irq_line *l, struct irq_line *value)
 static err_t line_start(struct irq_line *l, const struct irq_source *s) __requires(table_lock)
 {
 	unsigned cpu, vector;
+	uintptr_t irq;
 	err_t err = OK;
 
 	if (s->msi != NULL) {
@@ -241,14 +244,14 @@ static err_t line_start(struct irq_line *l, const struct irq_source *s) __requir
 	}
 	if (err != OK)
 		return err;
-	spin_lock(&l->lock);
+	irq = spin_lock_irq(&l->lock);
 	l->source = *s;
 	l->cpu = cpu;
 	l->vector = vector;
 	l->threads = 0;
 	l->stuck = false;
 	l->count = l->unhandled = 0;
-	spin_unlock(&l->lock);
+	spin_unlock_irq(&l->lock, irq);
 	return OK;
 }
 
@@ -265,6 +268,7 @@ static err_t line_add(struct irq *irq, const struct irq_source *s) __requires(ta
 {
 	struct irq_line *l = line_find(s);
 	err_t err = l == NULL ? ERR_NO_MEMORY : line_may_add(l, s);
+	uintptr_t flags;
 	bool first;
 
 	if (err == OK && l->handlers == 0)
@@ -272,11 +276,11 @@ static err_t line_add(struct irq *irq, const struct irq_source *s) __requires(ta
 	if (err != OK)
 		return err;
 	irq->line = l;
-	spin_lock(&l->lock);
+	flags = spin_lock_irq(&l->lock);
 	irq->use = l->uses;
 	first = l->handlers == 0;
 	l->handler[l->handlers++] = irq;
-	spin_unlock(&l->lock);
+	spin_unlock_irq(&l->lock, flags);
 	if (first) {
 		line_publish(l, l);
 		if (s->msi == NULL)
@@ -289,24 +293,25 @@ static err_t line_add(struct irq *irq, const struct irq_source *s) __requires(ta
 
 static void line_drop(struct irq_line *l, const struct irq *irq) __requires(table_lock)
 {
+	uintptr_t flags = spin_lock_irq(&l->lock);
 	unsigned i = 0;
 
-	spin_lock(&l->lock);
 	while (i < l->handlers && l->handler[i] != irq)
 		i++;
 	ASSERT(i < l->handlers);
 	l->handler[i] = l->handler[--l->handlers];
-	spin_unlock(&l->lock);
+	spin_unlock_irq(&l->lock, flags);
 }
 
 /* No thread unmasks the wire from now on. */
 static void line_end_use(struct irq_line *l) __requires(table_lock)
 {
-	spin_lock(&l->lock);
+	uintptr_t irq = spin_lock_irq(&l->lock);
+
 	l->uses++;
 	if (l->source.msi == NULL)
 		arch_irq_unroute(l->source.gsi);
-	spin_unlock(&l->lock);
+	spin_unlock_irq(&l->lock, irq);
 }
 
 /* The wire is masked and the vector leads nowhere before the last handler goes: Q1. */
@@ -339,7 +344,6 @@ static void irq_stop_thread(struct irq *irq)
 err_t irq_request_threaded(struct irq *irq, struct irq_source source, const char *name,
 			   irq_handler_t handler, void (*thread_fn)(void *context), void *context)
 {
-	uintptr_t flags;
 	err_t err;
 
 	if (source.msi != NULL && source.index >= source.msi->count)
@@ -349,9 +353,9 @@ err_t irq_request_threaded(struct irq *irq, struct irq_source source, const char
 	};
 	if (thread_fn != NULL && kthread_create(name, irq_thread, irq, &irq->thread) != OK)
 		return ERR_NO_MEMORY;
-	flags = spin_lock_irq(&table_lock);
+	mutex_lock(&table_lock);
 	err = line_add(irq, &source);
-	spin_unlock_irq(&table_lock, flags);
+	mutex_unlock(&table_lock);
 	if (err != OK)
 		irq_stop_thread(irq);
 	return err;
@@ -365,10 +369,9 @@ err_t irq_request(struct irq *irq, struct irq_source source, const char *name,
 
 void irq_free(struct irq *irq)
 {
-	uintptr_t flags = spin_lock_irq(&table_lock);
-
+	mutex_lock(&table_lock);
 	line_remove(irq->line, irq);
-	spin_unlock_irq(&table_lock, flags);
+	mutex_unlock(&table_lock);
 	irq_stop_thread(irq);
 }
 

@@ -28,9 +28,10 @@
  * MSI messages are composed by the machine, or by a hook that interrupt remapping installs
  * (VT-d 5.1).
  *
- * Locking: a spinlock for each line, held for a few steps and never while a handler runs, so
- * handlers take locks of any rank that allows interrupts.  irq_request() and irq_free(): threads,
- * interrupts on, no spinlock held, not from a handler or a handler's thread.
+ * Locking: a mutex for the table of lines, so that the search for a vector on all CPUs and the wait
+ * for a handler leave interrupts on; a spinlock for each line, held for a few steps and never while
+ * a handler runs, so handlers take locks of any rank that allows interrupts.  irq_request() and
+ * irq_free(): threads, interrupts on, no spinlock held, not from a handler or a handler's thread.
  */
 #pragma once
 

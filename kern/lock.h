@@ -50,7 +50,7 @@ enum lock_rank {
 	RANK_THREADS = 65,      /* kern/thread.c: list of threads, exit and join */
 	RANK_TIMERS = 70,
 	RANK_RUN_QUEUE = 80,
-	RANK_RESOURCES = 90, /* kern/ports.c, kern/vector.c: their tables */
+	RANK_RESOURCES = 90, /* kern/ports.c: the claims */
 	RANK_IRQ = 93,       /* kern/irq.c: a line, never held while a handler runs */
 	RANK_IOAPIC = 95,    /* arch/x86_64/ioapic.c */
 	RANK_CONSOLE = 100,  /* drivers/tty/console.c: innermost, prints under any lock */

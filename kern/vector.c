@@ -2,7 +2,7 @@
 #include "kern/vector.h"
 
 #include "kern/cpu.h"
-#include "kern/lock.h"
+#include "kern/mutex.h"
 #include "kern/percpu.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
@@ -13,8 +13,7 @@ struct vectors {
 };
 static PER_CPU(struct vectors, vectors); /* (l), of all CPUs */
 
-LOCK_CLASS(vectors_class, "interrupt vectors", RANK_RESOURCES);
-static struct spinlock lock = SPINLOCK_INIT(&vectors_class);
+static struct mutex lock = MUTEX_INIT;
 
 static bool block_is_free(const struct vectors *v, unsigned first, unsigned count)
 {
@@ -44,11 +43,10 @@ static void mark(struct vectors *v, unsigned first, unsigned count)
 err_t vector_alloc(unsigned count, unsigned *cpu, unsigned *first)
 {
 	struct vectors *best = NULL;
-	uintptr_t irq;
 
 	if (!bits_is_pow2(count) || count > VECTOR_BLOCK_MAX)
 		return ERR_BAD_RANGE;
-	irq = spin_lock_irq(&lock);
+	mutex_lock(&lock);
 	for (unsigned i = 0; i < cpu_count(); i++) {
 		struct vectors *v = per_cpu_ptr(vectors, i);
 		unsigned found;
@@ -64,28 +62,29 @@ err_t vector_alloc(unsigned count, unsigned *cpu, unsigned *first)
 	}
 	if (best != NULL)
 		mark(best, *first, count);
-	spin_unlock_irq(&lock, irq);
+	mutex_unlock(&lock);
 	return best == NULL ? ERR_NO_MEMORY : OK;
 }
 
 void vector_free(unsigned cpu, unsigned first, unsigned count)
 {
 	struct vectors *v = per_cpu_ptr(vectors, cpu);
-	uintptr_t irq = spin_lock_irq(&lock);
 
+	mutex_lock(&lock);
 	for (unsigned i = first; i < first + count; i++) {
 		ASSERT(i < ARCH_VECTORS && v->used[i]);
 		v->used[i] = false;
 	}
 	v->count -= count;
-	spin_unlock_irq(&lock, irq);
+	mutex_unlock(&lock);
 }
 
 unsigned vector_count(unsigned cpu)
 {
-	uintptr_t irq = spin_lock_irq(&lock);
-	unsigned n = per_cpu_ptr(vectors, cpu)->count;
+	unsigned n;
 
-	spin_unlock_irq(&lock, irq);
+	mutex_lock(&lock);
+	n = per_cpu_ptr(vectors, cpu)->count;
+	mutex_unlock(&lock);
 	return n;
 }

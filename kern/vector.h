@@ -6,7 +6,7 @@
  * start at a multiple of their size, as a device with multi-message MSI replaces the low bits of
  * its data (PCI 3.0, 6.8.1.6).
  *
- * Locking: a spinlock inside.  Any context.
+ * Locking: a mutex inside, as the search takes steps for each vector of each CPU.  Threads.
  */
 #pragma once
 
