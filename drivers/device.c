@@ -223,12 +223,14 @@ struct device *bus_find(struct bus *b, const char *name)
 	return found;
 }
 
-void bus_each(struct bus *b, void (*fn)(const struct device *d, void *ctx), void *ctx)
+err_t bus_each(struct bus *b, void (*fn)(const struct device *d, void *ctx), void *ctx)
 {
-	mutex_lock(&b->lock);
+	if (!mutex_try_lock(&b->lock))
+		return ERR_BUSY;
 	list_for_each (n, &b->devices)
 		fn(device_of(n), ctx);
 	mutex_unlock(&b->lock);
+	return OK;
 }
 
 /* ---- invariants ---- */

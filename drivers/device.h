@@ -105,8 +105,9 @@ void bus_remove_driver(struct bus *b, struct driver *drv);
 /* The device with that name, or NULL; it stays as long as nothing removes it. */
 struct device *bus_find(struct bus *b, const char *name);
 
-/* Call fn for each device, with the bus locked. */
-void bus_each(struct bus *b, void (*fn)(const struct device *d, void *ctx), void *ctx);
+/* Call fn for each device, with the bus locked.  ERR_BUSY: a device is being bound, or was when the
+ * kernel panicked; it does not wait, so the monitor may call it then. */
+err_t bus_each(struct bus *b, void (*fn)(const struct device *d, void *ctx), void *ctx);
 
 /* D1 to D3.  NULL, or the violation in words. */
 __must_check const char *bus_check(struct bus *b);

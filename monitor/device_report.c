@@ -27,5 +27,6 @@ static void print_device(const struct device *d, void *unused)
 
 COMMAND(devices, "", "devices of the platform bus: kind, address, driver, resources")
 {
-	bus_each(&platform_bus, print_device, NULL);
+	if (bus_each(&platform_bus, print_device, NULL) != OK)
+		print("devices: a driver is being bound\n");
 }

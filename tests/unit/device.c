@@ -16,6 +16,7 @@
 #include "arch/host/host.h"
 #include "kern/vector.h"
 #include "tests/capture.h"
+#include "tests/host_threads.h"
 #include "tests/machine.h"
 #include "tests/models.h"
 
@@ -209,6 +210,38 @@ TEST(device_resources_that_a_driver_left_are_taken_back)
 	CHECK(test_panics(unmap, &other, "claimed"));
 	bus_remove_driver(&platform_bus, &careless);
 	check_end();
+}
+
+static err_t listed;
+
+static void ignore_device(const struct device *d, void *unused)
+{
+	(void)d;
+	(void)unused;
+}
+
+static err_t list_in_probe(struct device *d)
+{
+	listed = bus_each(d->bus, ignore_device, NULL);
+	return OK;
+}
+
+/* As in the monitor after a panic in probe(). */
+TEST(device_list_does_not_wait_for_a_driver)
+{
+	static struct driver lists = {
+		.name = "lists", .matches = matches_all, .probe = list_in_probe, .remove = leave_all
+	};
+	struct device d = { .name = "listed" };
+	struct bus b = BUS_INIT("test");
+
+	cpus_start(1);
+	bus_add_driver(&b, &lists);
+	CHECK_EQ(bus_add_device(&b, &d), OK);
+	CHECK_EQ(listed, ERR_BUSY);
+	CHECK_EQ(bus_each(&b, ignore_device, NULL), OK);
+	bus_remove_device(&d);
+	cpus_stop();
 }
 
 TEST(device_resources_beyond_the_limits_are_refused)
