@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "lib/log.h"
 
+#include "lib/bits.h"
+
 enum {
 	US_PER_S = 1000000,
 	US_IN_MS = 1000,
@@ -35,11 +37,6 @@ static uint64_t now_us(void)
 	return clock_us == NULL ? 0 : clock_us();
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 void log_at(enum log_level level, const char *subsystem, const char *format, ...)
 {
 	struct print_sink *sink = level < shown ? print_sink_now() : quiet_sink;
@@ -52,11 +49,11 @@ void log_at(enum log_level level, const char *subsystem, const char *format, ...
 		return;
 	n = print_to(line, sizeof(line), "keel: [%5lu.%06lu] %s: ", us / US_PER_S, us % US_PER_S,
 		     subsystem);
-	n = smaller(n, sizeof(line) - 1);
+	n = min_u64(n, sizeof(line) - 1);
 	va_start(args, format);
 	n += print_to_va(line + n, sizeof(line) - n, format, args);
 	va_end(args);
-	n = smaller(n, sizeof(line) - 2);
+	n = min_u64(n, sizeof(line) - 2);
 	line[n++] = '\n';
 	sink->write(sink, line, n);
 }
