@@ -15,8 +15,14 @@ enum {
 };
 #define MSI_ADDRESS UINT64_C(0xfee00000)
 
+enum {
+	WIRE_ROUTED = 1 << 0,
+	WIRE_MASKED = 1 << 1,
+	WIRE_ASSERTED = 1 << 2,
+};
+
 static struct wire {
-	bool routed, masked, asserted;
+	unsigned flags;
 	enum irq_trigger trigger;
 	unsigned cpu, vector;
 } wires[HOST_GSIS];
@@ -33,13 +39,19 @@ static PER_CPU(struct counts, counts);
 void host_irq_reset(void)
 {
 	for (unsigned i = 0; i < HOST_GSIS; i++)
-		wires[i] = (struct wire){ .masked = true };
+		wires[i] = (struct wire){ .flags = WIRE_MASKED };
 	for (unsigned cpu = 0; cpu < ARCH_MAX_CPUS; cpu++)
 		for (unsigned w = 0; w < WORDS; w++)
 			atomic_store(&pending[cpu][w], 0);
 }
 
 static void pend(unsigned cpu, unsigned vector);
+
+/* The lock is held. */
+static bool wire_fires(const struct wire *w)
+{
+	return w->flags == (WIRE_ROUTED | WIRE_ASSERTED);
+}
 
 /* A level that is still asserted when its interrupt ends interrupts again. */
 static void end(unsigned vector)
@@ -50,8 +62,8 @@ static void end(unsigned vector)
 	for (unsigned i = 0; i < HOST_GSIS; i++) {
 		const struct wire *w = &wires[i];
 
-		again = again || (w->routed && w->cpu == host_cpu && w->vector == vector &&
-				  !w->masked && w->asserted && irq_is_level(w->trigger));
+		again = again || (wire_fires(w) && w->cpu == host_cpu && w->vector == vector &&
+				  irq_is_level(w->trigger));
 	}
 	pthread_mutex_unlock(&wires_lock);
 	if (again)
@@ -86,50 +98,36 @@ static void pend(unsigned cpu, unsigned vector)
 	arch_irq_restore(irq);
 }
 
-/* Whether the wire interrupts now, and which CPU; the lock is held. */
-static bool wire_fires(const struct wire *w, unsigned *cpu, unsigned *vector)
-{
-	*cpu = w->cpu;
-	*vector = w->vector;
-	return w->routed && !w->masked && w->asserted;
-}
-
-static void wire_change(uint32_t gsi, void (*change)(struct wire *w, bool value), bool value)
+static void wire_change(uint32_t gsi, unsigned set, unsigned clear)
 {
 	uintptr_t irq = arch_irq_save();
 	struct wire *w = &wires[gsi];
 	unsigned cpu, vector;
-	bool was, fires;
+	bool fired, fires;
 
 	pthread_mutex_lock(&wires_lock);
-	was = wire_fires(w, &cpu, &vector);
-	change(w, value);
-	fires = wire_fires(w, &cpu, &vector);
+	fired = wire_fires(w);
+	w->flags = (w->flags | set) & ~clear;
+	/* an edge that comes while the wire is masked is lost */
+	if (!irq_is_level(w->trigger) && (set & WIRE_ASSERTED) && (w->flags & WIRE_MASKED))
+		w->flags &= ~(unsigned)WIRE_ASSERTED;
+	fires = wire_fires(w);
+	cpu = w->cpu;
+	vector = w->vector;
 	pthread_mutex_unlock(&wires_lock);
-	if (fires && !was)
+	if (fires && !fired)
 		pend(cpu, vector);
 	arch_irq_restore(irq);
 }
 
-/* An edge that comes while the wire is masked is lost. */
-static void set_asserted(struct wire *w, bool asserted)
-{
-	w->asserted = asserted && (irq_is_level(w->trigger) || !w->masked);
-}
-
-static void set_masked(struct wire *w, bool masked)
-{
-	w->masked = masked;
-}
-
 void host_irq_assert(uint32_t gsi)
 {
-	wire_change(gsi, set_asserted, true);
+	wire_change(gsi, WIRE_ASSERTED, 0);
 }
 
 void host_irq_deassert(uint32_t gsi)
 {
-	wire_change(gsi, set_asserted, false);
+	wire_change(gsi, 0, WIRE_ASSERTED);
 }
 
 bool host_irq_is_open(uint32_t gsi)
@@ -138,7 +136,7 @@ bool host_irq_is_open(uint32_t gsi)
 	bool open;
 
 	pthread_mutex_lock(&wires_lock);
-	open = wires[gsi].routed && !wires[gsi].masked;
+	open = (wires[gsi].flags & (WIRE_ROUTED | WIRE_MASKED)) == WIRE_ROUTED;
 	pthread_mutex_unlock(&wires_lock);
 	arch_irq_restore(irq);
 	return open;
@@ -157,9 +155,8 @@ err_t arch_irq_route(uint32_t gsi, enum irq_trigger trigger, unsigned cpu, unsig
 
 	if (gsi < HOST_GSIS) {
 		pthread_mutex_lock(&wires_lock);
-		wires[gsi] = (struct wire){ .routed = true,
-					    .masked = true,
-					    .asserted = wires[gsi].asserted,
+		wires[gsi] = (struct wire){ .flags = (wires[gsi].flags & WIRE_ASSERTED) |
+						     WIRE_ROUTED | WIRE_MASKED,
 					    .trigger = trigger,
 					    .cpu = cpu,
 					    .vector = vector };
@@ -169,25 +166,19 @@ err_t arch_irq_route(uint32_t gsi, enum irq_trigger trigger, unsigned cpu, unsig
 	return gsi < HOST_GSIS ? OK : ERR_NOT_FOUND;
 }
 
-static void end_route(struct wire *w, bool value)
-{
-	w->masked = true;
-	w->routed = value;
-}
-
 void arch_irq_unroute(uint32_t gsi)
 {
-	wire_change(gsi, end_route, false);
+	wire_change(gsi, WIRE_MASKED, WIRE_ROUTED);
 }
 
 void arch_irq_mask(uint32_t gsi)
 {
-	wire_change(gsi, set_masked, true);
+	wire_change(gsi, WIRE_MASKED, 0);
 }
 
 void arch_irq_unmask(uint32_t gsi)
 {
-	wire_change(gsi, set_masked, false);
+	wire_change(gsi, 0, WIRE_MASKED);
 }
 
 err_t arch_msi_compose(unsigned cpu, unsigned vector, struct msi_message *out)
