@@ -69,6 +69,7 @@ static inline unsigned second_stage_leaf_level_max(void)
 
 /* Provided by the instance: see struct pt_format. */
 void second_stage_write_back(const _Atomic pte_t *first, unsigned n);
+void second_stage_invalidate(struct tlb_batch *gone);
 void second_stage_finish(struct tlb_batch *gone);
 
 static const struct pt_format second_stage_format = {
@@ -86,5 +87,7 @@ static const struct pt_format second_stage_format = {
 	.is_canonical = second_stage_has,
 	.leaf_level_max = second_stage_leaf_level_max,
 	.write_back = second_stage_write_back,
+	.invalidate = second_stage_invalidate,
+	.unlock = second_stage_invalidate,
 	.finish = second_stage_finish,
 };

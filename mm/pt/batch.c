@@ -5,7 +5,7 @@ void tlb_batch_finish(struct tlb_batch *b)
 {
 	pfn_t dead = b->dead;
 
-	shootdown_run(&b->shootdown);
+	tlb_batch_invalidate(b);
 	for (unsigned i = 0; i < b->runs; i++)
 		frame_put_run(b->run[i].first, b->run[i].n);
 	if (dead != PT_NODE_LAST)

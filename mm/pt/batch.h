@@ -3,18 +3,33 @@
  * batch.h - TLB shootdown batch: pages to invalidate, and frames and nodes to free afterwards.
  *
  * A batch collects the pages of one space whose entries changed and the frames and nodes that
- * these entries led to.  tlb_batch_finish() first makes every CPU invalidate the pages
- * (kern/shootdown.h), then puts the frames and retires the nodes: a frame is never reused while a
- * TLB may still map it, nor a node while a CPU may still walk it or a lockless reader may still
- * read it (mm/frame/epoch.h).
+ * these entries led to.  It is finished in two phases, in this order:
+ *
+ *   invalidate  every CPU gives up its translations of the pages (kern/shootdown.h), while the
+ *               range is still locked: tlb_batch_invalidate(), called by cursor_close()
+ *   release     the frames are put and the nodes retired, with nothing locked: tlb_batch_finish()
+ *
+ * The rule of the first phase.  As long as a CPU can use an old translation of a page, no CPU can
+ * write through a new one of that page.  So an operation that replaces a translation invalidates
+ * before it gives the write right, and a range is unlocked, and can be mapped again, only when all
+ * CPUs have given up what was mapped there.  Otherwise two CPUs that run one program would read
+ * and write two different pages at one address (Linux: ptep_clear_flush() in wp_page_copy()).
+ *
+ * The rule of the second.  A frame is never reused while a TLB may still map it, nor a node while a
+ * CPU may still walk it or a lockless reader may still read it (mm/frame/epoch.h).
  *
  *   struct tlb_batch gone;
  *   tlb_batch_init(&gone, &tlb_kernel_space);
  *   cursor_open(&c, &table, range, &gone); ... cursor_unmap(&c, len) ... cursor_close(&c);
  *   tlb_batch_finish(&gone);
  *
+ * In the kernel's space the owner of an area keeps its addresses reserved until the batch is
+ * finished (mm/kspace/kspace.h), so cursor_close() leaves both phases to tlb_batch_finish(), and
+ * one shootdown serves both.  Empty nodes that cursor_close() unlinks after it has unlocked the
+ * range are invalidated in the second phase, too: they translate nothing.
+ *
  * Untracked mappings hold no reference: the owner of the memory must not reuse it until the batch
- * has finished.  A caller that maps it elsewhere finishes the batch before it unlocks the range.
+ * has finished.
  *
  * Pages are invalidated one by one, each by the size that it was mapped with (finding MOM-02: a
  * 2 MiB page is one invalidation, not 512), up to SHOOTDOWN_PAGES_MAX; above that the whole
@@ -58,7 +73,22 @@ static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va)
 	shootdown_add_page(&b->shootdown, va);
 }
 
-/* Shootdown, then put frames and retire nodes.  The batch is empty and usable afterwards. */
+/* The first phase, if there are pages.  The caller holds the lock of the range. */
+static inline void tlb_batch_invalidate(struct tlb_batch *b)
+{
+	shootdown_run(&b->shootdown);
+	shootdown_init(&b->shootdown, b->shootdown.space);
+}
+
+/* Before the range is unlocked: the first phase, unless the range stays reserved. */
+static inline void tlb_batch_unlock(struct tlb_batch *b)
+{
+	if (b->shootdown.pages != 0 && b->shootdown.space != &tlb_kernel_space)
+		tlb_batch_invalidate(b);
+}
+
+/* Both phases, the first one for what was added since it ran.  The batch is empty and usable
+ * afterwards. */
 void tlb_batch_finish(struct tlb_batch *b);
 
 /* Whether no more runs of frames fit until the batch is finished. */

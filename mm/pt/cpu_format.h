@@ -28,6 +28,8 @@ static const struct pt_format cpu_format = {
 	.marker = pte_marker,
 	.is_canonical = pte_is_canonical,
 	.leaf_level_max = arch_pt_leaf_level_max,
+	.invalidate = tlb_batch_invalidate,
+	.unlock = tlb_batch_unlock,
 	.finish = tlb_batch_finish,
 };
 

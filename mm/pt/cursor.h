@@ -78,9 +78,10 @@ struct cursor {
 	uintptr_t irq;
 };
 
-/* Operations add what they remove from the table to `gone`, which the caller finishes before or
- * after cursor_close().  NULL: the cursor only queries and maps, and a spare branch counts as
- * mapped.  ERR_BAD_RANGE: see page_table_range_ok(); the cursor is not open then. */
+/* Operations add what they remove from the table to `gone`; cursor_close() runs its first phase
+ * before it unlocks the range, and the caller finishes it afterwards (mm/pt/batch.h).  NULL: the
+ * cursor only queries and maps, and a spare branch counts as mapped.  ERR_BAD_RANGE: see
+ * page_table_range_ok(); the cursor is not open then. */
 err_t cursor_open(struct cursor *c, struct page_table *pt, struct vrange range,
 		  struct tlb_batch *gone);
 void cursor_close(struct cursor *c);
@@ -121,7 +122,9 @@ err_t cursor_map(struct cursor *c, struct frame *f, struct page_prop prop);
 err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop prop);
 
 /* Map one page of `level` at va, replacing an empty entry, a marker (split when it is larger) or a
- * leaf of that level, whose frame is put.  With PROP_TRACKED in prop the entry owns one count of
+ * leaf of that level, whose frame is put.  A new writable page that replaces a leaf becomes
+ * writable when no CPU uses the old one any more (mm/pt/batch.h); if the old one is writable, what
+ * is written to it meanwhile is lost.  With PROP_TRACKED in prop the entry owns one count of
  * what is at pa; the caller keeps it on an error.  ERR_BAD_RANGE as above; ERR_IN_USE: smaller
  * pages or a larger one are mapped there; ERR_NO_MEMORY. */
 err_t cursor_replace(struct cursor *c, paddr_t pa, struct page_prop prop, unsigned level);
@@ -164,8 +167,7 @@ err_t cursor_reuse(struct cursor *c);
 
 /* Copy the entries of the cursor's range into `to`, a table that is not in use yet: private pages
  * become copy-on-write in both tables, shared pages and markers are copied as they are.  Entries of
- * `to` that are not empty stay.  The caller finishes the batch before it closes the cursor.
- * ERR_NO_MEMORY: `to` has a part of the entries. */
+ * `to` that are not empty stay.  ERR_NO_MEMORY: `to` has a part of the entries. */
 err_t cursor_fork(struct cursor *c, struct page_table *to);
 
 /* Split a larger entry that spans va, so that an entry begins at va.  Errors as those of

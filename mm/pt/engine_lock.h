@@ -304,6 +304,8 @@ static __forceinline void engine_close(const struct pt_format *fmt, struct curso
 	unsigned level = c->level;
 	bool is_empty = c->gone != NULL && pt_node_children(c->node) == 0;
 
+	if (c->gone != NULL)
+		fmt->unlock(c->gone);
 	if (level > 1 && c->start / PAGE_SIZE == c->end / PAGE_SIZE)
 		unlock_path(fmt, c->node, level, c->start);
 	else if (level > 1)

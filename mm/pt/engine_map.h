@@ -219,12 +219,31 @@ static __forceinline err_t engine_deepen(const struct pt_format *fmt, struct cur
 	return descend_through_markers(fmt, c, level, &p);
 }
 
+/* Replace a leaf that other CPUs may use: the new page gets its write right after they have given
+ * up the old one (mm/pt/batch.h). */
+static void replace_leaf(const struct pt_format *fmt, struct cursor *c, struct frame *node,
+			 unsigned index, pte_t leaf)
+{
+	pte_t old = pt_set(fmt, node, index, leaf & ~fmt->write);
+
+	tlb_batch_page(c->gone, c->va);
+	if ((old & fmt->tracked) != 0)
+		batch_run(fmt, c->gone, pt_leaf_frame(fmt, old), 1);
+	if ((leaf & fmt->write) == 0)
+		return;
+	fmt->invalidate(c->gone);
+	/* atomic: the CPU may set the accessed bit meanwhile */
+	(void)atomic_fetch_or_explicit(&pt_node_entries(node)[index], fmt->write,
+				       memory_order_release);
+	pt_wrote(fmt, &pt_node_entries(node)[index], 1);
+}
+
 static __forceinline err_t engine_replace(const struct pt_format *fmt, struct cursor *c, paddr_t pa,
 					  struct page_prop prop, unsigned level)
 {
 	struct pt_path p __uninitialized;
 	unsigned index = pte_index(c->va, level);
-	pte_t old;
+	pte_t old, leaf;
 	err_t err;
 
 	if (!page_fits(fmt, c, level) || pa.raw % pte_span(level) != 0)
@@ -232,14 +251,14 @@ static __forceinline err_t engine_replace(const struct pt_format *fmt, struct cu
 	err = descend_through_markers(fmt, c, level, &p);
 	if (err != OK)
 		return err;
-	if (pt_child(fmt, pt_node_get(pt_path_node(&p), index), level) != NULL)
+	old = pt_node_get(pt_path_node(&p), index);
+	if (pt_child(fmt, old, level) != NULL)
 		return ERR_IN_USE; /* smaller pages */
-	old = pt_set(fmt, pt_path_node(&p), index, fmt->make_leaf(pa.raw, prop, level));
-	if (pt_is_present(fmt, old)) {
-		tlb_batch_page(c->gone, c->va);
-		if ((old & fmt->tracked) != 0)
-			batch_run(fmt, c->gone, pt_leaf_frame(fmt, old), 1);
-	}
+	leaf = fmt->make_leaf(pa.raw, prop, level);
+	if (pt_is_present(fmt, old))
+		replace_leaf(fmt, c, pt_path_node(&p), index, leaf);
+	else
+		(void)pt_set(fmt, pt_path_node(&p), index, leaf);
 	cursor_move(c, pte_span(level));
 	return OK;
 }

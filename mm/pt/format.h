@@ -51,7 +51,10 @@ struct pt_format {
 	/* Write n entries from `first` on back to memory, for walkers that do not snoop the caches.
 	 * NULL: they do. */
 	void (*write_back)(const _Atomic pte_t *first, unsigned n);
-	/* tlb_batch_finish(), or its equivalent for other walkers. */
+	/* tlb_batch_invalidate(), _unlock() and _finish(), or their equivalents for other walkers.
+	 */
+	void (*invalidate)(struct tlb_batch *gone);
+	void (*unlock)(struct tlb_batch *gone);
 	void (*finish)(struct tlb_batch *gone);
 };
 

@@ -52,17 +52,12 @@ static inline pte_t pt_spot_get(const struct pt_spot *s, int offset)
 	return atomic_load_explicit(pt_spot_at(s, offset), memory_order_relaxed);
 }
 
-/* Replace a marker by a leaf of the same level. */
+/* Replace a marker, or a leaf that no CPU can write through, by a leaf of the same level.  The
+ * accessed bit of an old leaf is lost. */
 static inline void pt_spot_fill(struct pt_spot *s, pte_t leaf)
 {
 	/* release: the page's contents are visible before the mapping; the child count stays */
 	atomic_store_explicit(s->entry, leaf, memory_order_release);
-}
-
-/* Replace a leaf by another one. */
-static inline void pt_spot_exchange(struct pt_spot *s, pte_t leaf)
-{
-	(void)atomic_exchange_explicit(s->entry, leaf, memory_order_acq_rel);
 }
 
 /* Flip bits that the CPU does not change. */

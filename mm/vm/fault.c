@@ -157,25 +157,28 @@ static err_t fault_anon(const struct job *j, struct pt_spot *spot)
 					: map_zero_page(spot, vm_marker_prop(marker));
 }
 
-/* Copy-on-write: map a copy of the frame.  The shootdown ends before the old frame is put, so that
- * no CPU uses the old frame after its reuse. */
+/* Copy-on-write: map a copy of the frame, read-only until no CPU can read the old one: a CPU that
+ * sees a later store to another page must not read the old frame afterwards (mm/pt/batch.h).  Only
+ * then is the old frame put. */
 static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 {
 	pte_t old = spot->pte;
 	bool zeros = pte_paddr(old) == vm_zero_page().raw;
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
 	pte_t own = ((old & ~PTE_ADDRESS) ^ pt_forked_bits(&cpu_format)) | PTE_TRACKED |
-		    PTE_ACCESSED | PTE_DIRTY;
+		    PTE_ACCESSED | PTE_DIRTY; /* so no CPU writes to the entry meanwhile */
 	struct shootdown shootdown __uninitialized;
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
 	if (!zeros)
 		memcpy(arch_direct(frame_paddr(f)), arch_direct(paddr(pte_paddr(old))), PAGE_SIZE);
-	pt_spot_exchange(spot, own | frame_into_raw(f).raw);
+	own |= frame_into_raw(f).raw;
+	pt_spot_fill(spot, own & ~PTE_WRITE);
 	shootdown_init(&shootdown, &j->space->tlb);
 	shootdown_add_page(&shootdown, align_down(j->va, PAGE_SIZE));
 	shootdown_run(&shootdown);
+	pt_spot_fill(spot, own);
 	if ((old & PTE_TRACKED) != 0)
 		frame_put(pt_node_leaf_frame(old));
 	vm_stat_add(zeros ? &this_cpu_ptr(vm_stats)->zeroed : &this_cpu_ptr(vm_stats)->copied);

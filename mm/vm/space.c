@@ -407,8 +407,8 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 		if (err != OK)
 			break;
 		err = cursor_fork(&c, &child->table);
-		tlb_batch_finish(&gone); /* before the unlock: see space.h, copy-on-write */
 		cursor_close(&c);
+		tlb_batch_finish(&gone);
 		va += piece;
 	}
 	return err;

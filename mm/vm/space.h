@@ -32,8 +32,8 @@
  *
  * Ordering of copy-on-write.  A fork clears PROP_WRITE in the parent's entries and runs the TLB
  * shootdown before it unlocks the range.  So when a fault finds PROP_COPY, no TLB permits a write
- * to the frame, and the copy is consistent.  Before the fault returns and the old frame is put, the
- * entry maps the copy and every TLB has invalidated the old frame.  Reuse of a frame needs no
+ * to the frame, and the copy is consistent.  The entry maps the copy read-only until every TLB has
+ * invalidated the old frame, which is put after that (mm/pt/batch.h).  Reuse of a frame needs no
  * shootdown: a CPU with the old translation faults, and finds the entry writable.
  *
  * Ranges: page-aligned, not empty, in the user half and above the null page, else ERR_BAD_RANGE.

@@ -134,11 +134,17 @@ static void check_unreachable(uint64_t pa, uint64_t len)
 	}
 }
 
+void second_stage_invalidate(struct tlb_batch *b)
+{
+	invalidate(&b->shootdown);
+	shootdown_init(&b->shootdown, &device);
+}
+
 void second_stage_finish(struct tlb_batch *b)
 {
 	pfn_t dead = b->dead;
 
-	invalidate(&b->shootdown);
+	second_stage_invalidate(b);
 	for (unsigned i = 0; i < b->runs; i++) {
 		check_unreachable(frame_paddr(b->run[i].first).raw,
 				  (uint64_t)b->run[i].n * PAGE_SIZE);
