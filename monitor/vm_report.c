@@ -270,9 +270,8 @@ static void print_fault_stats(void)
 				memory_order_relaxed);
 	}
 	print("faults: %lu zero page, %lu zeroed, %lu fault-around, %lu zeroed large, "
-	      "%lu from objects, %lu copied, %lu copied large, %lu reused\n",
-	      t.zero_page, t.zeroed, t.ahead, t.zeroed_large, t.object, t.copied, t.copied_large,
-	      t.reused);
+	      "%lu from objects, %lu copied, %lu reused\n",
+	      t.zero_page, t.zeroed, t.ahead, t.zeroed_large, t.object, t.copied, t.reused);
 	print("faults: %lu spurious, %lu refused, %lu out of memory\n", t.spurious, t.refused,
 	      t.no_memory);
 	print("operations: %lu forks, %lu unmaps, %lu protects\n", t.forks, t.unmaps, t.protects);

@@ -195,7 +195,33 @@ static void add_owner(pfn_t pfn)
 	owners++;
 }
 
-/* Add the tracked leaves that map FRAME_USER frames. */
+/* The head of the block that the frame heads or is inside of. */
+static pfn_t head_of(pfn_t pfn)
+{
+	for (unsigned order = 0; order <= ORDER_MAX; order++) {
+		pfn_t head = (pfn_t)align_down(pfn, UINT64_C(1) << order);
+		struct slot_state s = meta_state(meta_slot_of(head));
+
+		if (slot_is_owned(s) && s.order >= order)
+			return head;
+	}
+	return pfn;
+}
+
+/* Add the counts that a leaf of a page owns (mm/frame/frame_page.h), if it maps FRAME_USER frames.
+ */
+static void add_page(pfn_t first, uint64_t frames)
+{
+	for (pfn_t pfn = first; pfn < first + frames;) {
+		const struct frame *f = frame_of_slot(meta_slot_of(head_of(pfn)));
+
+		if (frame_kind_of(f) == FRAME_USER)
+			add_owner(frame_pfn(f));
+		pfn = (pfn_t)min_u64(frame_pfn(f) + (UINT64_C(1) << frame_order(f)),
+				     first + frames);
+	}
+}
+
 static void add_table(const struct page_table *pt)
 {
 	vaddr_t va = 0, half = pt_half_bytes(pt->levels);
@@ -203,9 +229,8 @@ static void add_table(const struct page_table *pt)
 	while (va < half) {
 		struct pt_item item = page_table_query(pt, va);
 
-		if (item.kind == PT_ITEM_LEAF && (item.prop.flags & PROP_TRACKED) != 0 &&
-		    frame_kind_of(frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa)))) == FRAME_USER)
-			add_owner(paddr_to_pfn(item.pa));
+		if (item.kind == PT_ITEM_LEAF && (item.prop.flags & PROP_TRACKED) != 0)
+			add_page(paddr_to_pfn(item.pa), item.len / PAGE_SIZE);
 		va = item.start + item.len;
 	}
 }

@@ -40,6 +40,7 @@ typedef uint64_t pte_t;
 #define PTE_UNCACHED   (PTE_PCD | PTE_PWT)
 #define PTE_ADDRESS    UINT64_C(0x000ffffffffff000)
 #define PTE_NOT_MEMORY UINT64_C(0x000ff80000000000) /* 51:43 */
+#define PTE_BUSY       (PTE_NOT_MEMORY | PTE_LARGE) /* not present, and no marker */
 
 /* Bits that a change of rights preserves. */
 #define PTE_KEPT (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED)

@@ -9,7 +9,7 @@ enum {
 	BULK_AT_ONCE = 128,
 };
 
-static frame_on_drop_t on_drop[FRAME_KINDS];
+frame_on_drop_t frame_on_drop[FRAME_KINDS];
 
 const char *frame_kind_name(enum frame_kind kind)
 {
@@ -23,7 +23,7 @@ const char *frame_kind_name(enum frame_kind kind)
 void frame_set_on_drop(enum frame_kind kind, frame_on_drop_t fn)
 {
 	ASSERT(kind > FRAME_NONE && kind < FRAME_KINDS);
-	on_drop[kind] = fn;
+	frame_on_drop[kind] = fn;
 }
 
 void frame_misuse(const struct meta_slot *slot, err_t why, const char *what)
@@ -32,6 +32,15 @@ void frame_misuse(const struct meta_slot *slot, err_t why, const char *what)
 
 	panic("frame %#x: %s refused (%s), count %#x, kind %s, order %u", meta_pfn_of(slot), what,
 	      err_name(why), s.count, frame_kind_name((enum frame_kind)s.kind), s.order);
+}
+
+err_t frame_get_refused(struct meta_slot *slot, struct slot_state old)
+{
+	atomic_fetch_sub_explicit(&slot->state, 1, memory_order_relaxed);
+	/* above SLOT_COUNT_MAX: another CPU is about to take its own add back */
+	if (!slot_is_owned(old))
+		frame_misuse(slot, ERR_NOT_OWNED, "get");
+	return ERR_OVERFLOW;
 }
 
 /* ---- allocation ---- */
@@ -67,8 +76,8 @@ err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out)
 /* DYING: runs on_drop and sets SLOT_NONE.  The caller then returns the frame to the cache. */
 static void drop_finish(struct meta_slot *slot, struct slot_state state)
 {
-	if (on_drop[state.kind] != NULL)
-		on_drop[state.kind](slot, meta_pfn_of(slot));
+	if (frame_on_drop[state.kind] != NULL)
+		frame_on_drop[state.kind](slot, meta_pfn_of(slot));
 	meta_set(slot, (struct slot_state){ SLOT_NONE, 0, 0, 0 });
 }
 
@@ -85,7 +94,7 @@ void frame_drop(struct meta_slot *slot, struct slot_state state)
 	/* tests kind and order in one comparison: on_drop has FRAME_KINDS members */
 	unsigned both = state.kind | (unsigned)state.order << 8;
 
-	if (unlikely(both >= FRAME_KINDS || on_drop[both] != NULL)) {
+	if (unlikely(both >= FRAME_KINDS || frame_on_drop[both] != NULL)) {
 		drop_slow(slot);
 		return;
 	}
@@ -129,38 +138,6 @@ void frame_put_bulk(struct frame **frames, unsigned n)
 	}
 	if (held != 0)
 		frame_give_bulk(pfns, held);
-}
-
-/* Last put of a single frame whose kind has no on_drop: 1 -> SLOT_NONE by one exchange.  False: the
- * state is another one; nothing is changed. */
-static inline bool put_plain_last(struct meta_slot *slot, uint64_t plain)
-{
-	return atomic_compare_exchange_strong_explicit(&slot->state, &plain, SLOT_NONE,
-						       memory_order_acq_rel, memory_order_relaxed);
-}
-
-void frame_put_run(struct frame *first, uint32_t n)
-{
-	struct meta_slot *slot = frame_slot(first);
-	uint8_t kind = meta_state(slot).kind;
-	bool is_plain = kind < FRAME_KINDS && on_drop[kind] == NULL;
-	const union slot_word plain = { .state = { 1, kind, 0, 0 } };
-	uint32_t run = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		if (is_plain && likely(put_plain_last(slot + i, plain.word))) {
-			run++;
-			continue;
-		}
-		if (run != 0)
-			frame_give_range(meta_pfn_of(slot + i - run), run);
-		run = 0;
-		frame_put(frame_of_slot(slot + i));
-	}
-	if (run == 1)
-		frame_give(meta_pfn_of(slot + n - 1));
-	else if (run != 0)
-		frame_give_range(meta_pfn_of(slot + n - run), run);
 }
 
 /* ---- claims by address ---- */
@@ -261,11 +238,13 @@ uint32_t frame_split(struct frame *block)
 	struct meta_slot *slot = frame_slot(block);
 	struct slot_state s = meta_state(slot);
 	uint32_t frames = UINT32_C(1) << s.order;
+	err_t err;
 
-	if (s.count != 1)
-		frame_misuse(slot, slot_is_counted(s) ? ERR_IN_USE : ERR_NOT_OWNED, "split");
-	for (uint32_t i = 0; i < frames; i++)
+	for (uint32_t i = 1; i < frames; i++)
 		meta_set(slot + i, (struct slot_state){ 1, s.kind, 0, 0 });
+	err = META_APPLY(slot, slot_split(old, &new)).err;
+	if (err != OK)
+		frame_misuse(slot, err, "split");
 	return frames;
 }
 

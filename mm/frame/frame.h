@@ -58,6 +58,7 @@ const char *frame_kind_name(enum frame_kind kind);
  * one.  Set at start-up by the layer that owns the kind. */
 typedef void (*frame_on_drop_t)(struct meta_slot *slot, pfn_t pfn);
 void frame_set_on_drop(enum frame_kind kind, frame_on_drop_t on_drop);
+extern frame_on_drop_t frame_on_drop[FRAME_KINDS]; /* (c) after start-up; NULL: none */
 
 static inline struct meta_slot *frame_slot(const struct frame *f)
 {
@@ -137,8 +138,13 @@ err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out);
 void frame_misuse(const struct meta_slot *slot, err_t why, const char *what) __noreturn __cold;
 void frame_drop(struct meta_slot *slot, struct slot_state state) __noinline;
 
-/* Adds an owner; the caller must own the frame.  An atomic add that checks the old value. */
-__owns static inline struct frame *frame_get(struct frame *f)
+/* Takes back an add that found no counted frame: misuse.  Returns ERR_OVERFLOW for a frame that has
+ * SLOT_COUNT_MAX owners. */
+err_t frame_get_refused(struct meta_slot *slot, struct slot_state old) __noinline __cold;
+
+/* Adds an owner; the caller must own the frame.  For counts that a program can drive up.
+ * ERR_OVERFLOW: the frame has SLOT_COUNT_MAX owners; nothing is changed. */
+__must_check static inline err_t frame_try_get(struct frame *f)
 {
 	struct meta_slot *slot = frame_slot(f);
 	/* relaxed: the caller's own count keeps the frame alive, nothing is published */
@@ -146,11 +152,16 @@ __owns static inline struct frame *frame_get(struct frame *f)
 								  memory_order_relaxed) };
 
 	/* not counted, or at SLOT_COUNT_MAX: one comparison */
-	if (unlikely(old.state.count - 1 >= SLOT_COUNT_MAX - 1)) {
-		atomic_fetch_sub_explicit(&slot->state, 1, memory_order_relaxed);
-		frame_misuse(slot, old.state.count == SLOT_COUNT_MAX ? ERR_OVERFLOW : ERR_NOT_OWNED,
-			     "get");
-	}
+	if (unlikely(old.state.count - 1 >= SLOT_COUNT_MAX - 1))
+		return frame_get_refused(slot, old.state);
+	return OK;
+}
+
+/* The same where the count is bounded by something else. */
+__owns static inline struct frame *frame_get(struct frame *f)
+{
+	if (unlikely(frame_try_get(f) != OK))
+		frame_misuse(frame_slot(f), ERR_OVERFLOW, "get");
 	return f;
 }
 
@@ -188,9 +199,6 @@ static inline void frame_put(struct frame *f) __takes(1)
 /* Puts n frames; single frames are freed in batches. */
 void frame_put_bulk(struct frame **frames, unsigned n);
 
-/* Puts n contiguous frames from `first` on; those that lose their last count are freed in runs. */
-void frame_put_run(struct frame *first, uint32_t n) __takes(1);
-
 /* Converts a handle to the raw address stored in an entry (a page-table entry), which then owns the
  * count. */
 __must_check static inline paddr_t frame_into_raw(struct frame *f) __takes(1)
@@ -220,7 +228,9 @@ __must_check __owns struct unique_frame *frame_try_unique(struct frame *f, err_t
 __must_check __owns struct frame *frame_share(struct unique_frame *u) __takes(1);
 void frame_put_unique(struct unique_frame *u) __takes(1);
 
-/* Splits a block of one owner into 2^order frames of count 1; O(2^order).  Returns how many. */
+/* Splits a block that the caller alone owns into 2^order frames of count 1; O(2^order).  Returns
+ * how many.  A count that another CPU gets by address meanwhile (frame_from_in_use()) is one of the
+ * first frame. */
 __must_check uint32_t frame_split(struct frame *block);
 
 /* Joins 2^order contiguous, aligned frames, each with count 1 and owned by the caller, into one

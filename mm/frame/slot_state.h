@@ -38,15 +38,19 @@
 #define SLOT_UNUSED    UINT32_C(0xa0000000)
 #define SLOT_DYING     UINT32_C(0xc0000000)
 
+/* `aux` of the head of a block while a CPU divides it (mm/frame/frame_page.h). */
+#define SLOT_DIVIDING 1
+
 /* Eight bytes, exchanged atomically as one word. */
 struct slot_state {
 	uint32_t count;
 	uint8_t kind;  /* enum frame_kind */
 	uint8_t order; /* of the block that this frame heads */
-	uint16_t aux;  /* for use by the kind */
+	uint16_t aux;  /* for use by the kind; of FRAME_USER: SLOT_DIVIDING */
 };
 
 /*@ predicate counted(struct slot_state s) = 1 <= s.count <= SLOT_COUNT_MAX;
+    predicate owned(struct slot_state s) = 1 <= s.count < SLOT_UNIQUE;
     predicate same_but_count(struct slot_state a, struct slot_state b) =
       a.kind == b.kind && a.order == b.order && a.aux == b.aux;
     predicate blank(struct slot_state s) = s.kind == 0 && s.order == 0 && s.aux == 0; */
@@ -56,6 +60,14 @@ struct slot_state {
 static inline bool slot_is_counted(struct slot_state s)
 {
 	return s.count >= 1 && s.count <= SLOT_COUNT_MAX;
+}
+
+/* The same, or in the guard band: an increment that will be taken back has met SLOT_COUNT_MAX. */
+/*@ assigns \nothing;
+    ensures \result <==> owned(s); */
+static inline bool slot_is_owned(struct slot_state s)
+{
+	return s.count >= 1 && s.count < SLOT_UNIQUE;
 }
 
 /* The error for a frame in this state that cannot be claimed. */
@@ -123,26 +135,44 @@ static inline err_t slot_claim(struct slot_state old, uint8_t kind, struct slot_
    != OK; complete behaviors; disjoint behaviors; */
 static inline err_t slot_get(struct slot_state old, struct slot_state *out)
 {
-	if (!slot_is_counted(old))
+	if (!slot_is_owned(old))
 		return slot_refusal(old);
-	if (old.count == SLOT_COUNT_MAX)
+	if (old.count >= SLOT_COUNT_MAX)
 		return ERR_OVERFLOW;
 	*out = old;
 	out->count = old.count + 1;
 	return OK;
 }
 
+/* n -> n + more. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes counted(old) && more <= SLOT_COUNT_MAX - old.count;
+      ensures \result == OK && out->count == old.count + more && same_but_count(*out, old);
+    behavior refused: assumes !(counted(old) && more <= SLOT_COUNT_MAX - old.count);
+      assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_get_many(struct slot_state old, uint32_t more, struct slot_state *out)
+{
+	if (!slot_is_owned(old))
+		return slot_refusal(old);
+	if (old.count > SLOT_COUNT_MAX || more > SLOT_COUNT_MAX - old.count)
+		return ERR_OVERFLOW;
+	*out = old;
+	out->count = old.count + more;
+	return OK;
+}
+
 /* n -> n - 1; the last put: 1 -> DYING. */
 /*@ requires \valid(out); assigns *out;
-    behavior one_less: assumes 1 < old.count <= SLOT_COUNT_MAX; ensures \result == OK &&
+    behavior one_less: assumes owned(old) && old.count > 1; ensures \result == OK &&
       out->count == old.count - 1 && same_but_count(*out, old);
     behavior last: assumes old.count == 1; ensures \result == OK &&
       out->count == SLOT_DYING && same_but_count(*out, old);
-    behavior refused: assumes !counted(old); assigns \nothing; ensures \result != OK;
+    behavior refused: assumes !owned(old); assigns \nothing; ensures \result != OK;
     complete behaviors; disjoint behaviors; */
 static inline err_t slot_put(struct slot_state old, struct slot_state *out)
 {
-	if (!slot_is_counted(old))
+	if (!slot_is_owned(old))
 		return slot_refusal(old);
 	*out = old;
 	out->count = old.count == 1 ? SLOT_DYING : old.count - 1;
@@ -193,6 +223,64 @@ static inline err_t slot_join(struct slot_state old, uint8_t order, struct slot_
 		return ERR_IN_USE;
 	*out = old;
 	out->order = order;
+	return OK;
+}
+
+/* The head of a block -> a single frame; its count stays. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes counted(old) && old.aux == 0; ensures \result == OK &&
+      out->count == old.count && out->order == 0 && out->kind == old.kind && out->aux == 0;
+    behavior refused: assumes !(counted(old) && old.aux == 0); assigns \nothing;
+      ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_split(struct slot_state old, struct slot_state *out)
+{
+	if (!slot_is_counted(old))
+		return slot_refusal(old);
+	if (old.aux != 0)
+		return ERR_BUSY;
+	*out = old;
+	out->order = 0;
+	return OK;
+}
+
+/* The head of a block of `order` -> the same, reserved for the CPU that divides it. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes counted(old) && old.order == order && old.aux == 0;
+      ensures \result == OK && out->count == old.count && out->order == order &&
+      out->kind == old.kind && out->aux == SLOT_DIVIDING;
+    behavior refused: assumes !(counted(old) && old.order == order && old.aux == 0);
+      assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_divide_begin(struct slot_state old, uint8_t order, struct slot_state *out)
+{
+	if (!slot_is_counted(old) || old.order != order)
+		return ERR_IN_USE;
+	if (old.aux != 0)
+		return ERR_BUSY;
+	*out = old;
+	out->aux = SLOT_DIVIDING;
+	return OK;
+}
+
+/* The head of a block that is being divided -> the head of a block of `order`, unless the number of
+ * owners is not `count` any more. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes counted(old) && old.count == count && old.aux == SLOT_DIVIDING;
+      ensures \result == OK && out->count == count && out->order == order &&
+      out->kind == old.kind && out->aux == 0;
+    behavior refused:
+      assumes !(counted(old) && old.count == count && old.aux == SLOT_DIVIDING);
+      assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_divide_end(struct slot_state old, uint32_t count, uint8_t order,
+				    struct slot_state *out)
+{
+	if (!slot_is_counted(old) || old.count != count || old.aux != SLOT_DIVIDING)
+		return ERR_IN_USE;
+	*out = old;
+	out->order = order;
+	out->aux = 0;
 	return OK;
 }
 

@@ -13,7 +13,7 @@
  * write through a new one of that page.  So an operation that replaces a translation invalidates
  * before it gives the write right, and a range is unlocked, and can be mapped again, only when all
  * CPUs have given up what was mapped there.  Otherwise two CPUs that run one program would read
- * and write two different pages at one address (Linux: ptep_clear_flush() in wp_page_copy()).
+ * and write two different pages at one address.
  *
  * The rule of the second.  A frame is never reused while a TLB may still map it, nor a node while a
  * CPU may still walk it or a lockless reader may still read it (mm/frame/epoch.h).
@@ -43,6 +43,7 @@
 #pragma once
 
 #include "kern/shootdown.h"
+#include "mm/frame/frame_page.h"
 #include "mm/pt/node.h"
 
 enum {
@@ -52,11 +53,13 @@ enum {
 struct tlb_batch {
 	struct shootdown shootdown;
 	struct {
-		struct frame *first; /* contiguous frames, or one block */
-		uint32_t n;
+		struct frame *first;
+		uint32_t n; /* contiguous pages of this order */
+		unsigned order;
 	} run[TLB_RUNS_MAX];
 	unsigned runs;
-	pfn_t dead; /* head of the list of nodes to retire; PT_NODE_LAST: empty */
+	bool is_reserved; /* the first phase may follow the unlocking */
+	pfn_t dead;       /* head of the list of nodes to retire; PT_NODE_LAST: empty */
 };
 
 /* An empty batch for the table of `space`. */
@@ -65,6 +68,7 @@ static inline void tlb_batch_init(struct tlb_batch *b, struct tlb_space *space)
 	shootdown_init(&b->shootdown, space);
 	b->runs = 0;
 	b->dead = PT_NODE_LAST;
+	b->is_reserved = space == &tlb_kernel_space;
 }
 
 /* Adds the page at va, of any size, to the shootdown. */
@@ -73,9 +77,18 @@ static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va)
 	shootdown_add_page(&b->shootdown, va);
 }
 
+/* The caller keeps others out of the ranges until it has finished the batch, so that one shootdown
+ * serves several of them. */
+static inline void tlb_batch_reserve(struct tlb_batch *b)
+{
+	b->is_reserved = true;
+}
+
 /* The first phase, if there are pages.  The caller holds the lock of the range. */
 static inline void tlb_batch_invalidate(struct tlb_batch *b)
 {
+	if (b->shootdown.pages == 0)
+		return;
 	shootdown_run(&b->shootdown);
 	shootdown_init(&b->shootdown, b->shootdown.space);
 }
@@ -83,13 +96,20 @@ static inline void tlb_batch_invalidate(struct tlb_batch *b)
 /* Before the range is unlocked: the first phase, unless the range stays reserved. */
 static inline void tlb_batch_unlock(struct tlb_batch *b)
 {
-	if (b->shootdown.pages != 0 && b->shootdown.space != &tlb_kernel_space)
+	if (!b->is_reserved)
 		tlb_batch_invalidate(b);
 }
 
+/* tlb_batch_finish() of a batch that is not empty. */
+void tlb_batch_finish_all(struct tlb_batch *b);
+
 /* Both phases, the first one for what was added since it ran.  The batch is empty and usable
  * afterwards. */
-void tlb_batch_finish(struct tlb_batch *b);
+static inline void tlb_batch_finish(struct tlb_batch *b)
+{
+	if ((b->shootdown.pages | b->runs) != 0 || b->dead != PT_NODE_LAST)
+		tlb_batch_finish_all(b);
+}
 
 /* Whether no more runs of frames fit until the batch is finished. */
 static inline bool tlb_batch_is_full(const struct tlb_batch *b)
@@ -97,12 +117,14 @@ static inline bool tlb_batch_is_full(const struct tlb_batch *b)
 	return b->runs == TLB_RUNS_MAX;
 }
 
-/* Put the n contiguous frames from `first` on, or one block, after the shootdown.  The batch must
- * not be full. */
-static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint32_t n) __takes(2)
+/* Put what leaves of n contiguous pages of 2^order frames own (mm/frame/frame_page.h), after the
+ * shootdown.  The batch must not be full. */
+static inline void tlb_batch_run(struct tlb_batch *b, struct frame *first, uint32_t n,
+				 unsigned order) __takes(2)
 {
 	b->run[b->runs].first = first;
-	b->run[b->runs++].n = n;
+	b->run[b->runs].n = n;
+	b->run[b->runs++].order = order;
 }
 
 /* Retire a node below one that was added with tlb_batch_node(): the shootdown of that node's page

@@ -21,6 +21,8 @@ static const struct pt_format cpu_format = {
 	.tracked = PTE_TRACKED,
 	.copy = PTE_COPY,
 	.forked = PTE_FORKED,
+	.shared = PTE_SHARED,
+	.busy = PTE_BUSY,
 	.make_table = pte_make_table,
 	.make_leaf = pte_make_leaf,
 	.prop = pte_prop,
@@ -44,9 +46,9 @@ static inline struct frame *pt_node_leaf_frame(pte_t pte)
 	return pt_leaf_frame(&cpu_format, pte);
 }
 
-static inline bool pt_leaf_is_sole_owner(pte_t pte)
+static inline bool pt_leaf_is_sole_owner(pte_t pte, unsigned level)
 {
-	return pt_is_sole_owner(&cpu_format, pte);
+	return pt_is_sole_owner(&cpu_format, pte, level);
 }
 
 static inline pte_t pt_node_set(struct frame *node, unsigned index, pte_t pte)

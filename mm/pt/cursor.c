@@ -109,6 +109,11 @@ err_t cursor_split(struct cursor *c)
 	return engine_split(&cpu_format, c);
 }
 
+err_t cursor_split_page(struct cursor *c)
+{
+	return engine_split_page(&cpu_format, c);
+}
+
 err_t cursor_collapse(struct cursor *c, unsigned level)
 {
 	return engine_collapse(&cpu_format, c, level);

@@ -140,8 +140,8 @@ err_t cursor_deepen(struct cursor *c, unsigned level);
 /* ---- unmapping ---- */
 
 /* Empty [va, va + len): leaves, markers, and whole subtrees that lie in it.  Large pages and
- * markers that overlap it in part are split first: ERR_NO_MEMORY; ERR_IN_USE: such a page has other
- * owners, or is of 1 GiB and tracked.  C3. */
+ * markers that overlap it in part are split first, which takes a node (4 KiB) for each level:
+ * ERR_NO_MEMORY; ERR_OVERFLOW: frames have SLOT_COUNT_MAX owners.  C3. */
 err_t cursor_unmap(struct cursor *c, uint64_t len);
 
 /* ---- changing ---- */
@@ -167,13 +167,19 @@ err_t cursor_reuse(struct cursor *c);
 
 /* Copy the entries of the cursor's range into `to`, a table that is not in use yet: private pages
  * become copy-on-write in both tables, shared pages and markers are copied as they are.  Entries of
- * `to` that are not empty stay.  ERR_NO_MEMORY: `to` has a part of the entries. */
+ * `to` that are not empty stay.  Where a write right is removed, the batch invalidates the whole
+ * space.  ERR_NO_MEMORY, ERR_OVERFLOW (frames have SLOT_COUNT_MAX owners): `to` has a part of the
+ * entries. */
 err_t cursor_fork(struct cursor *c, struct page_table *to);
 
 /* Split a larger entry that spans va, so that an entry begins at va.  Errors as those of
  * cursor_unmap(), with no page changed.  At the end of the range it does nothing: the entry there
  * is not locked by this cursor. */
 err_t cursor_split(struct cursor *c);
+
+/* Split the large page at va, if there is one, into pages of the next level.  Errors as above;
+ * ERR_IN_USE: there is none. */
+err_t cursor_split_page(struct cursor *c);
 
 /* Collapse the pages of level - 1 below the entry of `level` at va into one page of `level`.  All
  * of them must be present, contiguous and aligned, equal but for the accessed and dirty bits, and

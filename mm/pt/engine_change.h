@@ -49,6 +49,17 @@ static __forceinline err_t engine_split(const struct pt_format *fmt, struct curs
 	}
 }
 
+static __forceinline err_t engine_split_page(const struct pt_format *fmt, struct cursor *c)
+{
+	struct pt_path p __uninitialized;
+
+	pt_path_descend(fmt, c, 1, &p);
+	if (p.level == 1 ||
+	    !pt_is_present(fmt, pt_node_get(pt_path_node(&p), pte_index(c->va, p.level))))
+		return ERR_IN_USE;
+	return pt_path_split(fmt, c, &p);
+}
+
 /* Bytes from va to the end of the entry, at most len. */
 static uint64_t step_over(vaddr_t va, unsigned level, uint64_t len)
 {
@@ -57,29 +68,29 @@ static uint64_t step_over(vaddr_t va, unsigned level, uint64_t len)
 
 /* ---- unmap ---- */
 
-/* A run of tracked leaves with contiguous frames: bytes [start, end), empty when equal. */
+/* Tracked leaves of one node whose pages are contiguous: bytes [start, end), empty when equal. */
 struct leaf_run {
 	uint64_t start, end;
 };
 
-static void run_finish(const struct pt_format *fmt, const struct leaf_run *run, uint64_t span,
+static void run_finish(const struct pt_format *fmt, const struct leaf_run *run, unsigned level,
 		       struct tlb_batch *gone)
 {
 	if (run->start != run->end)
 		batch_run(fmt, gone, frame_of_slot(meta_slot_of(paddr_to_pfn(paddr(run->start)))),
-			  (uint32_t)((run->end - run->start) / span));
+			  (uint32_t)((run->end - run->start) / pte_span(level)), level);
 }
 
-/* Add the frame of a tracked leaf to the run, or start a new run.  A block is a run of its own. */
+/* Add the page of a tracked leaf to the run, or start a new run. */
 static inline void run_add(const struct pt_format *fmt, struct leaf_run *run, uint64_t pa,
-			   uint64_t span, struct tlb_batch *gone)
+			   unsigned level, struct tlb_batch *gone)
 {
-	if (likely(pa == run->end && span == PAGE_SIZE)) {
-		run->end += PAGE_SIZE;
+	if (likely(pa == run->end)) {
+		run->end += pte_span(level);
 		return;
 	}
-	run_finish(fmt, run, span, gone);
-	*run = (struct leaf_run){ pa, pa + span };
+	run_finish(fmt, run, level, gone);
+	*run = (struct leaf_run){ pa, pa + pte_span(level) };
 }
 
 /* Clear entries of the node that p ends in, from va on; returns the bytes that were covered. */
@@ -115,9 +126,9 @@ static uint64_t clear_node(const struct pt_format *fmt, struct cursor *c, const 
 		}
 		tlb_batch_page(c->gone, c->va + passed);
 		if ((pte & fmt->tracked) != 0)
-			run_add(fmt, &run, pt_paddr(fmt, pte), span, c->gone);
+			run_add(fmt, &run, pt_paddr(fmt, pte), p->level, c->gone);
 	}
-	run_finish(fmt, &run, span, c->gone);
+	run_finish(fmt, &run, p->level, c->gone);
 	pt_node_count(pt_path_node(p), -emptied);
 	return passed;
 }
@@ -164,11 +175,12 @@ static __forceinline err_t engine_unmap(const struct pt_format *fmt, struct curs
 struct rights {
 	pte_t new;          /* bits to set if a write needs no copy */
 	pte_t copy_instead; /* bits to flip if it does */
+	unsigned level;
 };
 
 static struct rights rights_of(const struct pt_format *fmt, struct page_prop prop, unsigned level)
 {
-	struct rights r = { 0, 0 };
+	struct rights r = { 0, 0, level };
 
 	if ((prop.flags & PROP_WRITE) != 0 && (prop.flags & PROP_COPY) != 0)
 		r.copy_instead = fmt->write | fmt->copy;
@@ -186,7 +198,7 @@ static inline pte_t with_rights(const struct pt_format *fmt, pte_t pte, const st
 
 	if (likely((pte & fmt->forked) == 0) || r->copy_instead == 0)
 		return new;
-	return pt_is_sole_owner(fmt, pte) ? new & ~fmt->forked : new ^ r->copy_instead;
+	return pt_is_sole_owner(fmt, pte, r->level) ? new & ~fmt->forked : new ^ r->copy_instead;
 }
 
 /* Returns whether the leaf changes.  One atomic XOR flips the bits that differ: the CPU does not
@@ -318,7 +330,7 @@ static __forceinline err_t engine_reuse(const struct pt_format *fmt, struct curs
 	index = pte_index(c->va, p.level);
 	pte = pt_node_get(pt_path_node(&p), index);
 	if (!pt_is_present(fmt, pte) || (pte & pt_forked_bits(fmt)) != (fmt->copy | fmt->forked) ||
-	    !pt_is_sole_owner(fmt, pte))
+	    !pt_is_sole_owner(fmt, pte, p.level))
 		return ERR_IN_USE;
 	/* atomic: the CPU may set the accessed and dirty bits meanwhile */
 	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index],

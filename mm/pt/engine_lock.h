@@ -10,13 +10,14 @@
 
 /* ---- the batch ---- */
 
-/* Put the frames after the next shootdown; a full batch is finished now. */
+/* Put what leaves of n contiguous pages of `level` own, after the next shootdown; a full batch is
+ * finished now. */
 static __forceinline void batch_run(const struct pt_format *fmt, struct tlb_batch *gone,
-				    struct frame *first, uint32_t n) __takes(3)
+				    struct frame *first, uint32_t n, unsigned level) __takes(3)
 {
 	if (unlikely(tlb_batch_is_full(gone)))
 		fmt->finish(gone);
-	tlb_batch_run(gone, first, n);
+	tlb_batch_run(gone, first, n, pt_page_order(level));
 }
 
 /* ---- paths ---- */

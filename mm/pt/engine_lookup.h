@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "kern/lock.h"
 #include "lib/bits.h"
 #include "mm/pt/page_table.h"
 #include "mm/pt/engine_node.h"
@@ -85,11 +86,16 @@ static __forceinline pte_t engine_lookup_entry(const struct pt_format *fmt,
 	paddr_t node;
 	pte_t pte;
 
-	epoch_enter();
-	do
-		pte = lookup(fmt, pt, va, 1, level, &node);
-	while (pte == 0 && unlikely(is_dead(node))); /* at most one retry per dead node */
-	epoch_exit();
+	for (;;) {
+		epoch_enter();
+		do
+			pte = lookup(fmt, pt, va, 1, level, &node);
+		while (pte == 0 && unlikely(is_dead(node))); /* at most one retry per dead node */
+		epoch_exit();
+		if (likely(fmt->busy == 0 || pte != fmt->busy))
+			break;
+		lock_wait_turn(); /* a CPU splits it, and may wait for this one */
+	}
 	arch_irq_restore(irq);
 	return pte;
 }

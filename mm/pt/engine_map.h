@@ -222,13 +222,14 @@ static __forceinline err_t engine_deepen(const struct pt_format *fmt, struct cur
 /* Replace a leaf that other CPUs may use: the new page gets its write right after they have given
  * up the old one (mm/pt/batch.h). */
 static void replace_leaf(const struct pt_format *fmt, struct cursor *c, struct frame *node,
-			 unsigned index, pte_t leaf)
+			 unsigned level, pte_t leaf)
 {
+	unsigned index = pte_index(c->va, level);
 	pte_t old = pt_set(fmt, node, index, leaf & ~fmt->write);
 
 	tlb_batch_page(c->gone, c->va);
 	if ((old & fmt->tracked) != 0)
-		batch_run(fmt, c->gone, pt_leaf_frame(fmt, old), 1);
+		batch_run(fmt, c->gone, pt_leaf_frame(fmt, old), 1, level);
 	if ((leaf & fmt->write) == 0)
 		return;
 	fmt->invalidate(c->gone);
@@ -256,7 +257,7 @@ static __forceinline err_t engine_replace(const struct pt_format *fmt, struct cu
 		return ERR_IN_USE; /* smaller pages */
 	leaf = fmt->make_leaf(pa.raw, prop, level);
 	if (pt_is_present(fmt, old))
-		replace_leaf(fmt, c, pt_path_node(&p), index, leaf);
+		replace_leaf(fmt, c, pt_path_node(&p), level, leaf);
 	else
 		(void)pt_set(fmt, pt_path_node(&p), index, leaf);
 	cursor_move(c, pte_span(level));

@@ -7,27 +7,30 @@
 #include "mm/frame/epoch.h"
 #include "mm/pt/entry.h"
 
-/* Contiguous frames of tracked leaves, which are put by one call. */
+/* Contiguous pages of tracked leaves of a level, which are put by one call. */
 struct row {
 	struct frame *first;
-	uint32_t frames;
+	uint32_t pages;
+	unsigned order;
 };
 
 static void row_finish(struct row *row)
 {
-	if (row->frames != 0)
-		frame_put_run(row->first, row->frames);
-	row->frames = 0;
+	if (row->pages != 0)
+		frame_page_put(row->first, row->pages, row->order);
+	row->pages = 0;
 }
 
-static void row_add(struct row *row, struct frame *f, unsigned level)
+static void row_add(struct row *row, struct frame *f)
 {
-	if (row->frames != 0 && level == 1 && frame_pfn(f) == frame_pfn(row->first) + row->frames) {
-		row->frames++;
+	if (row->pages != 0 &&
+	    frame_pfn(f) == frame_pfn(row->first) + ((uint64_t)row->pages << row->order)) {
+		row->pages++;
 		return;
 	}
 	row_finish(row);
-	*row = (struct row){ f, 1 };
+	row->first = f;
+	row->pages = 1;
 }
 
 /* Clear a dead node, release what its entries own, and add it to the list.  Recursion depth: one
@@ -36,7 +39,7 @@ static void empty_dead(const struct pt_format *fmt, struct frame *node, struct e
 {
 	unsigned level = pt_node_level(node), left = pt_node_children(node);
 	int emptied = (int)left;
-	struct row row = { NULL, 0 };
+	struct row row = { NULL, 0, pt_page_order(level) };
 
 	DASSERT(atomic_load_explicit(&frame_slot(node)->u.node.dead, memory_order_relaxed) != 0);
 	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
@@ -51,7 +54,7 @@ static void empty_dead(const struct pt_format *fmt, struct frame *node, struct e
 		if (child != NULL)
 			empty_dead(fmt, child, list);
 		else if (pt_is_present(fmt, pte) && (pte & fmt->tracked) != 0)
-			row_add(&row, pt_leaf_frame(fmt, pte), level);
+			row_add(&row, pt_leaf_frame(fmt, pte));
 	}
 	row_finish(&row);
 	if (emptied != 0)
@@ -78,10 +81,10 @@ static void drop_entry(const struct pt_format *fmt, pte_t pte, unsigned level)
 {
 	struct frame *child = pt_child(fmt, pte, level);
 
-	if (child == NULL && pt_is_present(fmt, pte) && (pte & fmt->tracked) != 0)
-		child = pt_leaf_frame(fmt, pte);
 	if (child != NULL)
 		frame_put(child);
+	else if (pt_is_present(fmt, pte) && (pte & fmt->tracked) != 0)
+		frame_page_put(pt_leaf_frame(fmt, pte), 1, pt_page_order(level));
 }
 
 /* Release what the entries of a node own, before the node itself is freed. */
@@ -118,7 +121,7 @@ static const char *engine_check_node(const struct pt_format *fmt, const struct f
 		if (child == NULL && pt_is_present(fmt, pte) && (pte & fmt->tracked) != 0) {
 			const struct meta_slot *slot = section_slot(paddr(pt_paddr(fmt, pte)));
 
-			if (slot == NULL || !slot_is_counted(meta_state(slot)))
+			if (slot == NULL || !frame_page_is_owned(slot))
 				return "N3: a tracked leaf leads to a frame without a count";
 		}
 	}

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "lib/panic.h"
+#include "mm/frame/frame_page.h"
 #include "mm/pt/format.h"
 #include "mm/pt/node.h"
 
@@ -42,16 +43,23 @@ static __forceinline pte_t pt_set(const struct pt_format *fmt, struct frame *nod
 	return old;
 }
 
-/* The frame or block that a present, tracked leaf maps. */
+/* The first frame of the page that a present, tracked leaf maps. */
 static __forceinline struct frame *pt_leaf_frame(const struct pt_format *fmt, pte_t pte)
 {
 	return frame_of_slot(meta_slot_at(paddr(pt_paddr(fmt, pte))));
 }
 
-/* Whether a leaf is the only owner of its frame. */
-static __forceinline bool pt_is_sole_owner(const struct pt_format *fmt, pte_t pte)
+/* The order of the page that a leaf of `level` maps. */
+static __forceinline unsigned pt_page_order(unsigned level)
 {
-	return (pte & fmt->tracked) != 0 && frame_count(pt_leaf_frame(fmt, pte)) == 1;
+	return (level - 1) * PT_INDEX_BITS;
+}
+
+/* Whether a leaf of `level` is the only owner of its page. */
+static __forceinline bool pt_is_sole_owner(const struct pt_format *fmt, pte_t pte, unsigned level)
+{
+	return (pte & fmt->tracked) != 0 &&
+	       frame_page_is_sole(pt_leaf_frame(fmt, pte), pt_page_order(level));
 }
 
 #ifdef KEEL_DEBUG

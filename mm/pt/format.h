@@ -33,7 +33,9 @@ struct pt_format {
 	pte_t kept;     /* bits that a change of rights preserves */
 	pte_t write;
 	/* software bits, see PROP_*; 0: tables of this format are not forked */
-	pte_t tracked, copy, forked;
+	pte_t tracked, copy, forked, shared;
+	/* neither present nor empty: an entry that is being split; 0: leaves are split in place */
+	pte_t busy;
 
 	/* An entry that leads to the table at `pa`, with all rights: the leaves restrict them. */
 	pte_t (*make_table)(uint64_t pa);

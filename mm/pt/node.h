@@ -11,7 +11,7 @@
  * Invariants, checked by pt_node_check():
  *   N1  children = number of entries that are not 0 (present or marker)
  *   N2  a present entry that is no leaf leads to a node of level - 1 and owns one count of it
- *   N3  a tracked leaf owns one count of the frame or block that it maps, of exactly its size
+ *   N3  a tracked leaf owns the counts of the page that it maps (mm/frame/frame_page.h)
  *   N4  no entry leads to a dead node
  *
  * The life of a node, in its lock word:

@@ -31,6 +31,11 @@ void page_table_keep_spare(struct page_table *pt)
 	atomic_store_explicit(&pt->spare, PT_SPARE_NONE, memory_order_relaxed);
 }
 
+void page_table_break_before_split(struct page_table *pt)
+{
+	pt->breaks = true;
+}
+
 err_t page_table_populate(struct page_table *pt, struct vrange range, unsigned level)
 {
 	struct cursor c __uninitialized;

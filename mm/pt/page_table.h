@@ -31,6 +31,7 @@
 struct page_table {
 	struct frame *root; /* (c) owns one count */
 	unsigned levels;    /* (c) 4 or 5; IOMMU tables: 3 to 5 */
+	bool breaks;        /* (c) a leaf is given up by all CPUs before it is split */
 	unsigned keep; /* (c) after page_table_populate(): nodes from here up are never freed */
 	_Atomic uint64_t spare; /* (a) the spare branch: its address | its level */
 };
@@ -62,6 +63,11 @@ void page_table_destroy(struct page_table *pt);
 
 /* Keep a spare branch from now on.  Before the table is in use. */
 void page_table_keep_spare(struct page_table *pt);
+
+/* From now on, no CPU has translations of two sizes for one address when a leaf is split.  For
+ * tables that can do without the page for a moment, as the fault handler waits for the node; not
+ * for the kernel's.  Before the table is in use. */
+void page_table_break_before_split(struct page_table *pt);
 
 /* Make sure that nodes exist from the root down to `level` over the range, and keep them; for nodes
  * that other tables will share.  Before the table is in use.  ERR_NO_MEMORY, ERR_BAD_RANGE. */

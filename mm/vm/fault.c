@@ -2,6 +2,7 @@
 /* fault.c - page faults: anonymous memory, copy-on-write, objects, large pages. */
 #include "mm/vm/fault.h"
 
+#include "kern/lock.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -118,9 +119,12 @@ static __noinline void fault_around(const struct job *j, const struct pt_spot *s
 
 static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flags)
 {
-	struct frame *f = zeroed_frame();
+	struct frame *f;
 	unsigned before = pages_before(spot, pte_index(j->va, 1));
 
+	if (vm_space_is_forking(j->space))
+		return ERR_BUSY;
+	f = zeroed_frame();
 	if (f == NULL)
 		return ERR_NO_MEMORY;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->zeroed);
@@ -190,7 +194,9 @@ static err_t fault_cow(const struct job *j, struct pt_spot *spot)
 	pte_t pte = spot->pte;
 
 	if (j->access == FAULT_WRITE && (pte & (PTE_COPY | PTE_WRITE)) == PTE_COPY) {
-		if (!pt_leaf_is_sole_owner(pte))
+		if (vm_space_is_forking(j->space))
+			return ERR_BUSY;
+		if (!pt_leaf_is_sole_owner(pte, 1))
 			return cow_copy(j, spot);
 		pt_spot_flip(spot, pt_forked_bits(&cpu_format));
 		vm_stat_add(&this_cpu_ptr(vm_stats)->reused);
@@ -215,16 +221,8 @@ static err_t fault_spot(const struct job *j, struct pt_spot *spot)
 struct locked {
 	struct cursor cursor;
 	struct tlb_batch gone;
-	struct frame *large;     /* a block of the size of the locked page, or NULL */
-	struct frame_list parts; /* 4 KiB frames instead, if no block is available */
+	struct frame *large; /* a zeroed block of the size of the locked page, or NULL */
 };
-
-/* The block that a large leaf maps; the item may start at any page of it. */
-static struct frame *block_behind(const struct pt_item *item)
-{
-	return frame_of_slot(
-		meta_slot_of(paddr_to_pfn(paddr(align_down(item->pa.raw, pte_span(item->level))))));
-}
 
 /* Map the block at the cursor. */
 static err_t map_large(struct locked *h, struct page_prop prop, unsigned level)
@@ -238,69 +236,25 @@ static err_t map_large(struct locked *h, struct page_prop prop, unsigned level)
 	return err;
 }
 
-static err_t cow_copy_large(struct locked *h, const struct pt_item *item, struct page_prop prop)
+/* Write fault on a copy-on-write large leaf.  Its only owner gets the right back.  Otherwise the
+ * page is split and the fault retried, so that 4 KiB are copied: the rest stays shared, and no more
+ * memory is needed than for a small page and the nodes above it. */
+static err_t cow_large(struct locked *h)
 {
-	memcpy(arch_direct(frame_paddr(h->large)), arch_direct(item->pa), pte_span(item->level));
-	vm_stat_add(&this_cpu_ptr(vm_stats)->copied_large);
-	return map_large(h, prop, item->level);
-}
-
-/* Memory is fragmented: copy the large page into 4 KiB pages.  ERR_NO_MEMORY: no node is available
- * for them; the large page is mapped as before. */
-static err_t cow_copy_in_parts(struct locked *h, const struct pt_item *item, struct page_prop prop)
-{
-	struct frame *block = frame_get(block_behind(item)), *next;
-	const char *from = arch_direct(item->pa);
-	err_t err = cursor_unmap(&h->cursor, pte_span(item->level));
-
-	if (err == OK)
-		err = cursor_jump(&h->cursor, item->start);
-	ASSERT(err == OK); /* unmapping a whole entry needs no memory */
-	if (cursor_deepen(&h->cursor, 1) != OK) {
-		err = cursor_replace(&h->cursor, frame_into_raw(block), item->prop, item->level);
-		ASSERT(err == OK);
-		return ERR_NO_MEMORY;
-	}
-	frame_put(block); /* the batch puts the old entry's count */
-	for (struct frame *f = frame_list_first(&h->parts); f != NULL; f = next) {
-		next = frame_list_next(f); /* before cursor_map() reuses the frame's slot */
-		memcpy(arch_direct(frame_paddr(f)), from, PAGE_SIZE);
-		err = cursor_map(&h->cursor, f, prop);
-		ASSERT(err == OK);
-		from += PAGE_SIZE;
-		vm_stat_add(&this_cpu_ptr(vm_stats)->copied);
-	}
-	h->parts.frames = 0;
-	return OK;
-}
-
-/* Copy a large leaf into the block or the 4 KiB frames that were allocated.  ERR_BUSY: neither was,
- * because the space was the only owner then; retry. */
-static err_t map_own_copy(struct locked *h, const struct pt_item *item, struct page_prop prop)
-{
-	if (h->large != NULL)
-		return cow_copy_large(h, item, prop);
-	return h->parts.frames == 0 ? ERR_BUSY : cow_copy_in_parts(h, item, prop);
-}
-
-/* Write fault on a copy-on-write large leaf: reuse the block if this is its only owner. */
-static err_t cow_large(struct locked *h, const struct pt_item *item)
-{
-	struct page_prop prop = item->prop;
+	err_t err;
 
 	if (cursor_reuse(&h->cursor) == OK) {
 		vm_stat_add(&this_cpu_ptr(vm_stats)->reused);
 		return OK;
 	}
-	prop.flags = (uint16_t)((prop.flags & ~(PROP_COPY | PROP_FORKED)) | PROP_WRITE |
-				PROP_DIRTY);
-	return map_own_copy(h, item, prop);
+	err = cursor_split_page(&h->cursor);
+	return err == OK ? ERR_BUSY : err;
 }
 
 static err_t fault_large_cow(const struct job *j, struct locked *h, const struct pt_item *item)
 {
 	if (j->access == FAULT_WRITE && (item->prop.flags & PROP_COPY) != 0)
-		return cow_large(h, item);
+		return cow_large(h);
 	if (!allows(item->prop.flags, j->access))
 		return ERR_DENIED;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->spurious);
@@ -332,10 +286,8 @@ static unsigned level_to_lock(const struct job *j, const struct pt_item *item, u
 {
 	unsigned largest;
 
-	if (item->kind == PT_ITEM_ABSENT || j->access != FAULT_WRITE)
+	if (item->kind != PT_ITEM_MARKER || j->access != FAULT_WRITE)
 		return 1;
-	if (item->kind == PT_ITEM_LEAF)
-		return (item->prop.flags & PROP_COPY) != 0 ? item->level : 1;
 	if (vm_marker_kind(item->marker) != VM_ANON || refusal(item->marker, j->access) != OK)
 		return 1;
 	largest = vm_marker_largest(item->marker);
@@ -363,40 +315,20 @@ static void unlock_page(struct locked *h)
 	tlb_batch_finish(&h->gone);
 }
 
-static void locked_init(struct locked *h)
-{
-	h->large = NULL;
-	h->parts = (struct frame_list){ PFN_NONE, 0 };
-}
-
 static void put_large(struct locked *h)
 {
 	if (h->large != NULL)
 		frame_put(h->large);
-	if (h->parts.frames != 0)
-		frame_list_put(&h->parts);
-	locked_init(h);
+	h->large = NULL;
 }
 
-/* Allocate memory for a copy of a page of `level`: a block, or for 2 MiB also 4 KiB frames.  False:
- * no memory. */
-static bool get_copy(struct locked *h, unsigned level)
-{
-	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
-	return h->large != NULL ||
-	       (level == 2 && frame_list_alloc(FRAME_USER, PT_ENTRIES, &h->parts) == OK);
-}
-
-/* Allocate the block for a page of `level`, zeroed if the item is anonymous.  A leaf that this
- * space alone owns needs none.  The range is not locked.  False: no memory. */
-static bool get_large(struct locked *h, const struct pt_item *item, unsigned level)
+/* Allocate the zeroed block for a page of `level`.  The range is not locked.  False: no memory. */
+static bool get_large(struct locked *h, unsigned level)
 {
 	put_large(h);
-	if (level == 1 || (item->kind == PT_ITEM_LEAF && frame_count(block_behind(item)) == 1))
+	if (level == 1)
 		return true;
-	if (item->kind == PT_ITEM_LEAF)
-		return get_copy(h, level);
-	h->large = frame_alloc_block(FRAME_USER, (level - 1) * PT_INDEX_BITS);
+	h->large = frame_alloc_block(FRAME_USER, pt_page_order(level));
 	if (h->large != NULL)
 		memset(arch_direct(frame_paddr(h->large)), 0, pte_span(level));
 	return h->large != NULL;
@@ -409,6 +341,8 @@ static err_t fault_locked(const struct job *j, struct locked *h, unsigned held)
 	err_t err = cursor_jump(&h->cursor, h->cursor.start);
 
 	ASSERT(err == OK);
+	if (j->access == FAULT_WRITE && vm_space_is_forking(j->space))
+		return ERR_BUSY;
 	item = cursor_query(&h->cursor);
 	if (item.kind == PT_ITEM_ABSENT)
 		return ERR_NOT_FOUND;
@@ -425,7 +359,7 @@ static err_t fault_large(const struct job *j)
 	unsigned held = 1, max = arch_pt_leaf_level_max();
 	err_t err = OK;
 
-	locked_init(&h);
+	h.large = NULL;
 	for (;;) {
 		struct pt_item item = lock_page(j->space, &h, j->va, held);
 		unsigned want = level_to_lock(j, &item, max);
@@ -436,14 +370,10 @@ static err_t fault_large(const struct job *j)
 			break;
 		}
 		unlock_page(&h);
-		if (get_large(&h, &item, want)) {
+		if (get_large(&h, want))
 			held = want;
-		} else if (item.kind == PT_ITEM_MARKER) {
+		else
 			max = want - 1;
-		} else {
-			err = ERR_NO_MEMORY;
-			break;
-		}
 	}
 	put_large(&h);
 	return err;
@@ -458,6 +388,18 @@ static __cold err_t count_failure(err_t err)
 	else
 		vm_stat_add(&this_cpu_ptr(vm_stats)->refused);
 	return err;
+}
+
+/* The fault needs a larger range locked, or the end of a fork.  ERR_BUSY: retry; ERR_IN_USE: the
+ * fork may wait for this CPU, whose interrupts are off. */
+static __noinline err_t fault_busy(const struct job *j)
+{
+	if (j->access != FAULT_WRITE || !vm_space_is_forking(j->space))
+		return fault_large(j);
+	if (arch_irq_is_off())
+		return ERR_IN_USE;
+	lock_wait_turn();
+	return ERR_BUSY;
 }
 
 err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access)
@@ -476,44 +418,7 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 		pt_spot_unlock(&spot);
 		arch_irq_restore(irq);
 		if (unlikely(err == ERR_BUSY))
-			err = fault_large(&j);
+			err = fault_busy(&j);
 	} while (unlikely(err == ERR_BUSY));
 	return likely(err == OK) ? OK : count_failure(err);
-}
-
-/* ---- private copy of a large page ---- */
-
-static struct page_prop own_again(struct page_prop prop)
-{
-	if ((prop.flags & PROP_COPY) != 0)
-		prop.flags ^= PROP_COPY | PROP_WRITE;
-	prop.flags &= (uint16_t)~PROP_FORKED;
-	return prop;
-}
-
-err_t vm_fault_own_large(struct vm_space *s, vaddr_t va)
-{
-	struct locked h __uninitialized;
-	struct pt_item item = page_table_query(&s->table, va);
-	unsigned level = item.level;
-	err_t err = OK;
-
-	if (item.kind != PT_ITEM_LEAF || level == 1)
-		return OK; /* another CPU has split it */
-	if (level > 2 || (item.prop.flags & PROP_SHARED) != 0)
-		return ERR_IN_USE;
-	locked_init(&h);
-	if (!get_copy(&h, level))
-		return ERR_NO_MEMORY;
-	item = lock_page(s, &h, va, level);
-	if (item.kind == PT_ITEM_LEAF && item.level == level &&
-	    frame_count(block_behind(&item)) != 1) {
-		err = cursor_jump(&h.cursor, h.cursor.start);
-		item = cursor_query(&h.cursor);
-		if (err == OK)
-			err = map_own_copy(&h, &item, own_again(item.prop));
-	}
-	unlock_page(&h);
-	put_large(&h);
-	return err;
 }

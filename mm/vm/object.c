@@ -107,8 +107,11 @@ __owns static struct frame *page_at(struct cursor *c, err_t *why)
 	struct frame *mapped, *f;
 
 	*why = OK;
-	if (item.kind == PT_ITEM_LEAF)
-		return frame_get(frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa))));
+	if (item.kind == PT_ITEM_LEAF) {
+		f = frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa)));
+		*why = frame_try_get(f);
+		return *why == OK ? f : NULL;
+	}
 	mapped = frame_alloc(FRAME_USER);
 	if (mapped == NULL) {
 		*why = ERR_NO_MEMORY;

@@ -46,7 +46,8 @@ static void space_unpublish(struct vm_space *s)
 	spin_unlock_irq(&spaces_lock, irq);
 }
 
-err_t vm_space_new(struct vm_space **out)
+/* A space that vm_space_find() does not show yet. */
+static err_t space_create(struct vm_space **out)
 {
 	struct vm_space *s = heap_zalloc(sizeof(*s));
 
@@ -58,11 +59,30 @@ err_t vm_space_new(struct vm_space **out)
 	}
 	page_table_share_kernel(&s->table, kernel_table);
 	page_table_keep_spare(&s->table);
+	page_table_break_before_split(&s->table);
 	tlb_space_init(&s->tlb);
 	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* not yet published */
-	space_publish(s);
 	*out = s;
 	return OK;
+}
+
+err_t vm_space_new(struct vm_space **out)
+{
+	err_t err = space_create(out);
+
+	if (err == OK)
+		space_publish(*out);
+	return err;
+}
+
+/* No CPU has the space loaded, and it is not published. */
+static void space_destroy(struct vm_space *s)
+{
+	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
+		ASSERT(atomic_load_explicit(&s->tlb.loaded.word[w], memory_order_seq_cst) == 0);
+	page_table_destroy(&s->table);
+	vm_object_set_clear(&s->objects);
+	heap_free(s);
 }
 
 struct vm_space *vm_space_get(struct vm_space *s)
@@ -83,11 +103,7 @@ void vm_space_put(struct vm_space *s)
 	if (before != 1)
 		return;
 	space_unpublish(s);
-	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
-		ASSERT(atomic_load_explicit(&s->tlb.loaded.word[w], memory_order_seq_cst) == 0);
-	page_table_destroy(&s->table);
-	vm_object_set_clear(&s->objects);
-	heap_free(s);
+	space_destroy(s);
 }
 
 /* Get a count, unless the last one has been put. */
@@ -192,6 +208,27 @@ static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
 	return min_u64(left, max_u64(piece, pte_span(level) - va % pte_span(level)));
 }
 
+/* Lock a range to change what is mapped there; waits while a fork is in progress. */
+static __forceinline err_t open_to_change(struct vm_space *s, struct cursor *c, struct vrange range,
+					  struct tlb_batch *gone)
+{
+	err_t err;
+
+	tlb_batch_init(gone, &s->tlb);
+	while ((err = cursor_open(c, &s->table, range, gone)) == OK && vm_space_is_forking(s)) {
+		cursor_close(c);
+		tlb_batch_finish(gone);
+		lock_wait_turn();
+	}
+	return err;
+}
+
+static void close_changed(struct cursor *c, struct tlb_batch *gone)
+{
+	cursor_close(c);
+	tlb_batch_finish(gone);
+}
+
 /* ---- map ---- */
 
 /* Undo a failed cursor_set_marker(): unmap the markers that it stored, which needs no split. */
@@ -209,17 +246,14 @@ static err_t map_marker(struct vm_space *s, struct vrange range, uint32_t marker
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
-	err_t err;
+	err_t err = open_to_change(s, &c, range, &gone);
 
-	tlb_batch_init(&gone, &s->tlb);
-	err = cursor_open(&c, &s->table, range, &gone);
 	if (err != OK)
 		return err;
 	err = cursor_set_marker(&c, range.len, marker);
 	if (err != OK)
 		take_back(&c, range);
-	cursor_close(&c);
-	tlb_batch_finish(&gone);
+	close_changed(&c, &gone);
 	return err;
 }
 
@@ -253,43 +287,34 @@ err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsign
 
 	if (!range_ok(s, range) || !rights_ok(rights))
 		return ERR_BAD_RANGE;
-	tlb_batch_init(&gone, &s->tlb);
-	err = cursor_open(&c, &s->table, range, &gone);
+	err = open_to_change(s, &c, range, &gone);
 	if (err != OK)
 		return err;
 	err = cursor_map(
 		&c, f,
 		(struct page_prop){ (uint16_t)(rights | PROP_USER | PROP_SHARED), MEM_WRITE_BACK });
-	cursor_close(&c);
-	tlb_batch_finish(&gone);
+	close_changed(&c, &gone);
 	return err;
 }
 
 /* ---- unmap, protect ---- */
 
-/* Split entries until one starts at va. */
+/* Split the entry that spans va, if one does, so that one starts at va. */
 static err_t split_at(struct vm_space *s, vaddr_t va)
 {
-	for (;;) {
-		struct cursor c __uninitialized;
-		unsigned level;
-		err_t err;
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	unsigned level;
+	err_t err;
 
-		if (page_table_lookup(&s->table, va, &level) == 0 || va % pte_span(level) == 0)
-			return OK;
-		err = cursor_open(&c, &s->table, (struct vrange){ va, PAGE_SIZE }, NULL);
-		if (err != OK)
-			return err;
-		err = cursor_split(&c);
-		cursor_close(&c);
-		if (err != ERR_IN_USE)
-			return err;
-		/* The frames of the large page have other owners.  A private copy can be split,
-		 * unless another fork happens meanwhile: hence the loop. */
-		err = vm_fault_own_large(s, va);
-		if (err != OK)
-			return err;
-	}
+	if (page_table_lookup(&s->table, va, &level) == 0 || va % pte_span(level) == 0)
+		return OK;
+	err = open_to_change(s, &c, (struct vrange){ va, PAGE_SIZE }, &gone);
+	if (err != OK)
+		return err;
+	err = cursor_split(&c);
+	close_changed(&c, &gone);
+	return err;
 }
 
 static err_t split_ends(struct vm_space *s, struct vrange range)
@@ -307,16 +332,13 @@ static err_t change_piece(struct vm_space *s, struct vrange piece, const struct 
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
-	err_t err;
+	err_t err = open_to_change(s, &c, piece, &gone);
 
-	tlb_batch_init(&gone, &s->tlb);
-	err = cursor_open(&c, &s->table, piece, &gone);
 	if (err != OK)
 		return err;
 	err = change == NULL ? cursor_unmap(&c, piece.len) : cursor_protect(&c, piece.len, change);
 	*done += c.done ? piece.len : c.va - piece.start;
-	cursor_close(&c);
-	tlb_batch_finish(&gone);
+	close_changed(&c, &gone);
 	return err;
 }
 
@@ -330,9 +352,7 @@ static err_t change_range(struct vm_space *s, struct vrange range, const struct 
 	if (range.len == PAGE_SIZE) {
 		/* fast path: the page has an entry of its own in most cases.  The change is
 		 * all or nothing. */
-		err = change_piece(s, range, change, done);
-		if (err != ERR_IN_USE)
-			return err;
+		return change_piece(s, range, change, done);
 	}
 	err = split_ends(s, range);
 	while (err == OK && *done < range.len) {
@@ -392,6 +412,8 @@ struct pt_item vm_space_query(const struct vm_space *s, vaddr_t va)
 
 /* ---- fork ---- */
 
+/* Copy all ranges, piece by piece.  Pieces that are unlocked keep write rights in TLBs until the
+ * one shootdown at the end. */
 static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 {
 	struct tlb_batch gone __uninitialized;
@@ -399,6 +421,7 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 	err_t err = OK;
 
 	tlb_batch_init(&gone, &s->tlb);
+	tlb_batch_reserve(&gone); /* writers wait for the end of the fork */
 	while (err == OK && (va = page_table_next(&s->table, va, half)) < half) {
 		struct cursor c __uninitialized;
 		uint64_t piece = piece_at(s, va, half - va);
@@ -408,27 +431,36 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 			break;
 		err = cursor_fork(&c, &child->table);
 		cursor_close(&c);
-		tlb_batch_finish(&gone);
 		va += piece;
 	}
+	/* another fork may have removed rights that this one has found removed */
+	if (atomic_load_explicit(&s->forks, memory_order_seq_cst) > 1)
+		gone.shootdown.pages = SHOOTDOWN_ALL;
+	tlb_batch_finish(&gone);
 	return err;
 }
 
 err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 {
 	struct vm_space *child;
-	err_t err = vm_space_new(&child);
+	err_t err = space_create(&child);
 
 	if (err != OK)
 		return err;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->forks);
+	/* seq_cst: before the first node is locked; see vm_space_is_forking() */
+	atomic_fetch_add_explicit(&s->forks, 1, memory_order_seq_cst);
 	vm_object_set_copy(&child->objects, &s->objects);
 	err = fork_pieces(s, child);
 	/* again: the fork may have copied markers of objects that were mapped meanwhile */
 	vm_object_set_copy(&child->objects, &s->objects);
-	if (err != OK)
-		vm_space_put(child);
-	else
-		*out = child;
-	return err;
+	/* release: the shootdown is over */
+	atomic_fetch_sub_explicit(&s->forks, 1, memory_order_release);
+	if (err != OK) {
+		space_destroy(child);
+		return err;
+	}
+	space_publish(child);
+	*out = child;
+	return OK;
 }

@@ -30,19 +30,26 @@
  *   A4  the space holds a count of every object that its markers refer to (mm/vm/object.h)
  *   A5  PROP_COPY implies PROP_FORKED; neither occurs with PROP_WRITE or PROP_SHARED
  *
- * Ordering of copy-on-write.  A fork clears PROP_WRITE in the parent's entries and runs the TLB
- * shootdown before it unlocks the range.  So when a fault finds PROP_COPY, no TLB permits a write
- * to the frame, and the copy is consistent.  The entry maps the copy read-only until every TLB has
- * invalidated the old frame, which is put after that (mm/pt/batch.h).  Reuse of a frame needs no
- * shootdown: a CPU with the old translation faults, and finds the entry writable.
+ * Forks.  The child has the parent's memory as it was at one moment for every CPU, although the
+ * parent's threads run meanwhile: the fork copies the table piece by piece, clears PROP_WRITE in
+ * the parent's entries, runs one TLB shootdown at the end, if it cleared any, and is then over.
+ * Until then, who wants to write to a page that has no write right, or to map, unmap or protect,
+ * waits. So a store during the fork either goes to a frame that the child shares, and comes before
+ * the shootdown, or comes after the fork, and so does all that its CPU does later.
+ *
+ * Ordering of copy-on-write.  A fault finds PROP_COPY when no fork is in progress, so no TLB
+ * permits a write to the frame, and the copy is consistent.  The entry maps the copy read-only
+ * until every TLB has invalidated the old frame, which is put after that (mm/pt/batch.h).  Reuse of
+ * a frame needs no shootdown: a CPU with the old translation faults, and finds the entry writable.
  *
  * Ranges: page-aligned, not empty, in the user half and above the null page, else ERR_BAD_RANGE.
  * Rights: PROP_READ, optionally with PROP_WRITE or PROP_EXECUTE or both; else ERR_BAD_RANGE.
  *
  * Failures: map, guard, fork and faults leave the space unchanged.  unmap and protect first split
- * entries that cross the ends of the range; after that they need no memory.  If another CPU maps a
- * large page across an end meanwhile and its split fails, *done is the number of bytes that are
- * changed and invalidated (finding SPA-01).
+ * entries that cross the ends of the range, which takes 4 KiB for each level of each end:
+ * ERR_NO_MEMORY; ERR_OVERFLOW if a frame has SLOT_COUNT_MAX owners.  After that they need no
+ * memory.  If another CPU maps a large page across an end meanwhile and its split fails, *done is
+ * the number of bytes that are changed and invalidated (finding SPA-01).
  *
  * Locking: any number of callers on any CPU; operations on overlapping ranges are serialized, piece
  * by piece if the range is large.  Interrupts are off for one piece at a time.  The caller holds no
@@ -63,7 +70,17 @@ struct vm_space {
 	unsigned number;        /* (c) shown by the monitor */
 	struct list_node link;  /* (l) in the list of all spaces */
 	struct vm_object_set objects;
+	_Atomic unsigned forks; /* (a) in progress */
 };
+
+/* Whether a fork copies the space.  A CPU that is about to map something new, or to give a write
+ * right, calls it with the node locked, and lets the fork end first: a fork that has not copied the
+ * node yet locks it later, and one that has copied it is seen. */
+static inline bool vm_space_is_forking(const struct vm_space *s)
+{
+	/* acquire pairs with the end of the fork */
+	return unlikely(atomic_load_explicit(&s->forks, memory_order_acquire) != 0);
+}
 
 /* Call once, after the frame allocator and the heap are up and the root of the kernel's table is
  * final.  ERR_NO_MEMORY. */
@@ -114,7 +131,8 @@ void vm_space_clear(struct vm_space *s);
 struct pt_item vm_space_query(const struct vm_space *s, vaddr_t va);
 
 /* Create a space with count 1 and the same content.  Private pages are copy-on-write in both.
- * ERR_NO_MEMORY. */
+ * ERR_NO_MEMORY; ERR_OVERFLOW: a frame has SLOT_COUNT_MAX owners.  vm_space_find() shows the child
+ * when it is complete. */
 err_t vm_space_fork(struct vm_space *s, struct vm_space **out);
 
 /* ---- faults ---- */
@@ -124,13 +142,14 @@ enum {
 };
 
 /* Handle a page fault at va.  ERR_NOT_FOUND: no mapping, or a guard; ERR_DENIED: the rights do not
- * allow the access; ERR_NO_MEMORY.  Also OK when another CPU has resolved the fault already. */
+ * allow the access; ERR_NO_MEMORY; ERR_OVERFLOW: the page has SLOT_COUNT_MAX owners;
+ * ERR_IN_USE: a write during a fork, with interrupts off.  Also OK when another CPU has resolved
+ * the fault already. */
 err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access);
 
 /* Counters of faults by outcome, and of operations; each CPU writes its own.  (a), relaxed. */
 struct vm_stats {
-	_Atomic uint64_t zero_page, zeroed, ahead, zeroed_large, object, copied, copied_large,
-		reused;
+	_Atomic uint64_t zero_page, zeroed, ahead, zeroed_large, object, copied, reused;
 	_Atomic uint64_t spurious, refused, no_memory;
 	_Atomic uint64_t forks, unmaps, protects;
 };

@@ -8,7 +8,7 @@
  * By: words
  * Seconds: 20
  */
-#include "mm/frame/frame.h"
+#include "mm/frame/frame_page.h"
 
 /* The count of a frame is in memory, which claims cannot access.  Here the slot of a frame is its
  * address, and the parity of its number decides whether it has one owner or two, so the claims
@@ -23,6 +23,12 @@ static inline uint32_t owners_of(const struct frame *f)
 	return 1 + (uint32_t)((uintptr_t)f / PAGE_SIZE % 2);
 }
 
+/* As frame_page_is_sole(). */
+static inline bool is_sole_of(const struct frame *f, unsigned order)
+{
+	return order <= ORDER_MAX && owners_of(f) == 1;
+}
+
 /* The largest pages of the format. */
 static inline unsigned largest_level(void)
 {
@@ -30,7 +36,7 @@ static inline unsigned largest_level(void)
 }
 
 #define meta_slot_at            slot_at
-#define frame_count             owners_of
+#define frame_page_is_sole      is_sole_of
 #define arch_pt_leaf_level_max largest_level
 #include "mm/pt/cursor.c"
 #include "mm/pt/page_table.c"

@@ -71,7 +71,7 @@ vm_sequence_tests() {
 		vm_answer 'vm touch 10001000 r'
 	expect vm_child_writes_to_a_copy 0 '^vm: touch: 1 x 4K copied$' \
 		vm_answer 'vm touch 10001000 w 8'
-	expect vm_child_writes_to_a_large_copy 0 '^vm: touch: 1 x 2M copied$' \
+	expect vm_child_writes_to_all_parts_of_a_large_page 0 '^vm: touch: 512 x 4K copied$' \
 		vm_answer 'vm touch 10200000 w 2m'
 	expect vm_last_owner_reuses_the_frame 0 '^vm: touch: 1 x 4K reused$' \
 		vm_answer 'vm touch 10001000 w 16'

@@ -277,34 +277,52 @@ TEST(cursor_splits_what_reaches_over_the_address)
 	end();
 }
 
-TEST(cursor_splits_a_block_of_one_owner_alone)
+/* All its owners are leaves: each frame gets the count of the block. */
+TEST(cursor_splits_a_block_for_all_its_owners)
 {
 	struct frame *block;
-	uint64_t was, counts;
 
 	begin(4);
 	block = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
 	NEED(block != NULL);
 	lock_range(BASE, MIB(8));
 	CHECK_EQ(cursor_map(&c, frame_get(block), rw), OK);
-	was = fingerprint(BASE, MIB(8));
-	counts = counts_of(block);
-	CHECK_EQ(cursor_split(jump(AT(9))), ERR_IN_USE);
-	CHECK_EQ(cursor_unmap(jump(AT(9)), PAGE_SIZE), ERR_IN_USE);
-	CHECK_EQ(cursor_protect(jump(AT(9)), PAGE_SIZE, &(struct pt_change){ ro, 0, 0 }),
-		 ERR_IN_USE);
-	CHECK_EQ(c.va, AT(9));
-	CHECK_EQ(fingerprint(BASE, MIB(8)), was);
-	CHECK_EQ(counts_of(block), counts);
-	frame_put(block);
 	CHECK_EQ(cursor_split(jump(AT(9))), OK);
 	for (unsigned i = 0; i < CHUNK_FRAMES; i++) {
-		CHECK_EQ(frame_count(nth_frame(block, i)), 1);
+		CHECK_EQ(frame_count(nth_frame(block, i)), 2);
 		CHECK_EQ(frame_order(nth_frame(block, i)), 0);
 		CHECK(is_leaf(AT(i), frame_paddr(block).raw + i * PAGE_SIZE, PAGE_SIZE));
 		CHECK((query(AT(i)).prop.flags & PROP_TRACKED) != 0);
 	}
+	frame_page_put(block, 1, CHUNK_ORDER); /* as the other leaf does, which maps all of it */
+	CHECK_EQ(cursor_unmap(jump(AT(9)), PAGE_SIZE), OK);
 	unlock_range();
+	CHECK_EQ(frame_count(nth_frame(block, 9)), SLOT_NONE);
+	CHECK_EQ(frame_count(nth_frame(block, 10)), 1);
+	end();
+}
+
+/* Others hold handles of it: the block stays, and each leaf owns a count of it. */
+TEST(cursor_splits_a_shared_block_in_parts)
+{
+	struct page_prop shared = { DATA_RW | PROP_SHARED, MEM_WRITE_BACK };
+	struct frame *block;
+
+	begin(4);
+	block = frame_alloc_block(FRAME_TEST, CHUNK_ORDER);
+	NEED(block != NULL);
+	lock_range(BASE, MIB(8));
+	CHECK_EQ(cursor_map(&c, frame_get(block), shared), OK);
+	CHECK_EQ(cursor_split(jump(AT(9))), OK);
+	CHECK_EQ(frame_count(block), 1 + CHUNK_FRAMES);
+	CHECK_EQ(frame_order(block), CHUNK_ORDER);
+	CHECK_EQ(cursor_unmap(jump(AT(9)), PAGE_SIZE), OK);
+	tlb_batch_finish(&gone);
+	CHECK_EQ(frame_count(block), CHUNK_FRAMES);
+	CHECK_EQ(cursor_unmap(jump(BASE), MIB(2)), OK);
+	unlock_range();
+	CHECK_EQ(frame_count(block), 1);
+	frame_put(block);
 	end();
 }
 

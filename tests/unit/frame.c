@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tests of mm/frame/frame.c: handles, counts and misuse.  On the host with a simulated machine, in
  * the kernel with the running one. */
-#include "mm/frame/frame.h"
+#include "mm/frame/frame_page.h"
 
 #include "lib/panic.h"
 #include "lib/string.h"
@@ -164,7 +164,7 @@ TEST(frame_join_is_refused_for_others_and_changes_nothing)
 		meta_set(frame_slot(other), (struct slot_state){ 1, FRAME_TEST, 0, 0 });
 		CHECK(are_single(f, 512));
 	}
-	frame_put_run(f, 512);
+	frame_page_put(f, 512, 0);
 	CHECK_LEDGER(&before);
 }
 

@@ -147,8 +147,8 @@ void second_stage_finish(struct tlb_batch *b)
 	second_stage_invalidate(b);
 	for (unsigned i = 0; i < b->runs; i++) {
 		check_unreachable(frame_paddr(b->run[i].first).raw,
-				  (uint64_t)b->run[i].n * PAGE_SIZE);
-		frame_put_run(b->run[i].first, b->run[i].n);
+				  (uint64_t)b->run[i].n * PAGE_SIZE << b->run[i].order);
+		frame_page_put(b->run[i].first, b->run[i].n, b->run[i].order);
 	}
 	for (unsigned i = 0; i < NODES_MAX; i++)
 		if (seen[i].table != 0 && seen[i].table != frame_paddr(pt.root).raw &&

@@ -19,6 +19,12 @@ static bool counted(uint32_t c)
 	return c >= 1 && c <= SLOT_COUNT_MAX;
 }
 
+/* Counted, or above the maximum for a moment. */
+static bool owned(uint32_t c)
+{
+	return c >= 1 && c < SLOT_UNIQUE;
+}
+
 TEST(slot_transitions_match_the_state_diagram)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
@@ -37,8 +43,11 @@ TEST(slot_transitions_match_the_state_diagram)
 		CHECK_EQ(slot_get(old, &new) == OK, counted(c) && c < SLOT_COUNT_MAX);
 		CHECK(counted(c) && c < SLOT_COUNT_MAX ? new.count == c + 1 : same(new, mark));
 		new = mark;
-		CHECK_EQ(slot_put(old, &new) == OK, counted(c));
-		CHECK(counted(c) ? new.count == (c == 1 ? SLOT_DYING : c - 1) : same(new, mark));
+		CHECK_EQ(slot_get_many(old, 3, &new) == OK, counted(c) && c <= SLOT_COUNT_MAX - 3);
+		CHECK(counted(c) && c <= SLOT_COUNT_MAX - 3 ? new.count == c + 3 : same(new, mark));
+		new = mark;
+		CHECK_EQ(slot_put(old, &new) == OK, owned(c));
+		CHECK(owned(c) ? new.count == (c == 1 ? SLOT_DYING : c - 1) : same(new, mark));
 		new = mark;
 		CHECK_EQ(slot_finish(old, &new) == OK, c == SLOT_DYING);
 		CHECK(c == SLOT_DYING ? new.count == SLOT_NONE &&new.kind == 0 : same(new, mark));
@@ -71,4 +80,25 @@ TEST(slot_refusals_return_the_right_error)
 	CHECK_EQ(slot_claim((struct slot_state){ SLOT_UNIQUE, 1, 0, 0 }, 1, &new), ERR_UNIQUE);
 	CHECK_EQ(slot_claim((struct slot_state){ SLOT_DYING, 1, 0, 0 }, 1, &new), ERR_BUSY);
 	CHECK_EQ(slot_get((struct slot_state){ SLOT_COUNT_MAX, 1, 0, 0 }, &new), ERR_OVERFLOW);
+}
+
+/* A block is divided by one CPU at a time, and only with the number of owners that its parts got.
+ */
+TEST(slot_divides_a_block_once)
+{
+	struct slot_state old = { 2, 3, 9, 0 }, new = { 0 };
+
+	CHECK_EQ(slot_divide_begin(old, 18, &new), ERR_IN_USE);
+	CHECK_EQ(slot_divide_begin(old, 9, &new), OK);
+	CHECK(new.count == 2 && new.order == 9 && new.kind == 3 && new.aux == SLOT_DIVIDING);
+	old = new;
+	CHECK_EQ(slot_divide_begin(old, 9, &new), ERR_BUSY);
+	CHECK_EQ(slot_split(old, &new), ERR_BUSY);
+	CHECK_EQ(slot_get(old, &new), OK);
+	CHECK(new.count == 3 && new.aux == SLOT_DIVIDING);
+	old = new;
+	CHECK_EQ(slot_divide_end(old, 2, 0, &new), ERR_IN_USE);
+	CHECK_EQ(slot_divide_end(old, 3, 0, &new), OK);
+	CHECK(new.count == 3 && new.order == 0 && new.kind == 3 && new.aux == 0);
+	CHECK_EQ(slot_divide_end(new, 3, 0, &old), ERR_IN_USE);
 }

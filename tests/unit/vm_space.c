@@ -367,7 +367,7 @@ static void check_stored(struct vm_space *s, unsigned first, unsigned end)
 		CHECK(shows(s, i, 1000 + i));
 }
 
-TEST(vm_space_unmap_of_a_part_of_shared_large_pages_copies_them)
+TEST(vm_space_unmap_of_a_part_of_forked_large_pages_copies_nothing)
 {
 	enum {
 		FIRST = LARGE / 2,
@@ -396,7 +396,7 @@ TEST(vm_space_unmap_of_a_part_of_shared_large_pages_copies_them)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_protect_of_a_part_of_shared_large_pages_copies_them)
+TEST(vm_space_protect_of_a_part_of_forked_large_pages_copies_nothing)
 {
 	enum {
 		FIRST = LARGE + 3,
@@ -428,32 +428,31 @@ TEST(vm_space_protect_of_a_part_of_shared_large_pages_copies_them)
 	CHECK_LEDGER(&before);
 }
 
-/* Changes of a part of a 1 GiB page fail with ERR_IN_USE and change nothing. */
-static void check_1_gib_refusals(struct vm_space *s)
+/* Changes of a part of a 1 GiB page at BASE, whose page 70 was written, take two nodes for each
+ * end. */
+static void check_1_gib_parts(struct vm_space *s, uint64_t value)
 {
-	struct vrange part = { BASE, PAGE_SIZE }, whole = { BASE, GIB(1) };
-	struct vrange end = { BASE + GIB(1) - PAGE_SIZE, 3 * PAGE_SIZE };
-	struct pt_item was = item_at(s, 0);
+	struct vrange part = { BASE + MIB(600), 3 * PAGE_SIZE };
 	uint64_t done = 1;
 
-	CHECK_EQ(was.level, 3);
-	CHECK_EQ(vm_space_unmap(s, part, &done), ERR_IN_USE);
-	CHECK_EQ(done, 0);
-	CHECK_EQ(vm_space_protect(s, part, RO, &done), ERR_IN_USE);
-	CHECK_EQ(vm_space_protect(s, end, RO, &done), ERR_IN_USE);
-	CHECK_EQ(done, 0);
 	CHECK_EQ(item_at(s, 0).level, 3);
-	CHECK_EQ(item_at(s, 0).prop.flags, was.prop.flags);
-	CHECK_EQ(item_at(s, 0).pa.raw, was.pa.raw);
-	CHECK_EQ(vm_space_protect(s, whole, RO, &done), OK);
-	CHECK_EQ(done, GIB(1));
-	CHECK_EQ(store(s, 1, 1), ERR_DENIED);
-	CHECK_OWNERS(NULL);
+	CHECK_EQ(vm_space_protect(s, pages(70, 1), RO, &done), OK);
+	CHECK_EQ(done, PAGE_SIZE);
+	CHECK_EQ(item_at(s, 70).level, 1);
+	CHECK_EQ(item_at(s, LARGE).level, 2);
+	CHECK(shows(s, 70, value));
+	CHECK_EQ(store(s, 70, 1), ERR_DENIED);
+	CHECK_EQ(store(s, 71, 1), OK);
+	CHECK_EQ(vm_space_unmap(s, part, &done), OK);
+	CHECK_EQ(done, part.len);
+	CHECK_EQ(vm_space_query(s, part.start).kind, PT_ITEM_ABSENT);
+	CHECK_EQ(vm_space_query(s, part.start - PAGE_SIZE).kind, PT_ITEM_LEAF);
+	CHECK_EQ(vm_space_query(s, part.start + part.len).kind, PT_ITEM_LEAF);
 }
 
-TEST(vm_space_1_gib_pages_change_whole_or_not_at_all)
+TEST(vm_space_1_gib_pages_change_in_parts)
 {
-	struct vm_space *s;
+	struct vm_space *s, *child;
 	struct frame *f;
 	uint64_t done;
 
@@ -471,7 +470,8 @@ TEST(vm_space_1_gib_pages_change_whole_or_not_at_all)
 	/* a PROP_SHARED page */
 	CHECK_EQ(vm_space_map_frame(s, BASE, f, RW), OK);
 	CHECK_EQ(store(s, 70, 70), OK);
-	check_1_gib_refusals(s);
+	check_1_gib_parts(s, 70);
+	CHECK_OWNERS(NULL);
 	CHECK_EQ(vm_space_unmap(s, (struct vrange){ BASE, GIB(1) }, &done), OK);
 	/* an anonymous page */
 	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE, GIB(1) }, RW, 3), OK);
@@ -481,7 +481,14 @@ TEST(vm_space_1_gib_pages_change_whole_or_not_at_all)
 	CHECK_EQ(vm_space_map(s, (struct vrange){ BASE, GIB(1) }, RW, 3), OK);
 	CHECK_EQ(store(s, 70, 71), OK);
 	CHECK(shows(s, 71, 0));
-	check_1_gib_refusals(s);
+	CHECK_EQ(vm_space_fork(s, &child), OK);
+	CHECK_EQ(store(child, 70, 72), OK); /* two nodes and 4 KiB */
+	CHECK_EQ(item_at(child, 70).level, 1);
+	CHECK_EQ(item_at(child, LARGE).level, 2);
+	CHECK_OWNERS(NULL);
+	vm_space_put(child);
+	check_1_gib_parts(s, 71);
+	CHECK_OWNERS(NULL);
 	vm_space_put(s);
 	CHECK_LEDGER(&before);
 }
@@ -553,7 +560,7 @@ TEST(vm_space_map_frame_that_fails_leaves_the_count_to_the_caller)
 	CHECK_LEDGER(&before);
 }
 
-TEST(vm_space_blocks_with_other_owners_are_never_split)
+TEST(vm_space_blocks_with_other_owners_are_split_in_parts)
 {
 	struct frame *block, *handle;
 	struct vm_space *s;
@@ -567,15 +574,14 @@ TEST(vm_space_blocks_with_other_owners_are_never_split)
 	CHECK_EQ(vm_space_map_frame(s, page_at(LARGE), block, RW), OK);
 	CHECK_EQ(vm_space_map(s, pages(0, LARGE), RW, 1), OK);
 	CHECK_EQ(store(s, LARGE + 9, 9), OK);
-	picture_take(&picture, s);
-	CHECK_EQ(vm_space_unmap(s, pages(LARGE + 1, 1), &done), ERR_IN_USE);
-	CHECK_EQ(done, 0);
-	CHECK_EQ(vm_space_protect(s, pages(7, LARGE), RO, &done), ERR_IN_USE);
-	CHECK_EQ(done, 0);
-	CHECK_PICTURE(&picture, s);
+	CHECK_EQ(vm_space_protect(s, pages(7, LARGE), RO, &done), OK);
+	CHECK_EQ(store(s, LARGE + 6, 1), ERR_DENIED);
+	CHECK_EQ(store(s, LARGE + 7, 1), OK);
 	CHECK_OWNERS((&(struct handles){ .frame = &handle, .frames = 1 }));
-	frame_put(handle);
 	CHECK_EQ(vm_space_unmap(s, pages(LARGE + 1, 1), &done), OK);
+	CHECK_OWNERS((&(struct handles){ .frame = &handle, .frames = 1 }));
+	CHECK_EQ(frame_order(handle), CHUNK_ORDER); /* still one block for its other owner */
+	frame_put(handle);
 	CHECK(shows(s, LARGE + 9, 9));
 	CHECK_EQ(store(s, LARGE + 1, 1), ERR_NOT_FOUND);
 	CHECK_OWNERS(NULL);

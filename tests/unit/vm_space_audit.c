@@ -47,14 +47,21 @@ TEST(audit_spa_01_protect_that_fails_changes_nothing)
 	before = machine_ledger();
 	NEED((s = make_space(&handle)) != NULL);
 	picture_take(&picture, s);
-	/* the range ends inside a large page that cannot be split */
-	CHECK_EQ(vm_space_protect(s, pages(0, 2 * LARGE + 1), RO, &done), ERR_IN_USE);
-	CHECK_EQ(done, 0);
-	CHECK_PICTURE(&picture, s);
-	CHECK_EQ(vm_space_unmap(s, pages(1, 2 * LARGE), &done), ERR_IN_USE);
-	CHECK_EQ(done, 0);
-	CHECK_PICTURE(&picture, s);
 	/* no memory for the node that the split at the end needs */
+	pt_node_inject_failure(1);
+	CHECK_EQ(vm_space_protect(s, pages(0, 2 * LARGE + 1), RO, &done), ERR_NO_MEMORY);
+	CHECK_EQ(done, 0);
+	CHECK_PICTURE(&picture, s);
+	pt_node_inject_failure(1);
+	CHECK_EQ(vm_space_unmap(s, pages(1, 2 * LARGE), &done), ERR_NO_MEMORY);
+	CHECK_EQ(done, 0);
+	CHECK_PICTURE(&picture, s);
+	/* the frames at the end have as many owners as can be counted */
+	atomic_fetch_add(&meta_slot_at(frame_paddr(handle))->state, SLOT_COUNT_MAX - 2);
+	CHECK_EQ(vm_space_protect(s, pages(0, 2 * LARGE + 1), RO, &done), ERR_OVERFLOW);
+	CHECK_EQ(done, 0);
+	CHECK_PICTURE(&picture, s);
+	atomic_fetch_sub(&meta_slot_at(frame_paddr(handle))->state, SLOT_COUNT_MAX - 2);
 	pt_node_inject_failure(1);
 	CHECK_EQ(vm_space_protect(s, pages(0, LARGE + 1), RO, &done), ERR_NO_MEMORY);
 	pt_node_inject_failure(0);

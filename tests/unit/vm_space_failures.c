@@ -262,14 +262,14 @@ static const struct operation takes_frames[] = {
 	{ "new", run_new, NULL, 1 },
 	{ "new object", run_new_object, NULL, 1 },
 	{ "map", run_map, NULL, 3 },
-	{ "unmap of a large page with others", run_unmap_large, fork_scene, SINGLES },
+	{ "unmap of a large page with others", run_unmap_large, fork_scene, 1 },
 	{ "fork", run_fork, NULL, 5 },
 	{ "write of zeros", run_write_zeros, NULL, 3 },
 	{ "write to the zero page", run_write_zero_page, NULL, 1 },
 	{ "write to a large page of zeros", run_write_large, NULL, 2 },
 	{ "page of an object", run_object, NULL, 3 },
 	{ "copy", run_copy, fork_scene, 1 },
-	{ "copy of a large page", run_copy_large, fork_scene, SINGLES },
+	{ "copy of a part of a large page", run_copy_large, fork_scene, 2 },
 };
 
 /* ---- one try ---- */

@@ -14,6 +14,8 @@
 
 #include "arch/host/host.h"
 #include "kern/lock.h"
+#include "lib/string.h"
+#include "mm/pt/cpu_format.h"
 #include "tests/host_workers.h"
 #include "tests/machine.h"
 #include "tests/spaces.h"
@@ -25,6 +27,7 @@ enum {
 	MIB_OF_HOST = 256,
 	TRIES = 100, /* of CPU 2 while CPU 1 has not answered the shootdown */
 	WATCH_MAX_MS = 300,
+	WAITS_MS = 30,
 	NS_PER_MS = 1000000,
 	OLD = 1,
 	NEW = 2,
@@ -243,6 +246,22 @@ static void unmap_x(void)
 	CHECK_EQ(vm_space_unmap(sp, at_x, &done), OK);
 }
 
+static void replace_x(void)
+{
+	struct page_prop rw = { RW | PROP_USER | PROP_TRACKED | PROP_ACCESSED, MEM_WRITE_BACK };
+	struct frame *f = frame_alloc(FRAME_USER);
+	struct tlb_batch gone;
+	struct cursor c;
+
+	NEED(f != NULL);
+	memcpy(arch_direct(frame_paddr(f)), arch_direct(vm_space_query(sp, X).pa), PAGE_SIZE);
+	tlb_batch_init(&gone, &sp->tlb);
+	CHECK_EQ(cursor_open(&c, &sp->table, at_x, &gone), OK);
+	CHECK_EQ(cursor_replace(&c, frame_into_raw(f), rw, 1), OK);
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+}
+
 /* ---- ways to X ---- */
 
 static bool when_it_is_writable(uint64_t *pa)
@@ -256,6 +275,185 @@ static bool when_it_can_be_mapped(uint64_t *pa)
 		return false;
 	CHECK_EQ(vm_space_handle_fault(sp, X, FAULT_WRITE), OK);
 	return access_once(X, HOST_TLB_WRITE, pa);
+}
+
+/* ---- forks ---- */
+
+enum {
+	FORKS = 60,
+	PIECES = 6, /* of a fork, that lie between X and Y */
+};
+static _Atomic bool stop;
+
+/* Stores n to X, then to Y, which a fork copies later, or earlier. */
+static void *stores_in_order(void *arg)
+{
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	vm_space_activate(sp);
+	for (uint64_t n = 1; !atomic_load(&stop); n++) {
+		store(X, n);
+		store(Y, n);
+	}
+	vm_space_activate(NULL);
+	host_cpu_unbind();
+	return NULL;
+}
+
+static uint64_t read_of(struct vm_space *s, vaddr_t va)
+{
+	uint64_t value = 0;
+	struct pt_item item = vm_space_query(s, va);
+
+	CHECK(item.kind == PT_ITEM_LEAF);
+	if (item.kind == PT_ITEM_LEAF)
+		value = *(volatile uint64_t *)arch_direct(item.pa);
+	return value;
+}
+
+/* What a child has at the two places, one of which is copied first. */
+static void check_children(vaddr_t first, vaddr_t second)
+{
+	for (unsigned i = 0; i < FORKS; i++) {
+		struct vm_space *child;
+		uint64_t x, y;
+
+		NEED(vm_space_fork(sp, &child) == OK);
+		x = read_of(child, first);
+		y = read_of(child, second);
+		if (y > x || x > y + 1) {
+			test_fail(__FILE__, __LINE__, "fork %u: the child has %lu, then %lu", i, x,
+				  y);
+			i = FORKS;
+		}
+		vm_space_put(child);
+	}
+}
+
+/* A child has the parent's memory as it was at one moment, although another thread runs on. */
+TEST(vm_space_order_of_what_a_fork_copies)
+{
+	struct worker w;
+	lock_waiter_t waiter;
+
+	begin(PAGE_SIZE, 1);
+	for (unsigned i = 1; i < PIECES; i++) {
+		struct vrange range = { X + i * MIB(64), MIB(8) };
+
+		CHECK_EQ(vm_space_map(sp, range, RW, 1), OK);
+		vm_space_activate(sp);
+		for (vaddr_t va = range.start; va < range.start + range.len; va += PAGE_SIZE)
+			store(va, 1);
+		vm_space_activate(NULL);
+	}
+	vm_space_activate(sp);
+	store(X, 0);
+	vm_space_activate(NULL);
+	waiter = lock_set_waiter(serve);
+	atomic_store(&stop, false);
+	workers_start(&w, 1, 1, stores_in_order);
+	check_children(X, Y);
+	atomic_store(&stop, true);
+	workers_join(&w, 1);
+	(void)lock_set_waiter(waiter);
+	end(NULL);
+}
+
+static _Atomic bool wrote;
+
+static void *forks_once(void *arg)
+{
+	struct vm_space *child;
+
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	CHECK_EQ(vm_space_fork(sp, &child), OK);
+	CHECK_EQ(read_of(child, X), OLD);
+	vm_space_put(child);
+	host_cpu_unbind();
+	return NULL;
+}
+
+static void *writes_to_x(void *arg)
+{
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	CHECK_EQ(page_store(sp, X, NEW), OK);
+	atomic_store(&wrote, true);
+	host_cpu_unbind();
+	return NULL;
+}
+
+/* A fork is held up at Y, behind X. */
+TEST(vm_space_write_waits_for_the_end_of_a_fork)
+{
+	const struct timespec ms = { 0, NS_PER_MS };
+	struct worker w[2];
+	struct tlb_batch gone;
+	struct cursor c;
+
+	begin(PAGE_SIZE, 1);
+	atomic_store(&wrote, false);
+	tlb_batch_init(&gone, &sp->tlb);
+	NEED(cursor_open(&c, &sp->table, (struct vrange){ Y, PAGE_SIZE }, &gone) == OK);
+	workers_start(&w[0], 1, 1, forks_once);
+	while ((vm_space_query(sp, X).prop.flags & PROP_COPY) == 0)
+		sched_yield();
+	workers_start(&w[1], 2, 1, writes_to_x);
+	for (unsigned i = 0; i < WAITS_MS; i++)
+		nanosleep(&ms, NULL);
+	CHECK(!atomic_load(&wrote));
+	cursor_close(&c);
+	tlb_batch_finish(&gone);
+	workers_join(w, 2);
+	CHECK(atomic_load(&wrote));
+	end(NULL);
+}
+
+/* vm_space_find() shows a child when it has all of the parent's pages, or not at all. */
+static _Atomic uint64_t incomplete;
+
+static void *searches_for_children(void *arg)
+{
+	unsigned next = sp->number + 1;
+
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	while (!atomic_load(&stop)) {
+		struct vm_space *child = vm_space_from(next);
+
+		if (child == NULL)
+			continue;
+		next = child->number + 1;
+		if (vm_space_query(child, Y).kind != PT_ITEM_LEAF)
+			atomic_fetch_add(&incomplete, 1);
+		vm_space_put(child);
+	}
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(vm_space_find_shows_no_child_that_is_being_made)
+{
+	struct worker w;
+	lock_waiter_t waiter;
+
+	begin(MIB(8), 1);
+	vm_space_activate(sp);
+	for (vaddr_t va = X; va < X + MIB(8); va += PAGE_SIZE)
+		store(va, 1);
+	vm_space_activate(NULL);
+	waiter = lock_set_waiter(serve);
+	atomic_store(&stop, false);
+	atomic_store(&incomplete, 0);
+	workers_start(&w, 1, 1, searches_for_children);
+	for (unsigned i = 0; i < FORKS; i++) {
+		struct vm_space *child;
+
+		NEED(vm_space_fork(sp, &child) == OK);
+		vm_space_put(child);
+	}
+	atomic_store(&stop, true);
+	workers_join(&w, 1);
+	(void)lock_set_waiter(waiter);
+	CHECK_EQ(atomic_load(&incomplete), 0);
+	end(NULL);
 }
 
 /* ---- tests ---- */
@@ -293,6 +491,16 @@ TEST(vm_space_order_of_the_zero_page)
 	end(NULL);
 }
 
+TEST(cursor_replace_writes_when_no_cpu_can_read_the_old_page)
+{
+	uint64_t done;
+
+	begin(PAGE_SIZE, 1);
+	CHECK_EQ(vm_space_protect(sp, at_x, PROP_READ, &done), OK);
+	check_order(replace_x, when_it_is_writable);
+	end(NULL);
+}
+
 TEST(vm_space_order_of_an_unmapped_page)
 {
 	begin(PAGE_SIZE, 1);
@@ -312,6 +520,60 @@ TEST(vm_space_order_of_an_unmapped_range)
 {
 	begin(MIB(4), 1);
 	check_order(unmap_x, when_it_can_be_mapped);
+	end(NULL);
+}
+/* ---- splits ---- */
+
+static pte_t entry_of_level_2(vaddr_t va)
+{
+	struct frame *node = sp->table.root;
+
+	for (unsigned level = LEVELS; level > 2; level--)
+		node = pt_node_child(pt_node_get_unlocked(node, pte_index(va, level)), level);
+	return pt_node_get_unlocked(node, pte_index(va, 2));
+}
+
+static void *has_the_large_page(void *arg)
+{
+	uintptr_t irq;
+	pte_t seen;
+
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	vm_space_activate(sp);
+	CHECK_EQ(load(X), OLD);
+	irq = arch_irq_save();
+	atomic_store(&watcher_at, WATCHING);
+	while (!shootdown_pending())
+		sched_yield();
+	seen = entry_of_level_2(X);
+	CHECK(!pte_is_present(seen) && seen != 0);
+	arch_irq_restore(irq);
+	wait_for(&changer_at, CHANGED);
+	CHECK_EQ(load(X), OLD);
+	vm_space_activate(NULL);
+	host_cpu_unbind();
+	return NULL;
+}
+
+/* No small page exists while a CPU has the large one, and a lookup without a lock finds the page
+ * all the time. */
+TEST(vm_space_order_of_a_split)
+{
+	struct worker w;
+	lock_waiter_t waiter = lock_set_waiter(serve);
+	uint64_t done;
+
+	begin(PT_LARGE_BYTES, 2);
+	atomic_store(&watcher_at, PREPARING);
+	atomic_store(&changer_at, PREPARING);
+	workers_start(&w, 1, 1, has_the_large_page);
+	wait_for(&watcher_at, WATCHING);
+	CHECK_EQ(vm_space_protect(sp, (struct vrange){ X + MIB(1), PAGE_SIZE }, PROP_READ, &done),
+		 OK);
+	atomic_store(&changer_at, CHANGED);
+	workers_join(&w, 1);
+	(void)lock_set_waiter(waiter);
+	CHECK_EQ(vm_space_query(sp, X).level, 1);
 	end(NULL);
 }
 #endif

@@ -6,7 +6,7 @@
  * consumed.  At every such point the count of the slot is at least that (F1); on_drop runs once,
  * when the frame has no owner (F3); in the end the frame is free again (F4).
  */
-#include "mm/frame/frame.h"
+#include "mm/frame/frame_page.h"
 #include "tests/explore/explore.h"
 
 static struct frame *frame;
@@ -187,3 +187,91 @@ EXPLORE(count_unused_memory_is_claimed_once, .setup = setup_unused, .check = che
 	.task = { { "claim", claim, NULL, 0 },
 		  { "claim", claim, NULL, 1 },
 		  { "claim", claim, NULL, 1, EXPLORE_INTERRUPT } });
+
+/* ---- blocks: every owner is a leaf of a page table, but for one that comes with an address ----
+ */
+
+enum {
+	BLOCK_ORDER = 1,
+	BLOCK_FRAMES = 1 << BLOCK_ORDER,
+};
+EXPLORE_MODEL static unsigned frames_dropped;
+
+static void count_frames(struct meta_slot *slot, pfn_t pfn)
+{
+	union slot_word w = { .word = slot->state };
+
+	(void)pfn;
+	EXPLORE_CHECK(w.state.count == SLOT_DYING);
+	frames_dropped += 1u << w.state.order;
+}
+
+static void setup_block(unsigned count)
+{
+	explore_machine(8192, 3);
+	frame_set_on_drop(FRAME_TEST, count_frames);
+	explore_machine_mark();
+	frame = frame_alloc_block(FRAME_TEST, BLOCK_ORDER);
+	where = frame_paddr(frame);
+	frames_dropped = 0;
+	while (--count > 0)
+		(void)frame_get(frame);
+}
+
+static void setup_block_of_one(void)
+{
+	setup_block(1);
+}
+
+static void setup_block_of_two(void)
+{
+	setup_block(2);
+}
+
+static void check_block_dropped(void)
+{
+	EXPLORE_CHECK(frames_dropped == BLOCK_FRAMES);
+	explore_machine_check();
+}
+
+static void split_and_put_each(void *arg)
+{
+	(void)arg;
+	EXPLORE_CHECK(frame_split(frame) == BLOCK_FRAMES);
+	for (unsigned i = 0; i < BLOCK_FRAMES; i++)
+		frame_put(frame_of_slot(frame_slot(frame) + i));
+}
+
+static void find_and_put_it(void *arg)
+{
+	err_t why;
+
+	(void)arg;
+	if (frame_from_in_use(where, &why) != NULL)
+		frame_put(frame);
+}
+
+static void divide_and_put(void *arg)
+{
+	(void)arg;
+	frame_page_divide(frame, BLOCK_ORDER, 0);
+	EXPLORE_CHECK(meta_state(frame_slot(frame)).order == 0);
+	frame_page_put(frame, 1, BLOCK_ORDER);
+}
+
+static void get_page_put_put(void *arg)
+{
+	(void)arg;
+	EXPLORE_CHECK(frame_page_get(frame, BLOCK_ORDER) == OK);
+	frame_page_put(frame, 1, BLOCK_ORDER);
+	frame_page_put(frame, 1, BLOCK_ORDER);
+}
+
+EXPLORE(count_split_beside_a_get_by_address, .setup = setup_block_of_one,
+	.check = explore_machine_check,
+	.task = { { "split", split_and_put_each, NULL, 0 }, { "find", find_and_put_it, NULL, 1 } });
+EXPLORE(count_divide_beside_a_get_and_puts, .setup = setup_block_of_two,
+	.check = check_block_dropped,
+	.task = { { "divide", divide_and_put, NULL, 0 }, { "get", get_page_put_put, NULL, 1 } });
+EXPLORE(count_divide_on_two_cpus, .setup = setup_block_of_two, .check = check_block_dropped,
+	.task = { { "divide", divide_and_put, NULL, 0 }, { "divide", divide_and_put, NULL, 1 } });
