@@ -16,13 +16,18 @@ enum prop_flags {
 	PROP_EXECUTE = 1 << 2,
 	PROP_USER = 1 << 3,
 	PROP_GLOBAL = 1 << 4,
-	PROP_ACCESSED = 1 << 5, /* set by the CPU */
-	PROP_DIRTY = 1 << 6,    /* set by the CPU */
-	PROP_TRACKED = 1 << 7,  /* the entry owns one count of its frame */
-	PROP_COPY = 1 << 8,     /* copy-on-write: a write is permitted, to a copy of the frame */
-	PROP_SHARED = 1 << 9,   /* a fork shares the frame instead of copying it */
-	PROP_FORKED = 1 << 10,  /* since a fork the frame may have other owners */
+	PROP_ACCESSED = 1 << 5,    /* set by the CPU */
+	PROP_DIRTY = 1 << 6,       /* set by the CPU */
+	PROP_TRACKED = 1 << 7,     /* the entry owns one count of its frame */
+	PROP_COPY = 1 << 8,        /* copy-on-write: a write is permitted, to a copy of the frame */
+	PROP_SHARED = 1 << 9,      /* a fork shares the frame instead of copying it */
+	PROP_FORKED = 1 << 10,     /* since a fork the frame may have other owners */
+	PROP_DENY_WRITE = 1 << 11, /* a change of rights cannot add PROP_WRITE */
+	PROP_DENY_EXECUTE = 1 << 12, /* nor PROP_EXECUTE */
 };
+
+/* The rights of access. */
+#define PROP_RIGHTS (PROP_READ | PROP_WRITE | PROP_EXECUTE)
 
 /* Memory types: SDM 3A 11.3, as arch sets the PAT. */
 enum mem_type {

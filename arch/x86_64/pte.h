@@ -9,10 +9,15 @@
  *   8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U | 1 W | 0 P
  *
  * Software bits: 9: the entry owns a count of its frame; 10: copy-on-write; 11: a fork shares the
- * frame; 52: the frame may have other owners since a fork (PROP_* of arch/page_prop.h).  A
- * non-present entry may carry a marker of 31 bits; its address bits 51:43 are then ones, so that a
- * processor that speculates past the present bit finds no memory there (L1TF), nor one whose cache
- * compares 44 bits of an address, as long as there is no memory above 8 TiB.
+ * frame; 52: the frame may have other owners since a fork; 53, 54: the right to write or to execute
+ * cannot be given (PROP_* of arch/page_prop.h).
+ *
+ * A leaf without PROP_READ is not present for the CPU, and says with bit 8 that it leads to a page
+ * all the same.  The page is one that the entry owns or its program could read before, so a
+ * processor that speculates past the present bit (L1TF) learns nothing new from it.  A
+ * non-present entry may also carry a marker of 31 bits; its address bits 51:43 are then ones, so
+ * that a processor that speculates past the present bit finds no memory there (L1TF), nor one whose
+ * cache compares 44 bits of an address, as long as there is no memory above 8 TiB.
  *
  * The PAT is set to: 0 write-back, 1 write-combining, 2 and 3 uncached (SDM 3A 11.12.4).
  */
@@ -23,27 +28,32 @@
 
 typedef uint64_t pte_t;
 
-#define PTE_PRESENT    (UINT64_C(1) << 0)
-#define PTE_WRITE      (UINT64_C(1) << 1)
-#define PTE_USER       (UINT64_C(1) << 2)
-#define PTE_PWT        (UINT64_C(1) << 3)
-#define PTE_PCD        (UINT64_C(1) << 4)
-#define PTE_ACCESSED   (UINT64_C(1) << 5)
-#define PTE_DIRTY      (UINT64_C(1) << 6)
-#define PTE_LARGE      (UINT64_C(1) << 7)
-#define PTE_GLOBAL     (UINT64_C(1) << 8)
-#define PTE_TRACKED    (UINT64_C(1) << 9)
-#define PTE_COPY       (UINT64_C(1) << 10)
-#define PTE_SHARED     (UINT64_C(1) << 11)
-#define PTE_FORKED     (UINT64_C(1) << 52)
-#define PTE_NX         (UINT64_C(1) << 63)
-#define PTE_UNCACHED   (PTE_PCD | PTE_PWT)
-#define PTE_ADDRESS    UINT64_C(0x000ffffffffff000)
-#define PTE_NOT_MEMORY UINT64_C(0x000ff80000000000) /* 51:43 */
-#define PTE_BUSY       (PTE_NOT_MEMORY | PTE_LARGE) /* not present, and no marker */
+#define PTE_PRESENT      (UINT64_C(1) << 0)
+#define PTE_WRITE        (UINT64_C(1) << 1)
+#define PTE_USER         (UINT64_C(1) << 2)
+#define PTE_PWT          (UINT64_C(1) << 3)
+#define PTE_PCD          (UINT64_C(1) << 4)
+#define PTE_ACCESSED     (UINT64_C(1) << 5)
+#define PTE_DIRTY        (UINT64_C(1) << 6)
+#define PTE_LARGE        (UINT64_C(1) << 7)
+#define PTE_GLOBAL       (UINT64_C(1) << 8)
+#define PTE_TRACKED      (UINT64_C(1) << 9)
+#define PTE_COPY         (UINT64_C(1) << 10)
+#define PTE_SHARED       (UINT64_C(1) << 11)
+#define PTE_FORKED       (UINT64_C(1) << 52)
+#define PTE_DENY_WRITE   (UINT64_C(1) << 53)
+#define PTE_DENY_EXECUTE (UINT64_C(1) << 54)
+#define PTE_HELD         (UINT64_C(1) << 8) /* not present: a leaf without access */
+#define PTE_NX           (UINT64_C(1) << 63)
+#define PTE_UNCACHED     (PTE_PCD | PTE_PWT)
+#define PTE_ADDRESS      UINT64_C(0x000ffffffffff000)
+#define PTE_NOT_MEMORY   UINT64_C(0x000ff80000000000) /* 51:43 */
+#define PTE_BUSY         (PTE_NOT_MEMORY | PTE_LARGE) /* not present, and no marker */
 
 /* Bits that a change of rights preserves. */
-#define PTE_KEPT (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED)
+#define PTE_KEPT                                                                                   \
+	(PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED |          \
+	 PTE_DENY_WRITE | PTE_DENY_EXECUTE)
 
 /* MSR 277h: entries 0..7 from the low byte up. */
 #define PAT_VALUE UINT64_C(0x0007010600070106) /* WB, WC, UC-, UC, twice, see pat below */
@@ -117,37 +127,39 @@ static inline enum mem_type pte_mem_type(pte_t pte)
 	}
 }
 
-/* A present leaf.  `pa` is a multiple of the level's span. */
+/* The flags of enum prop_flags that are bits of an entry, moved by a distance common to some. */
+#define PTE_SAME_PLACE  (PROP_READ | PROP_WRITE | PROP_ACCESSED | PROP_DIRTY)
+#define PTE_MOVED_BY_2  (PROP_TRACKED | PROP_COPY | PROP_SHARED)
+#define PTE_MOVED_BY_42 (PROP_FORKED | PROP_DENY_WRITE | PROP_DENY_EXECUTE)
+_Static_assert((PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY) == PTE_SAME_PLACE, "");
+_Static_assert((PTE_TRACKED | PTE_COPY | PTE_SHARED) == PTE_MOVED_BY_2 << 2, "");
+_Static_assert((PTE_FORKED | PTE_DENY_WRITE | PTE_DENY_EXECUTE) == (uint64_t)PTE_MOVED_BY_42 << 42,
+	       "");
+_Static_assert(PTE_USER == PROP_USER >> 1 && PTE_GLOBAL == PROP_GLOBAL << 4, "");
+
+/* A leaf; held without PROP_READ.  `pa` is a multiple of the level's span. */
 static inline pte_t pte_make_leaf(uint64_t pa, struct page_prop prop, unsigned level)
 {
-	pte_t pte = (pa & PTE_ADDRESS) | PTE_PRESENT | pte_type_bits((enum mem_type)prop.type);
+	pte_t pte = (pa & PTE_ADDRESS) | pte_type_bits((enum mem_type)prop.type);
 
-	pte |= (prop.flags & PROP_WRITE) != 0 ? PTE_WRITE : 0;
-	pte |= (prop.flags & PROP_USER) != 0 ? PTE_USER : 0;
-	pte |= (prop.flags & PROP_GLOBAL) != 0 ? PTE_GLOBAL : 0;
-	pte |= (prop.flags & PROP_ACCESSED) != 0 ? PTE_ACCESSED : 0;
-	pte |= (prop.flags & PROP_DIRTY) != 0 ? PTE_DIRTY : 0;
-	pte |= (prop.flags & PROP_TRACKED) != 0 ? PTE_TRACKED : 0;
-	pte |= (prop.flags & PROP_COPY) != 0 ? PTE_COPY : 0;
-	pte |= (prop.flags & PROP_SHARED) != 0 ? PTE_SHARED : 0;
-	pte |= (prop.flags & PROP_FORKED) != 0 ? PTE_FORKED : 0;
+	pte |= prop.flags & PTE_SAME_PLACE;
+	pte |= (pte_t)(prop.flags & PTE_MOVED_BY_2) << 2;
+	pte |= (pte_t)(prop.flags & PTE_MOVED_BY_42) << 42;
+	pte |= (prop.flags & PROP_USER) >> 1 | (prop.flags & PROP_GLOBAL) << 4;
+	pte |= (prop.flags & PROP_READ) != 0 ? 0 : PTE_HELD;
 	pte |= (prop.flags & PROP_EXECUTE) != 0 ? 0 : PTE_NX;
 	return pte | (level > 1 ? PTE_LARGE : 0);
 }
 
-static inline struct page_prop pte_prop(pte_t pte)
+static __forceinline struct page_prop pte_prop(pte_t pte)
 {
-	unsigned flags = PROP_READ;
+	unsigned flags = (unsigned)pte & PTE_SAME_PLACE;
 
-	flags |= (pte & PTE_WRITE) != 0 ? PROP_WRITE : 0u;
-	flags |= (pte & PTE_USER) != 0 ? PROP_USER : 0u;
-	flags |= (pte & PTE_GLOBAL) != 0 ? PROP_GLOBAL : 0u;
-	flags |= (pte & PTE_ACCESSED) != 0 ? PROP_ACCESSED : 0u;
-	flags |= (pte & PTE_DIRTY) != 0 ? PROP_DIRTY : 0u;
-	flags |= (pte & PTE_TRACKED) != 0 ? PROP_TRACKED : 0u;
-	flags |= (pte & PTE_COPY) != 0 ? PROP_COPY : 0u;
-	flags |= (pte & PTE_SHARED) != 0 ? PROP_SHARED : 0u;
-	flags |= (pte & PTE_FORKED) != 0 ? PROP_FORKED : 0u;
+	flags |= (unsigned)(pte >> 2) & PTE_MOVED_BY_2;
+	flags |= (unsigned)(pte >> 42) & PTE_MOVED_BY_42;
+	flags |= (unsigned)(pte & PTE_USER) << 1;
+	if (pte_is_present(pte))
+		flags |= (unsigned)(pte & PTE_GLOBAL) >> 4;
 	flags |= (pte & PTE_NX) != 0 ? 0u : PROP_EXECUTE;
 	return (struct page_prop){ (uint16_t)flags, (uint8_t)pte_mem_type(pte) };
 }
@@ -164,9 +176,14 @@ static inline pte_t pte_make_marker(uint32_t marker)
 	return PTE_NOT_MEMORY | (uint64_t)marker << PT_PAGE_SHIFT;
 }
 
+static inline bool pte_is_held(pte_t pte)
+{
+	return !pte_is_present(pte) && (pte & PTE_HELD) != 0;
+}
+
 static inline bool pte_is_marker(pte_t pte)
 {
-	return !pte_is_present(pte) && pte != 0;
+	return !pte_is_present(pte) && pte != 0 && !pte_is_held(pte) && pte != PTE_BUSY;
 }
 
 static inline uint32_t pte_marker(pte_t pte)

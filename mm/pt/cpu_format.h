@@ -12,7 +12,7 @@
 #include "mm/pt/batch.h"
 
 static const struct pt_format cpu_format = {
-	.present = PTE_PRESENT,
+	.present = PTE_PRESENT | PTE_HELD,
 	.large = PTE_LARGE,
 	.address = PTE_ADDRESS,
 	.cpu_bits = PTE_ACCESSED | PTE_DIRTY,
@@ -22,6 +22,8 @@ static const struct pt_format cpu_format = {
 	.copy = PTE_COPY,
 	.forked = PTE_FORKED,
 	.shared = PTE_SHARED,
+	.deny_write = PTE_DENY_WRITE,
+	.deny_execute = PTE_DENY_EXECUTE,
 	.busy = PTE_BUSY,
 	.make_table = pte_make_table,
 	.make_leaf = pte_make_leaf,

@@ -99,6 +99,12 @@ err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *cha
 	return engine_protect(&cpu_format, c, len, change);
 }
 
+err_t cursor_protect_unless(struct cursor *c, uint64_t len, const struct pt_change *change,
+			    uint32_t denied)
+{
+	return engine_protect_unless(&cpu_format, c, len, change, denied);
+}
+
 err_t cursor_reuse(struct cursor *c)
 {
 	return engine_reuse(&cpu_format, c);

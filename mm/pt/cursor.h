@@ -156,9 +156,14 @@ struct pt_change {
 
 /* Change every leaf and marker in [va, va + len); absent pages stay absent.  With PROP_WRITE and
  * PROP_COPY a leaf gets one of the two: it becomes writable at once unless it is PROP_FORKED and
- * its frame still has other owners.  PROP_WRITE alone is for tables that are never forked. Errors
- * as those of cursor_unmap(). */
+ * its frame still has other owners.  PROP_WRITE alone is for tables that are never forked.  Without
+ * PROP_READ a leaf keeps its page and allows no access.  ERR_DENIED: the entry at va excludes the
+ * rights (PROP_DENY_*); other errors as those of cursor_unmap(); C3. */
 err_t cursor_protect(struct cursor *c, uint64_t len, const struct pt_change *change);
+
+/* The same; ERR_DENIED also for a marker with any bit of `denied`. */
+err_t cursor_protect_unless(struct cursor *c, uint64_t len, const struct pt_change *change,
+			    uint32_t denied);
 
 /* Make the forked leaf at va (PROP_COPY, PROP_FORKED) writable in place, as it is the only owner of
  * its frame.  A CPU with the old entry in its TLB takes at most a fault, so nothing is invalidated.

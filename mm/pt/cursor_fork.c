@@ -121,7 +121,7 @@ static err_t fork_all_pages(struct fork *f, const struct frame *from, struct fra
 		if (entry == end)
 			break;
 		pte = atomic_load_explicit(entry, memory_order_relaxed);
-		if (pte_is_present(pte))
+		if (pt_is_present(&cpu_format, pte))
 			err = fork_leaf(f, entry, pte, 1, &pte);
 		if (unlikely(err != OK)) {
 			fork_ends_early(to, (unsigned)(entry - first));
@@ -146,7 +146,7 @@ static err_t fork_some_pages(struct fork *f, const struct frame *from, struct fr
 
 		if (pte == 0 || pt_node_get(to, i) != 0)
 			continue;
-		if (pte_is_present(pte))
+		if (pt_is_present(&cpu_format, pte))
 			err = fork_leaf(f, &pt_node_entries(from)[i], pte, 1, &pte);
 		if (err != OK)
 			return err;
@@ -197,7 +197,7 @@ static err_t fork_entry(struct fork *f, const struct frame *from, struct frame *
 		return fork_node(f, child, other, level - 1, start, end);
 	if (child != NULL || pte == 0 || copy != 0)
 		return OK;
-	if (pte_is_present(pte))
+	if (pt_is_present(&cpu_format, pte))
 		err = fork_leaf(f, &pt_node_entries(from)[i], pte, level, &pte);
 	if (err == OK)
 		(void)pt_node_set(to, i, pte);

@@ -175,19 +175,22 @@ static __forceinline err_t engine_unmap(const struct pt_format *fmt, struct curs
 struct rights {
 	pte_t new;          /* bits to set if a write needs no copy */
 	pte_t copy_instead; /* bits to flip if it does */
+	pte_t denied;       /* a leaf with any of these bits cannot get the rights */
 	unsigned level;
 };
 
 static struct rights rights_of(const struct pt_format *fmt, struct page_prop prop, unsigned level)
 {
-	struct rights r = { 0, 0, level };
+	struct rights r = { .level = level };
 
 	if ((prop.flags & PROP_WRITE) != 0 && (prop.flags & PROP_COPY) != 0)
 		r.copy_instead = fmt->write | fmt->copy;
 	if ((prop.flags & PROP_WRITE) != 0)
 		prop.flags &= (uint16_t)~PROP_COPY;
+	r.denied = ((prop.flags & PROP_WRITE) != 0 ? fmt->deny_write : 0) |
+		   ((prop.flags & PROP_EXECUTE) != 0 ? fmt->deny_execute : 0);
 	prop.flags &= (uint16_t) ~(PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED |
-				   PROP_FORKED);
+				   PROP_FORKED | PROP_DENY_WRITE | PROP_DENY_EXECUTE);
 	r.new = fmt->make_leaf(0, prop, level);
 	return r;
 }
@@ -201,53 +204,79 @@ static inline pte_t with_rights(const struct pt_format *fmt, pte_t pte, const st
 	return pt_is_sole_owner(fmt, pte, r->level) ? new & ~fmt->forked : new ^ r->copy_instead;
 }
 
+/* Leaves that are not simply given the new rights. */
+static __forceinline pte_t pt_special_bits(const struct pt_format *fmt)
+{
+	return fmt->forked | fmt->deny_write | fmt->deny_execute;
+}
+
 /* Returns whether the leaf changes.  One atomic XOR flips the bits that differ: the CPU does not
  * set these, and no other CPU writes the entry while the node is locked. */
-static inline bool change_leaf(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
-			       const struct rights *r)
+static inline bool change_leaf(_Atomic pte_t *entry, pte_t pte, pte_t new)
 {
-	pte_t flip = pte ^ with_rights(fmt, pte, r);
-
-	if (flip == 0)
+	if (pte == new)
 		return false;
-	(void)atomic_fetch_xor_explicit(entry, flip, memory_order_acq_rel);
+	(void)atomic_fetch_xor_explicit(entry, pte ^ new, memory_order_acq_rel);
 	return true;
 }
 
-static void change_marker(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
-			  const struct pt_change *change)
-{
-	uint32_t marker = (fmt->marker(pte) & change->marker_keep) | change->marker_set;
+/* What a protect asks for, and the bits of markers that exclude it. */
+struct new_rights {
+	const struct pt_change *change;
+	uint32_t marker_denied;
+};
 
+/* ERR_DENIED: the marker excludes the change. */
+static err_t change_marker(const struct pt_format *fmt, _Atomic pte_t *entry, pte_t pte,
+			   const struct new_rights *to)
+{
+	uint32_t marker = fmt->marker(pte);
+
+	if ((marker & to->marker_denied) != 0)
+		return ERR_DENIED;
+	marker = (marker & to->change->marker_keep) | to->change->marker_set;
 	atomic_store_explicit(entry, fmt->make_marker(marker), memory_order_relaxed);
+	return OK;
 }
 
 /* Change up to n entries of a node of `level`, starting with the one for va, and stop at an entry
- * that leads to a table; returns how many were covered.  `gone` is NULL if the whole space is
- * invalidated anyway. */
-static __forceinline unsigned protect_entries(const struct pt_format *fmt, _Atomic pte_t *entry,
-					      unsigned n, unsigned level, vaddr_t va,
-					      const struct pt_change *change,
-					      struct tlb_batch *gone)
+ * that leads to a table; *covered is their number.  `gone` is NULL if the whole space is
+ * invalidated anyway.  ERR_DENIED: the next entry cannot get the rights. */
+static __forceinline err_t protect_entries(const struct pt_format *fmt, _Atomic pte_t *entry,
+					   unsigned n, unsigned level, vaddr_t va,
+					   const struct new_rights *to, struct tlb_batch *gone,
+					   unsigned *covered)
 {
-	const struct rights r = rights_of(fmt, change->prop, level);
+	const struct rights r = rights_of(fmt, to->change->prop, level);
 	_Atomic pte_t *first = entry, *end = entry + n;
+	err_t err = OK;
 
 	for (; entry < end; entry++) {
 		pte_t pte = atomic_load_explicit(entry, memory_order_relaxed);
+		pte_t new = (pte & fmt->kept) | r.new;
 
 		if (unlikely(!pt_is_present(fmt, pte))) {
 			if (pt_is_marker(fmt, pte))
-				change_marker(fmt, entry, pte, change);
+				err = change_marker(fmt, entry, pte, to);
+			if (err != OK)
+				break;
 			continue;
 		}
 		if (level > 1 && pt_is_table(fmt, pte))
 			break;
-		if (change_leaf(fmt, entry, pte, &r) && gone != NULL)
+		if (unlikely((pte & pt_special_bits(fmt)) != 0)) {
+			if ((pte & r.denied) != 0) {
+				err = ERR_DENIED;
+				break;
+			}
+			new = with_rights(fmt, pte, &r);
+		}
+		if (change_leaf(entry, pte, new) && gone != NULL)
 			tlb_batch_page(gone, va + (uint64_t)(entry - first) * pte_span(level));
 	}
 	pt_wrote(fmt, first, (unsigned)(entry - first));
-	return (unsigned)(entry - first);
+	*covered = (unsigned)(entry - first);
+	return err;
 }
 
 /* Whether n entries of the node are more pages than are invalidated one by one, judged by the child
@@ -259,25 +288,27 @@ static bool fills_the_batch(const struct cursor *c, const struct frame *node, un
 	return c->gone->shootdown.pages > SHOOTDOWN_PAGES_MAX || n > empty + SHOOTDOWN_PAGES_MAX;
 }
 
-/* Change entries of the node that p ends in, from va up to the next table; returns the bytes that
+/* Change entries of the node that p ends in, from va up to the next table; *done is the bytes that
  * were covered. */
-static uint64_t protect_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
-			     uint64_t len, const struct pt_change *change)
+static err_t protect_node(const struct pt_format *fmt, struct cursor *c, const struct pt_path *p,
+			  uint64_t len, const struct new_rights *to, uint64_t *done)
 {
-	unsigned index = pte_index(c->va, p->level), level = p->level;
+	unsigned index = pte_index(c->va, p->level), level = p->level, covered;
 	_Atomic pte_t *entry = &pt_node_entries(pt_path_node(p))[index];
 	uint64_t n = min_u64(PT_NODE_ENTRIES - index, len / pte_span(level));
+	err_t err;
 
 	DASSERT(index + n <= PT_NODE_ENTRIES);
-	if (level > 1)
-		return pte_span(level) *
-		       protect_entries(fmt, entry, (unsigned)n, level, c->va, change, c->gone);
-	if (!fills_the_batch(c, pt_path_node(p), (unsigned)n))
-		return PAGE_SIZE * (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va,
-							     change, c->gone);
-	c->gone->shootdown.pages = SHOOTDOWN_ALL;
-	return PAGE_SIZE *
-	       (uint64_t)protect_entries(fmt, entry, (unsigned)n, 1, c->va, change, NULL);
+	if (level > 1) {
+		err = protect_entries(fmt, entry, (unsigned)n, level, c->va, to, c->gone, &covered);
+	} else if (!fills_the_batch(c, pt_path_node(p), (unsigned)n)) {
+		err = protect_entries(fmt, entry, (unsigned)n, 1, c->va, to, c->gone, &covered);
+	} else {
+		c->gone->shootdown.pages = SHOOTDOWN_ALL;
+		err = protect_entries(fmt, entry, (unsigned)n, 1, c->va, to, NULL, &covered);
+	}
+	*done = covered * pte_span(level);
+	return err;
 }
 
 /* Descend to the entry for va that is not a table; an entry that does not lie wholly in
@@ -298,9 +329,12 @@ static err_t descend_to_whole(const struct pt_format *fmt, const struct cursor *
 	}
 }
 
-static __forceinline err_t engine_protect(const struct pt_format *fmt, struct cursor *c,
-					  uint64_t len, const struct pt_change *change)
+static __forceinline err_t engine_protect_unless(const struct pt_format *fmt, struct cursor *c,
+						 uint64_t len, const struct pt_change *change,
+						 uint32_t marker_denied)
 {
+	const struct new_rights to = { change, marker_denied };
+
 	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
 		return ERR_BAD_RANGE;
 	while (len > 0) {
@@ -311,13 +345,21 @@ static __forceinline err_t engine_protect(const struct pt_format *fmt, struct cu
 		if (err != OK)
 			return err;
 		if (c->va % pte_span(p.level) == 0)
-			done = protect_node(fmt, c, &p, len, change);
-		if (done == 0)
+			err = protect_node(fmt, c, &p, len, &to, &done);
+		if (done == 0 && err == OK)
 			done = step_over(c->va, p.level, len);
 		cursor_move(c, done);
+		if (err != OK)
+			return err;
 		len -= done;
 	}
 	return OK;
+}
+
+static __forceinline err_t engine_protect(const struct pt_format *fmt, struct cursor *c,
+					  uint64_t len, const struct pt_change *change)
+{
+	return engine_protect_unless(fmt, c, len, change, 0);
 }
 
 static __forceinline err_t engine_reuse(const struct pt_format *fmt, struct cursor *c)

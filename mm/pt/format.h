@@ -26,7 +26,7 @@
 struct tlb_batch;
 
 struct pt_format {
-	pte_t present;  /* an entry with any of these bits is present */
+	pte_t present;  /* an entry with any of these bits leads to a page or a table */
 	pte_t large;    /* a present entry of level 2 or 3 with this bit is a leaf */
 	pte_t address;  /* address of the table or page */
 	pte_t cpu_bits; /* bits that the hardware walker sets in a leaf */
@@ -34,6 +34,7 @@ struct pt_format {
 	pte_t write;
 	/* software bits, see PROP_*; 0: tables of this format are not forked */
 	pte_t tracked, copy, forked, shared;
+	pte_t deny_write, deny_execute; /* likewise: rights that a change cannot add */
 	/* neither present nor empty: an entry that is being split; 0: leaves are split in place */
 	pte_t busy;
 

@@ -77,6 +77,8 @@ static void end_words(const struct pt_walk *w, char *text, size_t size)
 		print_to(text, size, "leads to unreadable memory: the table is damaged");
 	else if (pte_is_marker(pte))
 		print_to(text, size, "not present, marker %#x", pte_marker(pte));
+	else if (pte_is_held(pte))
+		print_to(text, size, "not present, the page is kept without access");
 	else if (!pte_is_present(pte))
 		print_to(text, size, "not present");
 	else
@@ -118,6 +120,9 @@ void pt_walk_print(const struct pt_walk *w)
 		      w->at[level], pte);
 		if (pte_is_marker(pte))
 			print("not present, marker %#x\n", pte_marker(pte));
+		else if (pte_is_held(pte))
+			print("not present, frame %#lx is kept without access\n",
+			      pte_paddr(pte) / PAGE_SIZE);
 		else if (!pte_is_present(pte))
 			print("not present\n");
 		else if (pte_is_leaf(pte, level))

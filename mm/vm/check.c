@@ -3,12 +3,14 @@
 #include "mm/vm/space.h"
 
 /* A1 to A3 and A5 for one leaf of the user half. */
-static const char *check_leaf(const struct pt_item *item)
+static const char *check_leaf(const struct vm_space *s, const struct pt_item *item)
 {
 	unsigned flags = item->prop.flags;
 
-	if ((flags & PROP_USER) == 0 || (flags & PROP_GLOBAL) != 0 || item->start < PAGE_SIZE)
-		return "A3: a leaf is not PROP_USER, or is PROP_GLOBAL, or is in the null page";
+	if ((flags & PROP_USER) == 0 || (flags & PROP_GLOBAL) != 0 || item->start < s->start ||
+	    item->start >= s->end)
+		return "A3: a leaf is not PROP_USER, or is PROP_GLOBAL, or is outside the range of "
+		       "users";
 	if ((flags & (PROP_WRITE | PROP_COPY)) == (PROP_WRITE | PROP_COPY))
 		return "A5: a leaf is PROP_WRITE and PROP_COPY";
 	if ((flags & PROP_SHARED) != 0)
@@ -39,7 +41,7 @@ const char *vm_space_check(const struct vm_space *s)
 		struct pt_item item = page_table_query(&s->table, va);
 
 		if (item.kind == PT_ITEM_LEAF)
-			wrong = check_leaf(&item);
+			wrong = check_leaf(s, &item);
 		if (item.kind == PT_ITEM_MARKER && vm_marker_kind(item.marker) == VM_OBJECT &&
 		    !vm_object_set_has(&s->objects, vm_marker_object_number(item.marker)))
 			wrong = "A4: a marker names an object of which the space holds no count";

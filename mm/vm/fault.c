@@ -8,20 +8,22 @@
 #include "lib/string.h"
 #include "mm/pt/spot.h"
 
-static struct frame *zero_frame;
+static paddr_t zero_page; /* (c) after vm_fault_init() */
 
 err_t vm_fault_init(void)
 {
-	zero_frame = frame_alloc(FRAME_KERNEL);
-	if (zero_frame == NULL)
+	struct frame *f = frame_alloc(FRAME_KERNEL);
+
+	if (f == NULL)
 		return ERR_NO_MEMORY;
-	memset(arch_direct(frame_paddr(zero_frame)), 0, PAGE_SIZE);
+	zero_page = frame_into_raw(f);
+	memset(arch_direct(zero_page), 0, PAGE_SIZE);
 	return OK;
 }
 
 paddr_t vm_zero_page(void)
 {
-	return frame_paddr(zero_frame);
+	return zero_page;
 }
 
 /* ---- access rights ---- */
@@ -29,7 +31,7 @@ paddr_t vm_zero_page(void)
 static bool allows(unsigned flags, enum fault_access access)
 {
 	switch (access) {
-	case FAULT_READ: return true;
+	case FAULT_READ: return (flags & PROP_READ) != 0;
 	case FAULT_WRITE: return (flags & PROP_WRITE) != 0;
 	case FAULT_EXECUTE: return (flags & PROP_EXECUTE) != 0;
 	}
@@ -37,11 +39,11 @@ static bool allows(unsigned flags, enum fault_access access)
 }
 
 /* The error for an access to an absent page with this marker; OK: the access is allowed. */
-static err_t refusal(uint32_t marker, enum fault_access access)
+static inline err_t refusal(uint32_t marker, enum fault_access access)
 {
-	if (vm_marker_kind(marker) == VM_GUARD)
+	if (unlikely(vm_marker_kind(marker) == VM_GUARD))
 		return ERR_NOT_FOUND;
-	return allows(vm_marker_prop(marker), access) ? OK : ERR_DENIED;
+	return likely(allows(vm_marker_prop(marker), access)) ? OK : ERR_DENIED;
 }
 
 /* ---- 4 KiB pages; the node of the entry is locked ---- */
@@ -69,7 +71,7 @@ static err_t map_zero_page(struct pt_spot *spot, unsigned flags)
 		flags ^= PROP_WRITE | PROP_COPY;
 	flags |= PROP_USER | PROP_ACCESSED | PROP_FORKED;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->zero_page);
-	pt_spot_fill(spot, pte_make_leaf(vm_zero_page().raw,
+	pt_spot_fill(spot, pte_make_leaf(zero_page.raw,
 					 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1));
 	return OK;
 }
@@ -88,7 +90,7 @@ static unsigned pages_before(const struct pt_spot *spot, unsigned index)
 {
 	unsigned max = index < VM_FAULT_AROUND_MAX ? index : VM_FAULT_AROUND_MAX, n = 0;
 
-	while (n < max && pte_is_present(pt_spot_get(spot, -(int)n - 1)))
+	while (n < max && pt_is_present(&cpu_format, pt_spot_get(spot, -(int)n - 1)))
 		n++;
 	return n;
 }
@@ -167,7 +169,7 @@ static err_t fault_anon(const struct job *j, struct pt_spot *spot)
 static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 {
 	pte_t old = spot->pte;
-	bool zeros = pte_paddr(old) == vm_zero_page().raw;
+	bool zeros = pte_paddr(old) == zero_page.raw;
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
 	pte_t own = ((old & ~PTE_ADDRESS) ^ pt_forked_bits(&cpu_format)) | PTE_TRACKED |
 		    PTE_ACCESSED | PTE_DIRTY; /* so no CPU writes to the entry meanwhile */
@@ -210,7 +212,7 @@ static err_t fault_cow(const struct job *j, struct pt_spot *spot)
 
 static err_t fault_spot(const struct job *j, struct pt_spot *spot)
 {
-	if (pte_is_present(spot->pte))
+	if (likely(pt_is_present(&cpu_format, spot->pte)))
 		return fault_cow(j, spot);
 	return spot->pte == 0 ? ERR_NOT_FOUND : fault_anon(j, spot);
 }
@@ -408,7 +410,7 @@ err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access ac
 	struct pt_spot spot __uninitialized;
 	err_t err;
 
-	if (va < PAGE_SIZE || va >= pt_half_bytes(s->table.levels))
+	if (va < s->start || va >= s->end)
 		return count_failure(ERR_NOT_FOUND);
 	do {
 		uintptr_t irq = arch_irq_save();

@@ -5,6 +5,7 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/frame/page.h"
+#include "mm/vm/space.h"
 
 enum {
 	BOUNCE_BYTES = 256, /* of the stack buffer for user-to-user copies */
@@ -32,7 +33,10 @@ struct vm_writer vm_writer_of(void *p, size_t len)
 
 err_t vm_user_range(vaddr_t va, size_t len, struct vrange *range)
 {
-	if (!vm_span_is_users(va, len, pt_half_bytes(arch_pt_levels()), PAGE_SIZE))
+	const struct vm_space *s = vm_space_current();
+
+	if (!vm_span_is_users(va, len, vm_user_end(arch_pt_levels()),
+			      s == NULL ? PAGE_SIZE : s->start))
 		return ERR_BAD_RANGE;
 	*range = (struct vrange){ va, len };
 	return OK;

@@ -2,7 +2,7 @@
 /*
  * marker.h - encoding of a marker: the meaning of an absent page, in its non-present entry.
  *
- *   17:6 object | 5:4 largest level | 3 X | 2 W | 1:0 kind
+ *   26:15 object | 14 never X | 13 never W | 6:5 largest level | 4 X | 3 W | 2 no R | 1:0 kind
  *
  * A marker applies to every page that its entry covers, so that splitting an entry or forking a
  * table copies it unchanged.  For that reason the offset of a page in its object is not stored in
@@ -22,21 +22,23 @@ enum vm_kind {
 
 enum {
 	VM_MARKER_KIND = 3,
-	VM_MARKER_WRITE = 1 << 2,
-	VM_MARKER_EXECUTE = 1 << 3,
-	VM_MARKER_RIGHTS = VM_MARKER_WRITE | VM_MARKER_EXECUTE,
-	VM_MARKER_LARGEST_SHIFT = 4,
+	VM_MARKER_PROP_SHIFT = 2, /* of the rights and denials to their PROP_ flags */
+	VM_MARKER_NO_READ = PROP_READ << VM_MARKER_PROP_SHIFT,
+	VM_MARKER_RIGHTS = PROP_RIGHTS << VM_MARKER_PROP_SHIFT,
+	VM_MARKER_DENY_WRITE = PROP_DENY_WRITE << VM_MARKER_PROP_SHIFT,
+	VM_MARKER_DENY_EXECUTE = PROP_DENY_EXECUTE << VM_MARKER_PROP_SHIFT,
+	VM_MARKER_LARGEST_SHIFT = 5,
 	VM_MARKER_LARGEST = 3,
-	VM_MARKER_OBJECT_SHIFT = 6,
+	VM_MARKER_OBJECT_SHIFT = 15,
 	VM_MARKER_OBJECT_BITS = 12,
 	VM_MARKER_OBJECT = (1 << VM_MARKER_OBJECT_BITS) - 1,
 };
+#define VM_MARKER_PROPS (PROP_RIGHTS | PROP_DENY_WRITE | PROP_DENY_EXECUTE)
 
-/* The marker bits for PROP_WRITE and PROP_EXECUTE in `rights`. */
-static inline uint32_t vm_marker_rights(unsigned rights)
+/* The marker bits for the access rights, and PROP_DENY_* if set, in `flags`. */
+static inline uint32_t vm_marker_rights(unsigned flags)
 {
-	return ((rights & PROP_WRITE) != 0 ? VM_MARKER_WRITE : 0u) |
-	       ((rights & PROP_EXECUTE) != 0 ? VM_MARKER_EXECUTE : 0u);
+	return ((flags ^ PROP_READ) & VM_MARKER_PROPS) << VM_MARKER_PROP_SHIFT;
 }
 
 /* Anonymous memory, in pages of level 1 to `largest`. */
@@ -45,7 +47,7 @@ static inline uint32_t vm_marker_anon(unsigned rights, unsigned largest)
 	return VM_ANON | vm_marker_rights(rights) | largest << VM_MARKER_LARGEST_SHIFT;
 }
 
-/* A shared object, by its number; in 4 KiB pages. */
+/* A shared object, by its number; in 4 KiB pages.  `rights` with PROP_DENY_*. */
 static inline uint32_t vm_marker_object(unsigned rights, unsigned object)
 {
 	return VM_OBJECT | vm_marker_rights(rights) | 1u << VM_MARKER_LARGEST_SHIFT |
@@ -67,9 +69,8 @@ static inline unsigned vm_marker_object_number(uint32_t marker)
 	return marker >> VM_MARKER_OBJECT_SHIFT & VM_MARKER_OBJECT;
 }
 
-/* The access rights: PROP_READ always, PROP_WRITE and PROP_EXECUTE if set. */
+/* The access rights, and PROP_DENY_*. */
 static inline unsigned vm_marker_prop(uint32_t marker)
 {
-	return PROP_READ | ((marker & VM_MARKER_WRITE) != 0 ? PROP_WRITE : 0u) |
-	       ((marker & VM_MARKER_EXECUTE) != 0 ? PROP_EXECUTE : 0u);
+	return (marker >> VM_MARKER_PROP_SHIFT ^ PROP_READ) & VM_MARKER_PROPS;
 }

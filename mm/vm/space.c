@@ -62,6 +62,8 @@ static err_t space_create(struct vm_space **out)
 	page_table_break_before_split(&s->table);
 	tlb_space_init(&s->tlb);
 	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* not yet published */
+	s->start = PAGE_SIZE;
+	s->end = vm_user_end(s->table.levels);
 	*out = s;
 	return OK;
 }
@@ -83,6 +85,11 @@ static void space_destroy(struct vm_space *s)
 	page_table_destroy(&s->table);
 	vm_object_set_clear(&s->objects);
 	heap_free(s);
+}
+
+void vm_space_allow_page_0(struct vm_space *s)
+{
+	s->start = 0;
 }
 
 struct vm_space *vm_space_get(struct vm_space *s)
@@ -180,21 +187,28 @@ struct vm_space *vm_space_current(void)
 
 /* ---- ranges ---- */
 
-static vaddr_t half_of(const struct vm_space *s)
-{
-	return pt_half_bytes(s->table.levels);
-}
-
 static bool range_ok(const struct vm_space *s, struct vrange range)
 {
 	return range.len != 0 && (range.start | range.len) % PAGE_SIZE == 0 &&
-	       vm_span_is_users(range.start, range.len, half_of(s), PAGE_SIZE);
+	       vm_span_is_users(range.start, range.len, s->end, s->start);
 }
 
 static bool rights_ok(unsigned rights)
 {
-	return (rights & PROP_READ) != 0 &&
+	return (rights == 0 || (rights & PROP_READ) != 0) &&
 	       (rights & ~(unsigned)(PROP_READ | PROP_WRITE | PROP_EXECUTE)) == 0;
+}
+
+/* Rights with VM_MAY_*: the rights, and PROP_DENY_* for those that can never be added. */
+static unsigned with_denials(unsigned rights)
+{
+	unsigned flags = rights & ~(unsigned)(VM_MAY_WRITE | VM_MAY_EXECUTE);
+
+	if ((rights & (PROP_WRITE | VM_MAY_WRITE)) == 0)
+		flags |= PROP_DENY_WRITE;
+	if ((rights & (PROP_EXECUTE | VM_MAY_EXECUTE)) == 0)
+		flags |= PROP_DENY_EXECUTE;
+	return flags;
 }
 
 /* Bytes from va to the next multiple of PIECE_BYTES, or to the end of the entry if that is later;
@@ -272,27 +286,29 @@ err_t vm_space_guard(struct vm_space *s, struct vrange range)
 err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_object *object,
 			  uint64_t offset, unsigned rights)
 {
-	if (!range_ok(s, range) || !rights_ok(rights) || !vm_object_fits(object, range, offset))
+	unsigned flags = with_denials(rights);
+
+	if (!range_ok(s, range) || !rights_ok(flags & PROP_RIGHTS) ||
+	    !vm_object_fits(object, range, offset))
 		return ERR_BAD_RANGE;
 	vm_object_set_add(&s->objects, object); /* A4: before a marker names it */
-	return map_marker(s, range, vm_marker_object(rights, object->number));
+	return map_marker(s, range, vm_marker_object(flags, object->number));
 }
 
 err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsigned rights)
 {
 	struct vrange range = { va, (uint64_t)PAGE_SIZE << frame_order(f) };
+	unsigned flags = with_denials(rights) | PROP_USER | PROP_SHARED;
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
 	err_t err;
 
-	if (!range_ok(s, range) || !rights_ok(rights))
+	if (!range_ok(s, range) || !rights_ok(flags & PROP_RIGHTS))
 		return ERR_BAD_RANGE;
 	err = open_to_change(s, &c, range, &gone);
 	if (err != OK)
 		return err;
-	err = cursor_map(
-		&c, f,
-		(struct page_prop){ (uint16_t)(rights | PROP_USER | PROP_SHARED), MEM_WRITE_BACK });
+	err = cursor_map(&c, f, (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK });
 	close_changed(&c, &gone);
 	return err;
 }
@@ -322,12 +338,18 @@ static err_t split_ends(struct vm_space *s, struct vrange range)
 	vaddr_t end = range.start + range.len;
 	err_t err = split_at(s, range.start);
 
-	return err == OK && end != half_of(s) ? split_at(s, end) : err;
+	return err == OK && end != s->end ? split_at(s, end) : err;
 }
+
+/* What a protect changes. */
+struct vm_change {
+	struct pt_change pt;
+	uint32_t marker_denied;
+};
 
 /* Protect (or, with change NULL, unmap) a piece with one range lock.  Adds the bytes done to *done.
  */
-static err_t change_piece(struct vm_space *s, struct vrange piece, const struct pt_change *change,
+static err_t change_piece(struct vm_space *s, struct vrange piece, const struct vm_change *change,
 			  uint64_t *done)
 {
 	struct tlb_batch gone __uninitialized;
@@ -336,14 +358,17 @@ static err_t change_piece(struct vm_space *s, struct vrange piece, const struct 
 
 	if (err != OK)
 		return err;
-	err = change == NULL ? cursor_unmap(&c, piece.len) : cursor_protect(&c, piece.len, change);
+	if (change == NULL)
+		err = cursor_unmap(&c, piece.len);
+	else
+		err = cursor_protect_unless(&c, piece.len, &change->pt, change->marker_denied);
 	*done += c.done ? piece.len : c.va - piece.start;
 	close_changed(&c, &gone);
 	return err;
 }
 
 /* Split the entries that cross the ends of the range, then protect or unmap piece by piece. */
-static err_t change_range(struct vm_space *s, struct vrange range, const struct pt_change *change,
+static err_t change_range(struct vm_space *s, struct vrange range, const struct vm_change *change,
 			  uint64_t *done)
 {
 	err_t err;
@@ -375,12 +400,13 @@ err_t vm_space_unmap(struct vm_space *s, struct vrange range, uint64_t *done)
 
 err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights, uint64_t *done)
 {
-	struct pt_change change = {
-		.prop = { (uint16_t)(rights | PROP_USER |
-				     ((rights & PROP_WRITE) != 0 ? PROP_COPY : 0u)),
-			  MEM_WRITE_BACK },
-		.marker_keep = ~(uint32_t)VM_MARKER_RIGHTS,
-		.marker_set = vm_marker_rights(rights),
+	unsigned copy = (rights & PROP_WRITE) != 0 ? PROP_COPY : 0u;
+	struct vm_change change = {
+		.pt = { .prop = { (uint16_t)(rights | PROP_USER | copy), MEM_WRITE_BACK },
+			.marker_keep = ~(uint32_t)VM_MARKER_RIGHTS,
+			.marker_set = vm_marker_rights(rights) },
+		.marker_denied = ((rights & PROP_WRITE) != 0 ? VM_MARKER_DENY_WRITE : 0u) |
+				 ((rights & PROP_EXECUTE) != 0 ? VM_MARKER_DENY_EXECUTE : 0u),
 	};
 
 	*done = 0;
@@ -392,7 +418,7 @@ err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights,
 
 void vm_space_clear(struct vm_space *s)
 {
-	struct vrange all = { PAGE_SIZE, half_of(s) - PAGE_SIZE };
+	struct vrange all = { s->start, s->end - s->start };
 	uint64_t done;
 
 	/* No entry crosses the ends of the half.  Retry if another CPU maps an entry across the end
@@ -403,7 +429,7 @@ void vm_space_clear(struct vm_space *s)
 
 struct pt_item vm_space_query(const struct vm_space *s, vaddr_t va)
 {
-	if (va >= half_of(s))
+	if (va >= s->end)
 		return (struct pt_item){ .start = align_down(va, PAGE_SIZE),
 					 .len = PAGE_SIZE,
 					 .level = 1 };
@@ -417,14 +443,14 @@ struct pt_item vm_space_query(const struct vm_space *s, vaddr_t va)
 static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 {
 	struct tlb_batch gone __uninitialized;
-	vaddr_t va = PAGE_SIZE, half = half_of(s);
+	vaddr_t va = s->start, end = s->end;
 	err_t err = OK;
 
 	tlb_batch_init(&gone, &s->tlb);
 	tlb_batch_reserve(&gone); /* writers wait for the end of the fork */
-	while (err == OK && (va = page_table_next(&s->table, va, half)) < half) {
+	while (err == OK && (va = page_table_next(&s->table, va, end)) < end) {
 		struct cursor c __uninitialized;
-		uint64_t piece = piece_at(s, va, half - va);
+		uint64_t piece = piece_at(s, va, end - va);
 
 		err = cursor_open(&c, &s->table, (struct vrange){ va, piece }, &gone);
 		if (err != OK)
@@ -448,6 +474,7 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 	if (err != OK)
 		return err;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->forks);
+	child->start = s->start;
 	/* seq_cst: before the first node is locked; see vm_space_is_forking() */
 	atomic_fetch_add_explicit(&s->forks, 1, memory_order_seq_cst);
 	vm_object_set_copy(&child->objects, &s->objects);

@@ -26,7 +26,7 @@
  * Invariants, checked by vm_space_check() while the space does not change:
  *   A1  a tracked leaf is the only owner of its frame, or PROP_FORKED, or PROP_SHARED
  *   A2  an untracked leaf that is not PROP_SHARED maps the zero page, and is PROP_FORKED
- *   A3  every leaf is PROP_USER and not PROP_GLOBAL; none is in the null page
+ *   A3  every leaf is PROP_USER and not PROP_GLOBAL, and between the space's start and end
  *   A4  the space holds a count of every object that its markers refer to (mm/vm/object.h)
  *   A5  PROP_COPY implies PROP_FORKED; neither occurs with PROP_WRITE or PROP_SHARED
  *
@@ -42,8 +42,13 @@
  * until every TLB has invalidated the old frame, which is put after that (mm/pt/batch.h).  Reuse of
  * a frame needs no shootdown: a CPU with the old translation faults, and finds the entry writable.
  *
- * Ranges: page-aligned, not empty, in the user half and above the null page, else ERR_BAD_RANGE.
- * Rights: PROP_READ, optionally with PROP_WRITE or PROP_EXECUTE or both; else ERR_BAD_RANGE.
+ * Ranges: page-aligned, not empty, in the user half without its last page (vm_user_end()), and
+ * above page 0 unless the space allows it; else ERR_BAD_RANGE.
+ *
+ * Rights: none, or PROP_READ, optionally with PROP_WRITE or PROP_EXECUTE or both; else
+ * ERR_BAD_RANGE.  Without rights every access is ERR_DENIED and the content is kept.  What an
+ * object or a frame is mapped with is the most that vm_space_protect() can give later, but for
+ * VM_MAY_* beside the rights; in anonymous memory each right can be added.
  *
  * Failures: map, guard, fork and faults leave the space unchanged.  unmap and protect first split
  * entries that cross the ends of the range, which takes 4 KiB for each level of each end:
@@ -68,6 +73,7 @@ struct vm_space {
 	struct tlb_space tlb;
 	_Atomic unsigned users; /* (a) reference count */
 	unsigned number;        /* (c) shown by the monitor */
+	vaddr_t start, end;     /* (c) of what can be mapped: from page 1 or 0 to vm_user_end() */
 	struct list_node link;  /* (l) in the list of all spaces */
 	struct vm_object_set objects;
 	_Atomic unsigned forks; /* (a) in progress */
@@ -88,6 +94,9 @@ err_t vm_space_init(const struct page_table *kernel);
 
 /* Create an empty space with count 1.  ERR_NO_MEMORY. */
 err_t vm_space_new(struct vm_space **out);
+/* Let page 0 be mapped, for a space that is not a C program's: a guest's memory.  Before the space
+ * is in use. */
+void vm_space_allow_page_0(struct vm_space *s);
 /* Get or put a count.  The last put frees all that the space owns; by then no CPU has the space
  * loaded and no thread uses it. */
 __owns struct vm_space *vm_space_get(struct vm_space *s);
@@ -106,23 +115,40 @@ struct vm_space *vm_space_current(void);
 
 /* ---- mapping ---- */
 
+/* The end of what can be mapped.  The last page below the hole of non-canonical addresses is left
+ * out: an instruction at its end would be followed by a non-canonical one, and SYSRET to that
+ * address faults in the kernel (CVE-2012-0217); Linux leaves it out, too. */
+static inline vaddr_t vm_user_end(unsigned levels)
+{
+	return pt_half_bytes(levels) - PAGE_SIZE;
+}
+
+/* Rights that vm_space_protect() may add to an object's or a frame's mapping. */
+enum {
+	VM_MAY_WRITE = 1 << 16,
+	VM_MAY_EXECUTE = 1 << 17,
+};
+
 /* Map anonymous memory, zero-filled on demand, in pages of level 1 .. `largest` (2: 2 MiB, 3:
  * 1 GiB).  Allocates page-table nodes only.  ERR_IN_USE: the range is not empty. */
 err_t vm_space_map(struct vm_space *s, struct vrange range, unsigned rights, unsigned largest);
 /* Reserve the range: every access faults, and no other mapping can be placed there.  Errors as
  * above. */
 err_t vm_space_guard(struct vm_space *s, struct vrange range);
-/* Map an object from `offset` bytes on, on demand.  ERR_BAD_RANGE also when the range is not inside
- * the object, or its address does not match the offset (mm/vm/object.h); otherwise as above. */
+/* Map an object from `offset` bytes on, on demand; `rights` with VM_MAY_*.  ERR_BAD_RANGE also when
+ * the range is not inside the object, or its address does not match the offset (mm/vm/object.h);
+ * otherwise as above. */
 err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_object *object,
 			  uint64_t offset, unsigned rights);
-/* Map a frame, or a block of a page size, that forks share (PROP_SHARED).  The space takes the
+/* Map a frame, or a block of a page size, that forks share (PROP_SHARED); `rights` with VM_MAY_*.
+ * The space takes the
  * caller's count; on an error the caller keeps it. */
 err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsigned rights);
 
 /* Remove all mappings of the range, guards included. */
 err_t vm_space_unmap(struct vm_space *s, struct vrange range, uint64_t *done);
-/* Set the rights of all mappings in the range; absent pages stay absent. */
+/* Set the rights of all mappings in the range; absent pages stay absent.  ERR_DENIED: the mapping
+ * behind *done bytes was made without VM_MAY_*; those before it are changed. */
 err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights, uint64_t *done);
 /* Unmap the whole user half. */
 void vm_space_clear(struct vm_space *s);

@@ -339,7 +339,7 @@ CLAIM(rights_are_those_asked_for, uint64_t pte, uint16_t flags, uint8_t type, un
 {
 	uint16_t asked = PROP_USER | PROP_GLOBAL | PROP_EXECUTE;
 
-	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
+	GIVEN(is_leaf(pte, level) && type < MEM_TYPES && (flags & PROP_READ) != 0);
 	struct rights r = rights_of(&cpu_format, (struct page_prop){ flags, type }, level);
 	pte_t new = with_rights(&cpu_format, pte, &r);
 

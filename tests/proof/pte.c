@@ -27,7 +27,7 @@ static uint64_t address_of(pte_t pte)
 }
 
 /* Each flag of enum prop_flags. */
-#define ALL_FLAGS (2 * PROP_FORKED - 1)
+#define ALL_FLAGS (2 * PROP_DENY_EXECUTE - 1)
 
 /* Valid arguments of pte_make_leaf(). */
 static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
@@ -52,7 +52,7 @@ enum {
 	PAT_UC_MINUS = 0x07,
 };
 
-/* Present and readable are the same on x86, so PROP_READ comes back. */
+/* Present and readable are the same on x86. */
 CLAIM(leaf_says_what_it_was_made_from, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level) && (flags & PROP_READ) != 0 && flags <= ALL_FLAGS);
@@ -67,16 +67,19 @@ CLAIM(leaf_tells_the_cpu_the_same, uint64_t pa, uint16_t flags, uint8_t type, un
 	GIVEN(is_leaf_at(pa, type, level));
 	pte_t pte = pte_make_leaf(pa, (struct page_prop){ flags, type }, level);
 
+	if ((flags & PROP_READ) == 0)
+		return !bit(pte, 0) && bit(pte, 8) && pte != PTE_BUSY && !pte_is_marker(pte) &&
+		       address_of(pte) == pa;
 	return bit(pte, 0) && bit(pte, 1) == ((flags & PROP_WRITE) != 0) &&
 	       bit(pte, 2) == ((flags & PROP_USER) != 0) &&
 	       bit(pte, 5) == ((flags & PROP_ACCESSED) != 0) &&
 	       bit(pte, 6) == ((flags & PROP_DIRTY) != 0) &&
 	       bit(pte, 8) == ((flags & PROP_GLOBAL) != 0) &&
 	       bit(pte, 63) == ((flags & PROP_EXECUTE) == 0) && (level == 1 || bit(pte, 7)) &&
-	       (pte >> 53 & 0x3ff) == 0 && address_of(pte) == pa;
+	       (pte >> 55 & 0xff) == 0 && address_of(pte) == pa;
 }
 
-/* Bits 52 and 11:9, which the CPU ignores. */
+/* Bits 54:52 and 11:9, which the CPU ignores. */
 CLAIM(leaf_tells_keel_the_rest, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level));
@@ -85,7 +88,9 @@ CLAIM(leaf_tells_keel_the_rest, uint64_t pa, uint16_t flags, uint8_t type, unsig
 	return bit(pte, 9) == ((flags & PROP_TRACKED) != 0) &&
 	       bit(pte, 10) == ((flags & PROP_COPY) != 0) &&
 	       bit(pte, 11) == ((flags & PROP_SHARED) != 0) &&
-	       bit(pte, 52) == ((flags & PROP_FORKED) != 0);
+	       bit(pte, 52) == ((flags & PROP_FORKED) != 0) &&
+	       bit(pte, 53) == ((flags & PROP_DENY_WRITE) != 0) &&
+	       bit(pte, 54) == ((flags & PROP_DENY_EXECUTE) != 0);
 }
 
 CLAIM(leaf_has_the_memory_type, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
@@ -133,10 +138,11 @@ CLAIM(table_leads_to_its_node, uint64_t pa, unsigned level)
 CLAIM(new_rights_move_nothing, uint64_t pa, uint16_t flags, uint8_t type, uint16_t other,
       uint8_t other_type, unsigned level, bool accessed, bool dirty)
 {
-	uint16_t kept = PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED | PROP_FORKED;
+	uint16_t kept = PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED | PROP_FORKED |
+			PROP_DENY_WRITE | PROP_DENY_EXECUTE;
 
 	GIVEN(is_leaf_at(pa, type, level) && other_type < MEM_TYPES && (other & kept) == 0 &&
-	      other <= ALL_FLAGS);
+	      (other & PROP_READ) != 0 && other <= ALL_FLAGS);
 	pte_t old = pte_make_leaf(pa, (struct page_prop){ flags, type }, level) |
 		    (accessed ? PTE_ACCESSED : 0) | (dirty ? PTE_DIRTY : 0);
 	pte_t new = (old & PTE_KEPT) |

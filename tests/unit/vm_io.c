@@ -427,10 +427,11 @@ TEST(vm_io_ranges_outside_the_user_half_are_errors)
 	}
 	CHECK_EQ(vm_user_range(0, 0, &range), OK);
 	CHECK_EQ(range.len, 0);
-	CHECK_EQ(vm_user_range(half - 1, 1, &range), OK);
-	CHECK_EQ(vm_user_range(PAGE_SIZE, half - PAGE_SIZE, &range), OK);
+	CHECK_EQ(vm_user_range(half - PAGE_SIZE, 1, &range), ERR_BAD_RANGE); /* vm_user_end() */
+	CHECK_EQ(vm_user_range(half - PAGE_SIZE - 1, 1, &range), OK);
+	CHECK_EQ(vm_user_range(PAGE_SIZE, half - 2 * PAGE_SIZE, &range), OK);
 	CHECK_EQ(range.start, PAGE_SIZE);
-	CHECK_EQ(range.len, half - PAGE_SIZE);
+	CHECK_EQ(range.len, half - 2 * PAGE_SIZE);
 }
 
 static void wrap(void *arg)

@@ -44,6 +44,7 @@ enum kind {
 
 struct page {
 	uint8_t kind, rights, which;
+	uint8_t max;    /* rights that protect can give */
 	uint64_t value; /* PRIVATE */
 };
 
@@ -105,27 +106,31 @@ static void set_pages(struct model_space *m, unsigned first, unsigned n, struct 
 static bool leaf_agrees(struct model_space *m, unsigned i, const struct pt_item *item)
 {
 	const struct page *p = &m->page[i];
-	unsigned rights = PROP_READ | PROP_WRITE | PROP_EXECUTE, flags = item->prop.flags;
+	unsigned flags = item->prop.flags;
 	uint64_t value = 0;
 
 	if ((flags & PROP_COPY) != 0)
 		flags |= PROP_WRITE;
+	if (p->rights == 0) /* no access; the content is there */
+		value = *(volatile uint64_t *)((char *)arch_direct(item->pa) +
+					       (field_at(i) - item->start));
+	else if (page_load(m->space, field_at(i), &value) != OK)
+		return false;
 	return (p->kind == PRIVATE || p->kind == OBJECT || p->kind == SHARED) &&
-	       (flags & rights) == p->rights &&
-	       ((flags & PROP_SHARED) != 0) == (p->kind != PRIVATE) &&
-	       page_load(m->space, field_at(i), &value) == OK && value == *value_of(m, i);
+	       (flags & PROP_RIGHTS) == p->rights &&
+	       ((flags & PROP_SHARED) != 0) == (p->kind != PRIVATE) && value == *value_of(m, i);
 }
 
 static bool marker_agrees(struct model_space *m, unsigned i, uint32_t marker)
 {
 	const struct page *p = &m->page[i];
+	unsigned rights = vm_marker_prop(marker) & PROP_RIGHTS;
 
 	switch (vm_marker_kind(marker)) {
 	case VM_GUARD: return p->kind == GUARD;
-	case VM_ANON:
-		return p->kind == PRIVATE && p->value == 0 && vm_marker_prop(marker) == p->rights;
+	case VM_ANON: return p->kind == PRIVATE && p->value == 0 && rights == p->rights;
 	case VM_OBJECT:
-		return p->kind == OBJECT && vm_marker_prop(marker) == p->rights &&
+		return p->kind == OBJECT && rights == p->rights &&
 		       vm_marker_object_number(marker) == objects[p->which]->number;
 	case VM_ABSENT: break;
 	}
@@ -188,13 +193,26 @@ static void random_range(struct step *s)
 
 static unsigned random_rights(void)
 {
+	if (test_random_below(8) == 0)
+		return 0;
 	return PROP_READ | (test_random_below(3) != 0 ? PROP_WRITE : 0u) |
 	       (test_random_below(3) == 0 ? PROP_EXECUTE : 0u);
 }
 
+/* Rights of a shared page that protect may add. */
+static unsigned random_may(struct page *p)
+{
+	unsigned may = (test_random_below(2) == 0 ? VM_MAY_WRITE : 0u) |
+		       (test_random_below(2) == 0 ? VM_MAY_EXECUTE : 0u);
+
+	p->max = (uint8_t)(p->rights | PROP_READ | ((may & VM_MAY_WRITE) != 0 ? PROP_WRITE : 0u) |
+			   ((may & VM_MAY_EXECUTE) != 0 ? PROP_EXECUTE : 0u));
+	return may;
+}
+
 static void step_map(struct step *s)
 {
-	struct page p = { PRIVATE, (uint8_t)random_rights(), 0, 0 };
+	struct page p = { PRIVATE, (uint8_t)random_rights(), 0, PROP_RIGHTS, 0 };
 	unsigned largest = 1 + (unsigned)test_random_below(3);
 
 	s->name = "map";
@@ -217,7 +235,8 @@ static void step_map_object(struct step *s)
 {
 	unsigned which = (unsigned)test_random_below(OBJECTS),
 		 index = object_index(which, s->first);
-	struct page p = { OBJECT, (uint8_t)random_rights(), (uint8_t)which, 0 };
+	struct page p = { OBJECT, (uint8_t)random_rights(), (uint8_t)which, 0, 0 };
+	unsigned may = random_may(&p);
 	uint64_t offset = (uint64_t)index * PAGE_SIZE;
 
 	s->name = "map object";
@@ -227,7 +246,7 @@ static void step_map_object(struct step *s)
 	if (index + s->n > object_pages[which] || offset / PAGE_SIZE != index)
 		s->expected = ERR_BAD_RANGE;
 	s->got = vm_space_map_object(s->m->space, field(s->first, s->n), objects[which], offset,
-				     p.rights);
+				     p.rights | may);
 	if (s->got == OK)
 		set_pages(s->m, s->first, s->n, p);
 }
@@ -235,7 +254,8 @@ static void step_map_object(struct step *s)
 static void step_map_frame(struct step *s)
 {
 	unsigned which = (unsigned)test_random_below(FRAMES);
-	struct page p = { SHARED, (uint8_t)random_rights(), (uint8_t)which, 0 };
+	struct page p = { SHARED, (uint8_t)random_rights(), (uint8_t)which, 0, 0 };
+	unsigned may = random_may(&p);
 
 	s->name = "map frame";
 	s->n = which == BLOCK ? LARGE : 1;
@@ -243,7 +263,7 @@ static void step_map_frame(struct step *s)
 		s->first = BEFORE + (unsigned)test_random_below(2) * LARGE;
 	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
 	s->got = vm_space_map_frame(s->m->space, field_at(s->first), frame_get(frames[which]),
-				    p.rights);
+				    p.rights | may);
 	if (s->got == OK)
 		set_pages(s->m, s->first, s->n, p);
 	else
@@ -269,14 +289,22 @@ static void step_unmap(struct step *s)
 
 static void step_protect(struct step *s)
 {
-	unsigned rights = random_rights();
+	unsigned rights = random_rights(), allowed = 0;
+	const struct page *p = &s->m->page[s->first];
 	uint64_t done = 1;
 
 	s->name = "protect";
-	s->expected = OK;
+	while (allowed < s->n && (p[allowed].kind <= GUARD || (rights & ~p[allowed].max) == 0))
+		allowed++;
+	s->expected = allowed == s->n ? OK : ERR_DENIED;
 	s->got = vm_space_protect(s->m->space, field(s->first, s->n), rights, &done);
-	check_done(s, done);
-	for (unsigned i = s->first; s->got == OK && i < s->first + s->n; i++)
+	if (s->got == ERR_DENIED)
+		CHECK_EQ(done, (uint64_t)allowed * PAGE_SIZE);
+	else
+		check_done(s, done);
+	if (s->got != OK && s->got != ERR_DENIED)
+		return;
+	for (unsigned i = s->first; i < s->first + allowed; i++)
 		if (s->m->page[i].kind > GUARD)
 			s->m->page[i].rights = (uint8_t)rights;
 }
@@ -299,7 +327,9 @@ static void step_load(struct step *s)
 	uint64_t value = 0;
 
 	s->name = "load";
-	s->expected = s->m->page[s->first].kind <= GUARD ? ERR_NOT_FOUND : OK;
+	s->expected = s->m->page[s->first].kind <= GUARD ? ERR_NOT_FOUND
+		      : s->m->page[s->first].rights == 0 ? ERR_DENIED
+							 : OK;
 	s->got = page_load(s->m->space, field_at(s->first), &value);
 	if (s->got == OK)
 		CHECK_EQ(value, *value_of(s->m, s->first));
