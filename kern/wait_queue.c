@@ -28,15 +28,6 @@ void wait_begin(struct wait_queue *q, struct waiter *w)
 	spin_unlock_irq(&q->lock, irq);
 }
 
-void wait_end(struct wait_queue *q, struct waiter *w)
-{
-	uintptr_t irq = spin_lock_irq(&q->lock);
-
-	if (w->queued)
-		wait_queue_remove(q, w);
-	spin_unlock_irq(&q->lock, irq);
-}
-
 /* Under the lock: waiter and thread exist until wait_end() has taken it. */
 static void wake_first(struct wait_queue *q) __requires(q->lock)
 {
@@ -44,6 +35,17 @@ static void wake_first(struct wait_queue *q) __requires(q->lock)
 
 	wait_queue_remove(q, w);
 	thread_unpark(w->thread);
+}
+
+void wait_end(struct wait_queue *q, struct waiter *w)
+{
+	uintptr_t irq = spin_lock_irq(&q->lock);
+
+	if (w->queued)
+		wait_queue_remove(q, w);
+	else if (!list_is_empty(&q->waiters))
+		wake_first(q); /* a wake-up that this waiter did not need */
+	spin_unlock_irq(&q->lock, irq);
 }
 
 bool wait_wake_one(struct wait_queue *q)

@@ -7,7 +7,9 @@
  *
  * A waiter queues itself before it evaluates its condition, and a waker changes the condition
  * before it reads the queue, so that at least one of the two sees the other.  A wake-up removes its
- * waiter from the queue; a waiter that finds its condition still false queues again, at the end.
+ * waiter from the queue; a waiter that finds its condition still false queues again, at the end.  A
+ * waiter that is woken after it found its condition true wakes the next one in its place, so that a
+ * wake-up for one is never swallowed.
  *
  * Invariant: a waiter is in the queue of its wait_until() or in none, and in none after
  * wait_until() returned.

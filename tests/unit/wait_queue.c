@@ -138,4 +138,22 @@ TEST(wait_queue_waker_finds_a_waiter_that_just_checked)
 	CHECK(!wait_wake_one(&gate));
 	cpus_stop();
 }
+
+/* Thread 1 is woken after its condition was true already: the wake-up is thread 2's. */
+TEST(wait_queue_wake_for_one_is_not_swallowed)
+{
+	static struct thread one, two;
+	struct waiter w1 = { .thread = &one }, w2 = { .thread = &two };
+	struct wait_queue q;
+
+	wait_queue_init(&q, &queues_class);
+	wait_begin(&q, &w1);      /* its condition takes the item that is there */
+	wait_begin(&q, &w2);      /* no item, it parks */
+	CHECK(wait_wake_one(&q)); /* for another item */
+	CHECK_EQ(atomic_load(&two.wake), 0);
+	wait_end(&q, &w1);
+	CHECK(atomic_load(&two.wake) != 0);
+	wait_end(&q, &w2);
+	CHECK(!wait_wake_one(&q));
+}
 #endif
