@@ -172,35 +172,23 @@ struct frame *frame_from_in_use(paddr_t pa, err_t *why)
 	return *why == OK ? frame_of_slot(slot) : NULL;
 }
 
-static err_t can_release(uint64_t pa)
-{
-	const struct meta_slot *slot = section_slot(paddr(pa));
-
-	if (slot == NULL)
-		return ERR_BAD_RANGE;
-	if (meta_state(slot).count != SLOT_NONE || section_owns(paddr_to_pfn(paddr(pa))))
-		return ERR_IN_USE;
-	return OK;
-}
-
 err_t frame_release_range(struct prange range)
 {
 	uint64_t start = align_up(range.start.raw, PAGE_SIZE);
 	uint64_t end;
+	err_t err;
 
 	if (range.len > PHYS_LIMIT || range.start.raw > PHYS_LIMIT - range.len)
 		return ERR_BAD_RANGE;
 	end = align_down(range.start.raw + range.len, PAGE_SIZE);
+	if (end <= start)
+		return OK; /* no whole frame */
+	err = section_release((struct prange){ paddr(start), end - start });
+	if (err != OK)
+		return err;
 	for (uint64_t pa = start; pa < end; pa += PAGE_SIZE) {
-		err_t err = can_release(pa);
-
-		if (err != OK)
-			return err;
-	}
-	for (uint64_t pa = start; pa < end; pa += PAGE_SIZE) {
-		err_t err = META_APPLY(section_slot(paddr(pa)), slot_release(old, &new)).err;
-
-		ASSERT(err == OK);
+		err = META_APPLY(section_slot(paddr(pa)), slot_release(old, &new)).err;
+		ASSERT(err == OK); /* the range is released once */
 	}
 	return OK;
 }

@@ -218,8 +218,10 @@ __must_check __owns struct frame *frame_from_unused(paddr_t pa, enum frame_kind 
 __must_check __owns struct frame *frame_from_in_use(paddr_t pa, err_t *why);
 
 /* Marks memory that the allocator never owned (modules, boot structures) as UNUSED frames that
- * frame_from_unused() may claim.  Whole frames inside the range.  ERR_BAD_RANGE: not populated.
- * ERR_IN_USE: some frame is free or has an owner; nothing is changed. */
+ * frame_from_unused() may claim.  Whole frames inside the range.  ERR_BAD_RANGE: some frame is not
+ * populated, or not RAM that frames are made of.  ERR_IN_USE: some frame is free, has an owner or
+ * was released before.  ERR_NO_MEMORY: SECTION_RELEASED_MAX ranges were released.  On an error
+ * nothing is changed. */
 err_t frame_release_range(struct prange range);
 
 /* Exclusive handles.  NULL and *why = ERR_IN_USE: the frame has more owners, and the caller keeps

@@ -39,8 +39,9 @@ static struct seed seed = { PFN_NONE, PFN_NONE };
 static struct section_stats stats;
 static _Atomic uint64_t dormant_frames[ZONES]; /* sum over the dormant sections */
 static unsigned fail_step;
-static const struct section_mapper *mapper;        /* NULL: the boot page table is in use */
-static struct prange adopted[SECTION_ADOPTED_MAX]; /* length 0: free */
+static const struct section_mapper *mapper;          /* NULL: the boot page table is in use */
+static struct prange adopted[SECTION_ADOPTED_MAX];   /* (l) to enter; length 0: free */
+static struct prange released[SECTION_RELEASED_MAX]; /* likewise */
 
 /* ---- section states and usable ranges ---- */
 
@@ -210,6 +211,7 @@ err_t section_init(const struct region *r, size_t n)
 	stats = (struct section_stats){ 0 };
 	mapper = NULL;
 	memset(adopted, 0, sizeof(adopted));
+	memset(released, 0, sizeof(released));
 	seed = (struct seed){ PFN_NONE, PFN_NONE };
 	fail_step = 0;
 	count = (uint32_t)((last_usable_byte() + GIB(1) - 1) / GIB(1));
@@ -475,24 +477,32 @@ static bool in_range(struct prange r, uint64_t pa)
 	return pa >= r.start.raw && pa - r.start.raw < r.len;
 }
 
-static bool was_adopted(uint64_t pa)
+static bool in_any(const struct prange *list, unsigned n, uint64_t pa)
 {
-	for (unsigned i = 0; i < SECTION_ADOPTED_MAX; i++)
-		if (in_range(adopted[i], pa))
+	for (unsigned i = 0; i < n; i++)
+		if (in_range(list[i], pa))
 			return true;
 	return false;
+}
+
+/* The region that contains pa, or NULL. */
+static const struct region *region_at(uint64_t pa)
+{
+	for (size_t i = 0; i < region_count; i++)
+		if (regions[i].start <= pa && pa < regions[i].end)
+			return &regions[i];
+	return NULL;
 }
 
 bool section_owns(pfn_t pfn)
 {
 	uint64_t pa = pfn_to_paddr(pfn).raw;
+	const struct region *r = region_at(pa);
 
-	if (in_range(boot_taken, pa) || pfn == 0)
+	if (in_range(boot_taken, pa) || pfn == 0 || r == NULL)
 		return false;
-	for (size_t i = 0; i < region_count; i++)
-		if (regions[i].start <= pa && pa < regions[i].end)
-			return regions[i].type == REGION_USABLE || was_adopted(pa);
-	return false;
+	return r->type == REGION_USABLE || in_any(adopted, SECTION_ADOPTED_MAX, pa) ||
+	       in_any(released, SECTION_RELEASED_MAX, pa);
 }
 
 struct prange section_adopted(unsigned i)
@@ -500,29 +510,65 @@ struct prange section_adopted(unsigned i)
 	return i < SECTION_ADOPTED_MAX ? adopted[i] : (struct prange){ 0 };
 }
 
-static bool can_adopt(uint64_t pa)
+/* Whether the allocator may have the frame at pa from now on. */
+static err_t can_have(uint64_t pa)
 {
 	const struct meta_slot *slot = section_slot(paddr(pa));
+	const struct region *r = region_at(pa);
 
-	return slot != NULL && meta_state(slot).count == SLOT_NONE &&
-	       !section_owns(paddr_to_pfn(paddr(pa)));
+	if (slot == NULL || r == NULL || !region_type_has_frames(r->type) || pa < PAGE_SIZE)
+		return ERR_BAD_RANGE;
+	if (meta_state(slot).count != SLOT_NONE || section_owns(paddr_to_pfn(paddr(pa))))
+		return ERR_IN_USE;
+	return OK;
+}
+
+/* Enter the range in a list, after which section_owns() its frames: it is entered once. */
+static err_t enter(struct prange *list, unsigned n, struct prange range) __requires(growth)
+{
+	unsigned i = 0;
+
+	while (i < n && list[i].len != 0)
+		i++;
+	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 ||
+	    range.len > PHYS_LIMIT || range.start.raw > PHYS_LIMIT - range.len)
+		return ERR_BAD_RANGE;
+	if (i == n)
+		return ERR_NO_MEMORY;
+	for (uint64_t at = 0; at < range.len; at += PAGE_SIZE) {
+		err_t err = can_have(range.start.raw + at);
+
+		if (err != OK)
+			return err;
+	}
+	list[i] = range;
+	return OK;
+}
+
+err_t section_release(struct prange range)
+{
+	uintptr_t irq = spin_lock_irq(&growth);
+	err_t err = enter(released, SECTION_RELEASED_MAX, range);
+
+	spin_unlock_irq(&growth, irq);
+	return err;
 }
 
 err_t section_adopt(struct prange range)
 {
-	struct prange *place = adopted;
+	uintptr_t irq = spin_lock_irq(&growth);
+	err_t err = enter(adopted, SECTION_ADOPTED_MAX, range);
+	pfn_t pfn = paddr_to_pfn(range.start), end;
 
-	while (place < adopted + SECTION_ADOPTED_MAX && place->len != 0)
-		place++;
-	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 ||
-	    place == adopted + SECTION_ADOPTED_MAX || range.start.raw > PHYS_LIMIT - range.len)
-		return ERR_BAD_RANGE;
-	for (uint64_t at = 0; at < range.len; at += PAGE_SIZE)
-		if (!can_adopt(range.start.raw + at))
-			return ERR_IN_USE;
-	*place = range;
-	zone_add(&zones[zone_of(paddr_to_pfn(range.start))], paddr_to_pfn(range.start),
-		 (uint32_t)(range.len / PAGE_SIZE));
+	spin_unlock_irq(&growth, irq);
+	if (err != OK)
+		return err;
+	for (end = pfn + (pfn_t)(range.len / PAGE_SIZE); pfn < end;) {
+		pfn_t part = zone_of(pfn) == zone_of(end - 1) ? end : (pfn_t)ZONE_LOW_FRAMES;
+
+		zone_add(&zones[zone_of(pfn)], pfn, part - pfn);
+		pfn = part;
+	}
 	return OK;
 }
 

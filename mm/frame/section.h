@@ -80,14 +80,19 @@ void section_use_mapper(const struct section_mapper *mapper);
 bool section_owns(pfn_t pfn);
 
 /* Adds memory to the zones that the allocator never owned: a frame-aligned range in populated
- * sections that is no longer used.  At boot, by the first CPU.  ERR_BAD_RANGE: not aligned, empty,
- * above PHYS_LIMIT, or SECTION_ADOPTED_MAX ranges were adopted already.  ERR_IN_USE: some frame is
- * not populated, has an owner or is the allocator's.  In both cases nothing is changed. */
+ * sections that is no longer used.  ERR_BAD_RANGE: not aligned, empty, above PHYS_LIMIT, or some
+ * frame is not populated, frame 0, or not RAM that frames are made of (region_type_has_frames()).
+ * ERR_IN_USE: some frame has an owner or is the allocator's.  ERR_NO_MEMORY: SECTION_ADOPTED_MAX
+ * ranges were adopted already.  On an error nothing is changed. */
 err_t section_adopt(struct prange range);
+/* The same without giving it to the zones: for frame_release_range().  ERR_NO_MEMORY:
+ * SECTION_RELEASED_MAX ranges. */
+err_t section_release(struct prange range);
 /* Adopted range i; length 0: none. */
 struct prange section_adopted(unsigned i);
 enum {
 	SECTION_ADOPTED_MAX = 4,
+	SECTION_RELEASED_MAX = 16,
 };
 
 /* Populates one more section of the zone.  ERR_NOT_FOUND: none is dormant.  ERR_NO_MEMORY: no

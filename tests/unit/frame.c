@@ -505,3 +505,63 @@ TEST(audit_alo_04_the_wrong_allocator_for_the_phase_is_caught)
 	CHECK(test_panics(take_early, NULL, "before frame_cache_init"));
 }
 #endif
+
+#ifndef KEEL_TESTS
+/* Memory that was never RAM is never the allocator's, and no frame is released twice. */
+TEST(frame_release_and_adoption_take_unowned_ram_alone)
+{
+	static struct region r[] = {
+		{ 0, KIB(640), REGION_USABLE },     { KIB(640), MIB(1), REGION_RESERVED },
+		{ MIB(1), MIB(64), REGION_USABLE }, { MIB(64), MIB(65), REGION_MODULE },
+		{ MIB(65), MIB(66), REGION_ACPI },  { MIB(66), MIB(67), REGION_BAD },
+		{ MIB(67), MIB(80), REGION_MODULE }
+	};
+	static const uint64_t never[] = { 0, KIB(640), MIB(65), MIB(66), MIB(100) };
+	struct frame *f, *g;
+	err_t why;
+
+	NEED(machine_start(r, ARRAY_SIZE(r), 1, MIB(32) / PAGE_SIZE) == OK);
+	for (unsigned i = 0; i < ARRAY_SIZE(never); i++) {
+		struct prange range = { paddr(never[i]), PAGE_SIZE };
+
+		CHECK_EQ(frame_release_range(range), ERR_BAD_RANGE);
+		CHECK_EQ(section_adopt(range), ERR_BAD_RANGE);
+	}
+	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(64)), MIB(1) + PAGE_SIZE }),
+		 ERR_BAD_RANGE); /* its end is not RAM of this kind */
+	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(64)), PAGE_SIZE }), OK);
+	CHECK_EQ(section_adopt((struct prange){ paddr(MIB(64)), PAGE_SIZE }), ERR_IN_USE);
+	f = frame_from_unused(paddr(MIB(64)), FRAME_TEST, &why);
+	NEED(f != NULL);
+	frame_put(f); /* it is the allocator's now */
+	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(64)), PAGE_SIZE }), ERR_IN_USE);
+	CHECK(frame_from_unused(paddr(MIB(64)), FRAME_TEST, &why) == NULL);
+	g = frame_alloc(FRAME_TEST);
+	NEED(g != NULL);
+	frame_put(g);
+	CHECK_EQ(section_adopt((struct prange){ paddr(MIB(70)), MIB(1) }), OK);
+	CHECK_EQ(section_adopt((struct prange){ paddr(MIB(70)), MIB(1) }), ERR_IN_USE);
+	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(70)), PAGE_SIZE }), ERR_IN_USE);
+	for (unsigned i = 1; i < SECTION_RELEASED_MAX; i++)
+		CHECK_EQ(frame_release_range(
+				 (struct prange){ paddr(MIB(72) + i * MIB(1) / 8), PAGE_SIZE }),
+			 OK);
+	CHECK_EQ(frame_release_range((struct prange){ paddr(MIB(79)), PAGE_SIZE }), ERR_NO_MEMORY);
+}
+
+TEST(frame_adoption_of_memory_on_both_sides_of_4_gib)
+{
+	static struct region r[] = { { MIB(1), MIB(64), REGION_USABLE },
+				     { GIB(3), GIB(4) - MIB(1), REGION_USABLE },
+				     { GIB(4) - MIB(1), GIB(4) + MIB(1), REGION_MODULE },
+				     { GIB(4) + MIB(1), GIB(4) + MIB(512), REGION_USABLE } };
+	uint64_t available;
+
+	NEED(machine_start(r, ARRAY_SIZE(r), 1, UINT64_MAX) == OK);
+	available = frame_available();
+	CHECK_EQ(section_adopt((struct prange){ paddr(GIB(4) - MIB(1)), MIB(2) }), OK);
+	CHECK_EQ(frame_available(), available + MIB(2) / PAGE_SIZE);
+	for (unsigned i = 0; i < ZONES; i++)
+		CHECK(zone_check(&zones[i]) == NULL);
+}
+#endif

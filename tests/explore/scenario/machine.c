@@ -17,16 +17,16 @@ static uint64_t marked;
 
 void explore_machine(uint64_t kib, unsigned cpus)
 {
-	static struct region r;
+	static struct region r[2] = { { PAGE_SIZE, 2 * PAGE_SIZE, REGION_MODULE } };
 	err_t err;
 
-	r = (struct region){ MIB(1), MIB(1) + KIB(kib), REGION_USABLE };
+	r[1] = (struct region){ MIB(1), MIB(1) + KIB(kib), REGION_USABLE };
 	cpu_set_count(cpus);
 	pt_node_init();
-	report_set_regions(&r, 1);
-	err = boot_alloc_init(&r, 1, MIB(1), GIB(4));
+	report_set_regions(r, ARRAY_SIZE(r));
+	err = boot_alloc_init(r, ARRAY_SIZE(r), MIB(1), GIB(4));
 	if (err == OK)
-		err = section_init(&r, 1);
+		err = section_init(r, ARRAY_SIZE(r));
 	if (err == OK)
 		err = section_populate_first(1);
 	if (err == OK)
