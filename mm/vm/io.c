@@ -248,37 +248,40 @@ struct vm_io vm_io_of_list(const struct frame_list *l)
 	return (struct vm_io){ PADDR_NONE, l, (uint64_t)l->frames * PAGE_SIZE };
 }
 
-/* Contiguous memory; for a list, also the frame that contains it. */
-struct piece {
-	const struct frame *frame;
-	char *bytes;
-	size_t len;
+/* A place in a vm_io that only moves forward: the contiguous memory from `offset` on, and for a
+ * list the frame that contains it. */
+struct place {
+	const struct vm_io *io;
+	const struct frame *frame; /* NULL: not a list */
+	uint64_t offset;
 };
 
-static struct piece piece_of_frame(const struct frame *f, uint64_t offset)
+static struct place place_at_start(const struct vm_io *io)
 {
-	return (struct piece){ f, (char *)arch_direct(frame_paddr(f)) + offset,
-			       PAGE_SIZE - offset };
+	return (struct place){ io, io->list == NULL ? NULL : frame_list_first(io->list), 0 };
 }
 
-/* The contiguous memory from `offset` on, which is inside the vm_io. */
-static struct piece piece_at(const struct vm_io *io, uint64_t offset)
+/* Move to `offset`, at or behind the place and inside the vm_io.  Linear in the frames that are
+ * passed, not in those before the place. */
+static void place_move(struct place *p, uint64_t offset)
 {
-	const struct frame *f;
+	uint64_t passed = p->frame == NULL ? 0 : offset / PAGE_SIZE - p->offset / PAGE_SIZE;
 
-	if (io->list == NULL)
-		return (struct piece){ NULL, (char *)arch_direct(io->start) + offset,
-				       io->bytes - offset };
-	f = frame_list_first(io->list);
-	for (uint64_t i = 0; i < offset / PAGE_SIZE; i++)
-		f = frame_list_next(f);
-	return piece_of_frame(f, offset % PAGE_SIZE);
+	while (passed-- > 0)
+		p->frame = frame_list_next(p->frame);
+	p->offset = offset;
 }
 
-/* Only a list has a next piece. */
-static struct piece piece_next(const struct piece *p)
+static char *place_bytes(const struct place *p)
 {
-	return piece_of_frame(frame_list_next(p->frame), 0);
+	if (p->frame == NULL)
+		return (char *)arch_direct(p->io->start) + p->offset;
+	return (char *)arch_direct(frame_paddr(p->frame)) + p->offset % PAGE_SIZE;
+}
+
+static size_t place_len(const struct place *p)
+{
+	return p->frame == NULL ? p->io->bytes - p->offset : PAGE_SIZE - p->offset % PAGE_SIZE;
 }
 
 static bool lies_inside(const struct vm_io *io, uint64_t offset, uint64_t len)
@@ -286,66 +289,94 @@ static bool lies_inside(const struct vm_io *io, uint64_t offset, uint64_t len)
 	return offset <= io->bytes && len <= io->bytes - offset;
 }
 
-err_t vm_io_read(const struct vm_io *io, uint64_t offset, struct vm_writer *w, size_t *done)
+/* Copy from `offset`, behind the place, until the writer is full. */
+static err_t read_at(struct place *p, uint64_t offset, struct vm_writer *w, size_t *done)
 {
-	struct piece p;
 	err_t err = OK;
 
 	*done = 0;
-	if (!lies_inside(io, offset, vm_writer_left(w)))
+	if (!lies_inside(p->io, offset, vm_writer_left(w)))
 		return ERR_BAD_RANGE;
 	while (err == OK && vm_writer_left(w) != 0) {
 		struct vm_reader r;
 		size_t n;
 
-		p = *done == 0 ? piece_at(io, offset) : piece_next(&p);
-		r = vm_reader_of(p.bytes, p.len);
+		place_move(p, offset + *done);
+		r = vm_reader_of(place_bytes(p), place_len(p));
 		err = vm_copy(w, &r, &n);
 		*done += n;
 	}
 	return err;
 }
 
-err_t vm_io_write(const struct vm_io *io, uint64_t offset, struct vm_reader *r, size_t *done)
+/* Copy to `offset`, behind the place, until the reader is empty. */
+static err_t write_at(struct place *p, uint64_t offset, struct vm_reader *r, size_t *done)
 {
-	struct piece p;
 	err_t err = OK;
 
 	*done = 0;
-	if (!lies_inside(io, offset, vm_reader_left(r)))
+	if (!lies_inside(p->io, offset, vm_reader_left(r)))
 		return ERR_BAD_RANGE;
 	while (err == OK && vm_reader_left(r) != 0) {
 		struct vm_writer w;
 		size_t n;
 
-		p = *done == 0 ? piece_at(io, offset) : piece_next(&p);
-		w = vm_writer_of(p.bytes, p.len);
+		place_move(p, offset + *done);
+		w = vm_writer_of(place_bytes(p), place_len(p));
 		err = vm_copy(&w, r, &n);
 		*done += n;
 	}
 	return err;
 }
 
-err_t vm_io_read_bytes(const struct vm_io *io, uint64_t offset, void *out, size_t n)
+err_t vm_io_read(const struct vm_io *io, uint64_t offset, struct vm_writer *w, size_t *done)
+{
+	struct place p = place_at_start(io);
+
+	return read_at(&p, offset, w, done);
+}
+
+err_t vm_io_write(const struct vm_io *io, uint64_t offset, struct vm_reader *r, size_t *done)
+{
+	struct place p = place_at_start(io);
+
+	return write_at(&p, offset, r, done);
+}
+
+static err_t read_bytes_at(struct place *p, uint64_t offset, void *out, size_t n)
 {
 	struct vm_writer w;
 	size_t done;
 
-	if (!lies_inside(io, offset, n))
+	if (!lies_inside(p->io, offset, n))
 		return ERR_BAD_RANGE;
 	w = vm_writer_of(out, n);
-	return vm_io_read(io, offset, &w, &done);
+	return read_at(p, offset, &w, &done);
 }
 
-err_t vm_io_write_bytes(const struct vm_io *io, uint64_t offset, const void *from, size_t n)
+static err_t write_bytes_at(struct place *p, uint64_t offset, const void *from, size_t n)
 {
 	struct vm_reader r;
 	size_t done;
 
-	if (!lies_inside(io, offset, n))
+	if (!lies_inside(p->io, offset, n))
 		return ERR_BAD_RANGE;
 	r = vm_reader_of(from, n);
-	return vm_io_write(io, offset, &r, &done);
+	return write_at(p, offset, &r, &done);
+}
+
+err_t vm_io_read_bytes(const struct vm_io *io, uint64_t offset, void *out, size_t n)
+{
+	struct place p = place_at_start(io);
+
+	return read_bytes_at(&p, offset, out, n);
+}
+
+err_t vm_io_write_bytes(const struct vm_io *io, uint64_t offset, const void *from, size_t n)
+{
+	struct place p = place_at_start(io);
+
+	return write_bytes_at(&p, offset, from, n);
 }
 
 err_t vm_io_read_slice(const struct vm_io *io, uint64_t offset, void *out, size_t count,
@@ -374,9 +405,10 @@ static err_t check_strided_io(const struct vm_io *io, uint64_t offset, struct vm
 err_t vm_io_read_strided(const struct vm_io *io, uint64_t offset, void *out, struct vm_stride s)
 {
 	err_t err = check_strided_io(io, offset, s);
+	struct place p = place_at_start(io);
 
 	for (size_t i = 0; err == OK && i < s.count; i++)
-		err = vm_io_read_bytes(io, offset + i * s.step, (char *)out + i * s.size, s.size);
+		err = read_bytes_at(&p, offset + i * s.step, (char *)out + i * s.size, s.size);
 	return err;
 }
 
@@ -384,9 +416,10 @@ err_t vm_io_write_strided(const struct vm_io *io, uint64_t offset, const void *f
 			  struct vm_stride s)
 {
 	err_t err = check_strided_io(io, offset, s);
+	struct place p = place_at_start(io);
 
 	for (size_t i = 0; err == OK && i < s.count; i++)
-		err = vm_io_write_bytes(io, offset + i * s.step, (const char *)from + i * s.size,
-					s.size);
+		err = write_bytes_at(&p, offset + i * s.step, (const char *)from + i * s.size,
+				     s.size);
 	return err;
 }
