@@ -71,6 +71,7 @@ static inline unsigned second_stage_leaf_level_max(void)
 void second_stage_write_back(const _Atomic pte_t *first, unsigned n);
 void second_stage_invalidate(struct tlb_batch *gone);
 void second_stage_finish(struct tlb_batch *gone);
+void second_stage_destroy(struct page_table *pt);
 
 static const struct pt_format second_stage_format = {
 	.present = SECOND_STAGE_READ | SECOND_STAGE_WRITE,
@@ -90,4 +91,5 @@ static const struct pt_format second_stage_format = {
 	.invalidate = second_stage_invalidate,
 	.unlock = second_stage_invalidate,
 	.finish = second_stage_finish,
+	.destroy = second_stage_destroy,
 };

@@ -168,6 +168,8 @@ static __forceinline err_t engine_open(const struct pt_format *fmt, struct curso
 	if (unlikely(!engine_range_ok(fmt, pt, range)))
 		return ERR_BAD_RANGE;
 	stand_at_start(c, range);
+	if (fmt->destroy != NULL)
+		pt->destroy = fmt->destroy;
 	c->irq = arch_irq_save();
 	c->pt = pt;
 	c->gone = gone;

@@ -102,6 +102,38 @@ static __forceinline void engine_drop_node(const struct pt_format *fmt, const st
 	}
 }
 
+/* Release what the entries of a node own, and free the nodes below it; the node stays, empty.
+ * Recursion depth: one level per call. */
+static void empty_node(const struct pt_format *fmt, struct frame *node)
+{
+	unsigned level = pt_node_level(node), left = pt_node_children(node);
+
+	for (unsigned i = 0; left > 0 && i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+		struct frame *child = pt_child(fmt, pte, level);
+
+		if (pte == 0)
+			continue;
+		left--;
+		if (child != NULL) {
+			empty_node(fmt, child);
+			pt_node_put_empty(child);
+		} else {
+			drop_entry(fmt, pte, level);
+		}
+		/* relaxed: no walker uses the table */
+		atomic_store_explicit(&pt_node_entries(node)[i], 0, memory_order_relaxed);
+	}
+	pt_node_count(node, -(int)pt_node_children(node));
+}
+
+/* page_table_destroy() of a format whose entries drop_node() of mm/pt/node.c cannot read. */
+static __forceinline void engine_destroy(const struct pt_format *fmt, struct frame *root)
+{
+	empty_node(fmt, root);
+	frame_put(root);
+}
+
 /* N1..N4 of mm/pt/node.h.  NULL, or what is wrong. */
 static const char *engine_check_node(const struct pt_format *fmt, const struct frame *node)
 {

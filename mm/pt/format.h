@@ -24,6 +24,7 @@
 #include "arch/arch.h"
 
 struct tlb_batch;
+struct page_table;
 
 struct pt_format {
 	pte_t present;  /* an entry with any of these bits leads to a page or a table */
@@ -59,6 +60,8 @@ struct pt_format {
 	void (*invalidate)(struct tlb_batch *gone);
 	void (*unlock)(struct tlb_batch *gone);
 	void (*finish)(struct tlb_batch *gone);
+	/* engine_destroy() of this format, for page_table_destroy(); NULL: that of CPU tables. */
+	void (*destroy)(struct page_table *pt);
 };
 
 static __forceinline bool pt_is_present(const struct pt_format *fmt, pte_t pte)

@@ -16,7 +16,10 @@ err_t page_table_init(struct page_table *pt, unsigned levels)
 
 void page_table_destroy(struct page_table *pt)
 {
-	frame_put(pt->root);
+	if (pt->destroy != NULL)
+		pt->destroy(pt);
+	else
+		frame_put(pt->root);
 	pt->root = NULL;
 }
 

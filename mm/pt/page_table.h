@@ -33,7 +33,8 @@ struct page_table {
 	unsigned levels;    /* (c) 4 or 5; IOMMU tables: 3 to 5 */
 	bool breaks;        /* (c) a leaf is given up by all CPUs before it is split */
 	unsigned keep; /* (c) after page_table_populate(): nodes from here up are never freed */
-	_Atomic uint64_t spare; /* (a) the spare branch: its address | its level */
+	void (*destroy)(struct page_table *pt); /* of its format; NULL: a CPU's table */
+	_Atomic uint64_t spare;                 /* (a) the spare branch: its address | its level */
 };
 
 /* Values of `spare`: the table keeps none; it keeps one, but has none now. */
@@ -58,7 +59,8 @@ struct pt_item {
 
 /* An empty table.  ERR_NO_MEMORY. */
 err_t page_table_init(struct page_table *pt, unsigned levels);
-/* Free the table and all that it owns.  No CPU has it loaded and no lookup is running. */
+/* Free the table, of any format, and all that it owns.  No walker uses it and no lookup is running.
+ */
 void page_table_destroy(struct page_table *pt);
 
 /* Keep a spare branch from now on.  Before the table is in use. */

@@ -112,8 +112,8 @@ static bool leaf_agrees(struct model_space *m, unsigned i, const struct pt_item 
 	if ((flags & PROP_COPY) != 0)
 		flags |= PROP_WRITE;
 	if (p->rights == 0) /* no access; the content is there */
-		value = *(volatile uint64_t *)((char *)arch_direct(item->pa) +
-					       (field_at(i) - item->start));
+		value = *(volatile uint64_t *)(void *)((char *)arch_direct(item->pa) +
+						       (field_at(i) - item->start));
 	else if (page_load(m->space, field_at(i), &value) != OK)
 		return false;
 	return (p->kind == PRIVATE || p->kind == OBJECT || p->kind == SHARED) &&
