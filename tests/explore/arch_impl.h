@@ -98,9 +98,12 @@ static inline void arch_tlb_invalidate_page(vaddr_t va)
 	explore_tlb_invalidate_page(va);
 }
 
+/* Set by the setup of a scenario: tests/explore/scenario/tlb.c. */
+extern unsigned explore_tlb_contexts;
+
 static inline unsigned arch_tlb_contexts(void)
 {
-	return 0;
+	return explore_tlb_contexts;
 }
 
 static inline bool arch_tlb_can_broadcast(void)
