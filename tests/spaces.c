@@ -284,9 +284,11 @@ static uint64_t check_counts(const char *file, int line)
 	for (unsigned i = 0, n; i < owners; i += n) {
 		const struct frame *f = frame_of_slot(meta_slot_of(owner[i]));
 
+		unsigned pins = frame_order(f) == 0 ? meta_state(frame_slot(f)).aux : 0;
+
 		for (n = 1; i + n < owners && owner[i + n] == owner[i];)
 			n++;
-		if (frame_kind_of(f) != FRAME_USER || frame_count(f) != n) {
+		if (frame_kind_of(f) != FRAME_USER || frame_count(f) != n + pins) {
 			test_fail(file, line,
 				  "frame %#x, of kind %s, has %u owners and a count of %u",
 				  owner[i], frame_kind_name(frame_kind_of(f)), n, frame_count(f));

@@ -10,7 +10,8 @@
  *
  * Software bits: 9: the entry owns a count of its frame; 10: copy-on-write; 11: a fork shares the
  * frame; 52: the frame may have other owners since a fork; 53, 54: the right to write or to execute
- * cannot be given (PROP_* of arch/page_prop.h).
+ * cannot be given (PROP_* of arch/page_prop.h); 55: the frame was pinned through this entry, and
+ * may still be.
  *
  * A leaf without PROP_READ is not present for the CPU, and says with bit 8 that it leads to a page
  * all the same.  The page is one that the entry owns or its program could read before, so a
@@ -43,6 +44,7 @@ typedef uint64_t pte_t;
 #define PTE_FORKED       (UINT64_C(1) << 52)
 #define PTE_DENY_WRITE   (UINT64_C(1) << 53)
 #define PTE_DENY_EXECUTE (UINT64_C(1) << 54)
+#define PTE_PINNED       (UINT64_C(1) << 55)
 #define PTE_HELD         (UINT64_C(1) << 8) /* not present: a leaf without access */
 #define PTE_NX           (UINT64_C(1) << 63)
 #define PTE_UNCACHED     (PTE_PCD | PTE_PWT)
@@ -53,7 +55,7 @@ typedef uint64_t pte_t;
 /* Bits that a change of rights preserves. */
 #define PTE_KEPT                                                                                   \
 	(PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED |          \
-	 PTE_DENY_WRITE | PTE_DENY_EXECUTE)
+	 PTE_DENY_WRITE | PTE_DENY_EXECUTE | PTE_PINNED)
 
 /* MSR 277h: entries 0..7 from the low byte up. */
 #define PAT_VALUE UINT64_C(0x0007010600070106) /* WB, WC, UC-, UC, twice, see pat below */

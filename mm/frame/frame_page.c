@@ -137,6 +137,28 @@ err_t frame_page_get_parts(struct frame *first, uint32_t more)
 	return err;
 }
 
+/* ---- pin ---- */
+
+err_t frame_pin(struct frame *f)
+{
+	err_t err = META_APPLY(frame_slot(f), slot_pin(old, &new)).err;
+
+	if (err != OK && err != ERR_OVERFLOW)
+		frame_misuse(frame_slot(f), err, "pin");
+	return err;
+}
+
+void frame_unpin(struct frame *f)
+{
+	struct meta_slot *slot = frame_slot(f);
+	struct meta_change c = META_APPLY(slot, slot_unpin(old, &new));
+
+	if (c.err != OK)
+		frame_misuse(slot, c.err, "unpin");
+	if (c.after.count == SLOT_DYING)
+		frame_drop(slot, c.after);
+}
+
 /* ---- divide ---- */
 
 /* Reserve the block for this CPU.  False: it has smaller blocks already. */

@@ -36,12 +36,27 @@ err_t frame_page_get(struct frame *first, unsigned order);
  * runs. */
 void frame_page_put(struct frame *first, uint32_t n, unsigned order) __takes(1);
 
-/* Whether the caller, an owner of the page, is the only one.  False for a page that was divided. */
+/* Whether the caller, an owner of the page, is the only one but for pins.  False for a page that
+ * was divided. */
 static inline bool frame_page_is_sole(const struct frame *first, unsigned order)
 {
 	struct slot_state s = meta_state(frame_slot(first));
 
-	return s.count == 1 && s.order == order;
+	return s.count == (order == 0 ? s.aux : 0u) + 1 && s.order == order;
+}
+
+/* Pin a single frame: a device uses it, so it stays behind the entry that leads to it, until
+ * frame_unpin().  A pin keeps the frame like a count, but is no owner: who is the only other one
+ * may write to it.  ERR_OVERFLOW: SLOT_PINS_MAX pins, or SLOT_COUNT_MAX owners.  The caller ensures
+ * that the frame has an owner meanwhile. */
+err_t frame_pin(struct frame *f);
+void frame_unpin(struct frame *f);
+
+static inline bool frame_is_pinned(const struct frame *f)
+{
+	struct slot_state s = meta_state(frame_slot(f));
+
+	return s.order == 0 && s.aux != 0;
 }
 
 /* Whether the page that begins at this frame has an owner, as far as its first frame tells. */

@@ -40,13 +40,15 @@
 
 /* `aux` of the head of a block while a CPU divides it (mm/frame/frame_page.h). */
 #define SLOT_DIVIDING 1
+/* `aux` of a frame that page-table leaves own: its pins. */
+#define SLOT_PINS_MAX UINT16_MAX
 
 /* Eight bytes, exchanged atomically as one word. */
 struct slot_state {
 	uint32_t count;
 	uint8_t kind;  /* enum frame_kind */
 	uint8_t order; /* of the block that this frame heads */
-	uint16_t aux;  /* for use by the kind; of FRAME_USER: SLOT_DIVIDING */
+	uint16_t aux;  /* for use by the kind; of a page: its pins, or of a block SLOT_DIVIDING */
 };
 
 /*@ predicate counted(struct slot_state s) = 1 <= s.count <= SLOT_COUNT_MAX;
@@ -159,6 +161,51 @@ static inline err_t slot_get_many(struct slot_state old, uint32_t more, struct s
 		return ERR_OVERFLOW;
 	*out = old;
 	out->count = old.count + more;
+	return OK;
+}
+
+/* n -> n + 1, for a pin of a single frame. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes 1 <= old.count < SLOT_COUNT_MAX && old.order == 0 &&
+	old.aux < SLOT_PINS_MAX;
+      ensures \result == OK && out->count == old.count + 1 && out->kind == old.kind &&
+	out->order == 0 && out->aux == old.aux + 1;
+    behavior refused: assumes !(1 <= old.count < SLOT_COUNT_MAX && old.order == 0 &&
+	old.aux < SLOT_PINS_MAX);
+      assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_pin(struct slot_state old, struct slot_state *out)
+{
+	if (!slot_is_owned(old))
+		return slot_refusal(old);
+	if (old.order != 0)
+		return ERR_IN_USE;
+	if (old.count >= SLOT_COUNT_MAX || old.aux >= SLOT_PINS_MAX)
+		return ERR_OVERFLOW;
+	*out = old;
+	out->count = old.count + 1;
+	out->aux = (uint16_t)(old.aux + 1);
+	return OK;
+}
+
+/* n -> n - 1, for the end of a pin; the last put: 1 -> DYING. */
+/*@ requires \valid(out); assigns *out;
+    behavior done: assumes owned(old) && old.order == 0 && old.aux > 0;
+      ensures \result == OK && out->aux == old.aux - 1 && out->kind == old.kind &&
+	out->order == 0 &&
+	out->count == (old.count == 1 ? SLOT_DYING : (uint32_t)(old.count - 1));
+    behavior refused: assumes !(owned(old) && old.order == 0 && old.aux > 0);
+      assigns \nothing; ensures \result != OK;
+    complete behaviors; disjoint behaviors; */
+static inline err_t slot_unpin(struct slot_state old, struct slot_state *out)
+{
+	if (!slot_is_owned(old))
+		return slot_refusal(old);
+	if (old.order != 0 || old.aux == 0)
+		return ERR_IN_USE;
+	*out = old;
+	out->count = old.count == 1 ? SLOT_DYING : old.count - 1;
+	out->aux = (uint16_t)(old.aux - 1);
 	return OK;
 }
 

@@ -70,9 +70,10 @@ struct cursor {
 	struct page_table *pt;
 	struct tlb_batch *gone;
 	vaddr_t start;
-	vaddr_t end; /* last byte of the range */
-	vaddr_t va;  /* 0 after the last page of the address space */
-	bool done;   /* va is past the end of the range */
+	vaddr_t end;     /* last byte of the range */
+	vaddr_t va;      /* 0 after the last page of the address space */
+	bool done;       /* va is past the end of the range */
+	bool met_pinned; /* by cursor_fork(): a private page of the range is pinned */
 	unsigned level;
 	struct frame *node; /* the covering node, of `level`, locked */
 	uintptr_t irq;

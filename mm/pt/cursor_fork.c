@@ -31,6 +31,7 @@ static struct frame *make_path(struct page_table *to, vaddr_t va, unsigned level
 /* What a fork does to the table that it copies. */
 struct fork {
 	pte_t flipped; /* bits of its entries: with PTE_WRITE, TLBs may have a right that is gone */
+	bool met_pinned; /* private pages that devices use */
 };
 
 /* Copy a leaf of `level` for the other table, with another count of its page.  Unless it is shared,
@@ -48,8 +49,11 @@ static inline err_t fork_leaf(struct fork *f, _Atomic pte_t *entry, pte_t pte, u
 		err = frame_page_get(pt_node_leaf_frame(pte), pt_page_order(level));
 	if (err != OK)
 		return err;
-	*copy = pte & ~PTE_DIRTY;
-	if ((pte & PTE_SHARED) != 0 || flip == 0)
+	*copy = pte & ~(PTE_DIRTY | PTE_PINNED);
+	if ((pte & PTE_SHARED) != 0)
+		return OK;
+	f->met_pinned = f->met_pinned || (pte & PTE_PINNED) != 0;
+	if (flip == 0)
 		return OK;
 	*copy ^= flip;
 	f->flipped |= flip;
@@ -57,18 +61,17 @@ static inline err_t fork_leaf(struct fork *f, _Atomic pte_t *entry, pte_t pte, u
 	return OK;
 }
 
-/* Most pages: private, tracked, writable and not forked yet. */
+/* Most pages: private, tracked, writable, not forked yet and not pinned. */
 static __forceinline bool is_own_page(pte_t pte)
 {
 	const pte_t own = PTE_PRESENT | PTE_WRITE | PTE_TRACKED;
 
-	return (pte & (own | PTE_SHARED | PTE_FORKED)) == own;
+	return (pte & (own | PTE_SHARED | PTE_FORKED | PTE_PINNED)) == own;
 }
 
 /* Fast path of fork_leaf(): entries from `entry` on, while they are of this kind; the copy of each
  * is `ahead` bytes behind it.  Returns the first that is not, or whose frame has SLOT_COUNT_MAX
- * owners.
- */
+ * owners. */
 static __forceinline _Atomic pte_t *fork_own_pages(_Atomic pte_t *entry, const _Atomic pte_t *end,
 						   uintptr_t ahead)
 {
@@ -221,14 +224,16 @@ static err_t fork_node(struct fork *f, const struct frame *from, struct frame *t
 err_t cursor_fork(struct cursor *c, struct page_table *to)
 {
 	struct frame *other = make_path(to, c->start, c->level);
-	struct fork f = { 0 };
+	struct fork f = { 0, false };
 	err_t err;
 
+	c->met_pinned = false;
 	if (other == NULL)
 		return ERR_NO_MEMORY;
 	if (pt_node_level(other) != c->level)
 		return OK;
 	err = fork_node(&f, c->node, other, c->level, c->start, c->end);
+	c->met_pinned = f.met_pinned;
 	if ((f.flipped & PTE_WRITE) != 0)
 		c->gone->shootdown.pages = SHOOTDOWN_ALL;
 	return err;

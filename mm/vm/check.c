@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* check.c - checks the invariants of an address space. */
+#include "mm/pt/entry.h"
 #include "mm/vm/space.h"
 
 /* A1 to A3 and A5 for one leaf of the user half. */
@@ -27,7 +28,8 @@ static const char *check_leaf(const struct vm_space *s, const struct pt_item *it
 			       ? NULL
 			       : "A2: an untracked leaf is not the zero page, or is writable";
 	if ((flags & PROP_FORKED) == 0 &&
-	    frame_count(frame_of_slot(meta_slot_of(paddr_to_pfn(item->pa)))) != 1)
+	    !frame_page_is_sole(frame_of_slot(meta_slot_of(paddr_to_pfn(item->pa))),
+				pt_page_order(item->level)))
 		return "A1: a leaf is not PROP_FORKED, but its frame has other owners";
 	return NULL;
 }

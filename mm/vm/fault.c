@@ -171,8 +171,9 @@ static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 	pte_t old = spot->pte;
 	bool zeros = pte_paddr(old) == zero_page.raw;
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
-	pte_t own = ((old & ~PTE_ADDRESS) ^ pt_forked_bits(&cpu_format)) | PTE_TRACKED |
-		    PTE_ACCESSED | PTE_DIRTY; /* so no CPU writes to the entry meanwhile */
+	pte_t flip = (old & PTE_COPY) != 0 ? pt_forked_bits(&cpu_format) : PTE_FORKED;
+	pte_t own = ((old & ~PTE_ADDRESS) ^ flip) | PTE_TRACKED | PTE_ACCESSED |
+		    PTE_DIRTY; /* so no CPU writes to the entry meanwhile */
 	struct shootdown shootdown __uninitialized;
 
 	if (f == NULL)
@@ -208,6 +209,41 @@ static err_t fault_cow(const struct job *j, struct pt_spot *spot)
 		return ERR_DENIED;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->spurious);
 	return OK;
+}
+
+/* Give the space a private frame of its own, with the same rights. */
+static err_t unshare_spot(const struct job *j, struct pt_spot *spot)
+{
+	pte_t pte = spot->pte;
+
+	if (!pt_is_present(&cpu_format, pte))
+		return ERR_NOT_FOUND;
+	if ((pte & PTE_SHARED) != 0 || pt_leaf_is_sole_owner(pte, 1))
+		return OK;
+	return vm_space_is_forking(j->space) ? ERR_BUSY : cow_copy(j, spot);
+}
+
+err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned)
+{
+	const struct job j = { s, va, FAULT_WRITE };
+	struct pt_spot spot __uninitialized;
+	uintptr_t irq = arch_irq_save();
+	err_t err = ERR_IN_USE;
+
+	pt_spot_lock(&spot, &s->table, va);
+	if (spot.level == 1)
+		err = unshare_spot(&j, &spot);
+	if (err == OK && pinned != NULL) {
+		pte_t leaf = atomic_load_explicit(spot.entry, memory_order_relaxed);
+
+		*pinned = pt_node_leaf_frame(leaf);
+		err = frame_pin(*pinned);
+		if (err == OK && (leaf & PTE_PINNED) == 0)
+			pt_spot_flip(&spot, PTE_PINNED);
+	}
+	pt_spot_unlock(&spot);
+	arch_irq_restore(irq);
+	return err;
 }
 
 static err_t fault_spot(const struct job *j, struct pt_spot *spot)

@@ -10,6 +10,12 @@
 /* Allocate the shared zero page.  ERR_NO_MEMORY. */
 err_t vm_fault_init(void);
 
+/* Make the private page at va the space's own, with the same rights, and if `pinned` is not NULL,
+ * pin it with the entry locked.  A shared page is pinned as it is.  ERR_IN_USE: a large page, or
+ * nodes are missing; ERR_NOT_FOUND: absent; ERR_BUSY: a fork is in progress; ERR_NO_MEMORY;
+ * ERR_OVERFLOW: too many pins. */
+err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned);
+
 static inline void vm_stat_add(_Atomic uint64_t *counter)
 {
 	percpu_add(counter, 1);

@@ -436,11 +436,64 @@ struct pt_item vm_space_query(const struct vm_space *s, vaddr_t va)
 	return page_table_query(&s->table, va);
 }
 
+/* ---- pin ---- */
+
+/* Split the page that contains va down to 4 KiB. */
+static err_t split_page(struct vm_space *s, vaddr_t va)
+{
+	err_t err = split_at(s, va);
+
+	return err == OK && va + PAGE_SIZE < s->end ? split_at(s, va + PAGE_SIZE) : err;
+}
+
+err_t vm_space_pin(struct vm_space *s, vaddr_t va, enum fault_access access, struct frame **out)
+{
+	va = align_down(va, PAGE_SIZE);
+	for (;;) {
+		err_t err = vm_space_handle_fault(s, va, access);
+
+		if (err != OK)
+			return err;
+		err = vm_fault_unshare(s, va, out);
+		if (err == ERR_IN_USE)
+			err = split_page(s, va);
+		else if (err == OK || (err != ERR_BUSY && err != ERR_NOT_FOUND))
+			return err;
+		if (err != OK && err != ERR_BUSY && err != ERR_NOT_FOUND)
+			return err;
+		lock_wait_turn(); /* a fork ends, or the page is being unmapped */
+	}
+}
+
+void vm_space_unpin(struct frame *f)
+{
+	frame_unpin(f);
+}
+
 /* ---- fork ---- */
+
+/* The pages of the child whose frames devices use for the parent: the child gets its own copy.  The
+ * shootdown is over, so their contents are those of the fork. */
+static err_t copy_pinned(struct vm_space *child)
+{
+	vaddr_t va = child->start;
+	err_t err = OK;
+
+	while (err == OK && (va = page_table_next(&child->table, va, child->end)) < child->end) {
+		struct pt_item item = page_table_query(&child->table, va);
+
+		if (item.kind == PT_ITEM_LEAF && item.level == 1 &&
+		    (item.prop.flags & (PROP_TRACKED | PROP_SHARED)) == PROP_TRACKED &&
+		    frame_is_pinned(frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa)))))
+			err = vm_fault_unshare(child, va, NULL);
+		va = item.start + item.len;
+	}
+	return err;
+}
 
 /* Copy all ranges, piece by piece.  Pieces that are unlocked keep write rights in TLBs until the
  * one shootdown at the end. */
-static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
+static err_t fork_pieces(struct vm_space *s, struct vm_space *child, bool *met_pinned)
 {
 	struct tlb_batch gone __uninitialized;
 	vaddr_t va = s->start, end = s->end;
@@ -456,6 +509,7 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 		if (err != OK)
 			break;
 		err = cursor_fork(&c, &child->table);
+		*met_pinned = *met_pinned || c.met_pinned;
 		cursor_close(&c);
 		va += piece;
 	}
@@ -469,6 +523,7 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child)
 err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 {
 	struct vm_space *child;
+	bool met_pinned = false;
 	err_t err = space_create(&child);
 
 	if (err != OK)
@@ -478,7 +533,9 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 	/* seq_cst: before the first node is locked; see vm_space_is_forking() */
 	atomic_fetch_add_explicit(&s->forks, 1, memory_order_seq_cst);
 	vm_object_set_copy(&child->objects, &s->objects);
-	err = fork_pieces(s, child);
+	err = fork_pieces(s, child, &met_pinned);
+	if (err == OK && met_pinned)
+		err = copy_pinned(child);
 	/* again: the fork may have copied markers of objects that were mapped meanwhile */
 	vm_object_set_copy(&child->objects, &s->objects);
 	/* release: the shootdown is over */

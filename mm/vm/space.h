@@ -161,6 +161,14 @@ struct pt_item vm_space_query(const struct vm_space *s, vaddr_t va);
  * when it is complete. */
 err_t vm_space_fork(struct vm_space *s, struct vm_space **out);
 
+/* Pin the page at va for a device, which reads it (FAULT_READ) or writes it too (FAULT_WRITE): the
+ * fault is handled, a large page is split, a page that forks share is copied, and *out, which
+ * vm_space_unpin() gives back, is behind va until the page is unmapped: a fork copies it for the
+ * child at once, and writes, splits and changes of rights leave it.  The frame outlives the
+ * mapping. Errors as vm_space_handle_fault(); ERR_OVERFLOW also: SLOT_PINS_MAX pins. */
+err_t vm_space_pin(struct vm_space *s, vaddr_t va, enum fault_access access, struct frame **out);
+void vm_space_unpin(struct frame *f);
+
 /* ---- faults ---- */
 
 enum {
