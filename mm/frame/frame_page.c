@@ -139,10 +139,21 @@ err_t frame_page_get_parts(struct frame *first, uint32_t more)
 
 /* ---- pin ---- */
 
+/* Whether the frame is a part of a block, which is never copied: its pin is a count. */
+static bool is_part(const struct frame *f)
+{
+	struct slot_state s = meta_state(frame_slot(f));
+
+	return s.count == SLOT_NONE || s.order != 0;
+}
+
 err_t frame_pin(struct frame *f)
 {
-	err_t err = META_APPLY(frame_slot(f), slot_pin(old, &new)).err;
+	err_t err;
 
+	if (is_part(f))
+		return frame_page_get(f, 0);
+	err = META_APPLY(frame_slot(f), slot_pin(old, &new)).err;
 	if (err != OK && err != ERR_OVERFLOW)
 		frame_misuse(frame_slot(f), err, "pin");
 	return err;
@@ -151,8 +162,13 @@ err_t frame_pin(struct frame *f)
 void frame_unpin(struct frame *f)
 {
 	struct meta_slot *slot = frame_slot(f);
-	struct meta_change c = META_APPLY(slot, slot_unpin(old, &new));
+	struct meta_change c;
 
+	if (is_part(f)) {
+		frame_page_put(f, 1, 0);
+		return;
+	}
+	c = META_APPLY(slot, slot_unpin(old, &new));
 	if (c.err != OK)
 		frame_misuse(slot, c.err, "unpin");
 	if (c.after.count == SLOT_DYING)

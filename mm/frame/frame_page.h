@@ -45,10 +45,10 @@ static inline bool frame_page_is_sole(const struct frame *first, unsigned order)
 	return s.count == (order == 0 ? s.aux : 0u) + 1 && s.order == order;
 }
 
-/* Pin a single frame: a device uses it, so it stays behind the entry that leads to it, until
- * frame_unpin().  A pin keeps the frame like a count, but is no owner: who is the only other one
- * may write to it.  ERR_OVERFLOW: SLOT_PINS_MAX pins, or SLOT_COUNT_MAX owners.  The caller ensures
- * that the frame has an owner meanwhile. */
+/* Pin a frame, or a part of a block that is mapped in parts: a device uses it, so it stays behind
+ * the entry that leads to it, until frame_unpin().  A pin keeps the frame like a count, but is no
+ * owner: who is the only other one may write to it.  ERR_OVERFLOW: SLOT_PINS_MAX pins, or
+ * SLOT_COUNT_MAX owners.  The caller ensures that the frame has an owner meanwhile. */
 err_t frame_pin(struct frame *f);
 void frame_unpin(struct frame *f);
 

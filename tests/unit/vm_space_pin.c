@@ -140,3 +140,30 @@ TEST(vm_space_pins_are_counted_to_their_limit)
 		vm_space_unpin(pinned);
 	end();
 }
+
+/* A block that its owner shares with the space is mapped in parts, which are never copied. */
+TEST(vm_space_pin_of_a_part_of_a_shared_block_counts_the_block)
+{
+	struct frame *block, *handle, *pinned[2];
+	uint64_t done;
+
+	begin(1, 1);
+	block = frame_alloc_block(FRAME_USER, CHUNK_ORDER);
+	NEED(block != NULL);
+	handle = frame_get(block);
+	CHECK_EQ(vm_space_map_frame(s, page_at(PT_ENTRIES), block, RW), OK);
+	NEED(vm_space_pin(s, page_at(PT_ENTRIES), FAULT_WRITE, &pinned[0]) == OK);
+	NEED(vm_space_pin(s, page_at(PT_ENTRIES + 9), FAULT_READ, &pinned[1]) == OK);
+	CHECK_EQ(frame_paddr(pinned[1]).raw, frame_paddr(handle).raw + 9 * PAGE_SIZE);
+	CHECK_EQ(frame_count(handle), 1 + PT_ENTRIES + 2);
+	NEED(vm_space_fork(s, &child) == OK);
+	CHECK_EQ(page_of(child, PT_ENTRIES + 9).raw, frame_paddr(pinned[1]).raw);
+	vm_space_put(child);
+	CHECK_EQ(vm_space_unmap(s, pages(PT_ENTRIES, PT_ENTRIES), &done), OK);
+	CHECK_EQ(frame_count(handle), 1 + 2);
+	vm_space_unpin(pinned[0]);
+	vm_space_unpin(pinned[1]);
+	CHECK_EQ(frame_count(handle), 1);
+	frame_put(handle);
+	end();
+}
