@@ -14,15 +14,6 @@ err_t page_table_init(struct page_table *pt, unsigned levels)
 	return pt->root == NULL ? ERR_NO_MEMORY : OK;
 }
 
-void page_table_destroy(struct page_table *pt)
-{
-	if (pt->destroy != NULL)
-		pt->destroy(pt);
-	else
-		frame_put(pt->root);
-	pt->root = NULL;
-}
-
 bool page_table_range_ok(const struct page_table *pt, struct vrange range)
 {
 	return engine_range_ok(&cpu_format, pt, range);

@@ -61,7 +61,14 @@ struct pt_item {
 err_t page_table_init(struct page_table *pt, unsigned levels);
 /* Free the table, of any format, and all that it owns.  No walker uses it and no lookup is running.
  */
-void page_table_destroy(struct page_table *pt);
+static inline void page_table_destroy(struct page_table *pt)
+{
+	if (pt->destroy != NULL)
+		pt->destroy(pt);
+	else
+		frame_put(pt->root);
+	pt->root = NULL;
+}
 
 /* Keep a spare branch from now on.  Before the table is in use. */
 void page_table_keep_spare(struct page_table *pt);
