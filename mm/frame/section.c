@@ -510,7 +510,7 @@ struct prange section_adopted(unsigned i)
 	return i < SECTION_ADOPTED_MAX ? adopted[i] : (struct prange){ 0 };
 }
 
-/* Whether the allocator may have the frame at pa from now on. */
+/* Whether the allocator may have the frame at pa, which is in no list but that of the caller. */
 static err_t can_have(uint64_t pa)
 {
 	const struct meta_slot *slot = section_slot(paddr(pa));
@@ -518,49 +518,79 @@ static err_t can_have(uint64_t pa)
 
 	if (slot == NULL || r == NULL || !region_type_has_frames(r->type) || pa < PAGE_SIZE)
 		return ERR_BAD_RANGE;
-	if (meta_state(slot).count != SLOT_NONE || section_owns(paddr_to_pfn(paddr(pa))))
+	if (meta_state(slot).count != SLOT_NONE ||
+	    (r->type == REGION_USABLE && !in_range(boot_taken, pa)))
 		return ERR_IN_USE;
 	return OK;
 }
 
-/* Enter the range in a list, after which section_owns() its frames: it is entered once. */
-static err_t enter(struct prange *list, unsigned n, struct prange range) __requires(growth)
+static bool overlaps_any(const struct prange *list, unsigned n, struct prange range)
 {
+	for (unsigned i = 0; i < n; i++)
+		if (list[i].len != 0 && list[i].start.raw < range.start.raw + range.len &&
+		    range.start.raw < list[i].start.raw + list[i].len)
+			return true;
+	return false;
+}
+
+/* Enter the range in a list: section_owns() its frames from now on, so no other caller can. */
+static err_t enter(struct prange *list, unsigned n, struct prange range, struct prange **place)
+{
+	uintptr_t irq = spin_lock_irq(&growth);
 	unsigned i = 0;
+	err_t err = OK;
 
 	while (i < n && list[i].len != 0)
 		i++;
-	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 ||
-	    range.len > PHYS_LIMIT || range.start.raw > PHYS_LIMIT - range.len)
-		return ERR_BAD_RANGE;
-	if (i == n)
-		return ERR_NO_MEMORY;
-	for (uint64_t at = 0; at < range.len; at += PAGE_SIZE) {
-		err_t err = can_have(range.start.raw + at);
-
-		if (err != OK)
-			return err;
-	}
-	list[i] = range;
-	return OK;
-}
-
-err_t section_release(struct prange range)
-{
-	uintptr_t irq = spin_lock_irq(&growth);
-	err_t err = enter(released, SECTION_RELEASED_MAX, range);
-
+	if (overlaps_any(adopted, SECTION_ADOPTED_MAX, range) ||
+	    overlaps_any(released, SECTION_RELEASED_MAX, range))
+		err = ERR_IN_USE;
+	else if (i == n)
+		err = ERR_NO_MEMORY;
+	else
+		*(*place = &list[i]) = range;
 	spin_unlock_irq(&growth, irq);
 	return err;
 }
 
-err_t section_adopt(struct prange range)
+static void leave(struct prange *place)
 {
 	uintptr_t irq = spin_lock_irq(&growth);
-	err_t err = enter(adopted, SECTION_ADOPTED_MAX, range);
+
+	*place = (struct prange){ 0 };
+	spin_unlock_irq(&growth, irq);
+}
+
+/* Enter a range all of whose frames the allocator may have.  They are checked with interrupts
+ * on: there may be many. */
+static err_t claim(struct prange *list, unsigned n, struct prange range)
+{
+	struct prange *place;
+	err_t err;
+
+	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 ||
+	    range.len > PHYS_LIMIT || range.start.raw > PHYS_LIMIT - range.len)
+		return ERR_BAD_RANGE;
+	err = enter(list, n, range, &place);
+	if (err != OK)
+		return err;
+	for (uint64_t at = 0; at < range.len && err == OK; at += PAGE_SIZE)
+		err = can_have(range.start.raw + at);
+	if (err != OK)
+		leave(place);
+	return err;
+}
+
+err_t section_release(struct prange range)
+{
+	return claim(released, SECTION_RELEASED_MAX, range);
+}
+
+err_t section_adopt(struct prange range)
+{
+	err_t err = claim(adopted, SECTION_ADOPTED_MAX, range);
 	pfn_t pfn = paddr_to_pfn(range.start), end;
 
-	spin_unlock_irq(&growth, irq);
 	if (err != OK)
 		return err;
 	for (end = pfn + (pfn_t)(range.len / PAGE_SIZE); pfn < end;) {
