@@ -133,11 +133,12 @@ static inline enum mem_type pte_mem_type(pte_t pte)
 #define PTE_SAME_PLACE  (PROP_READ | PROP_WRITE | PROP_ACCESSED | PROP_DIRTY)
 #define PTE_MOVED_BY_2  (PROP_TRACKED | PROP_COPY | PROP_SHARED)
 #define PTE_MOVED_BY_42 (PROP_FORKED | PROP_DENY_WRITE | PROP_DENY_EXECUTE)
-_Static_assert((PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY) == PTE_SAME_PLACE, "");
-_Static_assert((PTE_TRACKED | PTE_COPY | PTE_SHARED) == PTE_MOVED_BY_2 << 2, "");
+_Static_assert((PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY) == PTE_SAME_PLACE,
+	       "same place");
+_Static_assert((PTE_TRACKED | PTE_COPY | PTE_SHARED) == PTE_MOVED_BY_2 << 2, "moved by 2");
 _Static_assert((PTE_FORKED | PTE_DENY_WRITE | PTE_DENY_EXECUTE) == (uint64_t)PTE_MOVED_BY_42 << 42,
-	       "");
-_Static_assert(PTE_USER == PROP_USER >> 1 && PTE_GLOBAL == PROP_GLOBAL << 4, "");
+	       "moved by 42");
+_Static_assert(PTE_USER == PROP_USER >> 1 && PTE_GLOBAL == PROP_GLOBAL << 4, "moved");
 
 /* A leaf; held without PROP_READ.  `pa` is a multiple of the level's span. */
 static inline pte_t pte_make_leaf(uint64_t pa, struct page_prop prop, unsigned level)
