@@ -40,12 +40,14 @@
 /* Outermost first.  The gaps leave room for new ranks. */
 enum lock_rank {
 	RANK_DRIVER_OUTERMOST = -64, /* RANK_DRIVER(0) */
-	RANK_SPACES = 5,             /* mm/vm/space.c, mm/vm/object.c: lists and numbers */
+	RANK_SPACES = 5,             /* mm/vm/space.c: the list of spaces */
 	RANK_KERNEL_SPACE = 10, /* mm/kspace/kspace_impl.h: allocates table frames while held */
 	RANK_HEAP_CLASS = 20,   /* mm/heap/slab.h: no frames are allocated or freed while held */
 	RANK_SECTION = 30,      /* mm/frame/section.c: frees frames to zones while held */
 	RANK_DEPOT = 40,        /* mm/frame/frame_cache.h: a CPU's depot of blocks */
 	RANK_ZONE = 50,         /* mm/frame/zone.h */
+	RANK_OBJECT = 55,       /* mm/vm/mapping.h: the mappings of an object */
+	RANK_MAPPINGS = 57,     /* mm/vm/mapping.h: those of a space */
 	RANK_WAIT_QUEUE = 60,   /* a wake-up then takes a run queue */
 	RANK_THREADS = 65,      /* kern/thread.c: list of threads, exit and join */
 	RANK_TIMERS = 70,

@@ -66,6 +66,18 @@ static inline void list_push_front(struct list *l, struct list_node *n)
 	l->first = n;
 }
 
+/* Insert n behind `at`, which is in the list. */
+static inline void list_insert_after(struct list *l, struct list_node *at, struct list_node *n)
+{
+	n->prev = at;
+	n->next = at->next;
+	if (at->next == NULL)
+		l->last = n;
+	else
+		at->next->prev = n;
+	at->next = n;
+}
+
 /* n is in the list. */
 static inline void list_remove(struct list *l, struct list_node *n)
 {

@@ -423,7 +423,7 @@ static void print_refused(const struct touch *t, vaddr_t va, err_t err)
 	struct pt_item item = vm_space_query(used, va);
 	char words[WORDS_BYTES];
 
-	vm_describe(vm_meaning_of(&item), words, sizeof(words));
+	vm_describe(vm_meaning_in(used, &item), words, sizeof(words));
 	print("vm: touch: %s of %lx: %s (%s)\n", t->access == FAULT_READ ? "read" : "write", va,
 	      reason(err), words);
 }

@@ -24,10 +24,7 @@ static struct vm_meaning meaning_of_marker(uint32_t marker)
 		m = (struct vm_meaning){ VM_WHAT_ZEROS, vm_marker_prop(marker),
 					 vm_marker_largest(marker) };
 		break;
-	case VM_OBJECT:
-		m = (struct vm_meaning){ VM_WHAT_OBJECT, vm_marker_prop(marker),
-					 vm_marker_object_number(marker) };
-		break;
+	case VM_OBJECT: m = (struct vm_meaning){ VM_WHAT_OBJECT, vm_marker_prop(marker), 0 }; break;
 	case VM_GUARD:
 	case VM_ABSENT: break;
 	}
@@ -59,6 +56,15 @@ struct vm_meaning vm_meaning_of(const struct pt_item *item)
 	return m;
 }
 
+struct vm_meaning vm_meaning_in(struct vm_space *s, const struct pt_item *item)
+{
+	struct vm_meaning m = vm_meaning_of(item);
+
+	if (m.what == VM_WHAT_OBJECT)
+		m.detail = vm_mappings_object_number(&s->mappings, item->start);
+	return m;
+}
+
 static bool same_meaning(struct vm_meaning a, struct vm_meaning b)
 {
 	return a.what == b.what && a.rights == b.rights && a.detail == b.detail;
@@ -83,7 +89,7 @@ static void extent_add(struct vm_extent *extent, const struct pt_item *item)
 		extent->pages[item->level]++;
 }
 
-bool vm_extent_next(const struct vm_space *s, vaddr_t va, struct vm_extent *out)
+bool vm_extent_next(struct vm_space *s, vaddr_t va, struct vm_extent *out)
 {
 	vaddr_t half = pt_half_bytes(s->table.levels);
 	struct pt_item item;
@@ -93,7 +99,7 @@ bool vm_extent_next(const struct vm_space *s, vaddr_t va, struct vm_extent *out)
 		struct vm_meaning m;
 
 		item = item_from(s, va);
-		m = vm_meaning_of(&item);
+		m = vm_meaning_in(s, &item);
 		if (out->len != 0 && !same_meaning(m, out->meaning))
 			break;
 		if (m.what == VM_WHAT_NOTHING)
@@ -176,7 +182,10 @@ void vm_describe(struct vm_meaning meaning, char *text, size_t size)
 		print_to(text, size, "zeros on demand, pages %s%s",
 			 meaning.detail > 1 ? "up to " : "of ", bytes);
 	} else if (meaning.what == VM_WHAT_OBJECT) {
-		print_to(text, size, "object %u on demand", meaning.detail);
+		if (meaning.detail != 0)
+			print_to(text, size, "object %u on demand", meaning.detail);
+		else
+			print_to(text, size, "an object on demand");
 	} else {
 		print_to(text, size, "%s", words[meaning.what]);
 	}
@@ -272,8 +281,8 @@ static void print_fault_stats(void)
 	print("faults: %lu zero page, %lu zeroed, %lu fault-around, %lu zeroed large, "
 	      "%lu from objects, %lu copied, %lu reused\n",
 	      t.zero_page, t.zeroed, t.ahead, t.zeroed_large, t.object, t.copied, t.reused);
-	print("faults: %lu spurious, %lu refused, %lu out of memory\n", t.spurious, t.refused,
-	      t.no_memory);
+	print("faults: %lu brought by pagers, %lu spurious, %lu refused, %lu out of memory\n",
+	      t.brought, t.spurious, t.refused, t.no_memory);
 	print("operations: %lu forks, %lu unmaps, %lu protects\n", t.forks, t.unmaps, t.protects);
 	print_cursor_stats();
 }
@@ -312,7 +321,7 @@ static void print_extent(const struct vm_extent *extent)
 	print("\n");
 }
 
-static void print_extents(const struct vm_space *s, vaddr_t va)
+static void print_extents(struct vm_space *s, vaddr_t va)
 {
 	struct vm_extent extent;
 	unsigned lines = 0;

@@ -41,7 +41,8 @@ enum vm_what {
 struct vm_meaning {
 	enum vm_what what;
 	unsigned rights; /* PROP_READ, WRITE, EXECUTE: the program's; WRITE also if by a copy */
-	unsigned detail; /* ZEROS: the largest level; OBJECT: the object's number; else 0 */
+	/* ZEROS: the largest level; OBJECT: the object's number, 0 if not known; else 0 */
+	unsigned detail;
 };
 
 struct vm_extent {
@@ -59,11 +60,13 @@ struct vm_space_stats {
 	uint64_t nodes;                           /* of the user half, and the root */
 };
 
-/* Pure. */
+/* Pure: knows no object's number. */
 struct vm_meaning vm_meaning_of(const struct pt_item *item);
+/* The meaning of an item of this space. */
+struct vm_meaning vm_meaning_in(struct vm_space *s, const struct pt_item *item);
 
 /* Finds the first extent that ends above va, clipped to start at va or later; false: none. */
-bool vm_extent_next(const struct vm_space *s, vaddr_t va, struct vm_extent *out);
+bool vm_extent_next(struct vm_space *s, vaddr_t va, struct vm_extent *out);
 
 /* Sums over the space; the time is linear in its entries. */
 struct vm_space_stats vm_space_stats_of(const struct vm_space *s);

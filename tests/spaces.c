@@ -12,6 +12,7 @@ enum {
 	TRIES = 3, /* of an access: one fault may make a page readable, the next writable */
 	LAST_WORD = PAGE_SIZE / sizeof(uint64_t) - 1,
 	OWNERS_MAX = 1 << 16,
+	OBJECTS_MAX = 1024,
 };
 #define SECOND_WORD UINT64_C(0x9e3779b97f4a7c15) /* factor from the first word to the last */
 #define FNV_PRIME   UINT64_C(0x100000001b3)
@@ -185,8 +186,11 @@ void picture_check(const struct picture *p, const struct vm_space *s, const char
 static pfn_t owner[OWNERS_MAX];
 static unsigned owners;
 /* References found per object. */
-static unsigned object_owners[VM_OBJECTS_MAX];
-static bool object_seen[VM_OBJECTS_MAX];
+static struct found_object {
+	struct vm_object *object;
+	unsigned owners;
+} found[OBJECTS_MAX];
+static unsigned objects;
 
 static void add_owner(pfn_t pfn)
 {
@@ -235,12 +239,25 @@ static void add_table(const struct page_table *pt)
 	}
 }
 
-static void add_object(unsigned number)
+static void add_object(struct vm_object *o)
 {
-	if (!object_seen[number])
-		add_table(&vm_object_of(number)->pages);
-	object_seen[number] = true;
-	object_owners[number]++;
+	unsigned i = 0;
+
+	while (i < objects && found[i].object != o)
+		i++;
+	if (i == OBJECTS_MAX)
+		return; /* objects stays OBJECTS_MAX: reported */
+	if (i == objects) {
+		found[objects++] = (struct found_object){ o, 0 };
+		add_table(&o->pages);
+	}
+	found[i].owners++;
+}
+
+static void add_mappings(const struct vm_space *s)
+{
+	for (struct tree_node *n = tree_first(&s->mappings.tree); n != NULL; n = tree_next(n))
+		add_object(tree_entry(n, struct vm_mapping, node)->object);
 }
 
 static void add_spaces(const char *file, int line)
@@ -254,9 +271,7 @@ static void add_spaces(const char *file, int line)
 		if (wrong != NULL)
 			test_fail(file, line, "space %u: %s", s->number, wrong);
 		add_table(&s->table);
-		for (unsigned i = 0; i < VM_OBJECTS_MAX; i++)
-			if (vm_object_set_has(&s->objects, i))
-				add_object(i);
+		add_mappings(s);
 		vm_space_put(s);
 		s = vm_space_from(next);
 	}
@@ -301,13 +316,20 @@ static uint64_t check_counts(const char *file, int line)
 
 static void check_objects(const char *file, int line)
 {
-	for (unsigned i = 0; i < VM_OBJECTS_MAX; i++) {
-		unsigned users = !object_seen[i] ? 0 : atomic_load(&vm_object_of(i)->users);
+	for (unsigned i = 0; i < objects; i++) {
+		unsigned users = atomic_load(&found[i].object->users), mappings = 0;
 
-		if (users != object_owners[i])
-			test_fail(file, line, "object %u has %u owners and a count of %u", i,
-				  object_owners[i], users);
+		if (users != found[i].owners)
+			test_fail(file, line, "object %u has %u owners and a count of %u",
+				  found[i].object->number, found[i].owners, users);
+		list_for_each (n, &found[i].object->mappings)
+			mappings++;
+		if (mappings > users)
+			test_fail(file, line, "object %u has %u mappings and a count of %u",
+				  found[i].object->number, mappings, users);
 	}
+	if (objects == OBJECTS_MAX)
+		test_fail(file, line, "%u objects: not all were checked", objects);
 }
 
 void owners_check(const struct handles *h, const char *file, int line)
@@ -315,11 +337,10 @@ void owners_check(const struct handles *h, const char *file, int line)
 	uint64_t frames, kind = frame_audit().by_kind[FRAME_USER];
 
 	owners = 0;
-	memset(object_owners, 0, sizeof(object_owners));
-	memset(object_seen, 0, sizeof(object_seen));
+	objects = 0;
 	add_spaces(file, line);
 	for (unsigned i = 0; h != NULL && i < h->objects; i++)
-		add_object(h->object[i]->number);
+		add_object(h->object[i]);
 	for (unsigned i = 0; h != NULL && i < h->frames; i++)
 		add_owner(frame_pfn(h->frame[i]));
 	check_objects(file, line);

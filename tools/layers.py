@@ -18,7 +18,7 @@ LAYERS = [["lib"], ["arch"], ["kern", "arch/x86_64", "arch/host"], ["boot"], ["m
           ["mm/pt"], ["mm/kspace"], ["mm/vm"], ["iommu"], ["dma"], ["drivers"], ["monitor"],
           ["boot/start"], ["tests", "tools"]]
 # mm/ is linked into kernels with a scheduler of their own: start-up's hooks bring the two together.
-THREADS = {"kern/" + name + ".h" for name in ("thread", "thread_impl", "kthread", "wait_queue", "mutex",
+THREADS = {"kern/" + name + ".h" for name in ("thread", "thread_impl", "kthread", "wait_queue", "wait_key", "mutex",
                                              "completion", "work", "irq")}
 RANK = {folder: rank for rank, folders in enumerate(LAYERS) for folder in folders}
 TOP = len(LAYERS) - 2  # start-up and the layers above it may include everything

@@ -301,4 +301,5 @@ void start_spaces(void)
 	fault_set_resolver(start_hooks.resolve_fault);
 	fault_set_refuser(start_hooks.refuse_user);
 	vm_space_set_switch(start_hooks.switch_space);
+	vm_set_waits(&start_hooks.waits);
 }

@@ -16,6 +16,7 @@
 #include "boot/cmdline.h"
 #include "boot/topology.h"
 #include "kern/kthread.h"
+#include "mm/vm/wait.h"
 
 struct start_state {
 	struct boot_info boot_info;
@@ -102,5 +103,6 @@ struct start_hooks {
 	void (*lock_wait)(void);
 	struct kthread_stacks stacks;
 	void (*switch_space)(struct tlb_space *space, paddr_t root);
+	struct vm_waits waits;
 };
 extern const struct start_hooks start_hooks;

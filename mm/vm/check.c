@@ -44,10 +44,7 @@ const char *vm_space_check(const struct vm_space *s)
 
 		if (item.kind == PT_ITEM_LEAF)
 			wrong = check_leaf(s, &item);
-		if (item.kind == PT_ITEM_MARKER && vm_marker_kind(item.marker) == VM_OBJECT &&
-		    !vm_object_set_has(&s->objects, vm_marker_object_number(item.marker)))
-			wrong = "A4: a marker names an object of which the space holds no count";
 		va = item.start + item.len;
 	}
-	return wrong;
+	return wrong == NULL ? vm_mappings_check(s) : wrong; /* A4 */
 }

@@ -53,6 +53,10 @@ struct job {
 	struct vm_space *space;
 	vaddr_t va;
 	enum fault_access access;
+	/* a page that must be brought, when ERR_BUSY is returned: its object, with a count, or
+	 * NULL */
+	struct vm_object *brings;
+	uint64_t offset;
 };
 
 /* A leaf that owns the frame. */
@@ -136,21 +140,64 @@ static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flag
 	return OK;
 }
 
-/* Map a page of an object; the object's table keeps its own count of the frame. */
-static err_t map_object_page(const struct job *j, struct pt_spot *spot, uint32_t marker)
+/* A write to a private mapping: map a copy of the object's page. */
+static err_t map_object_copy(const struct job *j, struct pt_spot *spot, const struct frame *page,
+			     unsigned flags)
 {
-	struct vm_object *o = vm_object_of(vm_marker_object_number(marker));
-	err_t why;
-	struct frame *f = vm_object_page(o, j->va, &why);
+	struct frame *f;
 
+	if (vm_space_is_forking(j->space))
+		return ERR_BUSY;
+	f = frame_alloc(FRAME_USER);
 	if (f == NULL)
-		return why;
-	vm_stat_add(&this_cpu_ptr(vm_stats)->object);
-	pt_spot_fill(spot, own_leaf(f, vm_marker_prop(marker) | PROP_SHARED | PROP_ACCESSED));
+		return ERR_NO_MEMORY;
+	memcpy(arch_direct(frame_paddr(f)), arch_direct(frame_paddr(page)), PAGE_SIZE);
+	vm_stat_add(&this_cpu_ptr(vm_stats)->copied);
+	pt_spot_fill(spot, own_leaf(f, flags | PROP_ACCESSED | PROP_DIRTY));
 	return OK;
 }
 
-static err_t fault_anon(const struct job *j, struct pt_spot *spot)
+/* Map the object's page, of which the leaf receives the caller's count. */
+static void map_object_leaf(struct pt_spot *spot, struct frame *page, unsigned flags,
+			    enum vm_sharing sharing)
+{
+	if (sharing == VM_SHARED)
+		flags |= PROP_SHARED;
+	else if ((flags & PROP_WRITE) != 0)
+		flags ^= PROP_WRITE | PROP_COPY | PROP_FORKED;
+	else
+		flags |= PROP_FORKED;
+	vm_stat_add(&this_cpu_ptr(vm_stats)->object);
+	pt_spot_fill(spot, own_leaf(page, flags | PROP_ACCESSED));
+}
+
+/* Map a page of an object; the object's table keeps its own count of the frame. */
+static err_t map_object_page(struct job *j, struct pt_spot *spot, uint32_t marker)
+{
+	unsigned flags = vm_marker_prop(marker);
+	struct frame *page;
+	struct vm_view view;
+	err_t err;
+
+	if (!vm_mappings_find(&j->space->mappings, j->va, &view))
+		return ERR_NOT_FOUND; /* against A4 */
+	page = vm_object_page(view.object, view.offset, &err);
+	if (err == ERR_BUSY) {
+		j->brings = vm_object_get(view.object);
+		j->offset = view.offset;
+	}
+	if (page == NULL)
+		return err;
+	if (view.sharing == VM_SHARED || j->access != FAULT_WRITE) {
+		map_object_leaf(spot, page, flags, view.sharing);
+		return OK;
+	}
+	err = map_object_copy(j, spot, page, flags);
+	frame_put(page);
+	return err;
+}
+
+static err_t fault_anon(struct job *j, struct pt_spot *spot)
 {
 	uint32_t marker = pte_marker(spot->pte);
 	err_t err = refusal(marker, j->access);
@@ -225,7 +272,7 @@ static err_t unshare_spot(const struct job *j, struct pt_spot *spot)
 
 err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned)
 {
-	const struct job j = { s, va, FAULT_WRITE };
+	const struct job j = { .space = s, .va = va, .access = FAULT_WRITE };
 	struct pt_spot spot __uninitialized;
 	uintptr_t irq = arch_irq_save();
 	err_t err = ERR_IN_USE;
@@ -246,7 +293,7 @@ err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned)
 	return err;
 }
 
-static err_t fault_spot(const struct job *j, struct pt_spot *spot)
+static err_t fault_spot(struct job *j, struct pt_spot *spot)
 {
 	if (likely(pt_is_present(&cpu_format, spot->pte)))
 		return fault_cow(j, spot);
@@ -428,21 +475,35 @@ static __cold err_t count_failure(err_t err)
 	return err;
 }
 
-/* The fault needs a larger range locked, or the end of a fork.  ERR_BUSY: retry; ERR_IN_USE: the
- * fork may wait for this CPU, whose interrupts are off. */
-static __noinline err_t fault_busy(const struct job *j)
+/* Wait with nothing locked for the page that the fault needs.  ERR_BUSY: retry. */
+static __cold err_t wait_for_page(struct job *j)
 {
+	err_t err = vm_object_fetch(j->brings, j->offset);
+
+	vm_object_put(j->brings);
+	j->brings = NULL;
+	vm_stat_add(&this_cpu_ptr(vm_stats)->brought);
+	return err == OK ? ERR_BUSY : err;
+}
+
+/* The fault needs a larger range locked, the end of a fork, or a page that a pager brings.
+ * ERR_BUSY: retry; ERR_IN_USE: what it waits for may wait for this CPU, whose interrupts are off.
+ */
+static __noinline err_t fault_busy(struct job *j)
+{
+	if (j->brings != NULL)
+		return wait_for_page(j);
 	if (j->access != FAULT_WRITE || !vm_space_is_forking(j->space))
 		return fault_large(j);
 	if (arch_irq_is_off())
 		return ERR_IN_USE;
-	lock_wait_turn();
+	vm_space_wait_for_fork(j->space);
 	return ERR_BUSY;
 }
 
 err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access)
 {
-	const struct job j = { s, va, access };
+	struct job j = { .space = s, .va = va, .access = access };
 	struct pt_spot spot __uninitialized;
 	err_t err;
 

@@ -16,6 +16,9 @@ err_t vm_fault_init(void);
  * ERR_OVERFLOW: too many pins. */
 err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned);
 
+/* Returns when no fork of s is in progress.  No lock is held. */
+void vm_space_wait_for_fork(const struct vm_space *s);
+
 static inline void vm_stat_add(_Atomic uint64_t *counter)
 {
 	percpu_add(counter, 1);

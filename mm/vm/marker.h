@@ -2,11 +2,11 @@
 /*
  * marker.h - encoding of a marker: the meaning of an absent page, in its non-present entry.
  *
- *   26:15 object | 14 never X | 13 never W | 6:5 largest level | 4 X | 3 W | 2 no R | 1:0 kind
+ *   14 never X | 13 never W | 6:5 largest level | 4 X | 3 W | 2 no R | 1:0 kind
  *
  * A marker applies to every page that its entry covers, so that splitting an entry or forking a
- * table copies it unchanged.  For that reason the offset of a page in its object is not stored in
- * the marker but derived from the virtual address (mm/vm/object.h).  Pure functions.
+ * table copies it unchanged.  For that reason it does not say which page of which object it stands
+ * for: the mapping of its address does (mm/vm/mapping.h).  Pure functions.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ enum vm_kind {
 	VM_ABSENT, /* no marker */
 	VM_ANON,   /* anonymous memory, zero-filled on demand */
 	VM_GUARD,  /* guard: every access fails */
-	VM_OBJECT, /* a page of a shared object, on demand */
+	VM_OBJECT, /* a page of an object, on demand */
 };
 
 enum {
@@ -29,9 +29,6 @@ enum {
 	VM_MARKER_DENY_EXECUTE = PROP_DENY_EXECUTE << VM_MARKER_PROP_SHIFT,
 	VM_MARKER_LARGEST_SHIFT = 5,
 	VM_MARKER_LARGEST = 3,
-	VM_MARKER_OBJECT_SHIFT = 15,
-	VM_MARKER_OBJECT_BITS = 12,
-	VM_MARKER_OBJECT = (1 << VM_MARKER_OBJECT_BITS) - 1,
 };
 #define VM_MARKER_PROPS (PROP_RIGHTS | PROP_DENY_WRITE | PROP_DENY_EXECUTE)
 
@@ -47,11 +44,10 @@ static inline uint32_t vm_marker_anon(unsigned rights, unsigned largest)
 	return VM_ANON | vm_marker_rights(rights) | largest << VM_MARKER_LARGEST_SHIFT;
 }
 
-/* A shared object, by its number; in 4 KiB pages.  `rights` with PROP_DENY_*. */
-static inline uint32_t vm_marker_object(unsigned rights, unsigned object)
+/* An object; in 4 KiB pages.  `rights` with PROP_DENY_*. */
+static inline uint32_t vm_marker_object(unsigned rights)
 {
-	return VM_OBJECT | vm_marker_rights(rights) | 1u << VM_MARKER_LARGEST_SHIFT |
-	       object << VM_MARKER_OBJECT_SHIFT;
+	return VM_OBJECT | vm_marker_rights(rights) | 1u << VM_MARKER_LARGEST_SHIFT;
 }
 
 static inline enum vm_kind vm_marker_kind(uint32_t marker)
@@ -62,11 +58,6 @@ static inline enum vm_kind vm_marker_kind(uint32_t marker)
 static inline unsigned vm_marker_largest(uint32_t marker)
 {
 	return marker >> VM_MARKER_LARGEST_SHIFT & VM_MARKER_LARGEST;
-}
-
-static inline unsigned vm_marker_object_number(uint32_t marker)
-{
-	return marker >> VM_MARKER_OBJECT_SHIFT & VM_MARKER_OBJECT;
 }
 
 /* The access rights, and PROP_DENY_*. */

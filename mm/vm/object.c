@@ -1,45 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/vm/object.h"
 
-#include "kern/lock.h"
 #include "lib/bits.h"
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mm/heap/heap.h"
+#include "mm/vm/wait.h"
 
-enum {
-	WORD_BITS = 64,
-};
-
-LOCK_CLASS(numbers_class, "shared object numbers", RANK_SPACES);
-static struct spinlock numbers_lock = SPINLOCK_INIT(&numbers_class);
-static struct vm_object *objects[VM_OBJECTS_MAX]; /* (l) to change an entry */
+LOCK_CLASS(object_class, "mappings of an object", RANK_OBJECT);
+static _Atomic unsigned next_number; /* (a) */
 
 /* ---- lifetime ---- */
 
-static bool number_take(struct vm_object *o)
-{
-	uintptr_t irq = spin_lock_irq(&numbers_lock);
-	unsigned i = 0;
-
-	while (i < VM_OBJECTS_MAX && objects[i] != NULL)
-		i++;
-	if (i < VM_OBJECTS_MAX)
-		objects[i] = o;
-	spin_unlock_irq(&numbers_lock, irq);
-	o->number = i;
-	return i < VM_OBJECTS_MAX;
-}
-
-static void number_give(const struct vm_object *o)
-{
-	uintptr_t irq = spin_lock_irq(&numbers_lock);
-
-	objects[o->number] = NULL;
-	spin_unlock_irq(&numbers_lock, irq);
-}
-
-err_t vm_object_new(uint64_t bytes, struct vm_object **out)
+err_t vm_object_new_paged(uint64_t bytes, const struct vm_pager *pager, void *context,
+			  struct vm_object **out)
 {
 	struct vm_object *o;
 
@@ -48,25 +22,34 @@ err_t vm_object_new(uint64_t bytes, struct vm_object **out)
 	o = heap_zalloc(sizeof(*o));
 	if (o == NULL)
 		return ERR_NO_MEMORY;
-	o->bytes = align_up(bytes, PAGE_SIZE);
-	atomic_store_explicit(&o->users, 1, memory_order_relaxed); /* not yet published */
-	if (page_table_init(&o->pages, arch_pt_levels()) == OK) {
-		if (number_take(o)) {
-			*out = o;
-			return OK;
-		}
-		page_table_destroy(&o->pages);
+	if (page_table_init(&o->pages, arch_pt_levels()) != OK) {
+		heap_free(o);
+		return ERR_NO_MEMORY;
 	}
-	heap_free(o);
-	return ERR_NO_MEMORY;
+	tlb_space_init(&o->tlb);
+	spin_init(&o->lock, &object_class);
+	/* relaxed: not yet published */
+	atomic_store_explicit(&o->bytes, align_up(bytes, PAGE_SIZE), memory_order_relaxed);
+	atomic_store_explicit(&o->users, 1, memory_order_relaxed);
+	o->number = 1 + atomic_fetch_add_explicit(&next_number, 1, memory_order_relaxed);
+	o->pager = pager;
+	o->context = context;
+	*out = o;
+	return OK;
 }
 
-static void vm_object_get(struct vm_object *o)
+err_t vm_object_new(uint64_t bytes, struct vm_object **out)
+{
+	return vm_object_new_paged(bytes, NULL, NULL, out);
+}
+
+struct vm_object *vm_object_get(struct vm_object *o)
 {
 	/* relaxed: the caller ensures that another count is held meanwhile */
 	unsigned before = atomic_fetch_add_explicit(&o->users, 1, memory_order_relaxed);
 
 	ASSERT(before != 0);
+	return o;
 }
 
 void vm_object_put(struct vm_object *o)
@@ -77,46 +60,53 @@ void vm_object_put(struct vm_object *o)
 	ASSERT(before != 0);
 	if (before != 1)
 		return;
-	number_give(o);
+	ASSERT(list_is_empty(&o->mappings));
 	page_table_destroy(&o->pages);
 	heap_free(o);
 }
 
-struct vm_object *vm_object_of(unsigned number)
+bool vm_object_has(const struct vm_object *o, uint64_t offset, uint64_t len)
 {
-	ASSERT(number < VM_OBJECTS_MAX && objects[number] != NULL); /* O2 */
-	return objects[number];
+	/* acquire pairs with vm_object_truncate() */
+	uint64_t bytes = atomic_load_explicit(&o->bytes, memory_order_acquire);
+
+	return len <= bytes && offset <= bytes - len;
 }
 
 /* ---- pages ---- */
 
-uint64_t vm_object_span(const struct vm_object *o)
+/* Lock the page at `offset`.  ERR_NOT_FOUND: beyond the end.  The end is read with the page locked:
+ * vm_object_truncate() sets it before it frees pages. */
+static err_t open_page(struct vm_object *o, uint64_t offset, struct cursor *c,
+		       struct tlb_batch *gone)
 {
-	return (uint64_t)PAGE_SIZE << bits_order(o->bytes / PAGE_SIZE);
+	err_t err;
+
+	if (offset >= VM_OBJECT_BYTES_MAX)
+		return ERR_NOT_FOUND;
+	tlb_batch_init(gone, &o->tlb);
+	err = cursor_open(c, &o->pages, (struct vrange){ offset, PAGE_SIZE }, gone);
+	ASSERT(err == OK);
+	if (vm_object_has(o, offset, PAGE_SIZE))
+		return OK;
+	cursor_close(c);
+	return ERR_NOT_FOUND;
 }
 
-bool vm_object_fits(const struct vm_object *o, struct vrange range, uint64_t offset)
+static void close_page(struct cursor *c, struct tlb_batch *gone)
 {
-	return offset % PAGE_SIZE == 0 && range.len <= o->bytes && offset <= o->bytes - range.len &&
-	       (range.start - offset) % vm_object_span(o) == 0;
+	cursor_close(c);
+	tlb_batch_finish(gone);
 }
 
-__owns static struct frame *page_at(struct cursor *c, err_t *why)
+/* Map a new page of zeros; returns it with a count for the caller. */
+__owns static struct frame *new_page(struct cursor *c, err_t *why)
 {
-	struct pt_item item = cursor_query(c);
-	struct frame *mapped, *f;
+	struct frame *mapped = frame_alloc(FRAME_USER), *f;
 
-	*why = OK;
-	if (item.kind == PT_ITEM_LEAF) {
-		f = frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa)));
-		*why = frame_try_get(f);
-		return *why == OK ? f : NULL;
-	}
-	mapped = frame_alloc(FRAME_USER);
-	if (mapped == NULL) {
-		*why = ERR_NO_MEMORY;
+	*why = ERR_NO_MEMORY;
+	if (mapped == NULL)
 		return NULL;
-	}
 	memset(arch_direct(frame_paddr(mapped)), 0, PAGE_SIZE);
 	f = frame_get(mapped);
 	*why = cursor_map(c, mapped, (struct page_prop){ PROP_READ, MEM_WRITE_BACK });
@@ -127,58 +117,135 @@ __owns static struct frame *page_at(struct cursor *c, err_t *why)
 	return NULL;
 }
 
-struct frame *vm_object_page(struct vm_object *o, vaddr_t va, err_t *why)
+__owns static struct frame *page_at(const struct vm_object *o, struct cursor *c, err_t *why)
 {
-	uint64_t offset = va % vm_object_span(o);
+	struct pt_item item = cursor_query(c);
+	struct frame *f;
+
+	*why = ERR_BUSY;
+	if (item.kind == PT_ITEM_LEAF) {
+		f = frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa)));
+		*why = frame_try_get(f);
+		return *why == OK ? f : NULL;
+	}
+	if (item.kind == PT_ITEM_MARKER || o->pager != NULL)
+		return NULL;
+	return new_page(c, why);
+}
+
+struct frame *vm_object_page(struct vm_object *o, uint64_t offset, err_t *why)
+{
+	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
 	struct frame *f;
 
-	if (offset >= o->bytes) {
-		*why = ERR_NOT_FOUND;
+	offset = align_down(offset, PAGE_SIZE);
+	*why = open_page(o, offset, &c, &gone);
+	if (*why != OK)
 		return NULL;
-	}
-	*why = cursor_open(&c, &o->pages, (struct vrange){ offset, PAGE_SIZE }, NULL);
-	ASSERT(*why == OK);
-	f = page_at(&c, why);
-	cursor_close(&c);
+	f = page_at(o, &c, why);
+	close_page(&c, &gone);
 	return f;
 }
 
-/* ---- sets ---- */
+/* ---- pages that a pager brings ---- */
 
-void vm_object_set_add(struct vm_object_set *set, struct vm_object *o)
+enum {
+	TICKET_MAX = 1 << 30, /* below 2^PT_MARKER_BITS */
+};
+
+/* A page that a thread needs. */
+struct absent {
+	struct vm_object *object;
+	uint64_t offset;
+};
+
+/* Whether no thread brings the page: it came, or it may be tried. */
+static bool has_ended(const void *what)
 {
-	uint64_t bit = UINT64_C(1) << o->number % WORD_BITS;
+	const struct absent *a = what;
 
-	vm_object_get(o);
-	/* acquire-release: a reader that finds the bit set may use the object */
-	if ((atomic_fetch_or_explicit(&set->word[o->number / WORD_BITS], bit,
-				      memory_order_acq_rel) &
-	     bit) != 0)
-		vm_object_put(o);
+	return page_table_query(&a->object->pages, a->offset).kind != PT_ITEM_MARKER;
 }
 
-void vm_object_set_copy(struct vm_object_set *to, const struct vm_object_set *from)
+/* Put a ticket in the place of an absent page.  ERR_BUSY: another thread's is there; ERR_IN_USE:
+ * the page has come. */
+static err_t take_ticket(struct vm_object *o, uint64_t offset, uint32_t *ticket)
 {
-	for (unsigned w = 0; w < VM_OBJECT_WORDS; w++)
-		/* acquire: a set bit means that the object may be used */
-		for (uint64_t left = atomic_load_explicit(&from->word[w], memory_order_acquire);
-		     left != 0; left &= left - 1)
-			vm_object_set_add(to, vm_object_of(w * WORD_BITS + bits_lowest(left)));
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	err_t err = open_page(o, offset, &c, &gone);
+
+	if (err != OK)
+		return err;
+	*ticket = atomic_fetch_add_explicit(&o->tickets, 1, memory_order_relaxed) % TICKET_MAX;
+	switch (cursor_query(&c).kind) {
+	case PT_ITEM_ABSENT: err = cursor_set_marker(&c, PAGE_SIZE, *ticket); break;
+	case PT_ITEM_MARKER: err = ERR_BUSY; break;
+	case PT_ITEM_LEAF: err = ERR_IN_USE; break;
+	}
+	close_page(&c, &gone);
+	return err;
 }
 
-void vm_object_set_clear(struct vm_object_set *set)
+/* Replace the ticket by the page, or by nothing if f is NULL.  A ticket that has gone, as the
+ * object was truncated, leaves everything as it is. */
+static err_t hand_in(struct vm_object *o, uint64_t offset, uint32_t ticket, struct frame *f)
+	__takes(4)
 {
-	for (unsigned i = 0; i < VM_OBJECTS_MAX; i++)
-		if (vm_object_set_has(set, i))
-			vm_object_put(vm_object_of(i));
-	for (unsigned w = 0; w < VM_OBJECT_WORDS; w++)
-		atomic_store_explicit(&set->word[w], 0, memory_order_relaxed);
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	err_t err = open_page(o, offset, &c, &gone);
+	struct pt_item item;
+
+	if (err == OK) {
+		item = cursor_query(&c);
+		if (item.kind == PT_ITEM_MARKER && item.marker == ticket) {
+			err = cursor_unmap(&c, PAGE_SIZE);
+			ASSERT(err == OK); /* the marker has an entry of its own */
+			(void)cursor_jump(&c, offset);
+			if (f != NULL)
+				err = cursor_map(&c, f,
+						 (struct page_prop){ PROP_READ, MEM_WRITE_BACK });
+			f = err == OK ? NULL : f;
+		}
+		close_page(&c, &gone);
+	}
+	if (f != NULL)
+		frame_put(f);
+	return err == ERR_NOT_FOUND ? OK : err;
 }
 
-bool vm_object_set_has(const struct vm_object_set *set, unsigned number)
+static err_t bring(struct vm_object *o, uint64_t offset, uint32_t ticket)
 {
-	return (atomic_load_explicit(&set->word[number / WORD_BITS], memory_order_acquire) >>
-			number % WORD_BITS &
-		1) != 0;
+	struct frame *f = frame_alloc(FRAME_USER);
+	err_t err = ERR_NO_MEMORY, put;
+
+	if (f != NULL)
+		err = o->pager->fill(o, offset, arch_direct(frame_paddr(f)));
+	if (f != NULL && err != OK) {
+		frame_put(f);
+		f = NULL;
+	}
+	put = hand_in(o, offset, ticket, f);
+	vm_wait_over(o);
+	return err == OK ? put : err;
+}
+
+err_t vm_object_fetch(struct vm_object *o, uint64_t offset)
+{
+	const struct absent a = { o, align_down(offset, PAGE_SIZE) };
+	uint32_t ticket;
+	err_t err;
+
+	if (o->pager == NULL)
+		return OK;
+	if (arch_irq_is_off())
+		return ERR_IN_USE;
+	err = take_ticket(o, a.offset, &ticket);
+	if (err == OK)
+		return bring(o, a.offset, ticket);
+	if (err == ERR_BUSY)
+		vm_wait_until(o, has_ended, &a);
+	return err == ERR_BUSY || err == ERR_IN_USE ? OK : err;
 }

@@ -9,6 +9,7 @@
 #include "mm/heap/heap.h"
 #include "mm/vm/fault.h"
 #include "mm/vm/span.h"
+#include "mm/vm/wait.h"
 
 /* The part of a range that is changed at a time with interrupts off; a multiple of the span of a
  * level-1 node. */
@@ -34,6 +35,7 @@ static void space_publish(struct vm_space *s)
 	uintptr_t irq = spin_lock_irq(&spaces_lock);
 
 	s->number = ++next_number;
+	s->is_published = true;
 	list_push_front(&spaces, &s->link);
 	spin_unlock_irq(&spaces_lock, irq);
 }
@@ -61,6 +63,7 @@ static err_t space_create(struct vm_space **out)
 	page_table_keep_spare(&s->table);
 	page_table_break_before_split(&s->table);
 	tlb_space_init(&s->tlb);
+	vm_mappings_init(&s->mappings);
 	atomic_store_explicit(&s->users, 1, memory_order_relaxed); /* not yet published */
 	s->start = PAGE_SIZE;
 	s->end = vm_user_end(s->table.levels);
@@ -77,13 +80,15 @@ err_t vm_space_new(struct vm_space **out)
 	return err;
 }
 
-/* No CPU has the space loaded, and it is not published. */
+/* No CPU has the space loaded. */
 static void space_destroy(struct vm_space *s)
 {
+	if (s->is_published)
+		space_unpublish(s);
 	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
 		ASSERT(atomic_load_explicit(&s->tlb.loaded.word[w], memory_order_seq_cst) == 0);
 	page_table_destroy(&s->table);
-	vm_object_set_clear(&s->objects);
+	vm_mappings_clear(&s->mappings);
 	heap_free(s);
 }
 
@@ -107,14 +112,11 @@ void vm_space_put(struct vm_space *s)
 	unsigned before = atomic_fetch_sub_explicit(&s->users, 1, memory_order_acq_rel);
 
 	ASSERT(before != 0);
-	if (before != 1)
-		return;
-	space_unpublish(s);
-	space_destroy(s);
+	if (before == 1)
+		space_destroy(s);
 }
 
-/* Get a count, unless the last one has been put. */
-static bool try_get(struct vm_space *s)
+bool vm_space_try_get(struct vm_space *s)
 {
 	unsigned users = atomic_load_explicit(&s->users, memory_order_relaxed);
 
@@ -143,7 +145,7 @@ static struct vm_space *find_if(unsigned min, unsigned max)
 			    atomic_load_explicit(&s->users, memory_order_relaxed) != 0)
 				found = s;
 		}
-	} while (found != NULL && !try_get(found));
+	} while (found != NULL && !vm_space_try_get(found));
 	spin_unlock_irq(&spaces_lock, irq);
 	return found;
 }
@@ -199,12 +201,13 @@ static bool rights_ok(unsigned rights)
 	       (rights & ~(unsigned)(PROP_READ | PROP_WRITE | PROP_EXECUTE)) == 0;
 }
 
-/* Rights with VM_MAY_*: the rights, and PROP_DENY_* for those that can never be added. */
+/* Rights with VM_MAY_* and VM_COPY: the rights, and PROP_DENY_* for those that can never be added.
+ */
 static unsigned with_denials(unsigned rights)
 {
-	unsigned flags = rights & ~(unsigned)(VM_MAY_WRITE | VM_MAY_EXECUTE);
+	unsigned flags = rights & ~(unsigned)(VM_MAY_WRITE | VM_MAY_EXECUTE | VM_COPY);
 
-	if ((rights & (PROP_WRITE | VM_MAY_WRITE)) == 0)
+	if ((rights & (PROP_WRITE | VM_MAY_WRITE | VM_COPY)) == 0)
 		flags |= PROP_DENY_WRITE;
 	if ((rights & (PROP_EXECUTE | VM_MAY_EXECUTE)) == 0)
 		flags |= PROP_DENY_EXECUTE;
@@ -222,6 +225,16 @@ static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
 	return min_u64(left, max_u64(piece, pte_span(level) - va % pte_span(level)));
 }
 
+static bool is_not_forking(const void *s)
+{
+	return !vm_space_is_forking(s);
+}
+
+void vm_space_wait_for_fork(const struct vm_space *s)
+{
+	vm_wait_until(s, is_not_forking, s);
+}
+
 /* Lock a range to change what is mapped there; waits while a fork is in progress. */
 static __forceinline err_t open_to_change(struct vm_space *s, struct cursor *c, struct vrange range,
 					  struct tlb_batch *gone)
@@ -232,7 +245,7 @@ static __forceinline err_t open_to_change(struct vm_space *s, struct cursor *c, 
 	while ((err = cursor_open(c, &s->table, range, gone)) == OK && vm_space_is_forking(s)) {
 		cursor_close(c);
 		tlb_batch_finish(gone);
-		lock_wait_turn();
+		vm_space_wait_for_fork(s);
 	}
 	return err;
 }
@@ -243,12 +256,18 @@ static void close_changed(struct cursor *c, struct tlb_batch *gone)
 	tlb_batch_finish(gone);
 }
 
+/* Bytes of the range before the cursor. */
+static uint64_t bytes_done(const struct cursor *c, struct vrange range)
+{
+	return c->done ? range.len : c->va - range.start;
+}
+
 /* ---- map ---- */
 
 /* Undo a failed cursor_set_marker(): unmap the markers that it stored, which needs no split. */
 static void take_back(struct cursor *c, struct vrange range)
 {
-	uint64_t done = c->done ? range.len : c->va - range.start;
+	uint64_t done = bytes_done(c, range);
 	err_t err = cursor_jump(c, range.start);
 
 	if (err == OK && done != 0)
@@ -256,7 +275,10 @@ static void take_back(struct cursor *c, struct vrange range)
 	ASSERT(err == OK);
 }
 
-static err_t map_marker(struct vm_space *s, struct vrange range, uint32_t marker)
+/* Map a marker, and the mapping that belongs to it, if any; a mapping that is not needed is left in
+ * *mapping. */
+static err_t map_marker(struct vm_space *s, struct vrange range, uint32_t marker,
+			struct vm_mapping **mapping)
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
@@ -267,6 +289,8 @@ static err_t map_marker(struct vm_space *s, struct vrange range, uint32_t marker
 	err = cursor_set_marker(&c, range.len, marker);
 	if (err != OK)
 		take_back(&c, range);
+	else if (mapping != NULL)
+		*mapping = vm_mapping_add(*mapping);
 	close_changed(&c, &gone);
 	return err;
 }
@@ -275,24 +299,33 @@ err_t vm_space_map(struct vm_space *s, struct vrange range, unsigned rights, uns
 {
 	if (!range_ok(s, range) || !rights_ok(rights) || largest < 1 || largest > PT_LEAF_LEVEL_MAX)
 		return ERR_BAD_RANGE;
-	return map_marker(s, range, vm_marker_anon(rights, largest));
+	return map_marker(s, range, vm_marker_anon(rights, largest), NULL);
 }
 
 err_t vm_space_guard(struct vm_space *s, struct vrange range)
 {
-	return range_ok(s, range) ? map_marker(s, range, VM_GUARD) : ERR_BAD_RANGE;
+	return range_ok(s, range) ? map_marker(s, range, VM_GUARD, NULL) : ERR_BAD_RANGE;
 }
 
 err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_object *object,
 			  uint64_t offset, unsigned rights)
 {
 	unsigned flags = with_denials(rights);
+	struct vm_view view = { object, offset, range.len,
+				(rights & VM_COPY) != 0 ? VM_PRIVATE : VM_SHARED };
+	struct vm_mapping *m;
+	err_t err;
 
-	if (!range_ok(s, range) || !rights_ok(flags & PROP_RIGHTS) ||
-	    !vm_object_fits(object, range, offset))
+	if (!range_ok(s, range) ||
+	    !rights_ok(flags & ~(unsigned)(PROP_DENY_WRITE | PROP_DENY_EXECUTE)) ||
+	    offset % PAGE_SIZE != 0 || !vm_object_has(object, offset, range.len))
 		return ERR_BAD_RANGE;
-	vm_object_set_add(&s->objects, object); /* A4: before a marker names it */
-	return map_marker(s, range, vm_marker_object(flags, object->number));
+	m = vm_mapping_new(s, range, &view);
+	if (m == NULL)
+		return ERR_NO_MEMORY;
+	err = map_marker(s, range, vm_marker_object(flags), &m);
+	vm_mapping_free(m);
+	return err;
 }
 
 err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsigned rights)
@@ -347,23 +380,48 @@ struct vm_change {
 	uint32_t marker_denied;
 };
 
+/* Lock a range to unmap it, with a spare mapping if one is split. */
+static __forceinline err_t open_to_unmap(struct vm_space *s, struct cursor *c, struct vrange range,
+					 struct tlb_batch *gone, struct vm_cut *cut)
+{
+	err_t err;
+
+	while ((err = open_to_change(s, c, range, gone)) == OK && cut->spare == NULL &&
+	       unlikely(vm_mappings_splits(&s->mappings, range))) {
+		close_changed(c, gone);
+		cut->spare = vm_mapping_new(s, range, &(struct vm_view){ .object = NULL });
+		if (cut->spare == NULL)
+			return ERR_NO_MEMORY;
+	}
+	return err;
+}
+
 /* Protect (or, with change NULL, unmap) a piece with one range lock.  Adds the bytes done to *done.
  */
 static err_t change_piece(struct vm_space *s, struct vrange piece, const struct vm_change *change,
 			  uint64_t *done)
 {
+	struct vm_cut cut = { .spare = NULL };
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
-	err_t err = open_to_change(s, &c, piece, &gone);
+	err_t err = change == NULL ? open_to_unmap(s, &c, piece, &gone, &cut)
+				   : open_to_change(s, &c, piece, &gone);
 
-	if (err != OK)
-		return err;
-	if (change == NULL)
-		err = cursor_unmap(&c, piece.len);
-	else
-		err = cursor_protect_unless(&c, piece.len, &change->pt, change->marker_denied);
-	*done += c.done ? piece.len : c.va - piece.start;
-	close_changed(&c, &gone);
+	if (err == OK) {
+		if (change == NULL)
+			err = cursor_unmap(&c, piece.len);
+		else
+			err = cursor_protect_unless(&c, piece.len, &change->pt,
+						    change->marker_denied);
+		piece.len = bytes_done(&c, piece);
+		*done += piece.len;
+		/* what stops an unmap is a large page, behind every mapping that it has met */
+		if (change == NULL && vm_mappings_exist(&s->mappings))
+			vm_mappings_cut(&s->mappings, piece, &cut);
+		close_changed(&c, &gone);
+	}
+	if (unlikely(vm_cut_took(&cut)))
+		vm_cut_finish(&cut);
 	return err;
 }
 
@@ -461,7 +519,7 @@ err_t vm_space_pin(struct vm_space *s, vaddr_t va, enum fault_access access, str
 			return err;
 		if (err != OK && err != ERR_BUSY && err != ERR_NOT_FOUND)
 			return err;
-		lock_wait_turn(); /* a fork ends, or the page is being unmapped */
+		vm_space_wait_for_fork(s); /* or the page is being unmapped */
 	}
 }
 
@@ -491,8 +549,9 @@ static err_t copy_pinned(struct vm_space *child)
 	return err;
 }
 
-/* Copy all ranges, piece by piece.  Pieces that are unlocked keep write rights in TLBs until the
- * one shootdown at the end. */
+/* Copy the whole space, piece by piece.  Where nothing is mapped is locked too, so that a change
+ * that began before the fork has ended when its range is copied.  Pieces that are unlocked keep
+ * write rights in TLBs until the one shootdown at the end. */
 static err_t fork_pieces(struct vm_space *s, struct vm_space *child, bool *met_pinned)
 {
 	struct tlb_batch gone __uninitialized;
@@ -501,17 +560,18 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child, bool *met_p
 
 	tlb_batch_init(&gone, &s->tlb);
 	tlb_batch_reserve(&gone); /* writers wait for the end of the fork */
-	while (err == OK && (va = page_table_next(&s->table, va, end)) < end) {
+	while (err == OK && va < end) {
+		vaddr_t next = page_table_next(&s->table, va, end);
+		vaddr_t stop = next < end ? next + piece_at(s, next, end - next) : end;
 		struct cursor c __uninitialized;
-		uint64_t piece = piece_at(s, va, end - va);
 
-		err = cursor_open(&c, &s->table, (struct vrange){ va, piece }, &gone);
+		err = cursor_open(&c, &s->table, (struct vrange){ va, stop - va }, &gone);
 		if (err != OK)
 			break;
 		err = cursor_fork(&c, &child->table);
 		*met_pinned = *met_pinned || c.met_pinned;
 		cursor_close(&c);
-		va += piece;
+		va = stop;
 	}
 	/* another fork may have removed rights that this one has found removed */
 	if (atomic_load_explicit(&s->forks, memory_order_seq_cst) > 1)
@@ -532,16 +592,17 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 	child->start = s->start;
 	/* seq_cst: before the first node is locked; see vm_space_is_forking() */
 	atomic_fetch_add_explicit(&s->forks, 1, memory_order_seq_cst);
-	vm_object_set_copy(&child->objects, &s->objects);
 	err = fork_pieces(s, child, &met_pinned);
+	/* no map or unmap is in progress: they wait for the end of the fork */
+	if (err == OK)
+		err = vm_mappings_copy(child, s);
 	if (err == OK && met_pinned)
 		err = copy_pinned(child);
-	/* again: the fork may have copied markers of objects that were mapped meanwhile */
-	vm_object_set_copy(&child->objects, &s->objects);
 	/* release: the shootdown is over */
 	atomic_fetch_sub_explicit(&s->forks, 1, memory_order_release);
+	vm_wait_over(s);
 	if (err != OK) {
-		space_destroy(child);
+		vm_space_put(child); /* a truncation of an object may hold a count */
 		return err;
 	}
 	space_publish(child);

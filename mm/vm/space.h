@@ -10,7 +10,8 @@
  *   empty                        ERR_NOT_FOUND              ERR_NOT_FOUND
  *   marker: guard                ERR_NOT_FOUND              ERR_NOT_FOUND
  *   marker: anonymous            maps the zero page         maps a zeroed page
- *   marker: object               maps the object's page     maps the object's page
+ *   marker: object, shared       maps the object's page     maps the object's page
+ *   marker: object, private      maps it copy-on-write      maps a copy
  *   leaf, PROP_WRITE             -                          -
  *   leaf, PROP_COPY              -                          copy-on-write: maps a copy writable, or
  *                                                           the frame itself if this is its only
@@ -27,15 +28,16 @@
  *   A1  a tracked leaf is the only owner of its frame, or PROP_FORKED, or PROP_SHARED
  *   A2  an untracked leaf that is not PROP_SHARED maps the zero page, and is PROP_FORKED
  *   A3  every leaf is PROP_USER and not PROP_GLOBAL, and between the space's start and end
- *   A4  the space holds a count of every object that its markers refer to (mm/vm/object.h)
+ *   A4  the mappings of objects and the entries agree (mm/vm/mapping.h)
  *   A5  PROP_COPY implies PROP_FORKED; neither occurs with PROP_WRITE or PROP_SHARED
  *
  * Forks.  The child has the parent's memory as it was at one moment for every CPU, although the
  * parent's threads run meanwhile: the fork copies the table piece by piece, clears PROP_WRITE in
  * the parent's entries, runs one TLB shootdown at the end, if it cleared any, and is then over.
  * Until then, who wants to write to a page that has no write right, or to map, unmap or protect,
- * waits. So a store during the fork either goes to a frame that the child shares, and comes before
- * the shootdown, or comes after the fork, and so does all that its CPU does later.
+ * waits, so vm_space_map(), _unmap(), _protect() and _pin() are called with interrupts on.  A store
+ * during the fork either goes to a frame that the child shares, and comes before the shootdown, or
+ * comes after the fork, and so does all that its CPU does later.
  *
  * Ordering of copy-on-write.  A fault finds PROP_COPY when no fork is in progress, so no TLB
  * permits a write to the frame, and the copy is consistent.  The entry maps the copy read-only
@@ -52,9 +54,10 @@
  *
  * Failures: map, guard, fork and faults leave the space unchanged.  unmap and protect first split
  * entries that cross the ends of the range, which takes 4 KiB for each level of each end:
- * ERR_NO_MEMORY; ERR_OVERFLOW if a frame has SLOT_COUNT_MAX owners.  After that they need no
- * memory.  If another CPU maps a large page across an end meanwhile and its split fails, *done is
- * the number of bytes that are changed and invalidated (finding SPA-01).
+ * ERR_NO_MEMORY; ERR_OVERFLOW if a frame has SLOT_COUNT_MAX owners.  An unmap inside the mapping of
+ * an object takes memory for the second part of that.  After that they need no memory.  If another
+ * CPU maps a large page across an end meanwhile and its split fails, *done is the number of bytes
+ * that are changed and invalidated (finding SPA-01).
  *
  * Locking: any number of callers on any CPU; operations on overlapping ranges are serialized, piece
  * by piece if the range is large.  Interrupts are off for one piece at a time.  The caller holds no
@@ -65,18 +68,19 @@
 #include "arch/fault.h"
 #include "lib/list.h"
 #include "mm/pt/cursor.h"
+#include "mm/vm/mapping.h"
 #include "mm/vm/marker.h"
-#include "mm/vm/object.h"
 
 struct vm_space {
 	struct page_table table;
 	struct tlb_space tlb;
 	_Atomic unsigned users; /* (a) reference count */
 	unsigned number;        /* (c) shown by the monitor */
+	bool is_published;      /* (c) in the list of all spaces: a child is when it is complete */
 	vaddr_t start, end;     /* (c) of what can be mapped: from page 1 or 0 to vm_user_end() */
 	struct list_node link;  /* (l) in the list of all spaces */
-	struct vm_object_set objects;
-	_Atomic unsigned forks; /* (a) in progress */
+	struct vm_mappings mappings; /* of objects */
+	_Atomic unsigned forks;      /* (a) in progress */
 };
 
 /* Whether a fork copies the space.  A CPU that is about to map something new, or to give a write
@@ -100,6 +104,8 @@ void vm_space_allow_page_0(struct vm_space *s);
 /* Get or put a count.  The last put frees all that the space owns; by then no CPU has the space
  * loaded and no thread uses it. */
 __owns struct vm_space *vm_space_get(struct vm_space *s);
+/* Get a count, unless the last one has been put.  The caller ensures that s is not freed. */
+__must_check bool vm_space_try_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s) __takes(1);
 
 /* Make s the address space of the running thread, on any CPU where it runs; NULL: the kernel half
@@ -123,10 +129,11 @@ static inline vaddr_t vm_user_end(unsigned levels)
 	return pt_half_bytes(levels) - PAGE_SIZE;
 }
 
-/* Rights that vm_space_protect() may add to an object's or a frame's mapping. */
+/* Beside the rights of an object's or a frame's mapping. */
 enum {
-	VM_MAY_WRITE = 1 << 16,
-	VM_MAY_EXECUTE = 1 << 17,
+	VM_MAY_WRITE = 1 << 16,   /* vm_space_protect() may add the right */
+	VM_MAY_EXECUTE = 1 << 17, /* likewise */
+	VM_COPY = 1 << 18,        /* of an object: writes go to copies that the space owns */
 };
 
 /* Map anonymous memory, zero-filled on demand, in pages of level 1 .. `largest` (2: 2 MiB, 3:
@@ -135,9 +142,10 @@ err_t vm_space_map(struct vm_space *s, struct vrange range, unsigned rights, uns
 /* Reserve the range: every access faults, and no other mapping can be placed there.  Errors as
  * above. */
 err_t vm_space_guard(struct vm_space *s, struct vrange range);
-/* Map an object from `offset` bytes on, on demand; `rights` with VM_MAY_*.  ERR_BAD_RANGE also when
- * the range is not inside the object, or its address does not match the offset (mm/vm/object.h);
- * otherwise as above. */
+/* Map an object from `offset` bytes on, a multiple of the page size, on demand; `rights` with
+ * VM_MAY_* and VM_COPY, which includes VM_MAY_WRITE.  Until a page is copied, it shows what others
+ * write to the object.  ERR_BAD_RANGE also when the range is not inside the object; otherwise as
+ * above. */
 err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_object *object,
 			  uint64_t offset, unsigned rights);
 /* Map a frame, or a block of a page size, that forks share (PROP_SHARED); `rights` with VM_MAY_*.
@@ -177,13 +185,15 @@ enum {
 
 /* Handle a page fault at va.  ERR_NOT_FOUND: no mapping, or a guard; ERR_DENIED: the rights do not
  * allow the access; ERR_NO_MEMORY; ERR_OVERFLOW: the page has SLOT_COUNT_MAX owners;
- * ERR_IN_USE: a write during a fork, with interrupts off.  Also OK when another CPU has resolved
- * the fault already. */
+ * ERR_IN_USE: a write during a fork, or a page that a pager brings, with interrupts off; the error
+ * of a pager.  Also OK when another CPU has resolved the fault already.  With interrupts on the
+ * thread may sleep (mm/vm/wait.h). */
 err_t vm_space_handle_fault(struct vm_space *s, vaddr_t va, enum fault_access access);
 
 /* Counters of faults by outcome, and of operations; each CPU writes its own.  (a), relaxed. */
 struct vm_stats {
 	_Atomic uint64_t zero_page, zeroed, ahead, zeroed_large, object, copied, reused;
+	_Atomic uint64_t brought; /* pages of objects, by pagers or by waiting for one */
 	_Atomic uint64_t spurious, refused, no_memory;
 	_Atomic uint64_t forks, unmaps, protects;
 };

@@ -255,8 +255,8 @@ TEST(fault_place_of_a_users_address_is_what_its_entry_means)
 	users_place_is(constant, FAULT_WRITE,
 		       "space 7: zeros on demand, pages up to 2M, no right to write");
 	users_place_is(constant, FAULT_EXECUTE, "space 7: zeros on demand, pages up to 2M");
-	users_place_is(pte_make_marker(vm_marker_object(PROP_READ, 3)), FAULT_WRITE,
-		       "space 7: object 3 on demand, no right to write");
+	users_place_is(pte_make_marker(vm_marker_object(PROP_READ)), FAULT_WRITE,
+		       "space 7: an object on demand, no right to write");
 	users_place_is(pte_make_leaf(MIB(64), own, 1), FAULT_WRITE,
 		       "space 7: private, no right to write");
 	users_place_is(pte_make_leaf(MIB(64), copy, 1), FAULT_WRITE, "space 7: copy-on-write");

@@ -76,19 +76,19 @@ static bool same_meaning(struct vm_meaning a, struct vm_meaning b)
 }
 
 /* True: every page of [va, end) has meaning m. */
-static bool all_mean(const struct vm_space *s, vaddr_t va, vaddr_t end, struct vm_meaning m)
+static bool all_mean(struct vm_space *s, vaddr_t va, vaddr_t end, struct vm_meaning m)
 {
 	for (; va < end; va += PAGE_SIZE) {
 		struct pt_item item = vm_space_query(s, va);
 
-		if (!same_meaning(vm_meaning_of(&item), m))
+		if (!same_meaning(vm_meaning_in(s, &item), m))
 			return false;
 	}
 	return true;
 }
 
 /* Checks R1, R2 and that an extent has the meaning of its pages.  NULL, or the violation. */
-static const char *wrong_with_extents(const struct vm_space *s)
+static const char *wrong_with_extents(struct vm_space *s)
 {
 	const struct vm_meaning nothing = { VM_WHAT_NOTHING, 0, 0 };
 	struct vm_extent extent, before = { 0 };

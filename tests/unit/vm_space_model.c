@@ -30,7 +30,7 @@ enum {
 };
 #define FIELD (BASE - BEFORE * PAGE_SIZE)
 
-static const unsigned object_pages[OBJECTS] = { 1, 40, LARGE + 200 };
+static const unsigned object_pages[OBJECTS] = { 1, 40, LARGE + 200 }; /* at most */
 
 /* ---- the model ---- */
 
@@ -38,14 +38,17 @@ enum kind {
 	ABSENT,
 	GUARD,
 	PRIVATE,
-	OBJECT, /* the page of object `which` for the address */
+	OBJECT, /* page `index` of object `which` */
+	VIEW,   /* the same, mapped privately and not written to yet */
+	COPIED, /* the same, written to */
 	SHARED, /* frame `which`; in the block, the page for the address */
 };
 
 struct page {
 	uint8_t kind, rights, which;
-	uint8_t max;    /* rights that protect can give */
-	uint64_t value; /* PRIVATE */
+	uint8_t max; /* rights that protect can give */
+	uint16_t index;
+	uint64_t value; /* PRIVATE, COPIED */
 };
 
 /* A space and its model. */
@@ -54,7 +57,8 @@ static struct model_space {
 	struct page page[PAGES];
 } spaces[SPACES];
 static struct vm_object *objects[OBJECTS];
-static struct frame *frames[FRAMES]; /* the test holds a count of each */
+static struct frame *frames[FRAMES];  /* the test holds a count of each */
+static unsigned object_size[OBJECTS]; /* pages */
 static uint64_t object_value[OBJECTS][LARGE + 200], frame_value[SINGLES], block_value[LARGE];
 static uint64_t stamp;
 static bool may_fail; /* node allocations fail at random */
@@ -69,18 +73,13 @@ static struct vrange field(unsigned first, unsigned n)
 	return (struct vrange){ field_at(first), (uint64_t)n * PAGE_SIZE };
 }
 
-static unsigned object_index(unsigned which, unsigned i)
-{
-	return (unsigned)(field_at(i) % vm_object_span(objects[which]) / PAGE_SIZE);
-}
-
 /* The model's value of the page. */
 static uint64_t *value_of(struct model_space *m, unsigned i)
 {
 	struct page *p = &m->page[i];
 
-	if (p->kind == OBJECT)
-		return &object_value[p->which][object_index(p->which, i)];
+	if (p->kind == OBJECT || p->kind == VIEW)
+		return &object_value[p->which][p->index];
 	if (p->kind == SHARED && p->which == BLOCK)
 		return &block_value[(i - BEFORE) % LARGE];
 	if (p->kind == SHARED)
@@ -97,8 +96,23 @@ static bool is_free(const struct model_space *m, unsigned first, unsigned n)
 
 static void set_pages(struct model_space *m, unsigned first, unsigned n, struct page p)
 {
-	for (unsigned i = first; i < first + n; i++)
+	for (unsigned i = first; i < first + n; i++, p.index++)
 		m->page[i] = p;
+}
+
+static bool is_of_object(const struct page *p)
+{
+	return p->kind == OBJECT || p->kind == VIEW || p->kind == COPIED;
+}
+
+/* The result of an access that needs this right. */
+static err_t access_result(const struct page *p, unsigned right)
+{
+	if (p->kind <= GUARD)
+		return ERR_NOT_FOUND;
+	if ((p->rights & right) == 0)
+		return ERR_DENIED;
+	return is_of_object(p) && p->index >= object_size[p->which] ? ERR_NOT_FOUND : OK;
 }
 
 /* ---- comparison ---- */
@@ -116,9 +130,10 @@ static bool leaf_agrees(struct model_space *m, unsigned i, const struct pt_item 
 						       (field_at(i) - item->start));
 	else if (page_load(m->space, field_at(i), &value) != OK)
 		return false;
-	return (p->kind == PRIVATE || p->kind == OBJECT || p->kind == SHARED) &&
-	       (flags & PROP_RIGHTS) == p->rights &&
-	       ((flags & PROP_SHARED) != 0) == (p->kind != PRIVATE) && value == *value_of(m, i);
+	return p->kind > GUARD && (flags & PROP_RIGHTS) == p->rights &&
+	       !(is_of_object(p) && p->index >= object_size[p->which]) &&
+	       ((flags & PROP_SHARED) != 0) == (p->kind == OBJECT || p->kind == SHARED) &&
+	       value == *value_of(m, i);
 }
 
 static bool marker_agrees(struct model_space *m, unsigned i, uint32_t marker)
@@ -130,8 +145,9 @@ static bool marker_agrees(struct model_space *m, unsigned i, uint32_t marker)
 	case VM_GUARD: return p->kind == GUARD;
 	case VM_ANON: return p->kind == PRIVATE && p->value == 0 && rights == p->rights;
 	case VM_OBJECT:
-		return p->kind == OBJECT && rights == p->rights &&
-		       vm_marker_object_number(marker) == objects[p->which]->number;
+		return (p->kind == OBJECT || p->kind == VIEW) && rights == p->rights &&
+		       vm_mappings_object_number(&m->space->mappings, field_at(i)) ==
+			       objects[p->which]->number;
 	case VM_ABSENT: break;
 	}
 	return false;
@@ -212,7 +228,7 @@ static unsigned random_may(struct page *p)
 
 static void step_map(struct step *s)
 {
-	struct page p = { PRIVATE, (uint8_t)random_rights(), 0, PROP_RIGHTS, 0 };
+	struct page p = { .kind = PRIVATE, .rights = (uint8_t)random_rights(), .max = PROP_RIGHTS };
 	unsigned largest = 1 + (unsigned)test_random_below(3);
 
 	s->name = "map";
@@ -233,18 +249,25 @@ static void step_guard(struct step *s)
 
 static void step_map_object(struct step *s)
 {
-	unsigned which = (unsigned)test_random_below(OBJECTS),
-		 index = object_index(which, s->first);
-	struct page p = { OBJECT, (uint8_t)random_rights(), (uint8_t)which, 0, 0 };
+	unsigned which = (unsigned)test_random_below(OBJECTS);
+	struct page p = { .kind = OBJECT,
+			  .rights = (uint8_t)random_rights(),
+			  .which = (uint8_t)which,
+			  .index = (uint16_t)test_random_below(object_pages[which]) };
 	unsigned may = random_may(&p);
-	uint64_t offset = (uint64_t)index * PAGE_SIZE;
+	uint64_t offset = (uint64_t)p.index * PAGE_SIZE;
 
 	s->name = "map object";
 	s->expected = is_free(s->m, s->first, s->n) ? OK : ERR_IN_USE;
-	if (test_random_below(8) == 0)
-		offset ^= PAGE_SIZE; /* does not match the address */
-	if (index + s->n > object_pages[which] || offset / PAGE_SIZE != index)
+	if (test_random_below(16) == 0)
+		offset += PAGE_SIZE / 2;
+	if (p.index + s->n > object_size[which] || offset % PAGE_SIZE != 0)
 		s->expected = ERR_BAD_RANGE;
+	if (test_random_below(3) == 0) {
+		p.kind = VIEW;
+		p.max |= PROP_READ | PROP_WRITE;
+		may |= VM_COPY;
+	}
 	s->got = vm_space_map_object(s->m->space, field(s->first, s->n), objects[which], offset,
 				     p.rights | may);
 	if (s->got == OK)
@@ -254,7 +277,9 @@ static void step_map_object(struct step *s)
 static void step_map_frame(struct step *s)
 {
 	unsigned which = (unsigned)test_random_below(FRAMES);
-	struct page p = { SHARED, (uint8_t)random_rights(), (uint8_t)which, 0, 0 };
+	struct page p = { .kind = SHARED,
+			  .rights = (uint8_t)random_rights(),
+			  .which = (uint8_t)which };
 	unsigned may = random_may(&p);
 
 	s->name = "map frame";
@@ -311,15 +336,15 @@ static void step_protect(struct step *s)
 
 static void step_store(struct step *s)
 {
-	const struct page *p = &s->m->page[s->first];
+	struct page *p = &s->m->page[s->first];
 
 	s->name = "store";
-	s->expected = p->kind <= GUARD                ? ERR_NOT_FOUND
-		      : (p->rights & PROP_WRITE) == 0 ? ERR_DENIED
-						      : OK;
+	s->expected = access_result(p, PROP_WRITE);
 	s->got = page_store(s->m->space, field_at(s->first), ++stamp);
-	if (s->got == OK)
+	if (s->got == OK) {
+		p->kind = p->kind == VIEW ? COPIED : p->kind;
 		*value_of(s->m, s->first) = stamp;
+	}
 }
 
 static void step_load(struct step *s)
@@ -327,9 +352,7 @@ static void step_load(struct step *s)
 	uint64_t value = 0;
 
 	s->name = "load";
-	s->expected = s->m->page[s->first].kind <= GUARD ? ERR_NOT_FOUND
-		      : s->m->page[s->first].rights == 0 ? ERR_DENIED
-							 : OK;
+	s->expected = access_result(&s->m->page[s->first], PROP_READ);
 	s->got = page_load(s->m->space, field_at(s->first), &value);
 	if (s->got == OK)
 		CHECK_EQ(value, *value_of(s->m, s->first));
@@ -337,12 +360,8 @@ static void step_load(struct step *s)
 
 static void step_execute(struct step *s)
 {
-	const struct page *p = &s->m->page[s->first];
-
 	s->name = "execute";
-	s->expected = p->kind <= GUARD                  ? ERR_NOT_FOUND
-		      : (p->rights & PROP_EXECUTE) == 0 ? ERR_DENIED
-							: OK;
+	s->expected = access_result(&s->m->page[s->first], PROP_EXECUTE);
 	s->got = vm_space_handle_fault(s->m->space, field_at(s->first), FAULT_EXECUTE);
 }
 
@@ -405,6 +424,34 @@ static void step_clear(struct step *s)
 	CHECK(space_is_bare(s->m->space));
 }
 
+/* Pages of a space that an object's new size takes away. */
+static void revert_behind(struct model_space *m, unsigned which)
+{
+	for (unsigned i = 0; i < PAGES; i++) {
+		struct page *p = &m->page[i];
+
+		if (p->kind == COPIED && p->which == which && p->index >= object_size[which])
+			p->kind = VIEW;
+	}
+}
+
+static void step_truncate(struct step *s)
+{
+	unsigned which = (unsigned)test_random_below(OBJECTS);
+	unsigned n = (unsigned)test_random_below(object_pages[which] + 1);
+
+	s->name = "truncate";
+	if (test_random_below(2) == 0) /* growth, so that there is something to map */
+		n = object_pages[which];
+	s->got = vm_object_truncate(objects[which], (uint64_t)n * PAGE_SIZE - (n != 0));
+	object_size[which] = n;
+	for (unsigned i = n; i < object_pages[which]; i++)
+		object_value[which][i] = 0;
+	for (unsigned i = 0; i < SPACES; i++)
+		if (spaces[i].space != NULL)
+			revert_behind(&spaces[i], which);
+}
+
 /* Relative frequency of the operations. */
 static const struct {
 	void (*run)(struct step *s);
@@ -413,7 +460,7 @@ static const struct {
 	{ step_map, 10 },    { step_guard, 2 },    { step_map_object, 6 }, { step_map_frame, 4 },
 	{ step_unmap, 8 },   { step_protect, 10 }, { step_store, 40 },     { step_load, 12 },
 	{ step_execute, 2 }, { step_fork, 5 },     { step_new, 1 },        { step_put, 4 },
-	{ step_clear, 1 },
+	{ step_clear, 1 },   { step_truncate, 2 },
 };
 
 static void (*random_kind(void))(struct step *s)
@@ -460,9 +507,11 @@ static bool make_shared(void)
 	memset(object_value, 0, sizeof(object_value));
 	memset(frame_value, 0, sizeof(frame_value));
 	memset(block_value, 0, sizeof(block_value));
-	for (unsigned i = 0; i < OBJECTS; i++)
+	for (unsigned i = 0; i < OBJECTS; i++) {
 		if (vm_object_new((uint64_t)object_pages[i] * PAGE_SIZE, &objects[i]) != OK)
 			return false;
+		object_size[i] = object_pages[i];
+	}
 	for (unsigned i = 0; i < FRAMES; i++) {
 		frames[i] = frame_alloc_block(FRAME_USER, i == BLOCK ? CHUNK_ORDER : 0);
 		if (frames[i] == NULL)

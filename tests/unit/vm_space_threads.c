@@ -208,4 +208,75 @@ TEST(vm_space_fork_loses_no_store_of_another_cpu)
 	drain_all();
 	CHECK_LEDGER(&before);
 }
+
+/* ---- a map beside a fork: the child has all of it or nothing ---- */
+
+#define MANY_PAGES (512 - 1) /* the last page of their node stays mapped, so the node does */
+
+static struct vm_object *object;
+
+static void *map_and_unmap(void *arg)
+{
+	const struct vrange range = { PAGE_OF_ALL, MANY_PAGES * PAGE_SIZE };
+	uint64_t done;
+
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	while (!atomic_load(&over)) {
+		CHECK_EQ(vm_space_map_object(shared, range, object, 0, PROP_READ), OK);
+		CHECK_EQ(vm_space_unmap(shared, range, &done), OK);
+	}
+	host_cpu_unbind();
+	return NULL;
+}
+
+static void *fork_and_check(void *arg)
+{
+	struct vm_space *child;
+
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	for (unsigned i = 0; i < FORKS && atomic_load(&lost) == 0; i++) {
+		const char *wrong;
+
+		if (vm_space_fork(shared, &child) != OK)
+			break;
+		wrong = vm_space_check(child); /* the mappings agree with the entries */
+		if (wrong != NULL)
+			test_fail(__FILE__, __LINE__, "%s", wrong);
+		if (vm_space_query(child, PAGE_OF_ALL).kind !=
+		    vm_space_query(child, PAGE_OF_ALL + (MANY_PAGES - 1) * PAGE_SIZE).kind)
+			atomic_fetch_add(&lost, 1);
+		vm_space_put(child);
+	}
+	atomic_store(&over, true);
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(vm_space_fork_copies_the_whole_of_a_map_or_nothing)
+{
+	struct worker forker, mapper;
+	lock_waiter_t waiter;
+	struct ledger before;
+
+	spaces_begin(MIB_OF_HOST, 0, CPUS);
+	before = machine_ledger();
+	atomic_store(&lost, 0);
+	atomic_store(&over, false);
+	NEED(vm_space_new(&shared) == OK && vm_object_new(512 * PAGE_SIZE, &object) == OK);
+	CHECK_EQ(vm_space_map(shared,
+			      (struct vrange){ PAGE_OF_ALL + MANY_PAGES * PAGE_SIZE, PAGE_SIZE },
+			      PROP_READ, 1),
+		 OK);
+	waiter = lock_set_waiter(serve);
+	workers_start(&forker, 0, 1, fork_and_check);
+	workers_start(&mapper, 1, 1, map_and_unmap);
+	workers_join(&forker, 1);
+	workers_join(&mapper, 1);
+	(void)lock_set_waiter(waiter);
+	CHECK_EQ(atomic_load(&lost), 0);
+	vm_space_put(shared);
+	vm_object_put(object);
+	drain_all();
+	CHECK_LEDGER(&before);
+}
 #endif

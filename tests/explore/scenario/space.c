@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * space.c - mm/vm: faults, copy-on-write, forks, maps, objects and truncations beside each other.
+ *
+ * One space, sometimes with a child, on two CPUs.  After each execution every space is valid
+ * (vm_space_check()), what must have happened has happened, and all memory comes back.
+ */
+#include "mm/vm/space.h"
+
+#include "kern/lock.h"
+#include "mm/frame/epoch.h"
+#include "mm/heap/heap.h"
+#include "tests/explore/explore.h"
+
+enum {
+	MACHINE_KIB = 8192,
+	LEVELS = 4,
+	CPUS = 2,
+	POLLS_MAX = 4, /* until all nodes are freed, once all readers have left */
+	RW = PROP_READ | PROP_WRITE,
+	BOUND = 2, /* an operation has up to 200 atomic accesses */
+};
+#define BASE UINT64_C(0x10000000000)
+
+static struct page_table kernel_table;
+static struct vm_space *space, *child;
+static struct vm_object *object;
+
+/* ---- set-up ---- */
+
+static struct vrange pages(unsigned first, unsigned n)
+{
+	return (struct vrange){ BASE + first * PAGE_SIZE, n * PAGE_SIZE };
+}
+
+static void expect(err_t err, const char *what)
+{
+	if (err != OK)
+		explore_fail("%s: %s", what, err_name(err));
+}
+
+static void fault(unsigned page, enum fault_access access)
+{
+	expect(vm_space_handle_fault(space, pages(page, 1).start, access), "a fault");
+}
+
+/* A machine whose CPUs have nodes and heap objects at hand, and an empty space. */
+static void setup(void)
+{
+	explore_machine(MACHINE_KIB, CPUS);
+	lock_set_waiter(shootdown_serve);
+	cpu_set_count(CPUS);
+	expect(heap_init(CPUS), "the heap");
+	expect(page_table_init(&kernel_table, LEVELS), "the kernel's table");
+	expect(vm_space_init(&kernel_table), "the zero page");
+	explore_machine_mark();
+	expect(vm_space_new(&space), "a space");
+}
+
+/* Page 0 is written. */
+static void setup_page(void)
+{
+	setup();
+	expect(vm_space_map(space, pages(0, 1), RW, 1), "a map");
+	fault(0, FAULT_WRITE);
+}
+
+static void setup_child(void)
+{
+	setup_page();
+	expect(vm_space_fork(space, &child), "a fork");
+}
+
+/* Page 0 shows the page of an object, mapped and read. */
+static void setup_object(void)
+{
+	setup();
+	expect(vm_object_new(PAGE_SIZE, &object), "an object");
+	expect(vm_space_map_object(space, pages(0, 1), object, 0, RW), "a map");
+}
+
+static void setup_object_page(void)
+{
+	setup_object();
+	fault(0, FAULT_READ);
+}
+
+/* ---- tasks ---- */
+
+static void do_read(void *arg)
+{
+	err_t err = vm_space_handle_fault(space, BASE, FAULT_READ);
+
+	(void)arg;
+	EXPLORE_CHECK(err == OK || err == ERR_NOT_FOUND);
+}
+
+static void do_write(void *of)
+{
+	err_t err = vm_space_handle_fault(*(struct vm_space **)of, BASE, FAULT_WRITE);
+
+	EXPLORE_CHECK(err == OK || err == ERR_NOT_FOUND);
+}
+
+static void do_unmap(void *arg)
+{
+	uint64_t done;
+
+	(void)arg;
+	expect(vm_space_unmap(space, pages(0, 1), &done), "an unmap");
+}
+
+static void do_fork(void *arg)
+{
+	(void)arg;
+	expect(vm_space_fork(space, &child), "a fork");
+}
+
+static void do_map_object(void *arg)
+{
+	(void)arg;
+	expect(vm_space_map_object(space, pages(1, 1), object, 0, RW), "a map");
+}
+
+static void do_truncate(void *arg)
+{
+	(void)arg;
+	expect(vm_object_truncate(object, 0), "a truncation");
+}
+
+static void do_get_page(void *arg)
+{
+	err_t why;
+	struct frame *f = vm_object_page(object, 0, &why);
+
+	(void)arg;
+	EXPLORE_CHECK(f != NULL || why == ERR_NOT_FOUND);
+	if (f != NULL)
+		frame_put(f);
+}
+
+/* ---- checks ---- */
+
+static void check_space(struct vm_space *s)
+{
+	const char *wrong = vm_space_check(s);
+
+	if (wrong != NULL)
+		explore_fail("%s", wrong);
+}
+
+static void check(void)
+{
+	check_space(space);
+	vm_space_put(space);
+	if (child != NULL) {
+		check_space(child);
+		vm_space_put(child);
+	}
+	if (object != NULL) {
+		EXPLORE_CHECK(object->users == 1);
+		vm_object_put(object);
+	}
+	for (unsigned i = 0; i < POLLS_MAX; i++)
+		for (unsigned cpu = 0; cpu < CPUS; cpu++) {
+			explore_as(cpu);
+			(void)epoch_poll();
+		}
+	for (unsigned cpu = CPUS; cpu-- > 0;) {
+		explore_as(cpu);
+		pt_node_drain();
+		heap_drain();
+	}
+	explore_machine_check();
+}
+
+static bool is_mapped(const struct vm_space *s)
+{
+	return s != NULL && vm_space_query(s, BASE).kind == PT_ITEM_LEAF;
+}
+
+static void check_truncated(void)
+{
+	EXPLORE_CHECK(!is_mapped(space) && !is_mapped(child));
+	EXPLORE_CHECK(page_table_next(&object->pages, 0, PAGE_SIZE) == PAGE_SIZE);
+	check();
+}
+
+/* A page that was written before the fork is in both. */
+static void check_forked(void)
+{
+	EXPLORE_CHECK(is_mapped(child));
+	check();
+}
+
+/* ---- scenarios ---- */
+
+EXPLORE(space_two_write_one_page, .setup = setup_child, .check = check, .bound = BOUND,
+	.task = { { "a", do_write, &space, 0 }, { "b", do_write, &space, 1 } });
+EXPLORE(space_parent_and_child_write, .setup = setup_child, .check = check, .bound = BOUND,
+	.task = { { "parent", do_write, &space, 0 }, { "child", do_write, &child, 1 } });
+EXPLORE(space_write_beside_an_unmap, .setup = setup_child, .check = check, .bound = BOUND,
+	.task = { { "write", do_write, &space, 0 }, { "unmap", do_unmap, NULL, 1 } });
+EXPLORE(space_write_beside_a_fork, .setup = setup_page, .check = check_forked, .bound = BOUND,
+	.task = { { "write", do_write, &space, 0 }, { "fork", do_fork, NULL, 1 } });
+EXPLORE(space_map_beside_a_fork, .setup = setup_object, .check = check, .bound = BOUND,
+	.task = { { "map", do_map_object, NULL, 0 }, { "fork", do_fork, NULL, 1 } });
+EXPLORE(space_unmap_beside_a_fork, .setup = setup_object_page, .check = check, .bound = BOUND,
+	.task = { { "unmap", do_unmap, NULL, 0 }, { "fork", do_fork, NULL, 1 } });
+EXPLORE(object_page_beside_a_truncation, .setup = setup_object, .check = check_truncated,
+	.bound = 1,
+	.task = { { "page", do_get_page, NULL, 0 }, { "truncate", do_truncate, NULL, 1 } });
+EXPLORE(object_fault_beside_a_truncation, .setup = setup_object, .check = check_truncated,
+	.bound = BOUND,
+	.task = { { "fault", do_read, NULL, 0 }, { "truncate", do_truncate, NULL, 1 } });
+EXPLORE(object_fork_beside_a_truncation, .setup = setup_object_page, .check = check_truncated,
+	.bound = BOUND,
+	.task = { { "fork", do_fork, NULL, 0 }, { "truncate", do_truncate, NULL, 1 } });
