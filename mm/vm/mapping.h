@@ -103,10 +103,6 @@ struct vm_cut {
 bool vm_mappings_splits(struct vm_mappings *ms, struct vrange range);
 /* Take the range, whose pages are locked and empty, out of all mappings. */
 void vm_mappings_cut(struct vm_mappings *ms, struct vrange range, struct vm_cut *cut);
-static inline bool vm_cut_took(const struct vm_cut *cut)
-{
-	return cut->spare != NULL || !list_is_empty(&cut->removed);
-}
 /* Free the removed mappings and the spare, with nothing locked. */
 void vm_cut_finish(struct vm_cut *cut);
 

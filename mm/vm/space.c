@@ -235,6 +235,38 @@ void vm_space_wait_for_fork(const struct vm_space *s)
 	vm_wait_until(s, is_not_forking, s);
 }
 
+/* The space whose mappings each CPU is changing, or NULL: (a), written with interrupts off. */
+static PER_CPU(const struct vm_space *_Atomic, changing);
+
+/* From here to end_change() a fork of s does not begin to copy.  False: one is in progress. */
+static __forceinline bool begin_change(const struct vm_space *s)
+{
+	/* seq_cst: then the forks are read; wait_for_changes() does it the other way round */
+	(void)atomic_exchange_explicit(this_cpu_ptr(changing), s, memory_order_seq_cst);
+	return likely(atomic_load_explicit(&s->forks, memory_order_seq_cst) == 0);
+}
+
+static __forceinline void end_change(void)
+{
+	/* release pairs with wait_for_changes() */
+	atomic_store_explicit(this_cpu_ptr(changing), NULL, memory_order_release);
+}
+
+/* A fork is counted, so no change begins; returns when those have ended that began before. */
+static void wait_for_changes(const struct vm_space *s)
+{
+	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+		while (atomic_load_explicit(per_cpu_ptr(changing, cpu), memory_order_seq_cst) == s)
+			lock_wait_turn();
+}
+
+static void close_changed(struct cursor *c, struct tlb_batch *gone)
+{
+	end_change();
+	cursor_close(c);
+	tlb_batch_finish(gone);
+}
+
 /* Lock a range to change what is mapped there; waits while a fork is in progress. */
 static __forceinline err_t open_to_change(struct vm_space *s, struct cursor *c, struct vrange range,
 					  struct tlb_batch *gone)
@@ -242,18 +274,11 @@ static __forceinline err_t open_to_change(struct vm_space *s, struct cursor *c, 
 	err_t err;
 
 	tlb_batch_init(gone, &s->tlb);
-	while ((err = cursor_open(c, &s->table, range, gone)) == OK && vm_space_is_forking(s)) {
-		cursor_close(c);
-		tlb_batch_finish(gone);
+	while ((err = cursor_open(c, &s->table, range, gone)) == OK && !begin_change(s)) {
+		close_changed(c, gone);
 		vm_space_wait_for_fork(s);
 	}
 	return err;
-}
-
-static void close_changed(struct cursor *c, struct tlb_batch *gone)
-{
-	cursor_close(c);
-	tlb_batch_finish(gone);
 }
 
 /* Bytes of the range before the cursor. */
@@ -381,13 +406,13 @@ struct vm_change {
 };
 
 /* Lock a range to unmap it, with a spare mapping if one is split. */
-static __forceinline err_t open_to_unmap(struct vm_space *s, struct cursor *c, struct vrange range,
-					 struct tlb_batch *gone, struct vm_cut *cut)
+static err_t open_to_cut(struct vm_space *s, struct cursor *c, struct vrange range,
+			 struct tlb_batch *gone, struct vm_cut *cut)
 {
 	err_t err;
 
 	while ((err = open_to_change(s, c, range, gone)) == OK && cut->spare == NULL &&
-	       unlikely(vm_mappings_splits(&s->mappings, range))) {
+	       vm_mappings_splits(&s->mappings, range)) {
 		close_changed(c, gone);
 		cut->spare = vm_mapping_new(s, range, &(struct vm_view){ .object = NULL });
 		if (cut->spare == NULL)
@@ -396,48 +421,74 @@ static __forceinline err_t open_to_unmap(struct vm_space *s, struct cursor *c, s
 	return err;
 }
 
-/* Protect (or, with change NULL, unmap) a piece with one range lock.  Adds the bytes done to *done.
- */
-static err_t change_piece(struct vm_space *s, struct vrange piece, const struct vm_change *change,
-			  uint64_t *done)
+/* unmap_piece() of a space with mappings of objects. */
+static __noinline err_t unmap_and_cut(struct vm_space *s, struct vrange piece, uint64_t *done)
 {
 	struct vm_cut cut = { .spare = NULL };
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
-	err_t err = change == NULL ? open_to_unmap(s, &c, piece, &gone, &cut)
-				   : open_to_change(s, &c, piece, &gone);
+	err_t err = open_to_cut(s, &c, piece, &gone, &cut);
 
 	if (err == OK) {
-		if (change == NULL)
-			err = cursor_unmap(&c, piece.len);
-		else
-			err = cursor_protect_unless(&c, piece.len, &change->pt,
-						    change->marker_denied);
+		err = cursor_unmap(&c, piece.len);
 		piece.len = bytes_done(&c, piece);
 		*done += piece.len;
 		/* what stops an unmap is a large page, behind every mapping that it has met */
-		if (change == NULL && vm_mappings_exist(&s->mappings))
-			vm_mappings_cut(&s->mappings, piece, &cut);
+		vm_mappings_cut(&s->mappings, piece, &cut);
 		close_changed(&c, &gone);
 	}
-	if (unlikely(vm_cut_took(&cut)))
-		vm_cut_finish(&cut);
+	vm_cut_finish(&cut);
 	return err;
 }
 
-/* Split the entries that cross the ends of the range, then protect or unmap piece by piece. */
-static err_t change_range(struct vm_space *s, struct vrange range, const struct vm_change *change,
-			  uint64_t *done)
+/* Unmap a piece with one range lock; adds the bytes done to *done. */
+static __noinline err_t unmap_piece(struct vm_space *s, struct vrange piece, uint64_t *done)
 {
-	err_t err;
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	err_t err = open_to_change(s, &c, piece, &gone);
 
-	*done = 0;
-	if (range.len == PAGE_SIZE) {
-		/* fast path: the page has an entry of its own in most cases.  The change is
-		 * all or nothing. */
-		return change_piece(s, range, change, done);
+	if (err != OK)
+		return err;
+	if (vm_mappings_exist(&s->mappings)) {
+		close_changed(&c, &gone);
+		return unmap_and_cut(s, piece, done);
 	}
-	err = split_ends(s, range);
+	err = cursor_unmap(&c, piece.len);
+	*done += bytes_done(&c, piece);
+	close_changed(&c, &gone);
+	return err;
+}
+
+/* Protect a piece likewise. */
+static __noinline err_t protect_piece(struct vm_space *s, struct vrange piece,
+				      const struct vm_change *change, uint64_t *done)
+{
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	err_t err = open_to_change(s, &c, piece, &gone);
+
+	if (err != OK)
+		return err;
+	err = cursor_protect_unless(&c, piece.len, &change->pt, change->marker_denied);
+	*done += bytes_done(&c, piece);
+	close_changed(&c, &gone);
+	return err;
+}
+
+/* Protect or, with change NULL, unmap a piece. */
+static inline err_t change_piece(struct vm_space *s, struct vrange piece,
+				 const struct vm_change *change, uint64_t *done)
+{
+	return change == NULL ? unmap_piece(s, piece, done) : protect_piece(s, piece, change, done);
+}
+
+/* Split the entries that cross the ends of the range, then protect or unmap piece by piece. */
+static __noinline err_t change_pieces(struct vm_space *s, struct vrange range,
+				      const struct vm_change *change, uint64_t *done)
+{
+	err_t err = split_ends(s, range);
+
 	while (err == OK && *done < range.len) {
 		vaddr_t va = range.start + *done;
 		struct vrange piece = { va, piece_at(s, va, range.len - *done) };
@@ -445,6 +496,16 @@ static err_t change_range(struct vm_space *s, struct vrange range, const struct 
 		err = change_piece(s, piece, change, done);
 	}
 	return err;
+}
+
+static inline err_t change_range(struct vm_space *s, struct vrange range,
+				 const struct vm_change *change, uint64_t *done)
+{
+	*done = 0;
+	/* fast path: a page has an entry of its own in most cases.  The change is all or nothing.
+	 */
+	return range.len == PAGE_SIZE ? change_piece(s, range, change, done)
+				      : change_pieces(s, range, change, done);
 }
 
 err_t vm_space_unmap(struct vm_space *s, struct vrange range, uint64_t *done)
@@ -549,9 +610,8 @@ static err_t copy_pinned(struct vm_space *child)
 	return err;
 }
 
-/* Copy the whole space, piece by piece.  Where nothing is mapped is locked too, so that a change
- * that began before the fork has ended when its range is copied.  Pieces that are unlocked keep
- * write rights in TLBs until the one shootdown at the end. */
+/* Copy all ranges, piece by piece.  Pieces that are unlocked keep write rights in TLBs until the
+ * one shootdown at the end. */
 static err_t fork_pieces(struct vm_space *s, struct vm_space *child, bool *met_pinned)
 {
 	struct tlb_batch gone __uninitialized;
@@ -560,18 +620,17 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child, bool *met_p
 
 	tlb_batch_init(&gone, &s->tlb);
 	tlb_batch_reserve(&gone); /* writers wait for the end of the fork */
-	while (err == OK && va < end) {
-		vaddr_t next = page_table_next(&s->table, va, end);
-		vaddr_t stop = next < end ? next + piece_at(s, next, end - next) : end;
+	while (err == OK && (va = page_table_next(&s->table, va, end)) < end) {
 		struct cursor c __uninitialized;
+		uint64_t piece = piece_at(s, va, end - va);
 
-		err = cursor_open(&c, &s->table, (struct vrange){ va, stop - va }, &gone);
+		err = cursor_open(&c, &s->table, (struct vrange){ va, piece }, &gone);
 		if (err != OK)
 			break;
 		err = cursor_fork(&c, &child->table);
 		*met_pinned = *met_pinned || c.met_pinned;
 		cursor_close(&c);
-		va = stop;
+		va += piece;
 	}
 	/* another fork may have removed rights that this one has found removed */
 	if (atomic_load_explicit(&s->forks, memory_order_seq_cst) > 1)
@@ -592,8 +651,8 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 	child->start = s->start;
 	/* seq_cst: before the first node is locked; see vm_space_is_forking() */
 	atomic_fetch_add_explicit(&s->forks, 1, memory_order_seq_cst);
+	wait_for_changes(s); /* so the table and the mappings agree, and no map is copied in part */
 	err = fork_pieces(s, child, &met_pinned);
-	/* no map or unmap is in progress: they wait for the end of the fork */
 	if (err == OK)
 		err = vm_mappings_copy(child, s);
 	if (err == OK && met_pinned)

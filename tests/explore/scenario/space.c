@@ -18,6 +18,7 @@ enum {
 	CPUS = 2,
 	POLLS_MAX = 4, /* until all nodes are freed, once all readers have left */
 	RW = PROP_READ | PROP_WRITE,
+	ELSEWHERE = 1 << 18, /* a page in 1 GiB where nothing is mapped */
 	BOUND = 2, /* an operation has up to 200 atomic accesses */
 };
 #define BASE UINT64_C(0x10000000000)
@@ -119,7 +120,7 @@ static void do_fork(void *arg)
 static void do_map_object(void *arg)
 {
 	(void)arg;
-	expect(vm_space_map_object(space, pages(1, 1), object, 0, RW), "a map");
+	expect(vm_space_map_object(space, pages(ELSEWHERE, 1), object, 0, RW), "a map");
 }
 
 static void do_truncate(void *arg)
