@@ -14,11 +14,12 @@
  * may still be.
  *
  * A leaf without PROP_READ is not present for the CPU, and says with bit 8 that it leads to a page
- * all the same.  The page is one that the entry owns or its program could read before, so a
- * processor that speculates past the present bit (L1TF) learns nothing new from it.  A
- * non-present entry may also carry a marker of 31 bits; its address bits 51:43 are then ones, so
- * that a processor that speculates past the present bit finds no memory there (L1TF), nor one whose
- * cache compares 44 bits of an address, as long as there is no memory above 8 TiB.
+ * all the same.  The page is one that the entry's program may be given the right to read, so a
+ * processor that speculates past the present bit (L1TF) learns nothing from it that is kept from
+ * the program.  A non-present entry may also carry a marker, in bits 63:52 and 30:12.  Bits 51:31
+ * are then ones: however many bits of an address a processor uses that speculates past the present
+ * bit, it reads the last 2 GiB of its address space.  Those of 44 bits are where keel uses no
+ * memory (PHYS_LIMIT).
  *
  * The PAT is set to: 0 write-back, 1 write-combining, 2 and 3 uncached (SDM 3A 11.12.4).
  */
@@ -49,7 +50,7 @@ typedef uint64_t pte_t;
 #define PTE_NX           (UINT64_C(1) << 63)
 #define PTE_UNCACHED     (PTE_PCD | PTE_PWT)
 #define PTE_ADDRESS      UINT64_C(0x000ffffffffff000)
-#define PTE_NOT_MEMORY   UINT64_C(0x000ff80000000000) /* 51:43 */
+#define PTE_NOT_MEMORY   UINT64_C(0x000fffff80000000) /* 51:31 */
 #define PTE_BUSY         (PTE_NOT_MEMORY | PTE_LARGE) /* not present, and no marker */
 
 /* Bits that a change of rights preserves. */
@@ -68,6 +69,8 @@ enum {
 	PT_LEVEL_MAX = 5,
 	PT_LEAF_LEVEL_MAX = 3, /* 1 GiB */
 	PT_MARKER_BITS = 31,
+	PT_MARKER_LOW_BITS = 19,   /* from PT_PAGE_SHIFT on */
+	PT_MARKER_HIGH_SHIFT = 52, /* the others */
 };
 #define PT_LARGE_BYTES MIB(2)
 #define PT_HUGE_BYTES  GIB(1)
@@ -176,7 +179,10 @@ static inline pte_t pte_make_table(uint64_t pa)
 /* A non-present entry with a number below 2^PT_MARKER_BITS in it; 0 differs from an empty entry. */
 static inline pte_t pte_make_marker(uint32_t marker)
 {
-	return PTE_NOT_MEMORY | (uint64_t)marker << PT_PAGE_SHIFT;
+	uint64_t low = marker & ((UINT32_C(1) << PT_MARKER_LOW_BITS) - 1);
+	uint64_t high = marker >> PT_MARKER_LOW_BITS;
+
+	return PTE_NOT_MEMORY | low << PT_PAGE_SHIFT | high << PT_MARKER_HIGH_SHIFT;
 }
 
 static inline bool pte_is_held(pte_t pte)
@@ -191,7 +197,9 @@ static inline bool pte_is_marker(pte_t pte)
 
 static inline uint32_t pte_marker(pte_t pte)
 {
-	return (uint32_t)(pte >> PT_PAGE_SHIFT) & ((UINT32_C(1) << PT_MARKER_BITS) - 1);
+	uint32_t low = (uint32_t)(pte >> PT_PAGE_SHIFT) & ((UINT32_C(1) << PT_MARKER_LOW_BITS) - 1);
+
+	return low | (uint32_t)(pte >> PT_MARKER_HIGH_SHIFT) << PT_MARKER_LOW_BITS;
 }
 
 /* Whether va is canonical with `levels` of paging: bits above the top one equal it (SDM 1,

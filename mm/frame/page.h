@@ -3,7 +3,7 @@
  * page.h - page size, page frame numbers (pfn), chunk and section sizes.
  *
  * A frame is 4 KiB of physical memory, identified by its number (pfn).  keel manages physical
- * addresses below 16 TiB, so a number fits in 32 bits; the last one is PFN_NONE.
+ * addresses below PHYS_LIMIT, so a number fits in 32 bits, and none is PFN_NONE.
  */
 #pragma once
 
@@ -29,8 +29,9 @@ enum {
 typedef uint32_t pfn_t;
 
 #define PFN_NONE   UINT32_MAX
-/* Memory from here up is ignored; the frame at this address has the number PFN_NONE. */
-#define PHYS_LIMIT (TIB(16) - PAGE_SIZE)
+/* Memory from here up is ignored.  The last 2 GiB of 44 bits are where a processor with L1TF may
+ * read for a non-present entry with a marker (arch/x86_64/pte.h). */
+#define PHYS_LIMIT (TIB(16) - GIB(2))
 
 static inline paddr_t pfn_to_paddr(pfn_t pfn)
 {

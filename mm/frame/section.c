@@ -160,6 +160,8 @@ static uint64_t last_usable_byte(void)
 	return last;
 }
 
+_Static_assert(PHYS_LIMIT < (uint64_t)PFN_NONE * PAGE_SIZE, "no frame has the number PFN_NONE");
+
 static void leave_out_beyond(void)
 {
 	for (size_t i = 0; i < region_count; i++) {
@@ -169,8 +171,8 @@ static void leave_out_beyond(void)
 			stats.beyond_frames += (regions[i].end - start) / PAGE_SIZE;
 	}
 	if (stats.beyond_frames != 0)
-		warn("%lu MiB of memory above 16 TiB are left out",
-		     stats.beyond_frames * PAGE_SIZE >> 20);
+		warn("%lu MiB of memory above %lu GiB are left out",
+		     stats.beyond_frames * PAGE_SIZE >> 20, PHYS_LIMIT >> 30);
 }
 
 static void cover(uint32_t index, uint64_t end_frame)

@@ -322,7 +322,7 @@ void vm_object_walk(struct vm_object *o)
 }
 
 /* Take the first mapping that the walk has not met, and put it behind all others.  NULL: none. */
-static struct vm_mapping *meet_next(struct vm_object *o)
+static struct vm_mapping *take_unmet(struct vm_object *o)
 {
 	struct vm_mapping *m = list_entry_or_null(o->mappings.first, struct vm_mapping, link);
 
@@ -340,7 +340,7 @@ bool vm_object_walk_next(struct vm_object *o, struct vm_space **s, struct vrange
 	struct vm_mapping *m;
 
 	do {
-		m = meet_next(o);
+		m = take_unmet(o);
 	} while (m != NULL && !vm_space_try_get(m->space));
 	if (m != NULL) {
 		*s = m->space;

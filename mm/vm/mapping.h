@@ -51,7 +51,7 @@ struct vm_mapping {
 struct vm_mappings {
 	struct spinlock lock;
 	struct tree tree; /* (l) by address */
-	/* (a) of the tree; relaxed: whoever holds a page of a mapping locked sees it */
+	/* (a) of the tree; relaxed: a CPU that holds a page of a mapping locked sees it */
 	_Atomic unsigned count;
 };
 

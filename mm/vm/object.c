@@ -151,7 +151,7 @@ struct frame *vm_object_page(struct vm_object *o, uint64_t offset, err_t *why)
 /* ---- pages that a pager brings ---- */
 
 enum {
-	TICKET_MAX = 1 << 30, /* below 2^PT_MARKER_BITS */
+	TICKET_MAX = 1 << (PT_MARKER_BITS - 1),
 };
 
 /* A page that a thread needs. */

@@ -5,7 +5,7 @@
  *
  * mm/ knows no threads.  The kernel that links it says once how a thread sleeps and is woken;
  * without that, and where interrupts are off, the CPU waits in a loop.  Several events may share a
- * key: who is woken looks again.
+ * key: a thread that is woken checks its own.
  *
  * Locking: none.  The waker makes the event visible (release) before vm_wait_over().
  */

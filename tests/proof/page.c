@@ -14,7 +14,7 @@
     ensures \result.raw == pfn * PAGE_SIZE; */
 static inline paddr_t pfn_to_paddr(pfn_t pfn);
 
-/*@ requires pa.raw < PHYS_LIMIT;
+/*@ requires pa.raw < (uint64_t)PFN_NONE * PAGE_SIZE;
     assigns \nothing;
     ensures \result == pa.raw / PAGE_SIZE && \result != PFN_NONE; */
 static inline pfn_t paddr_to_pfn(paddr_t pa);

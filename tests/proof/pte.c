@@ -166,16 +166,17 @@ CLAIM(leaf_made_again_is_the_same, uint64_t pa, uint16_t flags, uint8_t type, un
 }
 
 /* L1TF: a CPU that speculates with the address of a non-present entry, at any level and page size,
- * accesses an address beyond all memory that keel manages, if it uses 45 address bits or more; a
- * cache that uses 44 bits, one at 8 TiB or above. */
+ * accesses the last 2 GiB of its physical addresses, however many bits of them it uses; from 44 bits
+ * on that is beyond all memory that keel manages. */
 CLAIM(marker_names_no_memory, uint32_t marker, unsigned level, unsigned bits)
 {
-	GIVEN(marker >> PT_MARKER_BITS == 0 && is_level(level, 1, PT_LEAF_LEVEL_MAX) && bits >= 44 &&
+	GIVEN(marker >> PT_MARKER_BITS == 0 && is_level(level, 1, PT_LEAF_LEVEL_MAX) && bits >= 36 &&
 	      bits <= 52);
 	pte_t pte = pte_make_marker(marker);
 	uint64_t seen = address_of(pte) & ((UINT64_C(1) << bits) - 1) & ~(pte_span(level) - 1);
 
-	return !bit(pte, 0) && seen >= (bits >= 45 ? PHYS_LIMIT : TIB(8));
+	return !bit(pte, 0) && seen >= (UINT64_C(1) << bits) - GIB(2) &&
+	       (bits < 44 || seen >= PHYS_LIMIT);
 }
 
 CLAIM(marker_says_what_it_was_made_from, uint32_t marker)
@@ -184,7 +185,7 @@ CLAIM(marker_says_what_it_was_made_from, uint32_t marker)
 	pte_t pte = pte_make_marker(marker);
 
 	return pte_is_marker(pte) && !pte_is_present(pte) && pte_marker(pte) == marker && pte != 0 &&
-	       pte >> 52 == 0 && !pte_is_marker(0) && !pte_is_present(0);
+	       pte != PTE_BUSY && !pte_is_marker(PTE_BUSY) && !pte_is_held(pte) && !pte_is_marker(0) && !pte_is_present(0);
 }
 
 /* ---- indices and spans ---- */

@@ -19,7 +19,7 @@ enum {
 	POLLS_MAX = 4, /* until all nodes are freed, once all readers have left */
 	RW = PROP_READ | PROP_WRITE,
 	ELSEWHERE = 1 << 18, /* a page in 1 GiB where nothing is mapped */
-	BOUND = 2, /* an operation has up to 200 atomic accesses */
+	BOUND = 2,           /* an operation has up to 200 atomic accesses */
 };
 #define BASE UINT64_C(0x10000000000)
 
