@@ -11,7 +11,7 @@
  * Software bits: 9: the entry owns a count of its frame; 10: copy-on-write; 11: a fork shares the
  * frame; 52: the frame may have other owners since a fork; 53, 54: the right to write or to execute
  * cannot be given (PROP_* of arch/page_prop.h); 55: the frame was pinned through this entry, and
- * may still be.
+ * may still be; 57:56: of the zero page, the largest level that its mapping allows.
  *
  * A leaf without PROP_READ is not present for the CPU, and says with bit 8 that it leads to a page
  * all the same.  The page is one that the entry's program may be given the right to read, so a
@@ -46,6 +46,7 @@ typedef uint64_t pte_t;
 #define PTE_DENY_WRITE   (UINT64_C(1) << 53)
 #define PTE_DENY_EXECUTE (UINT64_C(1) << 54)
 #define PTE_PINNED       (UINT64_C(1) << 55)
+#define PTE_LARGEST      (UINT64_C(3) << PTE_LARGEST_SHIFT)
 #define PTE_HELD         (UINT64_C(1) << 8) /* not present: a leaf without access */
 #define PTE_NX           (UINT64_C(1) << 63)
 #define PTE_UNCACHED     (PTE_PCD | PTE_PWT)
@@ -56,7 +57,7 @@ typedef uint64_t pte_t;
 /* Bits that a change of rights preserves. */
 #define PTE_KEPT                                                                                   \
 	(PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED |          \
-	 PTE_DENY_WRITE | PTE_DENY_EXECUTE | PTE_PINNED)
+	 PTE_DENY_WRITE | PTE_DENY_EXECUTE | PTE_PINNED | PTE_LARGEST)
 
 /* MSR 277h: entries 0..7 from the low byte up. */
 #define PAT_VALUE UINT64_C(0x0007010600070106) /* WB, WC, UC-, UC, twice, see pat below */
@@ -68,6 +69,7 @@ enum {
 	PT_PAGE_SHIFT = 12,
 	PT_LEVEL_MAX = 5,
 	PT_LEAF_LEVEL_MAX = 3, /* 1 GiB */
+	PTE_LARGEST_SHIFT = 56,
 	PT_MARKER_BITS = 31,
 	PT_MARKER_LOW_BITS = 19,   /* from PT_PAGE_SHIFT on */
 	PT_MARKER_HIGH_SHIFT = 52, /* the others */

@@ -24,6 +24,7 @@ static const struct pt_format cpu_format = {
 	.shared = PTE_SHARED,
 	.deny_write = PTE_DENY_WRITE,
 	.deny_execute = PTE_DENY_EXECUTE,
+	.pinned = PTE_PINNED,
 	.busy = PTE_BUSY,
 	.make_table = pte_make_table,
 	.make_leaf = pte_make_leaf,

@@ -120,6 +120,12 @@ err_t cursor_split_page(struct cursor *c)
 	return engine_split_page(&cpu_format, c);
 }
 
+err_t cursor_replace_untouched(struct cursor *c, paddr_t pa, struct page_prop prop, pte_t leaf,
+			       uint32_t marker)
+{
+	return engine_replace_untouched(&cpu_format, c, pa, prop, leaf, marker);
+}
+
 err_t cursor_collapse(struct cursor *c, unsigned level)
 {
 	return engine_collapse(&cpu_format, c, level);

@@ -130,6 +130,12 @@ err_t cursor_map_run(struct cursor *c, pfn_t first, uint32_t n, struct page_prop
  * pages or a larger one are mapped there; ERR_NO_MEMORY. */
 err_t cursor_replace(struct cursor *c, paddr_t pa, struct page_prop prop, unsigned level);
 
+/* Replace the 512 entries of a node of level 1 at va by one page of 2 MiB, if each is that leaf,
+ * which owns nothing, or that marker; the rest as cursor_replace().  No CPU can read through an old
+ * entry when the new one comes.  ERR_IN_USE: there is no such node. */
+err_t cursor_replace_untouched(struct cursor *c, paddr_t pa, struct page_prop prop, pte_t leaf,
+			       uint32_t marker);
+
 /* Write a marker, below 2^PT_MARKER_BITS, into the highest entries that [va, va + len) fills.
  * ERR_IN_USE, ERR_BAD_RANGE, ERR_NO_MEMORY; C3 on errors. */
 err_t cursor_set_marker(struct cursor *c, uint64_t len, uint32_t marker);
@@ -189,9 +195,10 @@ err_t cursor_split_page(struct cursor *c);
 
 /* Collapse the pages of level - 1 below the entry of `level` at va into one page of `level`.  All
  * of them must be present, contiguous and aligned, equal but for the accessed and dirty bits, and
- * the only owners of their frames; else ERR_IN_USE, and nothing is changed.  ERR_BAD_RANGE: va or
- * the end of the range is inside the page.  Only for tables in which a CPU cannot mix up the two
- * sizes, so not for the kernel's.  Advances va over the page. */
+ * the only owners of their frames; else ERR_IN_USE, and nothing is changed.  Pages that are
+ * copy-on-write are writable then.  ERR_BAD_RANGE: va or the end of the range is inside the page.
+ * No CPU has translations of both sizes meanwhile, if the table asks for that
+ * (page_table_break_before_split()).  Not for the kernel's table.  Advances va over the page. */
 err_t cursor_collapse(struct cursor *c, unsigned level);
 
 /* Splits and collapses of large entries in all tables; each CPU writes its own.  (a), relaxed. */

@@ -22,11 +22,13 @@
  *   engine_lock.h     locking and unlocking a range
  *   engine_split.h    splitting large entries
  *   engine_map.h      mapping
- *   engine_change.h   unmap, protect and collapse
+ *   engine_change.h   unmap and protect
+ *   engine_large.h    large leaves in the place of nodes
  *
  * Everything is static: only these headers and the instances include them.
  */
 #pragma once
 
 #include "mm/pt/engine_change.h"
+#include "mm/pt/engine_large.h"
 #include "mm/pt/engine_map.h"

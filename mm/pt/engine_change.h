@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_change.h - part of mm/pt/engine.h: unmap, protect, reuse and collapse.
+ * engine_change.h - part of mm/pt/engine.h: unmap, protect and reuse.
  */
 #pragma once
 
@@ -377,71 +377,5 @@ static __forceinline err_t engine_reuse(const struct pt_format *fmt, struct curs
 	/* atomic: the CPU may set the accessed and dirty bits meanwhile */
 	(void)atomic_fetch_xor_explicit(&pt_node_entries(pt_path_node(&p))[index],
 					pt_forked_bits(fmt), memory_order_acq_rel);
-	return OK;
-}
-
-/* ---- collapse ---- */
-
-/* Whether the entries of a node map one contiguous, aligned page; *first is the first entry. */
-static bool is_one_page(const struct pt_format *fmt, const struct frame *node, unsigned level,
-			pte_t *first)
-{
-	pte_t expected = pt_node_get(node, 0) & ~fmt->cpu_bits;
-
-	*first = expected;
-	if (pt_node_children(node) != PT_NODE_ENTRIES || !pt_is_present(fmt, expected) ||
-	    !pt_is_leaf(fmt, expected, level) || pt_paddr(fmt, expected) % pte_span(level + 1) != 0)
-		return false;
-	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, expected += pte_span(level))
-		if ((pt_node_get(node, i) & ~fmt->cpu_bits) != expected)
-			return false;
-	return true;
-}
-
-/* Clear the entries of a dead node; returns the accessed and dirty bits that CPUs set in them
- * before the shootdown. */
-static pte_t clear_parts(const struct pt_format *fmt, struct frame *node)
-{
-	pte_t cpu_bits = 0;
-
-	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++)
-		cpu_bits |= atomic_exchange_explicit(&pt_node_entries(node)[i], 0,
-						     memory_order_acq_rel);
-	pt_node_count(node, -PT_NODE_ENTRIES);
-	return cpu_bits & fmt->cpu_bits;
-}
-
-static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct cursor *c,
-					   unsigned level)
-{
-	struct pt_path p __uninitialized;
-	unsigned index = pte_index(c->va, level);
-	struct frame *node;
-	pte_t first;
-
-	if (level < 2 || level > fmt->leaf_level_max() || level > c->level ||
-	    c->va % pte_span(level) != 0 || pte_span(level) > cursor_left(c))
-		return ERR_BAD_RANGE;
-	pt_path_descend(fmt, c, level, &p);
-	node = p.level != level ? NULL : pt_child(fmt, pt_node_get(pt_path_node(&p), index), level);
-	if (node == NULL || !is_one_page(fmt, node, level - 1, &first) ||
-	    ((first & fmt->tracked) != 0 && level > 2))
-		return ERR_IN_USE;
-	if ((first & fmt->tracked) != 0 &&
-	    frame_join(pt_leaf_frame(fmt, first), PT_INDEX_BITS) != OK)
-		return ERR_IN_USE;
-	/* both map the same, so a CPU may use either until the shootdown */
-	(void)pt_set(fmt, pt_path_node(&p), index,
-		     fmt->make_leaf(pt_paddr(fmt, first), fmt->prop(first), level));
-	/* small pages may be in TLBs, and invalidating one address would miss the others */
-	c->gone->shootdown.pages = SHOOTDOWN_ALL;
-	c->gone->shootdown.reach = SHOOTDOWN_TABLES;
-	pt_node_kill(node, PT_NODE_LAST);
-	fmt->finish(c->gone);
-	(void)atomic_fetch_or_explicit(&pt_node_entries(pt_path_node(&p))[index],
-				       clear_parts(fmt, node), memory_order_acq_rel);
-	epoch_retire_frame(node);
-	percpu_add(&this_cpu_ptr(cursor_stats)->collapses, 1);
-	cursor_move(c, pte_span(level));
 	return OK;
 }

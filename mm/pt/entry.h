@@ -62,6 +62,20 @@ static __forceinline bool pt_is_sole_owner(const struct pt_format *fmt, pte_t pt
 	       frame_page_is_sole(pt_leaf_frame(fmt, pte), pt_page_order(level));
 }
 
+/* Whether all entries of a node are that leaf, which owns nothing, or that marker. */
+static inline bool pt_node_is_untouched(const struct pt_format *fmt, const struct frame *node,
+					pte_t leaf, pte_t marker)
+{
+	leaf &= ~fmt->cpu_bits;
+	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++) {
+		pte_t pte = pt_node_get(node, i);
+
+		if (pte != marker && (pte & ~fmt->cpu_bits) != leaf)
+			return false;
+	}
+	return true;
+}
+
 #ifdef KEEL_DEBUG
 /* Panics if this CPU still holds the lock of a child of the node. */
 static inline void pt_check_release(const struct pt_format *fmt, const struct frame *node)

@@ -36,6 +36,7 @@ struct pt_format {
 	/* software bits, see PROP_*; 0: tables of this format are not forked */
 	pte_t tracked, copy, forked, shared;
 	pte_t deny_write, deny_execute; /* likewise: rights that a change cannot add */
+	pte_t pinned;                   /* likewise: a device may have pinned the page */
 	/* neither present nor empty: an entry that is being split; 0: leaves are split in place */
 	pte_t busy;
 

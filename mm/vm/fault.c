@@ -7,6 +7,7 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mm/pt/spot.h"
+#include "mm/vm/wait.h"
 
 static paddr_t zero_page; /* (c) after vm_fault_init() */
 
@@ -57,6 +58,8 @@ struct job {
 	 * NULL */
 	struct vm_object *brings;
 	uint64_t offset;
+	pte_t zeros;   /* likewise: the leaf of the zero page whose node may become a large page */
+	bool is_small; /* it may not: 4 KiB are copied */
 };
 
 /* A leaf that owns the frame. */
@@ -69,14 +72,17 @@ static inline pte_t own_leaf(struct frame *f, unsigned flags) __takes(1)
 
 /* Read fault on an untouched anonymous page: map the shared zero page, copy-on-write if writable.
  */
-static err_t map_zero_page(struct pt_spot *spot, unsigned flags)
+static err_t map_zero_page(struct pt_spot *spot, uint32_t marker)
 {
+	unsigned flags = vm_marker_prop(marker);
+
 	if ((flags & PROP_WRITE) != 0)
 		flags ^= PROP_WRITE | PROP_COPY;
 	flags |= PROP_USER | PROP_ACCESSED | PROP_FORKED;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->zero_page);
 	pt_spot_fill(spot, pte_make_leaf(zero_page.raw,
-					 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1));
+					 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1) |
+				   (pte_t)vm_marker_largest(marker) << PTE_LARGEST_SHIFT);
 	return OK;
 }
 
@@ -207,7 +213,7 @@ static err_t fault_anon(struct job *j, struct pt_spot *spot)
 	if (vm_marker_kind(marker) == VM_OBJECT)
 		return map_object_page(j, spot, marker);
 	return j->access == FAULT_WRITE ? map_zeroed(j, spot, vm_marker_prop(marker))
-					: map_zero_page(spot, vm_marker_prop(marker));
+					: map_zero_page(spot, marker);
 }
 
 /* Copy-on-write: map a copy of the frame, read-only until no CPU can read the old one: a CPU that
@@ -219,7 +225,7 @@ static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 	bool zeros = pte_paddr(old) == zero_page.raw;
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
 	pte_t flip = (old & PTE_COPY) != 0 ? pt_forked_bits(&cpu_format) : PTE_FORKED;
-	pte_t own = ((old & ~PTE_ADDRESS) ^ flip) | PTE_TRACKED | PTE_ACCESSED |
+	pte_t own = ((old & ~(PTE_ADDRESS | PTE_LARGEST)) ^ flip) | PTE_TRACKED | PTE_ACCESSED |
 		    PTE_DIRTY; /* so no CPU writes to the entry meanwhile */
 	struct shootdown shootdown __uninitialized;
 
@@ -239,13 +245,35 @@ static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 	return OK;
 }
 
-static err_t fault_cow(const struct job *j, struct pt_spot *spot)
+/* The marker in whose place a leaf of the zero page came. */
+static uint32_t marker_of_zeros(pte_t leaf)
+{
+	unsigned flags = pte_prop(leaf).flags;
+
+	flags |= (flags & PROP_COPY) != 0 ? PROP_WRITE : 0u;
+	return vm_marker_anon(flags & PROP_RIGHTS, (unsigned)(leaf >> PTE_LARGEST_SHIFT & 3));
+}
+
+/* Whether a write to the zero page may give a large page instead: its mapping allows one, and no
+ * page of the node was written. */
+static bool may_become_large(const struct job *j, const struct pt_spot *spot)
+{
+	return (spot->pte & PTE_LARGEST) >> PTE_LARGEST_SHIFT > 1 && !j->is_small &&
+	       pt_node_is_untouched(&cpu_format, spot->node, spot->pte,
+				    pte_make_marker(marker_of_zeros(spot->pte)));
+}
+
+static err_t fault_cow(struct job *j, struct pt_spot *spot)
 {
 	pte_t pte = spot->pte;
 
 	if (j->access == FAULT_WRITE && (pte & (PTE_COPY | PTE_WRITE)) == PTE_COPY) {
 		if (vm_space_is_forking(j->space))
 			return ERR_BUSY;
+		if (unlikely(may_become_large(j, spot))) {
+			j->zeros = pte;
+			return ERR_BUSY;
+		}
 		if (!pt_leaf_is_sole_owner(pte, 1))
 			return cow_copy(j, spot);
 		pt_spot_flip(spot, pt_forked_bits(&cpu_format));
@@ -464,7 +492,49 @@ static err_t fault_large(const struct job *j)
 	return err;
 }
 
+/* A write to the zero page in a node that was only read: map a large page instead, so that a read
+ * before the first write does not cost it.  ERR_BUSY: retry, with a small page if there is no
+ * block, or another CPU has written to the node. */
+static err_t fault_zeros(struct job *j)
+{
+	unsigned flags = vm_marker_prop(marker_of_zeros(j->zeros)) | PROP_USER | PROP_TRACKED |
+			 PROP_ACCESSED | PROP_DIRTY;
+	struct page_prop prop = { (uint16_t)flags, MEM_WRITE_BACK };
+	struct locked h __uninitialized;
+	err_t err = ERR_IN_USE;
+
+	h.large = NULL;
+	if (arch_pt_leaf_level_max() >= 2 && get_large(&h, 2)) {
+		(void)lock_page(j->space, &h, j->va, 2);
+		err = cursor_jump(&h.cursor, h.cursor.start);
+		if (err == OK && vm_space_is_forking(j->space))
+			err = ERR_BUSY;
+		if (err == OK)
+			err = cursor_replace_untouched(&h.cursor, frame_paddr(h.large), prop,
+						       j->zeros, marker_of_zeros(j->zeros));
+		if (err == OK) {
+			h.large = NULL;
+			vm_stat_add(&this_cpu_ptr(vm_stats)->zeroed_large);
+		}
+		unlock_page(&h);
+	}
+	put_large(&h);
+	j->zeros = 0;
+	j->is_small = err == ERR_IN_USE;
+	return err == OK ? OK : ERR_BUSY;
+}
+
 /* ---- faults ---- */
+
+static bool is_not_forking(const void *s)
+{
+	return !vm_space_is_forking(s);
+}
+
+void vm_space_wait_for_fork(const struct vm_space *s)
+{
+	vm_wait_until(s, is_not_forking, s);
+}
 
 static __cold err_t count_failure(err_t err)
 {
@@ -493,6 +563,8 @@ static __noinline err_t fault_busy(struct job *j)
 {
 	if (j->brings != NULL)
 		return wait_for_page(j);
+	if (j->zeros != 0)
+		return fault_zeros(j);
 	if (j->access != FAULT_WRITE || !vm_space_is_forking(j->space))
 		return fault_large(j);
 	if (arch_irq_is_off())

@@ -225,16 +225,6 @@ static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
 	return min_u64(left, max_u64(piece, pte_span(level) - va % pte_span(level)));
 }
 
-static bool is_not_forking(const void *s)
-{
-	return !vm_space_is_forking(s);
-}
-
-void vm_space_wait_for_fork(const struct vm_space *s)
-{
-	vm_wait_until(s, is_not_forking, s);
-}
-
 /* The space whose mappings each CPU is changing, or NULL: (a), written with interrupts off. */
 static PER_CPU(const struct vm_space *_Atomic, changing);
 
@@ -533,6 +523,37 @@ err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights,
 		return ERR_BAD_RANGE;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->protects);
 	return change_range(s, range, &change, done);
+}
+
+/* Collapse the page of 2 MiB at va, if it can be. */
+static err_t collapse_page(struct vm_space *s, vaddr_t va)
+{
+	struct tlb_batch gone __uninitialized;
+	struct cursor c __uninitialized;
+	err_t err = open_to_change(s, &c, (struct vrange){ va, PT_LARGE_BYTES }, &gone);
+
+	if (err != OK)
+		return err;
+	err = cursor_collapse(&c, 2);
+	close_changed(&c, &gone);
+	return err;
+}
+
+err_t vm_space_collapse(struct vm_space *s, struct vrange range, uint64_t *collapsed)
+{
+	vaddr_t end = range.start + range.len;
+
+	*collapsed = 0;
+	if (!range_ok(s, range))
+		return ERR_BAD_RANGE;
+	for (vaddr_t va = align_up(range.start, PT_LARGE_BYTES);
+	     va < end && end - va >= PT_LARGE_BYTES; va += PT_LARGE_BYTES) {
+		struct pt_item item = page_table_query(&s->table, va);
+
+		if (item.kind == PT_ITEM_LEAF && item.level == 1 && collapse_page(s, va) == OK)
+			++*collapsed;
+	}
+	return OK;
 }
 
 void vm_space_clear(struct vm_space *s)

@@ -22,7 +22,8 @@
  * many as are present directly before it, whether written to or not.
  *
  * A write fault on anonymous memory maps a large page if the marker fills an entry of that size,
- * the mapping allows the size, and a free block is available; otherwise a 4 KiB page.
+ * the mapping allows the size, and a free block is available; otherwise a 4 KiB page.  Where pages
+ * of 2 MiB were only read, the first write gives a large page all the same.
  *
  * Invariants, checked by vm_space_check() while the space does not change:
  *   A1  a tracked leaf is the only owner of its frame, or PROP_FORKED, or PROP_SHARED
@@ -158,6 +159,10 @@ err_t vm_space_unmap(struct vm_space *s, struct vrange range, uint64_t *done);
 /* Set the rights of all mappings in the range; absent pages stay absent.  ERR_DENIED: the mapping
  * behind *done bytes was made without VM_MAY_*; those before it are changed. */
 err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights, uint64_t *done);
+/* Make 2 MiB pages again of pages of 4 KiB that were split from one: as a fork's child has ended,
+ * or a part was protected for a while.  The pages must be the only owners of their frames and have
+ * the same rights; others stay as they are.  *collapsed is how many large pages came. */
+err_t vm_space_collapse(struct vm_space *s, struct vrange range, uint64_t *collapsed);
 /* Unmap the whole user half. */
 void vm_space_clear(struct vm_space *s);
 

@@ -491,6 +491,19 @@ TEST(vm_space_order_of_the_zero_page)
 	end(NULL);
 }
 
+/* The same where a large page comes in the place of pages that were only read. */
+TEST(vm_space_order_of_zero_pages_that_become_a_large_page)
+{
+	begin(PT_LARGE_BYTES, 2);
+	unmap_x();
+	CHECK_EQ(vm_space_map(sp, at_x, RW, 2), OK);
+	*(uint64_t *)arch_direct(paddr(vm_zero_page().raw)) = OLD; /* so that it can be told */
+	check_order(write_to_x, when_it_is_writable);
+	*(uint64_t *)arch_direct(paddr(vm_zero_page().raw)) = 0;
+	CHECK_EQ(vm_space_query(sp, X).level, 2);
+	end(NULL);
+}
+
 TEST(cursor_replace_writes_when_no_cpu_can_read_the_old_page)
 {
 	uint64_t done;

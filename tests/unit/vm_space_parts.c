@@ -127,3 +127,125 @@ TEST(vm_space_part_of_a_forked_large_page_is_unmapped_with_a_node)
 	CHECK_OWNERS(NULL);
 	end();
 }
+
+/* ---- pages that were only read ---- */
+
+static struct vm_space *only;
+
+static void begin_reads(unsigned largest)
+{
+	spaces_begin(64, 0, 1);
+	before = machine_ledger();
+	NEED(vm_space_new(&only) == OK);
+	CHECK_EQ(vm_space_map(only, (struct vrange){ BASE, MIB(2) }, RW, largest), OK);
+}
+
+static void end_reads(void)
+{
+	CHECK_OWNERS(NULL);
+	hog_give_all();
+	vm_space_put(only);
+	CHECK_LEDGER(&before);
+}
+
+TEST(vm_space_read_before_the_first_write_does_not_cost_the_large_page)
+{
+	begin_reads(2);
+	CHECK(page_shows(only, page_at(0), 0) && page_shows(only, page_at(300), 0));
+	CHECK_EQ(page_store(only, page_at(300), 7), OK);
+	CHECK_EQ(vm_space_query(only, BASE).level, 2);
+	CHECK(page_shows(only, page_at(300), 7) && page_shows(only, page_at(0), 0) &&
+	      page_shows(only, page_at(299), 0));
+	end_reads();
+}
+
+TEST(vm_space_reads_of_all_pages_do_not_cost_the_large_page)
+{
+	begin_reads(3);
+	for (unsigned i = 0; i < PARTS; i++)
+		CHECK(page_shows(only, page_at(i), 0));
+	NEED(vm_space_fork(only, &child) == OK);
+	CHECK_EQ(page_store(child, page_at(1), 5), OK);
+	CHECK_EQ(vm_space_query(child, BASE).level, 2);
+	CHECK_EQ(vm_space_query(only, BASE).level, 1);
+	CHECK(page_shows(only, page_at(1), 0) && page_shows(child, page_at(2), 0));
+	CHECK_OWNERS(NULL);
+	vm_space_put(child);
+	end_reads();
+}
+
+TEST(vm_space_reads_keep_to_small_pages_where_a_large_one_would_not_fit)
+{
+	uint64_t done;
+
+	begin_reads(1); /* the mapping does not want one */
+	CHECK(page_shows(only, page_at(0), 0));
+	CHECK_EQ(page_store(only, page_at(0), 1), OK);
+	CHECK_EQ(vm_space_query(only, BASE).level, 1);
+	end_reads();
+	begin_reads(2); /* a page has other rights */
+	CHECK(page_shows(only, page_at(0), 0));
+	CHECK_EQ(vm_space_protect(only, pages(9, 1), PROP_READ, &done), OK);
+	CHECK_EQ(page_store(only, page_at(0), 1), OK);
+	CHECK_EQ(vm_space_query(only, BASE).level, 1);
+	end_reads();
+	begin_reads(2); /* a page is not mapped */
+	CHECK(page_shows(only, page_at(0), 0));
+	CHECK_EQ(vm_space_unmap(only, pages(511, 1), &done), OK);
+	CHECK_EQ(page_store(only, page_at(0), 1), OK);
+	CHECK_EQ(vm_space_query(only, BASE).level, 1);
+	end_reads();
+	begin_reads(2); /* there is no block; then a page was written */
+	CHECK(page_shows(only, page_at(0), 0) && page_shows(only, page_at(1), 0));
+	NEED(leave(64));
+	CHECK_EQ(page_store(only, page_at(0), 1), OK);
+	hog_give_all();
+	CHECK_EQ(page_store(only, page_at(1), 2), OK);
+	CHECK_EQ(vm_space_query(only, BASE).level, 1);
+	CHECK(page_shows(only, page_at(0), 1) && page_shows(only, page_at(1), 2));
+	end_reads();
+}
+
+/* ---- collapse ---- */
+
+TEST(vm_space_collapse_makes_one_page_of_parts)
+{
+	uint64_t done, collapsed;
+
+	NEED(fork_a_large_page());
+	CHECK_EQ(vm_space_collapse(parent, (struct vrange){ BASE, MIB(2) }, &collapsed), OK);
+	CHECK_EQ(collapsed, 0); /* it is one */
+	CHECK_EQ(page_store(child, page_at(7), 1), OK);
+	CHECK_EQ(page_store(parent, page_at(8), 1008), OK); /* both split it */
+	CHECK_EQ(vm_space_collapse(parent, (struct vrange){ BASE, MIB(2) }, &collapsed), OK);
+	CHECK_EQ(collapsed, 0); /* the child has parts of it */
+	CHECK_EQ(vm_space_protect(parent, pages(3, 1), PROP_READ, &done), OK);
+	vm_space_put(child);
+	NEED(vm_space_new(&child) == OK);
+	CHECK_OWNERS(NULL);
+	end();
+}
+
+TEST(vm_space_collapse_after_the_child_has_ended)
+{
+	uint64_t done, collapsed;
+
+	NEED(fork_a_large_page());
+	CHECK_EQ(vm_space_protect(parent, pages(3, 1), PROP_READ, &done), OK); /* splits it */
+	CHECK_EQ(vm_space_collapse(parent, (struct vrange){ BASE, MIB(2) }, &collapsed), OK);
+	CHECK_EQ(collapsed, 0);
+	vm_space_put(child);
+	CHECK_EQ(vm_space_collapse(parent, (struct vrange){ BASE, MIB(2) }, &collapsed), OK);
+	CHECK_EQ(collapsed, 0); /* one part has other rights */
+	CHECK_EQ(vm_space_protect(parent, pages(3, 1), RW, &done), OK);
+	CHECK_EQ(vm_space_collapse(parent, (struct vrange){ BASE, MIB(2) }, &collapsed), OK);
+	CHECK_EQ(collapsed, 1);
+	CHECK_EQ(vm_space_query(parent, BASE).level, 2);
+	CHECK_OWNERS(NULL);
+	CHECK_EQ(page_store(parent, page_at(3), 1003), OK);
+	check_parts(parent, 0, 1000);
+	CHECK_EQ(vm_space_collapse(parent, (struct vrange){ BASE + 1, MIB(2) }, &collapsed),
+		 ERR_BAD_RANGE);
+	NEED(vm_space_new(&child) == OK);
+	end();
+}
