@@ -4,18 +4,25 @@
  *
  * One space, sometimes with a child, on two CPUs.  After each execution every space is valid
  * (vm_space_check()), what must have happened has happened, and all memory comes back.
+ *
+ * Where a third CPU reads, it has the space loaded and the page in its TLB (tlb.h), and takes no
+ * interrupt within a read.
  */
 #include "mm/vm/space.h"
 
 #include "kern/lock.h"
 #include "mm/frame/epoch.h"
 #include "mm/heap/heap.h"
+#include "mm/pt/spot.h"
 #include "tests/explore/explore.h"
+#include "tests/explore/scenario/tlb.h"
 
 enum {
 	MACHINE_KIB = 8192,
 	LEVELS = 4,
-	CPUS = 2,
+	CPUS = 3,
+	READER = 2, /* the CPU that reads */
+	READS = 2,
 	POLLS_MAX = 4, /* until all nodes are freed, once all readers have left */
 	RW = PROP_READ | PROP_WRITE,
 	ELSEWHERE = 1 << 18, /* a page in 1 GiB where nothing is mapped */
@@ -70,6 +77,23 @@ static void setup_child(void)
 {
 	setup_page();
 	expect(vm_space_fork(space, &child), "a fork");
+}
+
+static _Atomic pte_t *entry; /* of page 0 */
+
+/* The reader has page 0, which the child shares, in its TLB. */
+static void setup_reader(void)
+{
+	struct pt_spot spot;
+
+	setup_child();
+	pt_spot_lock(&spot, &space->table, BASE);
+	entry = spot.entry;
+	pt_spot_unlock(&spot);
+	explore_as(READER);
+	tlb_switch_to(&space->tlb, frame_paddr(space->table.root));
+	tlb_fill(0, (uint32_t)spot.pte);
+	explore_as(0);
 }
 
 /* Page 0 shows the page of an object, mapped and read. */
@@ -140,7 +164,43 @@ static void do_get_page(void *arg)
 		frame_put(f);
 }
 
+/* Frames of a small machine are below 4 GiB, so the low half of an entry is enough for the TLB. */
+EXPLORE_UNSEEN static bool is_owned(uint64_t pte)
+{
+	const void *slot = meta_slot_at(paddr(pte & PTE_ADDRESS));
+	union slot_word w = { .word = *(const volatile uint64_t *)slot }; /* the state comes first */
+
+	return slot_is_owned(w.state);
+}
+
+static void do_reads(void *arg)
+{
+	(void)arg;
+	for (unsigned i = 0; i < READS; i++) {
+		uintptr_t irq = arch_irq_save();
+		uint64_t pte = (uint32_t)tlb_access(0, entry);
+
+		if ((pte & PTE_PRESENT) != 0 && !is_owned(pte))
+			explore_fail("CPU %u reads a frame that was freed", READER);
+		arch_irq_restore(irq);
+	}
+}
+
+static void do_end_child(void *arg)
+{
+	(void)arg;
+	vm_space_put(child);
+	child = NULL;
+}
+
 /* ---- checks ---- */
+
+static void unload(void)
+{
+	explore_as(READER);
+	tlb_switch_to(&tlb_kernel_space, frame_paddr(kernel_table.root));
+	explore_as(0);
+}
 
 static void check_space(struct vm_space *s)
 {
@@ -175,6 +235,12 @@ static void check(void)
 	explore_machine_check();
 }
 
+static void check_read(void)
+{
+	unload();
+	check();
+}
+
 static bool is_mapped(const struct vm_space *s)
 {
 	return s != NULL && vm_space_query(s, BASE).kind == PT_ITEM_LEAF;
@@ -204,6 +270,15 @@ EXPLORE(space_write_beside_an_unmap, .setup = setup_child, .check = check, .boun
 	.task = { { "write", do_write, &space, 0 }, { "unmap", do_unmap, NULL, 1 } });
 EXPLORE(space_write_beside_a_fork, .setup = setup_page, .check = check_forked, .bound = BOUND,
 	.task = { { "write", do_write, &space, 0 }, { "fork", do_fork, NULL, 1 } });
+EXPLORE(space_copy_beside_a_reader_and_the_childs_end, .setup = setup_reader, .check = check_read,
+	.bound = BOUND,
+	.task = { { "write", do_write, &space, 0 },
+		  { "end", do_end_child, NULL, 1 },
+		  { "read", do_reads, NULL, READER } });
+EXPLORE(space_unmap_beside_a_reader, .setup = setup_reader, .check = check_read, .bound = BOUND,
+	.task = { { "unmap", do_unmap, NULL, 0 },
+		  { "end", do_end_child, NULL, 1 },
+		  { "read", do_reads, NULL, READER } });
 EXPLORE(space_map_beside_a_fork, .setup = setup_object, .check = check, .bound = BOUND,
 	.task = { { "map", do_map_object, NULL, 0 }, { "fork", do_fork, NULL, 1 } });
 EXPLORE(space_unmap_beside_a_fork, .setup = setup_object_page, .check = check, .bound = BOUND,
