@@ -73,7 +73,8 @@ struct cursor {
 	vaddr_t end;     /* last byte of the range */
 	vaddr_t va;      /* 0 after the last page of the address space */
 	bool done;       /* va is past the end of the range */
-	bool met_pinned; /* by cursor_fork(): a private page of the range is pinned */
+	bool met_pinned; /* by cursor_fork(): a private page of the range is pinned, and its leaf in
+			  * the other table says so */
 	unsigned level;
 	struct frame *node; /* the covering node, of `level`, locked */
 	uintptr_t irq;

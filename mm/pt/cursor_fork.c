@@ -52,8 +52,10 @@ static inline err_t fork_leaf(struct fork *f, _Atomic pte_t *entry, pte_t pte, u
 	*copy = pte & ~(PTE_DIRTY | PTE_PINNED);
 	if ((pte & PTE_SHARED) != 0)
 		return OK;
-	if ((pte & PTE_PINNED) != 0 && frame_is_pinned(pt_node_leaf_frame(pte)))
+	if ((pte & PTE_PINNED) != 0 && frame_is_pinned(pt_node_leaf_frame(pte))) {
 		f->met_pinned = true;
+		*copy |= PTE_PINNED;
+	}
 	if (flip == 0)
 		return OK;
 	*copy ^= flip;

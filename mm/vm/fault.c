@@ -7,7 +7,6 @@
 #include "lib/panic.h"
 #include "lib/string.h"
 #include "mm/pt/spot.h"
-#include "mm/vm/wait.h"
 
 static paddr_t zero_page; /* (c) after vm_fault_init() */
 
@@ -189,7 +188,8 @@ static err_t map_object_page(struct job *j, struct pt_spot *spot, uint32_t marke
 		return ERR_NOT_FOUND; /* against A4 */
 	page = vm_object_page(view.object, view.offset, &err);
 	if (err == ERR_BUSY) {
-		j->brings = vm_object_get(view.object);
+		vm_object_get(view.object);
+		j->brings = view.object;
 		j->offset = view.offset;
 	}
 	if (page == NULL)
@@ -225,8 +225,8 @@ static err_t cow_copy(const struct job *j, struct pt_spot *spot)
 	bool zeros = pte_paddr(old) == zero_page.raw;
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
 	pte_t flip = (old & PTE_COPY) != 0 ? pt_forked_bits(&cpu_format) : PTE_FORKED;
-	pte_t own = ((old & ~(PTE_ADDRESS | PTE_LARGEST)) ^ flip) | PTE_TRACKED | PTE_ACCESSED |
-		    PTE_DIRTY; /* so no CPU writes to the entry meanwhile */
+	pte_t own = ((old & ~(PTE_ADDRESS | PTE_LARGEST | PTE_PINNED)) ^ flip) | PTE_TRACKED |
+		    PTE_ACCESSED | PTE_DIRTY; /* so no CPU writes to the entry meanwhile */
 	struct shootdown shootdown __uninitialized;
 
 	if (f == NULL)
@@ -526,16 +526,6 @@ static err_t fault_zeros(struct job *j)
 
 /* ---- faults ---- */
 
-static bool is_not_forking(const void *s)
-{
-	return !vm_space_is_forking(s);
-}
-
-void vm_space_wait_for_fork(const struct vm_space *s)
-{
-	vm_wait_until(s, is_not_forking, s);
-}
-
 static __cold err_t count_failure(err_t err)
 {
 	if (err == ERR_NO_MEMORY)
@@ -549,11 +539,16 @@ static __cold err_t count_failure(err_t err)
 static __cold err_t wait_for_page(struct job *j)
 {
 	err_t err = vm_object_fetch(j->brings, j->offset);
+	uintptr_t irq;
 
 	vm_object_put(j->brings);
 	j->brings = NULL;
+	if (err != OK)
+		return err;
+	irq = arch_irq_save();
 	vm_stat_add(&this_cpu_ptr(vm_stats)->brought);
-	return err == OK ? ERR_BUSY : err;
+	arch_irq_restore(irq);
+	return ERR_BUSY;
 }
 
 /* The fault needs a larger range locked, the end of a fork, or a page that a pager brings.

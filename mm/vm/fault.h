@@ -16,6 +16,11 @@ err_t vm_fault_init(void);
  * ERR_OVERFLOW: too many pins. */
 err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned);
 
+/* From begin to end no fork of s is in progress: those that began before have ended, later ones
+ * wait.  No lock is held. */
+void vm_space_begin_truncation(struct vm_space *s);
+void vm_space_end_truncation(struct vm_space *s);
+
 /* Returns when no fork of s is in progress.  No lock is held. */
 void vm_space_wait_for_fork(const struct vm_space *s);
 

@@ -6,6 +6,11 @@
 #include "mm/heap/heap.h"
 #include "mm/vm/space.h"
 
+enum {
+	PIECE_MAPPINGS = 32, /* are cut at a time with interrupts off */
+	SKIPS_MAX = 32,      /* mappings that a walk skips with the lock held */
+};
+
 LOCK_CLASS(mappings_class, "mappings of a space", RANK_MAPPINGS);
 
 void vm_mappings_init(struct vm_mappings *ms)
@@ -155,7 +160,8 @@ struct vm_mapping *vm_mapping_add(struct vm_mapping *m)
 	struct held h;
 
 	hold(&h, m->object, ms);
-	before = m->start == 0 ? NULL : first_behind(ms, m->start - 1);
+	/* within a node: an unmap that holds the last page of that mapping has seen its end */
+	before = m->start % pte_span(2) == 0 ? NULL : first_behind(ms, m->start - 1);
 	if (continues(before, m)) {
 		before->end = m->end;
 	} else {
@@ -163,7 +169,7 @@ struct vm_mapping *vm_mapping_add(struct vm_mapping *m)
 		/* no page is there yet, so a walk may pass it by */
 		m->walk = m->object->walk;
 		list_push_back(&m->object->mappings, &m->link);
-		(void)vm_object_get(m->object);
+		vm_object_get(m->object);
 		m = NULL;
 	}
 	let_go(&h);
@@ -176,6 +182,24 @@ struct vm_mapping *vm_mapping_add(struct vm_mapping *m)
 static bool surrounds(const struct vm_mapping *m, struct vrange range)
 {
 	return m->start < range.start && m->end > range.start + range.len;
+}
+
+uint64_t vm_mappings_piece(struct vm_mappings *ms, struct vrange range)
+{
+	uint64_t len = range.len;
+	struct tree_node *n;
+	uintptr_t irq;
+
+	if (!vm_mappings_exist(ms))
+		return len;
+	irq = spin_lock_irq(&ms->lock);
+	n = first_behind(ms, range.start) == NULL ? NULL : &first_behind(ms, range.start)->node;
+	for (unsigned i = 1; n != NULL && i < PIECE_MAPPINGS; i++)
+		n = tree_next(n);
+	if (n != NULL)
+		len = min_u64(len, mapping_of(n)->end - range.start);
+	spin_unlock_irq(&ms->lock, irq);
+	return len;
 }
 
 bool vm_mappings_splits(struct vm_mappings *ms, struct vrange range)
@@ -205,7 +229,7 @@ static void split_off(struct vm_mappings *ms, struct vm_mapping *m, struct vrang
 	m->end = range.start;
 	tree_add(ms, second);
 	list_insert_after(&m->object->mappings, &m->link, &second->link); /* M4 */
-	(void)vm_object_get(m->object);
+	vm_object_get(m->object);
 }
 
 static void cut_mapping(struct vm_mappings *ms, struct vm_mapping *m, struct vrange range,
@@ -264,32 +288,40 @@ void vm_cut_finish(struct vm_cut *cut)
 
 /* ---- fork, end ---- */
 
-/* Add a copy of a mapping to a space; a walk of the object that is in progress is still to meet it:
- * the fork may have copied pages that the walk had not reached. */
-static void add_forked(struct vm_mapping *m)
+/* Add a copy of a mapping to a space, next to it in the list of the object: M4. */
+static void add_forked(struct vm_mapping *m, struct vm_mapping *of)
 {
 	struct held h;
 
 	hold(&h, m->object, &m->space->mappings);
 	tree_add(&m->space->mappings, m);
-	m->walk = m->object->walk - 1;
-	list_push_front(&m->object->mappings, &m->link);
-	(void)vm_object_get(m->object);
+	m->walk = of->walk;
+	list_insert_after(&m->object->mappings, &of->link, &m->link);
+	vm_object_get(m->object);
 	let_go(&h);
+}
+
+static struct vm_mapping *mapping_after(struct vm_mappings *ms, vaddr_t va)
+{
+	uintptr_t irq = spin_lock_irq(&ms->lock);
+	struct vm_mapping *m = first_behind(ms, va);
+
+	spin_unlock_irq(&ms->lock, irq);
+	return m;
 }
 
 err_t vm_mappings_copy(struct vm_space *to, struct vm_space *from)
 {
-	vaddr_t va = 0;
-	struct vm_view view;
+	struct vm_mapping *of = mapping_after(&from->mappings, 0);
 
-	while (vm_mappings_next(&from->mappings, va, &va, &view)) {
-		struct vm_mapping *m = vm_mapping_new(to, (struct vrange){ va, view.left }, &view);
+	for (; of != NULL; of = mapping_after(&from->mappings, of->end)) {
+		struct vm_view view = view_of(of, of->start);
+		struct vm_mapping *m = vm_mapping_new(to, (struct vrange){ of->start, view.left },
+						      &view);
 
 		if (m == NULL)
 			return ERR_NO_MEMORY;
-		add_forked(m);
-		va += view.left;
+		add_forked(m, of);
 	}
 	return OK;
 }
@@ -321,33 +353,72 @@ void vm_object_walk(struct vm_object *o)
 	spin_unlock_irq(&o->lock, irq);
 }
 
-/* Take the first mapping that the walk has not met, and put it behind all others.  NULL: none. */
-static struct vm_mapping *take_unmet(struct vm_object *o)
+static struct vm_mapping *first_unmet(const struct vm_object *o)
 {
 	struct vm_mapping *m = list_entry_or_null(o->mappings.first, struct vm_mapping, link);
 
-	if (m == NULL || m->walk == o->walk)
-		return NULL;
+	return m == NULL || m->walk == o->walk ? NULL : m;
+}
+
+/* Put the mapping behind all others: M4. */
+static void meet(struct vm_object *o, struct vm_mapping *m)
+{
 	m->walk = o->walk;
 	list_remove(&o->mappings, &m->link);
 	list_push_back(&o->mappings, &m->link);
-	return m;
 }
 
-bool vm_object_walk_next(struct vm_object *o, struct vm_space **s, struct vrange *range)
+/* The range of what m shows behind `from`; empty if all of it lies before. */
+static struct vrange range_behind(const struct vm_mapping *m, uint64_t from)
+{
+	uint64_t len = m->end - m->start, before = from > m->offset ? from - m->offset : 0;
+
+	before = min_u64(before, len);
+	return (struct vrange){ m->start + before, len - before };
+}
+
+/* The space of the first mapping that matters, after up to SKIPS_MAX others.  NULL: none was found,
+ * and *left says whether there may be one. */
+static struct vm_space *walk_some(struct vm_object *o, uint64_t from, bool *left)
 {
 	uintptr_t irq = spin_lock_irq(&o->lock);
-	struct vm_mapping *m;
+	struct vm_space *found = NULL;
+	struct vm_mapping *m = NULL;
 
-	do {
-		m = take_unmet(o);
-	} while (m != NULL && !vm_space_try_get(m->space));
-	if (m != NULL) {
-		*s = m->space;
-		*range = (struct vrange){ m->start, m->end - m->start };
+	for (unsigned i = 0; i < SKIPS_MAX && found == NULL && (m = first_unmet(o)) != NULL; i++) {
+		if (range_behind(m, from).len != 0 && vm_space_try_get(m->space))
+			found = m->space;
+		else
+			meet(o, m);
+	}
+	*left = m != NULL;
+	spin_unlock_irq(&o->lock, irq);
+	return found;
+}
+
+struct vm_space *vm_object_walk_space(struct vm_object *o, uint64_t from)
+{
+	struct vm_space *s = NULL;
+	bool left = true;
+
+	while (s == NULL && left)
+		s = walk_some(o, from, &left);
+	return s;
+}
+
+bool vm_object_walk_next(struct vm_object *o, uint64_t from, const struct vm_space *s,
+			 struct vrange *range)
+{
+	uintptr_t irq = spin_lock_irq(&o->lock);
+	struct vm_mapping *m = first_unmet(o);
+	bool found = m != NULL && m->space == s;
+
+	if (found) {
+		*range = range_behind(m, from);
+		meet(o, m);
 	}
 	spin_unlock_irq(&o->lock, irq);
-	return m != NULL;
+	return found;
 }
 
 /* ---- check ---- */

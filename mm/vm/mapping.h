@@ -85,8 +85,9 @@ unsigned vm_mappings_object_number(struct vm_mappings *ms, vaddr_t va);
 /* A mapping that is in no space yet.  NULL: no memory. */
 __must_check struct vm_mapping *vm_mapping_new(struct vm_space *s, struct vrange range,
 					       const struct vm_view *view);
-/* Add it, with its pages locked: to the mapping before it, if it continues that one and the object.
- * Returns what the caller frees with vm_mapping_free(): m, if it was not needed, or NULL. */
+/* Add it, with its pages locked: to the mapping before it, if it continues that one and the object,
+ * and the last page of that is in the same node, and so is locked, too.  Returns what the caller
+ * frees with vm_mapping_free(): m, if it was not needed, or NULL. */
 __must_check struct vm_mapping *vm_mapping_add(struct vm_mapping *m);
 void vm_mapping_free(struct vm_mapping *m);
 
@@ -98,8 +99,11 @@ struct vm_cut {
 	struct list removed;
 };
 
+/* The length of the start of the range, whose pages need not be locked, that takes a bounded time
+ * to cut: the whole, or up to the end of a mapping. */
+uint64_t vm_mappings_piece(struct vm_mappings *ms, struct vrange range);
 /* Whether the range lies inside one mapping and both ends of that stay, so that vm_mappings_cut()
- * needs the spare. */
+ * needs the spare.  That stays so while the pages are locked. */
 bool vm_mappings_splits(struct vm_mappings *ms, struct vrange range);
 /* Take the range, whose pages are locked and empty, out of all mappings. */
 void vm_mappings_cut(struct vm_mappings *ms, struct vrange range, struct vm_cut *cut);
@@ -108,19 +112,22 @@ void vm_cut_finish(struct vm_cut *cut);
 
 /* ---- fork, end ---- */
 
-/* Give `to`, which is not used yet, the mappings of `from`, which do not change meanwhile.
- * ERR_NO_MEMORY: it has some of them. */
+/* Give `to`, which is not used yet, the mappings of `from`, which do not change meanwhile; a walk
+ * has met those that it has met in `from`.  ERR_NO_MEMORY: it has some of them. */
 err_t vm_mappings_copy(struct vm_space *to, struct vm_space *from);
 /* Remove all mappings of a space that is not used any more. */
 void vm_mappings_clear(struct vm_mappings *ms);
 
 /* ---- the mappings of an object ---- */
 
-/* Begin a walk that meets all mappings, those that forks add meanwhile included. */
+/* Begin a walk that meets all mappings. */
 void vm_object_walk(struct vm_object *o);
-/* The next mapping: its space, with a count for the caller, and its range.  False: none is left.
- * Mappings of spaces whose last count was put are skipped. */
-__must_check bool vm_object_walk_next(struct vm_object *o, struct vm_space **s,
+/* The space of the next mapping that shows something behind `from` in the object, with a count for
+ * the caller.  NULL: none is left.  Spaces whose last count was put are skipped. */
+__must_check __owns struct vm_space *vm_object_walk_space(struct vm_object *o, uint64_t from);
+/* The part behind `from`, which may be empty, of the next mapping, if it is in that space, of which
+ * no fork is in progress: a later fork finds the mapping met, and its child's is met, too. */
+__must_check bool vm_object_walk_next(struct vm_object *o, uint64_t from, const struct vm_space *s,
 				      struct vrange *range);
 
 /* Check M1 to M3.  NULL, or a description of the violation. */

@@ -43,13 +43,12 @@ err_t vm_object_new(uint64_t bytes, struct vm_object **out)
 	return vm_object_new_paged(bytes, NULL, NULL, out);
 }
 
-struct vm_object *vm_object_get(struct vm_object *o)
+void vm_object_get(struct vm_object *o)
 {
 	/* relaxed: the caller ensures that another count is held meanwhile */
 	unsigned before = atomic_fetch_add_explicit(&o->users, 1, memory_order_relaxed);
 
 	ASSERT(before != 0);
-	return o;
 }
 
 void vm_object_put(struct vm_object *o)
@@ -90,6 +89,7 @@ static err_t open_page(struct vm_object *o, uint64_t offset, struct cursor *c,
 	if (vm_object_has(o, offset, PAGE_SIZE))
 		return OK;
 	cursor_close(c);
+	tlb_batch_finish(gone); /* the node may have become empty meanwhile */
 	return ERR_NOT_FOUND;
 }
 
@@ -227,6 +227,8 @@ static err_t bring(struct vm_object *o, uint64_t offset, uint32_t ticket)
 		frame_put(f);
 		f = NULL;
 	}
+	if (err == ERR_BUSY) /* which would be tried again */
+		err = ERR_IO;
 	put = hand_in(o, offset, ticket, f);
 	vm_wait_over(o);
 	return err == OK ? put : err;

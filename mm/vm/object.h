@@ -39,8 +39,8 @@ struct vm_object;
 struct vm_pager {
 	/* Write the page at `offset` bytes to `page`, which has PAGE_SIZE bytes.  Called by a
 	 * thread that needs it, one for a page at a time unless the object is truncated meanwhile,
-	 * with interrupts on and no lock held; may sleep.  ERR_NO_MEMORY, ERR_IO, ERR_TIMED_OUT:
-	 * the page does not come now. */
+	 * with interrupts on and no lock held; may sleep, but not access the page itself.
+	 * ERR_NO_MEMORY, ERR_IO, ERR_TIMED_OUT: the page does not come now. */
 	err_t (*fill)(struct vm_object *o, uint64_t offset, void *page);
 };
 
@@ -66,7 +66,7 @@ err_t vm_object_new(uint64_t bytes, struct vm_object **out);
 err_t vm_object_new_paged(uint64_t bytes, const struct vm_pager *pager, void *context,
 			  struct vm_object **out);
 /* Get or put a count; the last put frees the object and its pages. */
-__owns struct vm_object *vm_object_get(struct vm_object *o);
+void vm_object_get(struct vm_object *o);
 void vm_object_put(struct vm_object *o) __takes(1);
 
 /* Set the size, rounded up to whole pages.  What lies behind it is freed: in every space that maps

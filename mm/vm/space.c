@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* space.c - create, destroy, map, unmap, protect and fork spaces; faults are in fault.c. */
+/* space.c - create, destroy, map, unmap and protect spaces; fork.c and fault.c have the rest. */
 #include "mm/vm/space.h"
 
 #include "kern/lock.h"
@@ -8,6 +8,7 @@
 #include "lib/string.h"
 #include "mm/heap/heap.h"
 #include "mm/vm/fault.h"
+#include "mm/vm/space_impl.h"
 #include "mm/vm/span.h"
 #include "mm/vm/wait.h"
 
@@ -30,7 +31,7 @@ err_t vm_space_init(const struct page_table *kernel)
 	return vm_fault_init();
 }
 
-static void space_publish(struct vm_space *s)
+void vm_space_publish(struct vm_space *s)
 {
 	uintptr_t irq = spin_lock_irq(&spaces_lock);
 
@@ -48,8 +49,7 @@ static void space_unpublish(struct vm_space *s)
 	spin_unlock_irq(&spaces_lock, irq);
 }
 
-/* A space that vm_space_find() does not show yet. */
-static err_t space_create(struct vm_space **out)
+err_t vm_space_create(struct vm_space **out)
 {
 	struct vm_space *s = heap_zalloc(sizeof(*s));
 
@@ -73,10 +73,10 @@ static err_t space_create(struct vm_space **out)
 
 err_t vm_space_new(struct vm_space **out)
 {
-	err_t err = space_create(out);
+	err_t err = vm_space_create(out);
 
 	if (err == OK)
-		space_publish(*out);
+		vm_space_publish(*out);
 	return err;
 }
 
@@ -205,7 +205,7 @@ static bool rights_ok(unsigned rights)
  */
 static unsigned with_denials(unsigned rights)
 {
-	unsigned flags = rights & ~(unsigned)(VM_MAY_WRITE | VM_MAY_EXECUTE | VM_COPY);
+	unsigned flags = rights & ~(unsigned)(VM_MAY | VM_COPY);
 
 	if ((rights & (PROP_WRITE | VM_MAY_WRITE | VM_COPY)) == 0)
 		flags |= PROP_DENY_WRITE;
@@ -214,9 +214,7 @@ static unsigned with_denials(unsigned rights)
 	return flags;
 }
 
-/* Bytes from va to the next multiple of PIECE_BYTES, or to the end of the entry if that is later;
- * at most `left`. */
-static uint64_t piece_at(const struct vm_space *s, vaddr_t va, uint64_t left)
+uint64_t vm_space_piece(const struct vm_space *s, vaddr_t va, uint64_t left)
 {
 	uint64_t piece = PIECE_BYTES - va % PIECE_BYTES;
 	unsigned level;
@@ -231,19 +229,19 @@ static PER_CPU(const struct vm_space *_Atomic, changing);
 /* From here to end_change() a fork of s does not begin to copy.  False: one is in progress. */
 static __forceinline bool begin_change(const struct vm_space *s)
 {
-	/* seq_cst: then the forks are read; wait_for_changes() does it the other way round */
+	/* seq_cst: then the forks are read; vm_space_wait_for_changes() does it the other way round
+	 */
 	(void)atomic_exchange_explicit(this_cpu_ptr(changing), s, memory_order_seq_cst);
 	return likely(atomic_load_explicit(&s->forks, memory_order_seq_cst) == 0);
 }
 
 static __forceinline void end_change(void)
 {
-	/* release pairs with wait_for_changes() */
+	/* release pairs with vm_space_wait_for_changes() */
 	atomic_store_explicit(this_cpu_ptr(changing), NULL, memory_order_release);
 }
 
-/* A fork is counted, so no change begins; returns when those have ended that began before. */
-static void wait_for_changes(const struct vm_space *s)
+void vm_space_wait_for_changes(const struct vm_space *s)
 {
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
 		while (atomic_load_explicit(per_cpu_ptr(changing, cpu), memory_order_seq_cst) == s)
@@ -331,8 +329,7 @@ err_t vm_space_map_object(struct vm_space *s, struct vrange range, struct vm_obj
 	struct vm_mapping *m;
 	err_t err;
 
-	if (!range_ok(s, range) ||
-	    !rights_ok(flags & ~(unsigned)(PROP_DENY_WRITE | PROP_DENY_EXECUTE)) ||
+	if (!range_ok(s, range) || !rights_ok(rights & ~(unsigned)(VM_MAY | VM_COPY)) ||
 	    offset % PAGE_SIZE != 0 || !vm_object_has(object, offset, range.len))
 		return ERR_BAD_RANGE;
 	m = vm_mapping_new(s, range, &view);
@@ -351,7 +348,7 @@ err_t vm_space_map_frame(struct vm_space *s, vaddr_t va, struct frame *f, unsign
 	struct cursor c __uninitialized;
 	err_t err;
 
-	if (!range_ok(s, range) || !rights_ok(flags & PROP_RIGHTS))
+	if (!range_ok(s, range) || !rights_ok(rights & ~(unsigned)VM_MAY))
 		return ERR_BAD_RANGE;
 	err = open_to_change(s, &c, range, &gone);
 	if (err != OK)
@@ -423,6 +420,8 @@ static __noinline err_t unmap_and_cut(struct vm_space *s, struct vrange piece, u
 		err = cursor_unmap(&c, piece.len);
 		piece.len = bytes_done(&c, piece);
 		*done += piece.len;
+		/* before a truncation finds no mapping here: no CPU has the pages any more */
+		tlb_batch_invalidate(&gone);
 		/* what stops an unmap is a large page, behind every mapping that it has met */
 		vm_mappings_cut(&s->mappings, piece, &cut);
 		close_changed(&c, &gone);
@@ -481,8 +480,10 @@ static __noinline err_t change_pieces(struct vm_space *s, struct vrange range,
 
 	while (err == OK && *done < range.len) {
 		vaddr_t va = range.start + *done;
-		struct vrange piece = { va, piece_at(s, va, range.len - *done) };
+		struct vrange piece = { va, vm_space_piece(s, va, range.len - *done) };
 
+		if (change == NULL)
+			piece.len = vm_mappings_piece(&s->mappings, piece);
 		err = change_piece(s, piece, change, done);
 	}
 	return err;
@@ -562,7 +563,8 @@ void vm_space_clear(struct vm_space *s)
 	uint64_t done;
 
 	/* No entry crosses the ends of the half.  Retry if another CPU maps an entry across the end
-	 * of a piece after piece_at() has read it: the next call puts that entry in one piece. */
+	 * of a piece after vm_space_piece() has read it: the next call puts that entry in one
+	 * piece. */
 	while (change_range(s, all, NULL, &done) != OK)
 		;
 }
@@ -608,84 +610,4 @@ err_t vm_space_pin(struct vm_space *s, vaddr_t va, enum fault_access access, str
 void vm_space_unpin(struct frame *f)
 {
 	frame_unpin(f);
-}
-
-/* ---- fork ---- */
-
-/* The pages of the child whose frames devices use for the parent: the child gets its own copy.  The
- * shootdown is over, so their contents are those of the fork. */
-static err_t copy_pinned(struct vm_space *child)
-{
-	vaddr_t va = child->start;
-	err_t err = OK;
-
-	while (err == OK && (va = page_table_next(&child->table, va, child->end)) < child->end) {
-		struct pt_item item = page_table_query(&child->table, va);
-
-		if (item.kind == PT_ITEM_LEAF && item.level == 1 &&
-		    (item.prop.flags & (PROP_TRACKED | PROP_SHARED)) == PROP_TRACKED &&
-		    frame_is_pinned(frame_of_slot(meta_slot_of(paddr_to_pfn(item.pa)))))
-			err = vm_fault_unshare(child, va, NULL);
-		va = item.start + item.len;
-	}
-	return err;
-}
-
-/* Copy all ranges, piece by piece.  Pieces that are unlocked keep write rights in TLBs until the
- * one shootdown at the end. */
-static err_t fork_pieces(struct vm_space *s, struct vm_space *child, bool *met_pinned)
-{
-	struct tlb_batch gone __uninitialized;
-	vaddr_t va = s->start, end = s->end;
-	err_t err = OK;
-
-	tlb_batch_init(&gone, &s->tlb);
-	tlb_batch_reserve(&gone); /* writers wait for the end of the fork */
-	while (err == OK && (va = page_table_next(&s->table, va, end)) < end) {
-		struct cursor c __uninitialized;
-		uint64_t piece = piece_at(s, va, end - va);
-
-		err = cursor_open(&c, &s->table, (struct vrange){ va, piece }, &gone);
-		if (err != OK)
-			break;
-		err = cursor_fork(&c, &child->table);
-		*met_pinned = *met_pinned || c.met_pinned;
-		cursor_close(&c);
-		va += piece;
-	}
-	/* another fork may have removed rights that this one has found removed */
-	if (atomic_load_explicit(&s->forks, memory_order_seq_cst) > 1)
-		gone.shootdown.pages = SHOOTDOWN_ALL;
-	tlb_batch_finish(&gone);
-	return err;
-}
-
-err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
-{
-	struct vm_space *child;
-	bool met_pinned = false;
-	err_t err = space_create(&child);
-
-	if (err != OK)
-		return err;
-	vm_stat_add(&this_cpu_ptr(vm_stats)->forks);
-	child->start = s->start;
-	/* seq_cst: before the first node is locked; see vm_space_is_forking() */
-	atomic_fetch_add_explicit(&s->forks, 1, memory_order_seq_cst);
-	wait_for_changes(s); /* so the table and the mappings agree, and no map is copied in part */
-	err = fork_pieces(s, child, &met_pinned);
-	if (err == OK)
-		err = vm_mappings_copy(child, s);
-	if (err == OK && met_pinned)
-		err = copy_pinned(child);
-	/* release: the shootdown is over */
-	atomic_fetch_sub_explicit(&s->forks, 1, memory_order_release);
-	vm_wait_over(s);
-	if (err != OK) {
-		vm_space_put(child); /* a truncation of an object may hold a count */
-		return err;
-	}
-	space_publish(child);
-	*out = child;
-	return OK;
 }

@@ -40,6 +40,9 @@
  * during the fork either goes to a frame that the child shares, and comes before the shootdown, or
  * comes after the fork, and so does all that its CPU does later.
  *
+ * A fork and a truncation that takes pages of the space wait for each other, so the walk through
+ * the mappings of an object (mm/vm/mapping.h) has met all of a child's or none.
+ *
  * Ordering of copy-on-write.  A fault finds PROP_COPY when no fork is in progress, so no TLB
  * permits a write to the frame, and the copy is consistent.  The entry maps the copy read-only
  * until every TLB has invalidated the old frame, which is put after that (mm/pt/batch.h).  Reuse of
@@ -55,10 +58,10 @@
  *
  * Failures: map, guard, fork and faults leave the space unchanged.  unmap and protect first split
  * entries that cross the ends of the range, which takes 4 KiB for each level of each end:
- * ERR_NO_MEMORY; ERR_OVERFLOW if a frame has SLOT_COUNT_MAX owners.  An unmap inside the mapping of
- * an object takes memory for the second part of that.  After that they need no memory.  If another
- * CPU maps a large page across an end meanwhile and its split fails, *done is the number of bytes
- * that are changed and invalidated (finding SPA-01).
+ * ERR_NO_MEMORY; ERR_OVERFLOW if a frame has SLOT_COUNT_MAX owners.  An unmap that begins
+ * inside the mapping of an object may take memory for a second part of that.  After that they need
+ * no memory.  If another CPU maps a large page across an end meanwhile and its split fails, *done
+ * is the number of bytes that are changed and invalidated (finding SPA-01).
  *
  * Locking: any number of callers on any CPU; operations on overlapping ranges are serialized, piece
  * by piece if the range is large.  Interrupts are off for one piece at a time.  The caller holds no
@@ -80,8 +83,9 @@ struct vm_space {
 	bool is_published;      /* (c) in the list of all spaces: a child is when it is complete */
 	vaddr_t start, end;     /* (c) of what can be mapped: from page 1 or 0 to vm_user_end() */
 	struct list_node link;  /* (l) in the list of all spaces */
-	struct vm_mappings mappings; /* of objects */
-	_Atomic unsigned forks;      /* (a) in progress */
+	struct vm_mappings mappings;  /* of objects */
+	_Atomic unsigned forks;       /* (a) in progress */
+	_Atomic unsigned truncations; /* (a) that take pages of it, or wait for its forks to end */
 };
 
 /* Whether a fork copies the space.  A CPU that is about to map something new, or to give a write
@@ -134,7 +138,8 @@ static inline vaddr_t vm_user_end(unsigned levels)
 enum {
 	VM_MAY_WRITE = 1 << 16,   /* vm_space_protect() may add the right */
 	VM_MAY_EXECUTE = 1 << 17, /* likewise */
-	VM_COPY = 1 << 18,        /* of an object: writes go to copies that the space owns */
+	VM_MAY = VM_MAY_WRITE | VM_MAY_EXECUTE,
+	VM_COPY = 1 << 18, /* of an object: writes go to copies that the space owns */
 };
 
 /* Map anonymous memory, zero-filled on demand, in pages of level 1 .. `largest` (2: 2 MiB, 3:

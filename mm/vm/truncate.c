@@ -89,8 +89,6 @@ static vaddr_t zap_node(struct zap *z, vaddr_t va, vaddr_t end)
 	return end;
 }
 
-/* A fork that copied pages before they went has linked its mappings when it is over: the walk meets
- * them. */
 static void zap_spaces(struct vm_object *o, uint64_t from)
 {
 	struct zap z __uninitialized;
@@ -99,12 +97,12 @@ static void zap_spaces(struct vm_object *o, uint64_t from)
 	z.object = o;
 	z.from = from;
 	vm_object_walk(o);
-	while (vm_object_walk_next(o, &z.space, &range)) {
-		vaddr_t va = range.start, end = range.start + range.len;
-
-		while (va < end)
-			va = zap_node(&z, va, end);
-		vm_space_wait_for_fork(z.space);
+	while ((z.space = vm_object_walk_space(o, from)) != NULL) {
+		vm_space_begin_truncation(z.space);
+		while (vm_object_walk_next(o, from, z.space, &range))
+			for (vaddr_t va = range.start; va < range.start + range.len;)
+				va = zap_node(&z, va, range.start + range.len);
+		vm_space_end_truncation(z.space);
 		vm_space_put(z.space);
 	}
 }

@@ -17,8 +17,12 @@ void vm_wait_until(const void *key, bool (*is_over)(const void *what), const voi
 		waits->wait(key, is_over, what);
 		return;
 	}
-	while (!is_over(what))
+	while (!is_over(what)) {
+		uintptr_t irq = arch_irq_save();
+
 		lock_wait_turn();
+		arch_irq_restore(irq);
+	}
 }
 
 void vm_wait_over(const void *key)

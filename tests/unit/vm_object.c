@@ -254,7 +254,78 @@ TEST(vm_object_pages_outside_are_refused)
 	CHECK_LEDGER(&before);
 }
 
+TEST(vm_object_rights_that_are_none_are_refused)
+{
+	struct vm_space *s;
+	struct vm_object *o;
+	struct frame *f;
+
+	begin();
+	NEED(vm_object_new(PAGE_SIZE, &o) == OK && vm_space_new(&s) == OK);
+	NEED((f = frame_alloc(FRAME_USER)) != NULL);
+	CHECK_EQ(vm_space_map_object(s, pages(0, 1), o, 0, RW | PROP_DENY_WRITE), ERR_BAD_RANGE);
+	CHECK_EQ(vm_space_map_object(s, pages(0, 1), o, 0, RW | PROP_DENY_EXECUTE), ERR_BAD_RANGE);
+	CHECK_EQ(vm_space_map_frame(s, page_at(0), f, RO | PROP_GLOBAL), ERR_BAD_RANGE);
+	CHECK_EQ(vm_space_map_frame(s, page_at(0), f, RO | VM_COPY), ERR_BAD_RANGE);
+	frame_put(f);
+	vm_space_put(s);
+	vm_object_put(o);
+	CHECK_LEDGER(&before);
+}
+
+/* However many mappings a range has, a bounded number is cut with interrupts off. */
+TEST(vm_object_unmap_goes_in_pieces_of_some_mappings)
+{
+	struct vm_space *s;
+	struct vm_object *o;
+	uint64_t done, piece;
+
+	begin();
+	NEED(vm_object_new(PAGE_SIZE, &o) == OK && vm_space_new(&s) == OK);
+	CHECK_EQ(vm_mappings_piece(&s->mappings, pages(0, MANY)), MANY * PAGE_SIZE);
+	for (unsigned i = 0; i < MANY; i++)
+		CHECK_EQ(vm_space_map_object(s, pages(i, 1), o, 0, RW), OK);
+	piece = vm_mappings_piece(&s->mappings, pages(0, MANY));
+	CHECK(piece >= PAGE_SIZE && piece <= 64 * PAGE_SIZE);
+	CHECK_EQ(vm_mappings_piece(&s->mappings, pages(MANY - 1, 9)), PAGE_SIZE * 9);
+	CHECK_EQ(vm_space_unmap(s, pages(1, MANY - 2), &done), OK);
+	CHECK_EQ(done, (MANY - 2) * PAGE_SIZE);
+	CHECK_EQ(users(o), 3);
+	CHECK_OWNERS((&(struct handles){ .object = &o, .objects = 1 }));
+	vm_space_put(s);
+	vm_object_put(o);
+	CHECK_LEDGER(&before);
+}
+
 /* ---- private mappings ---- */
+
+/* A device that writes to the object through a shared mapping pins no private view of it. */
+TEST(vm_object_pin_of_a_shared_page_leaves_private_views_to_the_object)
+{
+	struct vm_space *s, *child;
+	struct vm_object *o;
+	struct frame *of_object, *own;
+
+	begin();
+	NEED(vm_object_new(PAGE_SIZE, &o) == OK && vm_space_new(&s) == OK);
+	CHECK_EQ(vm_space_map_object(s, pages(0, 1), o, 0, RW), OK);
+	CHECK_EQ(vm_space_map_object(s, pages(10, 1), o, 0, RO | VM_COPY), OK);
+	CHECK_EQ(vm_space_map(s, pages(20, 1), RW, 1), OK);
+	CHECK_EQ(page_store(s, page_at(0), 1), OK);
+	CHECK(page_shows(s, page_at(10), 1));
+	CHECK_EQ(vm_space_pin(s, page_at(0), FAULT_WRITE, &of_object), OK);
+	CHECK_EQ(vm_space_pin(s, page_at(20), FAULT_WRITE, &own), OK);
+	NEED(vm_space_fork(s, &child) == OK);
+	CHECK_EQ(page_store(s, page_at(0), 7), OK);
+	CHECK(page_shows(s, page_at(10), 7) && page_shows(child, page_at(0), 7));
+	CHECK(page_shows(child, page_at(10), 7));
+	vm_space_unpin(of_object);
+	vm_space_unpin(own);
+	vm_space_put(child);
+	vm_space_put(s);
+	vm_object_put(o);
+	CHECK_LEDGER(&before);
+}
 
 TEST(vm_object_private_mappings_copy_what_is_written)
 {
@@ -512,6 +583,7 @@ TEST(vm_object_pager_that_fails_fails_the_fault)
 	struct vm_space *s;
 	struct vm_object *o;
 	struct frame *pinned;
+	uint64_t brought;
 	uintptr_t irq;
 
 	begin();
@@ -519,7 +591,12 @@ TEST(vm_object_pager_that_fails_fails_the_fault)
 	NEED(o != NULL && vm_space_new(&s) == OK);
 	CHECK_EQ(vm_space_map_object(s, pages(0, 1), o, 0, RW), OK);
 	pager_state.fails = ERR_IO;
+	brought = this_cpu_ptr(vm_stats)->brought;
 	CHECK_EQ(vm_space_handle_fault(s, page_at(0), FAULT_READ), ERR_IO);
+	CHECK_EQ(this_cpu_ptr(vm_stats)->brought, brought);
+	pager_state.fails = ERR_BUSY; /* is no reason to try again */
+	CHECK_EQ(vm_space_handle_fault(s, page_at(0), FAULT_READ), ERR_IO);
+	pager_state.fills--;
 	pager_state.fails = ERR_TIMED_OUT; /* it was given up */
 	CHECK_EQ(vm_space_handle_fault(s, page_at(0), FAULT_WRITE), ERR_TIMED_OUT);
 	CHECK_EQ(vm_space_pin(s, page_at(0), FAULT_WRITE, &pinned), ERR_TIMED_OUT);

@@ -2,6 +2,7 @@
 /* Concurrency tests of objects on the host, with threads as CPUs. */
 #ifndef KEEL_TESTS
 #include <sched.h>
+#include <time.h>
 
 #include "arch/host/host.h"
 #include "kern/lock.h"
@@ -249,6 +250,84 @@ TEST(vm_object_truncation_passes_what_another_object_shows)
 	vm_space_put(shared);
 	vm_object_put(object);
 	vm_object_put(other);
+}
+
+/* ---- an unmap that a truncation overtakes ---- */
+
+static _Atomic uint32_t has_translation, truncated;
+static bool could_write;
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void *unmap_it(void *arg)
+{
+	uint64_t done;
+
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	while (atomic_load(&has_translation) == 0)
+		sched_yield();
+	CHECK_EQ(vm_space_unmap(shared, pages(0, 1), &done), OK);
+	atomic_store(&stop, 1);
+	host_cpu_unbind();
+	return NULL;
+}
+
+/* Takes no interrupt for a while, so the unmap waits for this CPU. */
+static void *keep_the_translation(void *arg)
+{
+	uint64_t pa;
+	uintptr_t irq;
+
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	vm_space_activate(shared);
+	CHECK_EQ(vm_space_handle_fault(shared, page_at(0), FAULT_WRITE), OK);
+	irq = arch_irq_save();
+	CHECK(host_tlb_access(page_at(0), arch_pt_levels(), HOST_TLB_WRITE, &pa));
+	atomic_store(&has_translation, 1);
+	for (double start = seconds(); atomic_load(&truncated) == 0 && seconds() - start < 0.2;)
+		sched_yield();
+	could_write = atomic_load(&truncated) != 0 &&
+		      host_tlb_access(page_at(0), arch_pt_levels(), HOST_TLB_WRITE, &pa);
+	arch_irq_restore(irq);
+	while (atomic_load(&stop) == 0 || atomic_load(&truncated) == 0)
+		serve();
+	vm_space_activate(NULL);
+	host_cpu_unbind();
+	return NULL;
+}
+
+static void *truncate_it(void *arg)
+{
+	host_cpu_bind(((struct worker *)arg)->cpu);
+	while (vm_mappings_exist(&shared->mappings))
+		sched_yield();
+	CHECK_EQ(vm_object_truncate(object, 0), OK);
+	atomic_store(&truncated, 1);
+	host_cpu_unbind();
+	return NULL;
+}
+
+TEST(vm_object_truncation_returns_when_no_cpu_can_write)
+{
+	void *(*const parts[CPUS])(void *) = { unmap_it, keep_the_translation, truncate_it,
+					       nothing };
+
+	spaces_begin(MIB_OF_HOST, 0, CPUS);
+	atomic_store(&has_translation, 0);
+	atomic_store(&truncated, 0);
+	could_write = false;
+	NEED(vm_object_new(PAGE_SIZE, &object) == OK && vm_space_new(&shared) == OK);
+	NEED(vm_space_map_object(shared, pages(0, 1), object, 0, RW) == OK);
+	run(parts);
+	CHECK(!could_write);
+	vm_space_put(shared);
+	vm_object_put(object);
 }
 
 /* ---- a pager that several CPUs wait for ---- */

@@ -25,6 +25,7 @@ enum {
 	READS = 2,
 	POLLS_MAX = 4, /* until all nodes are freed, once all readers have left */
 	RW = PROP_READ | PROP_WRITE,
+	NODE = 512,
 	ELSEWHERE = 1 << 18, /* a page in 1 GiB where nothing is mapped */
 	BOUND = 2,           /* an operation has up to 200 atomic accesses */
 };
@@ -110,6 +111,26 @@ static void setup_object_page(void)
 	fault(0, FAULT_READ);
 }
 
+/* Page 510 and 511, at the end of a node, show an object; the next node is there. */
+static void setup_end_of_node(void)
+{
+	setup();
+	expect(vm_object_new(3 * PAGE_SIZE, &object), "an object");
+	expect(vm_space_map(space, pages(NODE + 1, 1), RW, 1), "a map");
+	expect(vm_space_map_object(space, pages(NODE - 2, 2), object, 0, RW), "a map");
+}
+
+static struct frame *pinned;
+
+/* Page 0 is a copy of an object's page that a device uses. */
+static void setup_pinned(void)
+{
+	setup();
+	expect(vm_object_new(PAGE_SIZE, &object), "an object");
+	expect(vm_space_map_object(space, pages(0, 1), object, 0, RW | VM_COPY), "a map");
+	expect(vm_space_pin(space, BASE, FAULT_WRITE, &pinned), "a pin");
+}
+
 /* ---- tasks ---- */
 
 static void do_read(void *arg)
@@ -147,6 +168,20 @@ static void do_map_object(void *arg)
 	expect(vm_space_map_object(space, pages(ELSEWHERE, 1), object, 0, RW), "a map");
 }
 
+static void do_unmap_an_end(void *arg)
+{
+	uint64_t done;
+
+	(void)arg;
+	expect(vm_space_unmap(space, pages(NODE - 1, 1), &done), "an unmap");
+}
+
+static void do_map_what_follows(void *arg)
+{
+	(void)arg;
+	expect(vm_space_map_object(space, pages(NODE, 1), object, 2 * PAGE_SIZE, RW), "a map");
+}
+
 static void do_truncate(void *arg)
 {
 	(void)arg;
@@ -168,7 +203,8 @@ static void do_get_page(void *arg)
 EXPLORE_UNSEEN static bool is_owned(uint64_t pte)
 {
 	const void *slot = meta_slot_at(paddr(pte & PTE_ADDRESS));
-	union slot_word w = { .word = *(const volatile uint64_t *)slot }; /* the state comes first */
+	union slot_word w = { .word = *(
+				      const volatile uint64_t *)slot }; /* the state comes first */
 
 	return slot_is_owned(w.state);
 }
@@ -253,6 +289,12 @@ static void check_truncated(void)
 	check();
 }
 
+static void check_pinned(void)
+{
+	vm_space_unpin(pinned);
+	check_truncated();
+}
+
 /* A page that was written before the fork is in both. */
 static void check_forked(void)
 {
@@ -279,6 +321,15 @@ EXPLORE(space_unmap_beside_a_reader, .setup = setup_reader, .check = check_read,
 	.task = { { "unmap", do_unmap, NULL, 0 },
 		  { "end", do_end_child, NULL, 1 },
 		  { "read", do_reads, NULL, READER } });
+EXPLORE(space_unmap_of_an_end_beside_a_map_that_follows, .setup = setup_end_of_node, .check = check,
+	.bound = 1,
+	.task = { { "unmap", do_unmap_an_end, NULL, 0 }, { "map", do_map_what_follows, NULL, 1 } });
+EXPLORE(object_page_beside_a_truncation_that_takes_it, .setup = setup_object_page,
+	.check = check_truncated, .bound = 1,
+	.task = { { "page", do_get_page, NULL, 0 }, { "truncate", do_truncate, NULL, 1 } });
+EXPLORE(object_fork_of_a_pinned_page_beside_a_truncation, .setup = setup_pinned,
+	.check = check_pinned, .bound = 1,
+	.task = { { "fork", do_fork, NULL, 0 }, { "truncate", do_truncate, NULL, 1 } });
 EXPLORE(space_map_beside_a_fork, .setup = setup_object, .check = check, .bound = BOUND,
 	.task = { { "map", do_map_object, NULL, 0 }, { "fork", do_fork, NULL, 1 } });
 EXPLORE(space_unmap_beside_a_fork, .setup = setup_object_page, .check = check, .bound = BOUND,
