@@ -20,8 +20,6 @@ static err_t copy_pinned(struct vm_space *child)
 		if (item.kind == PT_ITEM_LEAF && item.level == 1 &&
 		    (page_table_lookup(&child->table, va, &level) & cpu_format.pinned) != 0)
 			err = vm_fault_unshare(child, va, NULL);
-		if (err == ERR_NOT_FOUND)
-			err = OK; /* a truncation took it */
 		va = item.start + item.len;
 	}
 	return err;
