@@ -61,7 +61,7 @@ folded() {	# a compiled instance of the page-table engine has no format and no c
 
 tested_tsan() {
 	make build/host-tsan-gcc/keel-test &&
-		timeout 600 build/host-tsan-gcc/keel-test 'frame*,zone_agrees*,section*,audit_alo*,heap*,lock*,timer*,thread*,wait*,shootdown*,tlb*,epoch_w*,epoch_r*,cursor_threads*,vm_object*,vm_space_order*,vm_space_write_w*,vm_space_find*,vm_space_storm*,vm_space_fork_loses*' \
+		timeout 1200 build/host-tsan-gcc/keel-test 'frame*,zone_agrees*,section*,audit_alo*,heap*,lock*,timer*,thread*,wait*,shootdown*,tlb*,epoch_w*,epoch_r*,cursor_threads*,vm_object_truncations*,vm_object_pa*,vm_space_order*,vm_space_write_w*,vm_space_find*,vm_space_storm*,vm_space_fork_loses*' \
 			> $log/tsan.out 2>&1
 	local status=$?
 	grep -E '^not ok|WARNING: ThreadSanitizer|passed' $log/tsan.out

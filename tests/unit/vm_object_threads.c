@@ -182,7 +182,7 @@ TEST(vm_object_truncations_beside_faults_forks_and_maps)
 
 enum {
 	LAST = NODES * NODE - 1,
-	CUTS = 600,
+	CUTS = 10000,
 	TURNS_MAX = 40,
 };
 
