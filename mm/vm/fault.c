@@ -500,10 +500,9 @@ static err_t fault_zeros(struct job *j)
 	unsigned flags = vm_marker_prop(marker_of_zeros(j->zeros)) | PROP_USER | PROP_TRACKED |
 			 PROP_ACCESSED | PROP_DIRTY;
 	struct page_prop prop = { (uint16_t)flags, MEM_WRITE_BACK };
-	struct locked h __uninitialized;
+	struct locked h = { .large = NULL };
 	err_t err = ERR_IN_USE;
 
-	h.large = NULL;
 	if (arch_pt_leaf_level_max() >= 2 && get_large(&h, 2)) {
 		(void)lock_page(j->space, &h, j->va, 2);
 		err = cursor_jump(&h.cursor, h.cursor.start);
