@@ -120,8 +120,8 @@ err_t vm_space_fork(struct vm_space *s, struct vm_space **out)
 	vm_stat_add(&this_cpu_ptr(vm_stats)->forks);
 	child->start = s->start;
 	begin_fork(s);
-	vm_space_wait_for_changes(
-		s); /* so the table and the mappings agree, and no map is copied in part */
+	/* so the table and the mappings agree, and no map is copied in part */
+	vm_space_wait_for_changes(s);
 	err = fork_pieces(s, child, &met_pinned);
 	if (err == OK)
 		err = vm_mappings_copy(child, s);

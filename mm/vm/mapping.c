@@ -187,17 +187,17 @@ static bool surrounds(const struct vm_mapping *m, struct vrange range)
 uint64_t vm_mappings_piece(struct vm_mappings *ms, struct vrange range)
 {
 	uint64_t len = range.len;
-	struct tree_node *n;
+	struct vm_mapping *m;
 	uintptr_t irq;
 
 	if (!vm_mappings_exist(ms))
 		return len;
 	irq = spin_lock_irq(&ms->lock);
-	n = first_behind(ms, range.start) == NULL ? NULL : &first_behind(ms, range.start)->node;
-	for (unsigned i = 1; n != NULL && i < PIECE_MAPPINGS; i++)
-		n = tree_next(n);
-	if (n != NULL)
-		len = min_u64(len, mapping_of(n)->end - range.start);
+	m = first_behind(ms, range.start);
+	for (unsigned i = 1; m != NULL && i < PIECE_MAPPINGS; i++)
+		m = mapping_of(tree_next(&m->node));
+	if (m != NULL)
+		len = min_u64(len, m->end - range.start);
 	spin_unlock_irq(&ms->lock, irq);
 	return len;
 }

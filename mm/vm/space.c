@@ -245,7 +245,7 @@ void vm_space_wait_for_changes(const struct vm_space *s)
 {
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
 		while (atomic_load_explicit(per_cpu_ptr(changing, cpu), memory_order_seq_cst) == s)
-			lock_wait_turn();
+			vm_wait_turn();
 }
 
 static void close_changed(struct cursor *c, struct tlb_batch *gone)

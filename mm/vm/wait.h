@@ -25,5 +25,7 @@ void vm_set_waits(const struct vm_waits *waits);
 
 /* Returns when is_over(what), an event that is announced for `key`.  No lock is held. */
 void vm_wait_until(const void *key, bool (*is_over)(const void *what), const void *what);
+/* One turn of a loop that waits for another CPU for a short time: serves its shootdowns. */
+void vm_wait_turn(void);
 /* An event of that key is over. */
 void vm_wait_over(const void *key);
