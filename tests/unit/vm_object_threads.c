@@ -182,24 +182,47 @@ TEST(vm_object_truncations_beside_faults_forks_and_maps)
 
 enum {
 	LAST = NODES * NODE - 1,
-	CUTS = 10000,
+	CUTS = 2000,
 	TURNS_MAX = 40,
 };
 
 static struct vm_object *other;
+static uint64_t other_offset;
 
-static void *cut_to_nothing(void *arg)
+enum cut {
+	CUT_ENDED,
+	CUT_MAY_BEGIN,
+	CUT_BEGINS,
+};
+static _Atomic uint32_t cut;
+
+static void *cut_to_one_page(void *arg)
 {
 	host_cpu_bind(((struct worker *)arg)->cpu);
 	for (unsigned i = 0; i < CUTS; i++) {
-		CHECK_EQ(vm_object_truncate(object, 0), OK);
+		while (atomic_load(&cut) != CUT_MAY_BEGIN)
+			sched_yield();
+		atomic_store(&cut, CUT_BEGINS);
+		CHECK_EQ(vm_object_truncate(object, PAGE_SIZE), OK);
 		CHECK_EQ(vm_object_truncate(object, (LAST + 1) * PAGE_SIZE), OK);
-		for (unsigned n = 0; n < NODES - 1; n++)
-			CHECK_EQ(vm_space_handle_fault(shared, page_at(n * NODE), FAULT_READ), OK);
+		atomic_store(&cut, CUT_ENDED);
 	}
 	atomic_store(&stop, 1);
 	host_cpu_unbind();
 	return NULL;
+}
+
+/* One mapping, of which a cut comes to the last page late: pages before it leave the space first.
+ */
+static void map_all_again(void)
+{
+	uint64_t done;
+
+	CHECK_EQ(vm_space_unmap(shared, pages(0, LAST + 1), &done), OK);
+	CHECK_EQ(vm_space_map_object(shared, pages(0, LAST + 1), object, 0, RW), OK);
+	for (unsigned n = 0; n < NODES - 1; n++)
+		CHECK_EQ(vm_space_handle_fault(shared, page_at(n * NODE + 1), FAULT_READ), OK);
+	atomic_store(&cut, CUT_MAY_BEGIN);
 }
 
 static void *exchange_the_last_page(void *arg)
@@ -209,21 +232,20 @@ static void *exchange_the_last_page(void *arg)
 	host_cpu_bind(w->cpu);
 	for (uint64_t value = 1; atomic_load(&stop) == 0; value++) {
 		uint64_t done;
-		err_t err;
 
-		CHECK_EQ(vm_space_unmap(shared, pages(LAST, 1), &done), OK);
-		CHECK_EQ(vm_space_map_object(shared, pages(LAST, 1), other, 0, RW | VM_COPY), OK);
-		CHECK_EQ(page_store(shared, page_at(LAST), value), OK);
-		CHECK(page_shows(shared, page_at(LAST), value));
-		sched_yield();
-		CHECK(page_shows(shared, page_at(LAST), value));
-		CHECK_EQ(vm_space_unmap(shared, pages(LAST, 1), &done), OK);
-		do {
-			err = vm_space_map_object(shared, pages(LAST, 1), object, LAST * PAGE_SIZE,
-						  RW);
-		} while (err == ERR_BAD_RANGE && atomic_load(&stop) == 0);
+		map_all_again();
+		while (atomic_load(&cut) == CUT_MAY_BEGIN && atomic_load(&stop) == 0)
+			arch_relax();
 		for (uint64_t turns = worker_random(w) % TURNS_MAX; turns > 0; turns--)
+			arch_relax();
+		CHECK_EQ(vm_space_unmap(shared, pages(LAST, 1), &done), OK);
+		CHECK_EQ(vm_space_map_object(shared, pages(LAST, 1), other, other_offset,
+					     RW | VM_COPY),
+			 OK);
+		CHECK_EQ(page_store(shared, page_at(LAST), value), OK);
+		while (atomic_load(&cut) == CUT_BEGINS)
 			sched_yield();
+		CHECK(page_shows(shared, page_at(LAST), value));
 	}
 	host_cpu_unbind();
 	return NULL;
@@ -235,21 +257,38 @@ static void *nothing(void *arg)
 	return NULL;
 }
 
-TEST(vm_object_truncation_passes_what_another_object_shows)
+static void cut_beside_exchanges(void)
 {
-	void *(*const parts[CPUS])(void *) = { cut_to_nothing, exchange_the_last_page, nothing,
+	void *(*const parts[CPUS])(void *) = { cut_to_one_page, exchange_the_last_page, nothing,
 					       nothing };
 
-	spaces_begin(MIB_OF_HOST, 0, CPUS);
-	NEED(vm_object_new((LAST + 1) * PAGE_SIZE, &object) == OK &&
-	     vm_object_new(PAGE_SIZE, &other) == OK && vm_space_new(&shared) == OK);
-	NEED(vm_space_map_object(shared, pages(0, LAST + 1), object, 0, RW) == OK);
+	atomic_store(&cut, CUT_ENDED);
 	run(parts);
 	CHECK_OWNERS((&(struct handles){ .object = (struct vm_object *const[]){ object, other },
-					 .objects = 2 }));
+					 .objects = other == object ? 1 : 2 }));
 	vm_space_put(shared);
+}
+
+TEST(vm_object_truncation_passes_what_another_object_shows)
+{
+	spaces_begin(MIB_OF_HOST, 0, CPUS);
+	NEED(vm_object_new((LAST + 1) * PAGE_SIZE, &object) == OK &&
+	     vm_object_new(2 * PAGE_SIZE, &other) == OK && vm_space_new(&shared) == OK);
+	other_offset = PAGE_SIZE; /* the object's is cut */
+	cut_beside_exchanges();
 	vm_object_put(object);
 	vm_object_put(other);
+}
+
+/* What the truncation leaves, copied where pages were that it takes. */
+TEST(vm_object_truncation_passes_copies_of_what_stays)
+{
+	spaces_begin(MIB_OF_HOST, 0, CPUS);
+	NEED(vm_object_new((LAST + 1) * PAGE_SIZE, &object) == OK && vm_space_new(&shared) == OK);
+	other = object;
+	other_offset = 0;
+	cut_beside_exchanges();
+	vm_object_put(object);
 }
 
 /* ---- an unmap that a truncation overtakes ---- */
