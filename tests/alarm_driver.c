@@ -64,8 +64,11 @@ void alarm_set(struct device *d, uint64_t counts)
 	struct ringer *a = d->driver_data;
 	uint64_t gsi = d->resource[1].start;
 
-	arch_mmio_write64(a->registers + HPET_TIMER_CONFIG,
-			  gsi << HPET_TIMER_ROUTE_SHIFT | HPET_TIMER_IRQ_ENABLE);
+	/* The comparator first: an emulator may take a write of 64 bits as two of 32, and a timer
+	 * that is on would ring for the first half, too. */
+	arch_mmio_write64(a->registers + HPET_TIMER_CONFIG, 0);
 	arch_mmio_write64(a->registers + HPET_TIMER_COMPARATOR,
 			  arch_mmio_read64(a->registers + HPET_COUNTER) + counts);
+	arch_mmio_write64(a->registers + HPET_TIMER_CONFIG,
+			  gsi << HPET_TIMER_ROUTE_SHIFT | HPET_TIMER_IRQ_ENABLE);
 }

@@ -189,12 +189,14 @@ static uint64_t hpet_model_read(struct host_device *d, uint64_t offset, unsigned
 	return 0;
 }
 
-static void hpet_model_ring(const struct model_counter *c)
+/* The comparator is reached as soon as it is set and the timer is on. */
+static void hpet_model_ring(struct model_counter *c)
 {
 	uint32_t gsi = c->timer_config >> HPET_TIMER_ROUTE_SHIFT & 0x1f;
 
-	if ((c->timer_config & HPET_TIMER_IRQ_ENABLE) == 0)
+	if ((c->timer_config & HPET_TIMER_IRQ_ENABLE) == 0 || !c->comparator_is_set)
 		return;
+	c->comparator_is_set = false;
 	host_irq_assert(gsi);
 	host_irq_deassert(gsi);
 }
@@ -207,10 +209,14 @@ static void hpet_model_write(struct host_device *d, uint64_t offset, unsigned by
 		c->config = v;
 	else if (offset == HPET_TIMER_CONFIG)
 		c->timer_config = v;
-	else if (offset == HPET_TIMER_COMPARATOR)
+	else if (offset == HPET_TIMER_COMPARATOR) {
+		/* as in QEMU: the first half of the value may be reached, too */
+		c->comparator_is_set = true;
 		hpet_model_ring(c);
-	else
+		c->comparator_is_set = true;
+	} else
 		c->faults++;
+	hpet_model_ring(c);
 }
 
 void model_hpet_attach(struct model_counter *c, uint64_t pa, uint32_t period_fs)

@@ -47,7 +47,8 @@ struct model_counter {
 	uint64_t hz, period_fs;
 	bool stopped;
 	unsigned faults, reads;
-	uint64_t config, timer_config;              /* HPET; a comparator is reached at once */
+	uint64_t config, timer_config; /* HPET; a comparator is reached at once */
+	bool comparator_is_set;
 	uint8_t gate, latched[2], to_read, control; /* PIT */
 };
 void model_hpet_attach(struct model_counter *c, uint64_t pa, uint32_t period_fs);
