@@ -260,7 +260,8 @@ X        := build/explore-$(CC)
 XFLAGS   := $(patsubst -Iarch/host,-Itests/explore,$(HFLAGS)) -O2 -fno-pie \
 	-Wno-missing-field-initializers
 XSEEN    := -fsanitize=thread $(if $(findstring clang,$(CC)),,-Wno-tsan \
-	--param=tsan-instrument-func-entry-exit=0)
+	--param=tsan-instrument-func-entry-exit=0) \
+	-Dmemset=explore_memset -Dmemcpy=explore_memcpy -Dmemmove=explore_memmove
 X_C      := $(sort $(wildcard tests/explore/*.c))
 X_SEEN_C := $(filter-out build/%,$(PORTABLE)) $(sort $(wildcard \
 	tests/explore/scenario/*.c))

@@ -3,10 +3,13 @@
  * calls.c - the functions that gcc and clang call for memory accesses under -fsanitize=thread.
  *
  * The TSan runtime is not linked: the explorer defines its entry points.  The names are the
- * compilers' (LLVM's compiler-rt, tsan_interface.h and tsan_interface_atomic.h).  Outside of tasks
- * an access is done directly; what a check writes is undone.
+ * compilers' (LLVM's compiler-rt, tsan_interface.h and tsan_interface_atomic.h), which has its own
+ * memset(), memcpy() and memmove(), too.  Outside of tasks an access is done directly; what a check
+ * writes is undone.
  */
 #include "tests/explore/engine.h"
+
+#include <string.h>
 
 #define PC __builtin_return_address(0)
 
@@ -67,6 +70,30 @@ PLAINS(2)
 PLAINS(4)
 PLAINS(8)
 PLAINS(16)
+
+void *explore_memset(void *dst, int byte, size_t n);
+void *explore_memcpy(void *dst, const void *src, size_t n);
+void *explore_memmove(void *dst, const void *src, size_t n);
+
+void *explore_memset(void *dst, int byte, size_t n)
+{
+	plain((uintptr_t)dst, n, PLAIN_WRITE, PC);
+	return memset(dst, byte, n);
+}
+
+void *explore_memcpy(void *dst, const void *src, size_t n)
+{
+	plain((uintptr_t)src, n, PLAIN_READ, PC);
+	plain((uintptr_t)dst, n, PLAIN_WRITE, PC);
+	return memcpy(dst, src, n);
+}
+
+void *explore_memmove(void *dst, const void *src, size_t n)
+{
+	plain((uintptr_t)src, n, PLAIN_READ, PC);
+	plain((uintptr_t)dst, n, PLAIN_WRITE, PC);
+	return memmove(dst, src, n);
+}
 
 /* ---- atomic accesses ---- */
 

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "kern/lock.h"
+#include "lib/string.h"
 #include "tests/explore/explore.h"
 
 static _Atomic int x, y;
@@ -217,6 +218,42 @@ EXPLORE(litmus_missing_release_is_a_race, .setup = reset, .must_find = "race on 
 	.task = { { "publish", publish, NULL, 0 }, { "take", take, NULL, 1 } });
 EXPLORE(litmus_release_is_no_race, .setup = reset,
 	.task = { { "publish", publish, &message, 0 }, { "take", take, NULL, 1 } });
+
+/* ---- calls that write memory: seen as plain accesses, and undone before the next execution ----
+ */
+
+static char letter[16];
+
+static void letter_reset(void)
+{
+	reset();
+	memset(letter, 'a', sizeof(letter));
+}
+
+static void letter_fill(void *arg)
+{
+	(void)arg;
+	EXPLORE_CHECK(letter[0] == 'a');
+	memset(letter, 'b', sizeof(letter));
+	sb_x(NULL);
+}
+
+static void letter_read(void *arg)
+{
+	(void)arg;
+	sb_y(NULL);
+	r[2] = letter[1];
+}
+
+static void letter_check(void)
+{
+	EXPLORE_CHECK(letter[0] == 'b');
+}
+
+EXPLORE(litmus_memset_is_undone, .setup = letter_reset, .check = letter_check,
+	.task = { { "fill", letter_fill, NULL, 0 }, { "other", sb_y, NULL, 1 } });
+EXPLORE(litmus_memset_without_order_is_a_race, .setup = letter_reset, .must_find = "race on letter",
+	.task = { { "fill", letter_fill, NULL, 0 }, { "read", letter_read, NULL, 1 } });
 
 /* ---- interrupts: the flag is a lock between a task and its CPU's handlers ---- */
 

@@ -33,7 +33,7 @@ enum {
 
 static struct page_table kernel_table;
 static struct vm_space *space, *child;
-static struct vm_object *object;
+static struct vm_object *object, *other;
 
 /* ---- set-up ---- */
 
@@ -109,6 +109,12 @@ static void setup_object_page(void)
 {
 	setup_object();
 	fault(0, FAULT_READ);
+}
+
+static void setup_two_objects(void)
+{
+	setup_object_page();
+	expect(vm_object_new(PAGE_SIZE, &other), "another object");
 }
 
 /* Page 510 and 511, at the end of a node, show an object; the next node is there. */
@@ -199,6 +205,13 @@ static void do_get_page(void *arg)
 		frame_put(f);
 }
 
+static void do_exchange(void *arg)
+{
+	do_unmap(arg);
+	expect(vm_space_map_object(space, pages(0, 1), other, 0, RW | VM_COPY), "a map");
+	fault(0, FAULT_WRITE);
+}
+
 /* Frames of a small machine are below 4 GiB, so the low half of an entry is enough for the TLB. */
 EXPLORE_UNSEEN static bool is_owned(uint64_t pte)
 {
@@ -258,6 +271,8 @@ static void check(void)
 		EXPLORE_CHECK(object->users == 1);
 		vm_object_put(object);
 	}
+	if (other != NULL)
+		vm_object_put(other);
 	for (unsigned i = 0; i < POLLS_MAX; i++)
 		for (unsigned cpu = 0; cpu < CPUS; cpu++) {
 			explore_as(cpu);
@@ -302,6 +317,13 @@ static void check_forked(void)
 	check();
 }
 
+/* A truncation of what was there before leaves what is there now. */
+static void check_exchanged(void)
+{
+	EXPLORE_CHECK(is_mapped(space));
+	check();
+}
+
 /* ---- scenarios ---- */
 
 EXPLORE(space_two_write_one_page, .setup = setup_child, .check = check, .bound = BOUND,
@@ -343,3 +365,6 @@ EXPLORE(object_fault_beside_a_truncation, .setup = setup_object, .check = check_
 EXPLORE(object_fork_beside_a_truncation, .setup = setup_object_page, .check = check_truncated,
 	.bound = BOUND,
 	.task = { { "fork", do_fork, NULL, 0 }, { "truncate", do_truncate, NULL, 1 } });
+EXPLORE(object_exchange_beside_a_truncation, .setup = setup_two_objects, .check = check_exchanged,
+	.bound = BOUND,
+	.task = { { "exchange", do_exchange, NULL, 0 }, { "truncate", do_truncate, NULL, 1 } });
