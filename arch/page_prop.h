@@ -24,6 +24,7 @@ enum prop_flags {
 	PROP_FORKED = 1 << 10,     /* since a fork the frame may have other owners */
 	PROP_DENY_WRITE = 1 << 11, /* a change of rights cannot add PROP_WRITE */
 	PROP_DENY_EXECUTE = 1 << 12, /* nor PROP_EXECUTE */
+	PROP_PINNED = 1 << 13,       /* the frame was pinned through this entry, and may still be */
 };
 
 /* The rights of access. */

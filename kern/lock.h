@@ -52,10 +52,11 @@ enum lock_rank {
 	RANK_THREADS = 65,      /* kern/thread.c: list of threads, exit and join */
 	RANK_TIMERS = 70,
 	RANK_RUN_QUEUE = 80,
-	RANK_RESOURCES = 90, /* kern/ports.c: the claims */
-	RANK_IRQ = 93,       /* kern/irq.c: a line, never held while a handler runs */
-	RANK_IOAPIC = 95,    /* arch/x86_64/ioapic.c */
-	RANK_CONSOLE = 100,  /* drivers/tty/console.c: innermost, prints under any lock */
+	RANK_TLB_WALKERS = 85, /* kern/shootdown.h: the walkers of a space */
+	RANK_RESOURCES = 90,   /* kern/ports.c: the claims */
+	RANK_IRQ = 93,         /* kern/irq.c: a line, never held while a handler runs */
+	RANK_IOAPIC = 95,      /* arch/x86_64/ioapic.c */
+	RANK_CONSOLE = 100,    /* drivers/tty/console.c: innermost, prints under any lock */
 };
 
 /* The rank of a driver's lock, without an entry above: n in [0, 63], the smaller the outer.  All of

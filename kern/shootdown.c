@@ -9,7 +9,9 @@ enum {
 	KERNEL_SPACE_ID = 1,
 };
 
-struct tlb_space tlb_kernel_space = { .id = KERNEL_SPACE_ID };
+LOCK_CLASS(walkers_class, "walkers of a space", RANK_TLB_WALKERS);
+struct tlb_space tlb_kernel_space = { .id = KERNEL_SPACE_ID,
+				      .walkers_lock = SPINLOCK_INIT(&walkers_class) };
 PER_CPU(struct shootdown_mail, shootdown_mail);
 PER_CPU(_Atomic uint32_t, tlb_idle_state) = TLB_RUNNING;
 PER_CPU(struct shootdown_stats, shootdown_stats);
@@ -17,7 +19,8 @@ PER_CPU(struct shootdown_stats, shootdown_stats);
 /* A CPU's request to other CPUs; written by its own CPU, read by those whose mailbox has its
  * bit. */
 struct request {
-	const struct shootdown *what;
+	const struct tlb_space *space;
+	const struct tlb_pages *pages;
 	uint64_t generation;          /* of the space, including this shootdown */
 	_Atomic uint32_t outstanding; /* (a) acknowledgements */
 } __aligned(64);
@@ -47,6 +50,7 @@ void tlb_space_init(struct tlb_space *space)
 		/* relaxed: only uniqueness matters */
 		.id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed)
 	};
+	spin_init(&space->walkers_lock, &walkers_class);
 }
 
 void shootdown_set_patience(uint64_t ticks)
@@ -56,11 +60,11 @@ void shootdown_set_patience(uint64_t ticks)
 
 /* ---- invalidating, on this CPU ---- */
 
-static void invalidate_pages(const struct shootdown *f)
+static void invalidate_pages(const struct tlb_pages *pages)
 {
-	for (unsigned i = 0; i < f->pages; i++)
-		arch_tlb_invalidate_page(f->page[i]);
-	percpu_add(&this_cpu_ptr(shootdown_stats)->pages, f->pages);
+	for (unsigned i = 0; i < pages->n; i++)
+		arch_tlb_invalidate_page(tlb_page_va(pages->page[i]));
+	percpu_add(&this_cpu_ptr(shootdown_stats)->pages, pages->n);
 }
 
 /* Invalidates all translations of all spaces.  The generations stored in other contexts may then
@@ -74,14 +78,14 @@ static void invalidate_all(struct residence *r)
 	percpu_add(&this_cpu_ptr(shootdown_stats)->everything, 1);
 }
 
-static void invalidate_kernel(struct residence *r, const struct shootdown *f)
+static void invalidate_kernel(struct residence *r, const struct tlb_pages *pages)
 {
-	if (f->pages > SHOOTDOWN_PAGES_MAX) {
+	if (pages->n > TLB_PAGES_MAX) {
 		invalidate_all(r);
 		return;
 	}
-	invalidate_pages(f);
-	if (f->reach == SHOOTDOWN_TABLES)
+	invalidate_pages(pages);
+	if (pages->reach == TLB_TABLES)
 		for (unsigned i = 0; i < TLB_CONTEXTS; i++)
 			if (i != r->current)
 				r->context[i].id = 0;
@@ -89,31 +93,32 @@ static void invalidate_kernel(struct residence *r, const struct shootdown *f)
 
 /* Requests for one space may arrive in another order than their generations: only the next
  * generation can be invalidated page by page. */
-static void invalidate_loaded(struct residence *r, const struct shootdown *f, uint64_t generation)
+static void invalidate_loaded(struct residence *r, const struct tlb_pages *pages,
+			      uint64_t generation)
 {
 	struct context *c = &r->context[r->current];
 
 	if (generation <= c->generation)
 		return;
-	if (generation == c->generation + 1 && f->pages <= SHOOTDOWN_PAGES_MAX) {
-		invalidate_pages(f);
+	if (generation == c->generation + 1 && pages->n <= TLB_PAGES_MAX) {
+		invalidate_pages(pages);
 		c->generation = generation;
 		return;
 	}
 	/* seq_cst: as in invalidate_all() */
-	c->generation = atomic_load_explicit(&f->space->generation, memory_order_seq_cst);
+	c->generation = atomic_load_explicit(&r->space->generation, memory_order_seq_cst);
 	arch_tlb_invalidate_context();
 	percpu_add(&this_cpu_ptr(shootdown_stats)->everything, 1);
 }
 
-static void invalidate(const struct shootdown *f, uint64_t generation)
+static void invalidate(const struct request *q)
 {
 	struct residence *r = this_cpu_ptr(residence);
 
-	if (f->space == &tlb_kernel_space)
-		invalidate_kernel(r, f);
-	else if (f->space == r->space)
-		invalidate_loaded(r, f, generation);
+	if (q->space == &tlb_kernel_space)
+		invalidate_kernel(r, q->pages);
+	else if (q->space == r->space)
+		invalidate_loaded(r, q->pages, q->generation);
 	/* else: cached at most under another context, whose generation is behind */
 }
 
@@ -128,18 +133,17 @@ static unsigned invalidate_for(uint64_t word[CPU_SET_WORDS])
 			unsigned cpu = w * CPU_SET_WORD_BITS + bits_lowest(left);
 
 			initiators++;
-			pages += per_cpu_ptr(request, cpu)->what->pages;
+			pages += per_cpu_ptr(request, cpu)->pages->n;
 		}
-	if (initiators > 1 && pages > SHOOTDOWN_PAGES_MAX) {
+	if (initiators > 1 && pages > TLB_PAGES_MAX) {
 		invalidate_all(this_cpu_ptr(residence));
 		return initiators;
 	}
 	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
 		for (uint64_t left = word[w]; left != 0; left &= left - 1) {
 			unsigned cpu = w * CPU_SET_WORD_BITS + bits_lowest(left);
-			const struct request *r = per_cpu_ptr(request, cpu);
 
-			invalidate(r->what, r->generation);
+			invalidate(per_cpu_ptr(request, cpu));
 		}
 	return initiators;
 }
@@ -203,12 +207,12 @@ static __cold unsigned cancel_request(unsigned cpu)
 }
 
 /* Sends this CPU's request to `cpu`.  Returns the number of acknowledgements to expect. */
-static unsigned send_request(unsigned cpu, enum shootdown_reach reach)
+static unsigned send_request(unsigned cpu, enum tlb_reach reach)
 {
 	struct shootdown_stats *stats = this_cpu_ptr(shootdown_stats);
 	struct shootdown_mail *mail = per_cpu_ptr(shootdown_mail, cpu);
 
-	if (reach == SHOOTDOWN_PAGES && mark_if_idle(per_cpu_ptr(tlb_idle_state, cpu))) {
+	if (reach == TLB_LEAVES && mark_if_idle(per_cpu_ptr(tlb_idle_state, cpu))) {
 		percpu_add(&stats->marks, 1);
 		return 0;
 	}
@@ -244,13 +248,13 @@ static void send_requests(struct request *r)
 
 	/* wraps below 0 until the sum is added; relaxed: the mailbox bits that publish it follow */
 	atomic_store_explicit(&r->outstanding, 0, memory_order_relaxed);
-	for (unsigned w = 0; w < CPU_SET_WORDS; w++)
-		for (uint64_t left = targets(r->what->space, w, running); left != 0;
-		     left &= left - 1) {
+	/* a CPU that is not counted yet loads no space: S1 */
+	for (unsigned w = 0; w * CPU_SET_WORD_BITS < running; w++)
+		for (uint64_t left = targets(r->space, w, running); left != 0; left &= left - 1) {
 			unsigned cpu = w * CPU_SET_WORD_BITS + bits_lowest(left);
 
 			if (cpu != self)
-				asked += send_request(cpu, r->what->reach);
+				asked += send_request(cpu, r->pages->reach);
 		}
 	/* relaxed: wait_for_all() reads it with acquire */
 	atomic_fetch_add_explicit(&r->outstanding, asked, memory_order_relaxed);
@@ -304,42 +308,87 @@ static void wait_for_all(struct request *r)
 		atomic_store_explicit(longest, waited, memory_order_relaxed); /* statistics */
 }
 
-static void broadcast(const struct shootdown *f)
+static void broadcast(const struct tlb_pages *pages)
 {
-	if (f->pages > SHOOTDOWN_PAGES_MAX)
+	if (pages->n > TLB_PAGES_MAX)
 		arch_tlb_broadcast_all();
 	else
-		for (unsigned i = 0; i < f->pages; i++)
-			arch_tlb_broadcast_page(f->page[i]);
+		for (unsigned i = 0; i < pages->n; i++)
+			arch_tlb_broadcast_page(tlb_page_va(pages->page[i]));
 	arch_tlb_broadcast_wait();
 }
 
-void shootdown_run(const struct shootdown *f)
+/* I2 for walkers that are no CPUs. */
+static __noinline void tell_walkers(struct tlb_space *space, const struct tlb_pages *pages)
+{
+	struct tlb_walker *w;
+
+	spin_lock(&space->walkers_lock);
+	/* relaxed: written under the lock */
+	w = atomic_load_explicit(&space->walkers, memory_order_relaxed);
+	for (; w != NULL; w = w->next)
+		w->invalidate(w, pages);
+	spin_unlock(&space->walkers_lock);
+}
+
+void shootdown_run(struct tlb_space *space, const struct tlb_pages *pages)
 {
 	uintptr_t irq;
 	struct request *r;
 
-	if (f->pages == 0)
+	if (pages->n == 0)
 		return;
 	irq = arch_irq_save();
 	r = this_cpu_ptr(request);
 	percpu_add(&this_cpu_ptr(shootdown_stats)->requests, 1);
-	r->what = f;
+	r->space = space;
+	r->pages = pages;
 	/* (B) in both cases; a broadcast reaches all contexts, so none falls behind */
-	r->generation = 1 + atomic_fetch_add_explicit(&f->space->generation,
+	r->generation = 1 + atomic_fetch_add_explicit(&space->generation,
 						      arch_tlb_can_broadcast() ? 0 : 1,
 						      memory_order_seq_cst);
 	if (arch_tlb_can_broadcast()) {
-		broadcast(f);
-	} else if (f->space == &tlb_kernel_space && cpu_count() == 1) {
+		broadcast(pages);
+	} else if (space == &tlb_kernel_space && cpu_count() == 1) {
 		/* a CPU that is counted later invalidates everything: S2 */
-		invalidate(f, r->generation);
+		invalidate(r);
 	} else {
 		send_requests(r);
-		invalidate(f, r->generation);
+		invalidate(r);
 		wait_for_all(r);
 	}
+	/* seq_cst: after (B) */
+	if (unlikely(atomic_load_explicit(&space->walkers, memory_order_seq_cst) != NULL))
+		tell_walkers(space, pages);
 	arch_irq_restore(irq);
+}
+
+/* ---- walkers that are no CPUs ---- */
+
+void tlb_space_add_walker(struct tlb_space *space, struct tlb_walker *w)
+{
+	uintptr_t irq = spin_lock_irq(&space->walkers_lock);
+
+	w->next = atomic_load_explicit(&space->walkers, memory_order_relaxed);
+	/* L1, full barrier: what the walker reads from now on is new, or it is told */
+	(void)atomic_exchange_explicit(&space->walkers, w, memory_order_seq_cst);
+	spin_unlock_irq(&space->walkers_lock, irq);
+}
+
+void tlb_space_remove_walker(struct tlb_space *space, struct tlb_walker *w)
+{
+	uintptr_t irq = spin_lock_irq(&space->walkers_lock);
+	struct tlb_walker *at = atomic_load_explicit(&space->walkers, memory_order_relaxed);
+
+	if (at == w) {
+		atomic_store_explicit(&space->walkers, w->next, memory_order_relaxed);
+	} else {
+		while (at != NULL && at->next != w)
+			at = at->next;
+		ASSERT(at != NULL);
+		at->next = w->next;
+	}
+	spin_unlock_irq(&space->walkers_lock, irq);
 }
 
 /* ---- the loaded space ---- */

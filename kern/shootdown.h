@@ -42,6 +42,7 @@
  *     Either I2 sees the bit, and the CPU gets a request; or L1 came after I2, so L2 comes after B:
  *     the walks see the new entry, and a context kept from before is behind the new generation and
  *     is invalidated.
+ *     A walker that is added sets space.walkers in the place of the bit; I2 reads that, too.
  *   Leaving a space              (U1) load the other table                (U2) clear the own bit
  *     In this order: a CPU that is not in the set does not walk the table any more.  What it caches
  *     under a PCID is behind the generation when it loads the space again.
@@ -80,19 +81,22 @@
 #pragma once
 
 #include "kern/cpu.h"
+#include "kern/lock.h"
 #include "kern/percpu.h"
+#include "kern/tlb_pages.h"
 
 enum {
-	SHOOTDOWN_PAGES_MAX = 32, /* above: invalidating everything is cheaper */
-	SHOOTDOWN_ALL = SHOOTDOWN_PAGES_MAX + 1,
 	TLB_CONTEXTS = 6, /* spaces per CPU with cached translations */
 };
 
 /* TLB state of an address space. */
 struct tlb_space {
-	struct cpu_set loaded; /* (a) CPUs that walk its table; unused for the kernel's space */
+	struct tlb_walker cpus; /* (c) those that load it */
+	struct cpu_set loaded;  /* (a) CPUs that walk its table; unused for the kernel's space */
 	_Atomic uint64_t generation; /* (a) shootdowns so far */
 	uint64_t id;                 /* (c) never reused; 0: none */
+	struct spinlock walkers_lock;
+	struct tlb_walker *_Atomic walkers; /* written under the lock: others, see below */
 };
 
 /* The kernel's half, which every counted CPU has loaded. */
@@ -101,44 +105,39 @@ extern struct tlb_space tlb_kernel_space;
 /* Initialises a space that no CPU has loaded. */
 void tlb_space_init(struct tlb_space *space);
 
-/* What happens to the page tables that mapped the pages. */
-enum shootdown_reach {
-	SHOOTDOWN_PAGES,  /* kept: idle CPUs are only marked */
-	SHOOTDOWN_TABLES, /* some are freed: idle CPUs get requests too */
-};
-
-/* The translations to invalidate.  A page is one entry, whatever its size; SHOOTDOWN_ALL in
- * `pages` means the whole space. */
-struct shootdown {
-	struct tlb_space *space;
-	unsigned pages;
-	enum shootdown_reach reach;
-	vaddr_t page[SHOOTDOWN_PAGES_MAX];
-};
-
-static inline void shootdown_init(struct shootdown *f, struct tlb_space *space)
-{
-	f->space = space;
-	f->pages = 0;
-	f->reach = SHOOTDOWN_PAGES;
-}
-
-static inline void shootdown_add_page(struct shootdown *f, vaddr_t va)
-{
-	if (f->pages < SHOOTDOWN_PAGES_MAX)
-		f->page[f->pages++] = va;
-	else
-		f->pages = SHOOTDOWN_ALL;
-}
-
-/* Invalidates on all CPUs, and returns when they have acknowledged.  Does nothing if there are
- * no pages.  Runs with interrupts off; the caller may hold locks.  A CPU that does not answer
- * for SHOOTDOWN_PATIENCE_MS is reported and sent another IPI, and the wait goes on; a CPU that a
- * panic stopped is skipped. */
-void shootdown_run(const struct shootdown *f);
+/* Invalidates the pages, which are the space's, on all CPUs and by its other walkers, and returns
+ * when they have acknowledged.  Does nothing if there are no pages.  Runs with interrupts off; the
+ * caller may hold locks.  A CPU that does not answer for SHOOTDOWN_PATIENCE_MS is reported and sent
+ * another IPI, and the wait goes on; a CPU that a panic stopped is skipped. */
+void shootdown_run(struct tlb_space *space, const struct tlb_pages *pages);
 enum {
 	SHOOTDOWN_PATIENCE_MS = 1000,
 };
+
+/* The same for the walkers of any table. */
+static inline void tlb_invalidate(struct tlb_walker *w, const struct tlb_pages *pages)
+{
+	if (w->invalidate != NULL)
+		w->invalidate(w, pages);
+	else
+		shootdown_run(container_of(w, struct tlb_space, cpus), pages);
+}
+
+/* ---- walkers of a space that are no CPUs ---- */
+
+/* From here on the walker may use the table of the space, and is told what leaves it or loses
+ * rights, by unmap, protect, copy-on-write, fork, split or anything else, when a CPU is told: no
+ * CPU writes through a new translation while the walker can use an old one.  Translations that are
+ * added, or get rights, are not told.  The kernel's half of the space is not told either.
+ *
+ * A walker that has a table of its own, and copies translations into it, reads space->generation
+ * first, then the translation; it stores its copy under a lock that its invalidate() takes, and
+ * only if the generation is still the same.
+ *
+ * Any context that may take a spinlock; not from invalidate(). */
+void tlb_space_add_walker(struct tlb_space *space, struct tlb_walker *w);
+/* The walker does not use the table any more.  When this returns, no CPU is in its invalidate(). */
+void tlb_space_remove_walker(struct tlb_space *space, struct tlb_walker *w);
 
 /* ---- target side ---- */
 

@@ -4,7 +4,8 @@
 
 LAYERS lists the folders, lowest first; a file includes its own layer or a lower one.  Start-up
 (boot/start), tests and tools may include every folder.  arch/x86_64 and arch/host are beside kern/
-and private: no other folder includes their files.  mm/ and iommu/ include nothing of kern/ that
+and private: no other folder includes their files.  In mm/, mm/pt alone knows the bits of an entry, so
+that a space does not depend on the format of its tables.  mm/ and iommu/ include nothing of kern/ that
 knows threads.  Assembly, port I/O and conditions on the machine are allowed in arch/x86_64 and
 boot/*.S only.  Also: an include is a path from the root, a header has #pragma once, the first line
 is the licence.  Prints one line for each violation; the exit status is 1 if there is any.
@@ -36,6 +37,7 @@ MACHINE = [
     (re.compile(r"<sys/io\.h>"), "port I/O"),
     (re.compile(r"\b__(?:x86_64|amd64|i386)(?:__)?\b"), "a test for the machine"),
 ]
+ENTRY_BITS = re.compile(r"\b(?:PTE_[A-Z]\w*|\w+_format)\b")
 TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 
 
@@ -61,6 +63,10 @@ def machine_may_show(path):
     return path.startswith(("arch/x86_64/", "tests/kernel/", "tests/bench/")) or (
         path.startswith("boot/") and pathlib.PurePath(path).suffix in ASSEMBLY
     )
+
+
+def entries_are_opaque(path):
+    return path.startswith("mm/") and layer_of(path) != "mm/pt"
 
 
 def include_fault(root, path, name):
@@ -102,6 +108,8 @@ def check_source(root, path, text):
             fault = include_fault(root, path, match[1])
             if fault:
                 yield number, fault
+        if entries_are_opaque(path) and ENTRY_BITS.search(bare):
+            yield number, f"{ENTRY_BITS.search(bare)[0]}: bits of an entry outside mm/pt"
         if not machine_may_show(path):
             for pattern, what in MACHINE:
                 if pattern.search(bare):

@@ -11,7 +11,8 @@
  * Software bits: 9: the entry owns a count of its frame; 10: copy-on-write; 11: a fork shares the
  * frame; 52: the frame may have other owners since a fork; 53, 54: the right to write or to execute
  * cannot be given (PROP_* of arch/page_prop.h); 55: the frame was pinned through this entry, and
- * may still be; 57:56: of the zero page, the largest level that its mapping allows.
+ * may still be; 57:56: a hint for the caller that maps the page (mm/vm: the largest level that a
+ * mapping allows whose page is the zero page).
  *
  * A leaf without PROP_READ is not present for the CPU, and says with bit 8 that it leads to a page
  * all the same.  The page is one that the entry's program may be given the right to read, so a
@@ -46,7 +47,7 @@ typedef uint64_t pte_t;
 #define PTE_DENY_WRITE   (UINT64_C(1) << 53)
 #define PTE_DENY_EXECUTE (UINT64_C(1) << 54)
 #define PTE_PINNED       (UINT64_C(1) << 55)
-#define PTE_LARGEST      (UINT64_C(3) << PTE_LARGEST_SHIFT)
+#define PTE_HINT         (UINT64_C(3) << PTE_HINT_SHIFT)
 #define PTE_HELD         (UINT64_C(1) << 8) /* not present: a leaf without access */
 #define PTE_NX           (UINT64_C(1) << 63)
 #define PTE_UNCACHED     (PTE_PCD | PTE_PWT)
@@ -57,7 +58,7 @@ typedef uint64_t pte_t;
 /* Bits that a change of rights preserves. */
 #define PTE_KEPT                                                                                   \
 	(PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_TRACKED | PTE_SHARED | PTE_FORKED |          \
-	 PTE_DENY_WRITE | PTE_DENY_EXECUTE | PTE_PINNED | PTE_LARGEST)
+	 PTE_DENY_WRITE | PTE_DENY_EXECUTE | PTE_PINNED | PTE_HINT)
 
 /* MSR 277h: entries 0..7 from the low byte up. */
 #define PAT_VALUE UINT64_C(0x0007010600070106) /* WB, WC, UC-, UC, twice, see pat below */
@@ -69,7 +70,7 @@ enum {
 	PT_PAGE_SHIFT = 12,
 	PT_LEVEL_MAX = 5,
 	PT_LEAF_LEVEL_MAX = 3, /* 1 GiB */
-	PTE_LARGEST_SHIFT = 56,
+	PTE_HINT_SHIFT = 56,
 	PT_MARKER_BITS = 31,
 	PT_MARKER_LOW_BITS = 19,   /* from PT_PAGE_SHIFT on */
 	PT_MARKER_HIGH_SHIFT = 52, /* the others */
@@ -137,11 +138,12 @@ static inline enum mem_type pte_mem_type(pte_t pte)
 /* The flags of enum prop_flags that are bits of an entry, moved by a distance common to some. */
 #define PTE_SAME_PLACE  (PROP_READ | PROP_WRITE | PROP_ACCESSED | PROP_DIRTY)
 #define PTE_MOVED_BY_2  (PROP_TRACKED | PROP_COPY | PROP_SHARED)
-#define PTE_MOVED_BY_42 (PROP_FORKED | PROP_DENY_WRITE | PROP_DENY_EXECUTE)
+#define PTE_MOVED_BY_42 (PROP_FORKED | PROP_DENY_WRITE | PROP_DENY_EXECUTE | PROP_PINNED)
 _Static_assert((PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY) == PTE_SAME_PLACE,
 	       "same place");
 _Static_assert((PTE_TRACKED | PTE_COPY | PTE_SHARED) == PTE_MOVED_BY_2 << 2, "moved by 2");
-_Static_assert((PTE_FORKED | PTE_DENY_WRITE | PTE_DENY_EXECUTE) == (uint64_t)PTE_MOVED_BY_42 << 42,
+_Static_assert((PTE_FORKED | PTE_DENY_WRITE | PTE_DENY_EXECUTE | PTE_PINNED) ==
+		       (uint64_t)PTE_MOVED_BY_42 << 42,
 	       "moved by 42");
 _Static_assert(PTE_USER == PROP_USER >> 1 && PTE_GLOBAL == PROP_GLOBAL << 4, "moved");
 
@@ -185,6 +187,17 @@ static inline pte_t pte_make_marker(uint32_t marker)
 	uint64_t high = marker >> PT_MARKER_LOW_BITS;
 
 	return PTE_NOT_MEMORY | low << PT_PAGE_SHIFT | high << PT_MARKER_HIGH_SHIFT;
+}
+
+/* A number below 4 in a leaf of level 1, for the caller that maps it. */
+static inline pte_t pte_hint_bits(unsigned hint)
+{
+	return (pte_t)hint << PTE_HINT_SHIFT;
+}
+
+static inline unsigned pte_hint(pte_t leaf)
+{
+	return (unsigned)(leaf >> PTE_HINT_SHIFT) & 3;
 }
 
 static inline bool pte_is_held(pte_t pte)

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "mm/pt/batch.h"
 
-void tlb_batch_finish_all(struct tlb_batch *b)
+static void ignore(struct tlb_walker *w, const struct tlb_pages *pages)
+{
+	(void)w;
+	(void)pages;
+}
+
+struct tlb_walker tlb_no_walker = { .invalidate = ignore };
+
+void tlb_batch_finish_all(struct tlb_batch *b, void (*retire)(pfn_t first))
 {
 	pfn_t dead = b->dead;
 
@@ -9,7 +17,7 @@ void tlb_batch_finish_all(struct tlb_batch *b)
 	for (unsigned i = 0; i < b->runs; i++)
 		frame_page_put(b->run[i].first, b->run[i].n, b->run[i].order);
 	if (dead != PT_NODE_LAST)
-		pt_node_retire(dead);
+		retire(dead);
 	b->runs = 0;
 	b->dead = PT_NODE_LAST;
 }

@@ -5,9 +5,10 @@
  * A batch collects the pages of one space whose entries changed and the frames and nodes that
  * these entries led to.  It is finished in two phases, in this order:
  *
- *   invalidate  every CPU gives up its translations of the pages (kern/shootdown.h), while the
- *               range is still locked: tlb_batch_invalidate(), called by cursor_close()
- *   release     the frames are put and the nodes retired, with nothing locked: tlb_batch_finish()
+ *   invalidate  every walker gives up its translations of the pages, while the range is still
+ *               locked: tlb_batch_invalidate(), called by cursor_close().  CPUs do so by a
+ * shootdown (kern/shootdown.h), IOMMUs by their own commands (struct tlb_walker) release     the
+ * frames are put and the nodes retired, with nothing locked: tlb_batch_finish()
  *
  * The rule of the first phase.  As long as a CPU can use an old translation of a page, no CPU can
  * write through a new one of that page.  So an operation that replaces a translation invalidates
@@ -32,7 +33,7 @@
  * has finished.
  *
  * Pages are invalidated one by one, each by the size that it was mapped with (finding MOM-02: a
- * 2 MiB page is one invalidation, not 512), up to SHOOTDOWN_PAGES_MAX; above that the whole
+ * 2 MiB page is one invalidation, not 512), up to TLB_PAGES_MAX; above that the whole
  * space is invalidated.  When the array of frame runs is full, the batch finishes early; nodes, and
  * subtrees of them with all that they own, take no array entry: they are linked through their
  * MetaSlots.
@@ -51,7 +52,8 @@ enum {
 };
 
 struct tlb_batch {
-	struct shootdown shootdown;
+	struct tlb_walker *walker; /* of the table */
+	struct tlb_pages pages;
 	struct {
 		struct frame *first;
 		uint32_t n; /* contiguous pages of this order */
@@ -62,19 +64,40 @@ struct tlb_batch {
 	pfn_t dead;       /* head of the list of nodes to retire; PT_NODE_LAST: empty */
 };
 
+/* Of a table that nothing walks: a record of pages, as that of an object. */
+extern struct tlb_walker tlb_no_walker;
+
+/* An empty batch for a table that `walker` walks. */
+static inline void tlb_batch_init_for(struct tlb_batch *b, struct tlb_walker *walker)
+{
+	b->walker = walker;
+	tlb_pages_init(&b->pages);
+	b->runs = 0;
+	b->dead = PT_NODE_LAST;
+	b->is_reserved = walker == &tlb_kernel_space.cpus;
+}
+
 /* An empty batch for the table of `space`. */
 static inline void tlb_batch_init(struct tlb_batch *b, struct tlb_space *space)
 {
-	shootdown_init(&b->shootdown, space);
-	b->runs = 0;
-	b->dead = PT_NODE_LAST;
-	b->is_reserved = space == &tlb_kernel_space;
+	tlb_batch_init_for(b, &space->cpus);
 }
 
-/* Adds the page at va, of any size, to the shootdown. */
-static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va)
+/* Adds the page at va, to which an entry of `level` led, to the first phase. */
+static inline void tlb_batch_page(struct tlb_batch *b, vaddr_t va, unsigned level)
 {
-	shootdown_add_page(&b->shootdown, va);
+	tlb_pages_add(&b->pages, va, level);
+}
+
+/* Adds all pages. */
+static inline void tlb_batch_all_pages(struct tlb_batch *b)
+{
+	b->pages.n = TLB_PAGES_ALL;
+}
+
+static inline bool tlb_batch_has_all_pages(const struct tlb_batch *b)
+{
+	return b->pages.n == TLB_PAGES_ALL;
 }
 
 /* The caller keeps others out of the ranges until it has finished the batch, so that one shootdown
@@ -87,10 +110,10 @@ static inline void tlb_batch_reserve(struct tlb_batch *b)
 /* The first phase, if there are pages.  The caller holds the lock of the range. */
 static inline void tlb_batch_invalidate(struct tlb_batch *b)
 {
-	if (b->shootdown.pages == 0)
+	if (b->pages.n == 0)
 		return;
-	shootdown_run(&b->shootdown);
-	shootdown_init(&b->shootdown, b->shootdown.space);
+	tlb_invalidate(b->walker, &b->pages);
+	tlb_pages_init(&b->pages);
 }
 
 /* Before the range is unlocked: the first phase, unless the range stays reserved. */
@@ -100,15 +123,21 @@ static inline void tlb_batch_unlock(struct tlb_batch *b)
 		tlb_batch_invalidate(b);
 }
 
-/* tlb_batch_finish() of a batch that is not empty. */
-void tlb_batch_finish_all(struct tlb_batch *b);
+/* tlb_batch_finish_by() of a batch that is not empty. */
+void tlb_batch_finish_all(struct tlb_batch *b, void (*retire)(pfn_t first));
 
 /* Both phases, the first one for what was added since it ran.  The batch is empty and usable
- * afterwards. */
+ * afterwards.  `retire` is that of the table's format (mm/pt/format.h). */
+static inline void tlb_batch_finish_by(struct tlb_batch *b, void (*retire)(pfn_t first))
+{
+	if ((b->pages.n | b->runs) != 0 || b->dead != PT_NODE_LAST)
+		tlb_batch_finish_all(b, retire);
+}
+
+/* For a CPUs' table. */
 static inline void tlb_batch_finish(struct tlb_batch *b)
 {
-	if ((b->shootdown.pages | b->runs) != 0 || b->dead != PT_NODE_LAST)
-		tlb_batch_finish_all(b);
+	tlb_batch_finish_by(b, pt_node_retire);
 }
 
 /* Whether no more runs of frames fit until the batch is finished. */
@@ -135,12 +164,13 @@ static inline void tlb_batch_node_below(struct tlb_batch *b, struct frame *node)
 	b->dead = frame_pfn(node);
 }
 
-/* Retire a node to which the entry for va led, with all that its entries own, after the shootdown.
- * The caller holds its lock, has marked the nodes below it dead (pt_node_kill()) and has added the
- * pages that they map. */
-static inline void tlb_batch_node(struct tlb_batch *b, vaddr_t va, struct frame *node) __takes(3)
+/* Retire a node to which the entry of `level` for va led, with all that its entries own, after the
+ * shootdown.  The caller holds its lock, has marked the nodes below it dead (pt_node_kill()) and
+ * has added the pages that they map. */
+static inline void tlb_batch_node(struct tlb_batch *b, vaddr_t va, unsigned level,
+				  struct frame *node) __takes(4)
 {
-	shootdown_add_page(&b->shootdown, va);
-	b->shootdown.reach = SHOOTDOWN_TABLES;
+	tlb_pages_add(&b->pages, va, level);
+	b->pages.reach = TLB_TABLES;
 	tlb_batch_node_below(b, node);
 }

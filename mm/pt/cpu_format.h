@@ -11,6 +11,19 @@
 #include "mm/pt/entry.h"
 #include "mm/pt/batch.h"
 
+static __forceinline pte_t cpu_make_leaf(const struct page_table *pt, uint64_t pa,
+					 struct page_prop prop, unsigned level)
+{
+	(void)pt; /* all CPUs read a leaf alike */
+	return pte_make_leaf(pa, prop, level);
+}
+
+static __forceinline unsigned cpu_leaf_level_max(const struct page_table *pt)
+{
+	(void)pt;
+	return arch_pt_leaf_level_max();
+}
+
 static const struct pt_format cpu_format = {
 	.present = PTE_PRESENT | PTE_HELD,
 	.large = PTE_LARGE,
@@ -27,15 +40,13 @@ static const struct pt_format cpu_format = {
 	.pinned = PTE_PINNED,
 	.busy = PTE_BUSY,
 	.make_table = pte_make_table,
-	.make_leaf = pte_make_leaf,
+	.make_leaf = cpu_make_leaf,
 	.prop = pte_prop,
 	.make_marker = pte_make_marker,
 	.marker = pte_marker,
 	.is_canonical = pte_is_canonical,
-	.leaf_level_max = arch_pt_leaf_level_max,
-	.invalidate = tlb_batch_invalidate,
-	.unlock = tlb_batch_unlock,
-	.finish = tlb_batch_finish,
+	.leaf_level_max = cpu_leaf_level_max,
+	.retire = pt_node_retire,
 };
 
 /* The functions of mm/pt/entry.h, for cpu_format. */
@@ -56,7 +67,7 @@ static inline bool pt_leaf_is_sole_owner(pte_t pte, unsigned level)
 
 static inline pte_t pt_node_set(struct frame *node, unsigned index, pte_t pte)
 {
-	return pt_set(&cpu_format, node, index, pte);
+	return pt_set(&cpu_format, NULL, node, index, pte);
 }
 
 static inline void pt_node_unlock(struct frame *node)

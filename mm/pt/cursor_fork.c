@@ -238,6 +238,6 @@ err_t cursor_fork(struct cursor *c, struct page_table *to)
 	err = fork_node(&f, c->node, other, c->level, c->start, c->end);
 	c->met_pinned = f.met_pinned;
 	if ((f.flipped & PTE_WRITE) != 0)
-		c->gone->shootdown.pages = SHOOTDOWN_ALL;
+		tlb_batch_all_pages(c->gone);
 	return err;
 }

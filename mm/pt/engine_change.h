@@ -118,13 +118,13 @@ static uint64_t clear_node(const struct pt_format *fmt, struct cursor *c, const 
 		}
 		/* exchange: the CPU may set the accessed and dirty bits until now */
 		pte = atomic_exchange_explicit(&entry[i], 0, memory_order_acq_rel);
-		pt_wrote(fmt, &entry[i], 1); /* at once: run_add() may finish the batch */
+		pt_wrote(fmt, c->pt, &entry[i], 1); /* at once: run_add() may finish the batch */
 		if (child != NULL) {
 			kill_below(fmt, child, p->level - 1, c->va + passed, c->gone);
-			tlb_batch_node(c->gone, c->va + passed, child);
+			tlb_batch_node(c->gone, c->va + passed, p->level, child);
 			continue;
 		}
-		tlb_batch_page(c->gone, c->va + passed);
+		tlb_batch_page(c->gone, c->va + passed, p->level);
 		if ((pte & fmt->tracked) != 0)
 			run_add(fmt, &run, pt_paddr(fmt, pte), p->level, c->gone);
 	}
@@ -179,7 +179,8 @@ struct rights {
 	unsigned level;
 };
 
-static struct rights rights_of(const struct pt_format *fmt, struct page_prop prop, unsigned level)
+static struct rights rights_of(const struct pt_format *fmt, const struct page_table *pt,
+			       struct page_prop prop, unsigned level)
 {
 	struct rights r = { .level = level };
 
@@ -190,8 +191,8 @@ static struct rights rights_of(const struct pt_format *fmt, struct page_prop pro
 	r.denied = ((prop.flags & PROP_WRITE) != 0 ? fmt->deny_write : 0) |
 		   ((prop.flags & PROP_EXECUTE) != 0 ? fmt->deny_execute : 0);
 	prop.flags &= (uint16_t) ~(PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED |
-				   PROP_FORKED | PROP_DENY_WRITE | PROP_DENY_EXECUTE);
-	r.new = fmt->make_leaf(0, prop, level);
+				   PROP_FORKED | PROP_DENY_WRITE | PROP_DENY_EXECUTE | PROP_PINNED);
+	r.new = fmt->make_leaf(pt, 0, prop, level);
 	return r;
 }
 
@@ -222,6 +223,7 @@ static inline bool change_leaf(_Atomic pte_t *entry, pte_t pte, pte_t new)
 
 /* What a protect asks for, and the bits of markers that exclude it. */
 struct new_rights {
+	const struct page_table *pt;
 	const struct pt_change *change;
 	uint32_t marker_denied;
 };
@@ -247,7 +249,7 @@ static __forceinline err_t protect_entries(const struct pt_format *fmt, _Atomic 
 					   const struct new_rights *to, struct tlb_batch *gone,
 					   unsigned *covered)
 {
-	const struct rights r = rights_of(fmt, to->change->prop, level);
+	const struct rights r = rights_of(fmt, to->pt, to->change->prop, level);
 	_Atomic pte_t *first = entry, *end = entry + n;
 	err_t err = OK;
 
@@ -272,9 +274,10 @@ static __forceinline err_t protect_entries(const struct pt_format *fmt, _Atomic 
 			new = with_rights(fmt, pte, &r);
 		}
 		if (change_leaf(entry, pte, new) && gone != NULL)
-			tlb_batch_page(gone, va + (uint64_t)(entry - first) * pte_span(level));
+			tlb_batch_page(gone, va + (uint64_t)(entry - first) * pte_span(level),
+				       level);
 	}
-	pt_wrote(fmt, first, (unsigned)(entry - first));
+	pt_wrote(fmt, to->pt, first, (unsigned)(entry - first));
 	*covered = (unsigned)(entry - first);
 	return err;
 }
@@ -285,7 +288,7 @@ static bool fills_the_batch(const struct cursor *c, const struct frame *node, un
 {
 	unsigned empty = PT_NODE_ENTRIES - pt_node_children(node);
 
-	return c->gone->shootdown.pages > SHOOTDOWN_PAGES_MAX || n > empty + SHOOTDOWN_PAGES_MAX;
+	return tlb_batch_has_all_pages(c->gone) || n > empty + TLB_PAGES_MAX;
 }
 
 /* Change entries of the node that p ends in, from va up to the next table; *done is the bytes that
@@ -304,7 +307,7 @@ static err_t protect_node(const struct pt_format *fmt, struct cursor *c, const s
 	} else if (!fills_the_batch(c, pt_path_node(p), (unsigned)n)) {
 		err = protect_entries(fmt, entry, (unsigned)n, 1, c->va, to, c->gone, &covered);
 	} else {
-		c->gone->shootdown.pages = SHOOTDOWN_ALL;
+		tlb_batch_all_pages(c->gone);
 		err = protect_entries(fmt, entry, (unsigned)n, 1, c->va, to, NULL, &covered);
 	}
 	*done = covered * pte_span(level);
@@ -333,7 +336,7 @@ static __forceinline err_t engine_protect_unless(const struct pt_format *fmt, st
 						 uint64_t len, const struct pt_change *change,
 						 uint32_t marker_denied)
 {
-	const struct new_rights to = { change, marker_denied };
+	const struct new_rights to = { c->pt, change, marker_denied };
 
 	if (len % PAGE_SIZE != 0 || len > cursor_left(c))
 		return ERR_BAD_RANGE;

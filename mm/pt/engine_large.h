@@ -59,7 +59,7 @@ static void put_leaf(const struct pt_format *fmt, const struct cursor *c, const 
 		atomic_store_explicit(entry, leaf, memory_order_release);
 	else
 		(void)atomic_fetch_or_explicit(entry, leaf & fmt->cpu_bits, memory_order_acq_rel);
-	pt_wrote(fmt, entry, 1);
+	pt_wrote(fmt, c->pt, entry, 1);
 }
 
 /* Take a node of small pages out of the entry for va and of all TLBs, before a large leaf comes in
@@ -68,12 +68,12 @@ static void put_leaf(const struct pt_format *fmt, const struct cursor *c, const 
 static void break_node(const struct pt_format *fmt, const struct cursor *c, const struct pt_path *p,
 		       struct frame *node, pte_t leaf)
 {
-	(void)pt_set(fmt, pt_path_node(p), pte_index(c->va, p->level),
+	(void)pt_set(fmt, c->pt, pt_path_node(p), pte_index(c->va, p->level),
 		     c->pt->breaks ? fmt->busy : leaf);
-	tlb_batch_node(c->gone, c->va, node);
+	tlb_batch_node(c->gone, c->va, p->level, node);
 	/* small pages may be in TLBs, and invalidating one address would miss the others */
-	c->gone->shootdown.pages = SHOOTDOWN_ALL;
-	fmt->invalidate(c->gone);
+	tlb_batch_all_pages(c->gone);
+	tlb_batch_invalidate(c->gone);
 }
 
 static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct cursor *c,
@@ -84,7 +84,7 @@ static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct c
 	struct frame *node;
 	pte_t first, leaf;
 
-	if (level < 2 || level > fmt->leaf_level_max() || level > c->level ||
+	if (level < 2 || level > fmt->leaf_level_max(c->pt) || level > c->level ||
 	    c->va % pte_span(level) != 0 || pte_span(level) > cursor_left(c))
 		return ERR_BAD_RANGE;
 	pt_path_descend(fmt, c, level, &p);
@@ -95,7 +95,7 @@ static __forceinline err_t engine_collapse(const struct pt_format *fmt, struct c
 	if ((first & fmt->tracked) != 0 &&
 	    frame_join(pt_leaf_frame(fmt, first), PT_INDEX_BITS) != OK)
 		return ERR_IN_USE;
-	leaf = fmt->make_leaf(pt_paddr(fmt, first), fmt->prop(first), level);
+	leaf = fmt->make_leaf(c->pt, pt_paddr(fmt, first), fmt->prop(first), level);
 	break_node(fmt, c, &p, node, leaf);
 	leaf |= clear_parts(fmt, node);
 	put_leaf(fmt, c, &p, leaf);
@@ -123,7 +123,7 @@ static __forceinline err_t engine_replace_untouched(const struct pt_format *fmt,
 				  level);
 	if (node == NULL || !pt_node_is_untouched(fmt, node, leaf, fmt->make_marker(marker)))
 		return ERR_IN_USE;
-	leaf = fmt->make_leaf(pa.raw, prop, level);
+	leaf = fmt->make_leaf(c->pt, pa.raw, prop, level);
 	break_node(fmt, c, &p, node, leaf);
 	put_leaf(fmt, c, &p, leaf);
 	cursor_move(c, pte_span(level));

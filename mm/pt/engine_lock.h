@@ -16,7 +16,7 @@ static __forceinline void batch_run(const struct pt_format *fmt, struct tlb_batc
 				    struct frame *first, uint32_t n, unsigned level) __takes(3)
 {
 	if (unlikely(tlb_batch_is_full(gone)))
-		fmt->finish(gone);
+		tlb_batch_finish_by(gone, fmt->retire);
 	tlb_batch_run(gone, first, n, pt_page_order(level));
 }
 
@@ -190,8 +190,8 @@ static void pt_path_prune(const struct pt_format *fmt, struct cursor *c, struct 
 		struct frame *empty = pt_path_node(p);
 
 		p->level++;
-		(void)pt_set(fmt, pt_path_node(p), pte_index(c->va, p->level), 0);
-		tlb_batch_node(c->gone, c->va, empty);
+		(void)pt_set(fmt, c->pt, pt_path_node(p), pte_index(c->va, p->level), 0);
+		tlb_batch_node(c->gone, c->va, p->level, empty);
 	}
 }
 
@@ -272,8 +272,8 @@ static void prune(const struct pt_format *fmt, const struct page_table *pt, vadd
 			return;
 		}
 		for (unsigned i = 0; i + 1 < b.levels; i++)
-			(void)pt_set(fmt, b.node[i], pte_index(va, b.top - i), 0);
-		tlb_batch_node(gone, va, b.node[1]);
+			(void)pt_set(fmt, pt, b.node[i], pte_index(va, b.top - i), 0);
+		tlb_batch_node(gone, va, b.top, b.node[1]);
 		for (unsigned i = 2; i < b.levels; i++)
 			tlb_batch_node_below(gone, b.node[i]);
 		level = pt_node_children(b.node[0]) == 0 ? b.top : pt->keep;
@@ -308,7 +308,7 @@ static __forceinline void engine_close(const struct pt_format *fmt, struct curso
 	bool is_empty = c->gone != NULL && pt_node_children(c->node) == 0;
 
 	if (c->gone != NULL)
-		fmt->unlock(c->gone);
+		tlb_batch_unlock(c->gone);
 	if (level > 1 && c->start / PAGE_SIZE == c->end / PAGE_SIZE)
 		unlock_path(fmt, c->node, level, c->start);
 	else if (level > 1)
@@ -333,14 +333,14 @@ static void kill_below(const struct pt_format *fmt, const struct frame *node, un
 		pte_t pte = pt_node_get(node, i);
 		struct frame *child = pt_child(fmt, pte, level);
 
-		if (level == 1 && gone->shootdown.pages == SHOOTDOWN_ALL)
+		if (level == 1 && tlb_batch_has_all_pages(gone))
 			return;
 		left -= pte != 0;
 		if (child != NULL) {
 			kill_below(fmt, child, level - 1, va, gone);
 			pt_node_kill(child, PT_NODE_LAST);
 		} else if (pt_is_present(fmt, pte)) {
-			tlb_batch_page(gone, va);
+			tlb_batch_page(gone, va, level);
 		}
 	}
 }
@@ -376,9 +376,9 @@ static void make_way(const struct pt_format *fmt, struct cursor *c, unsigned lev
 		child = pt_child(fmt, pt_node_get(pt_path_node(&p), index), level);
 	if (child == NULL || !is_bare(fmt, child, level - 1))
 		return;
-	(void)pt_set(fmt, pt_path_node(&p), index, 0);
+	(void)pt_set(fmt, c->pt, pt_path_node(&p), index, 0);
 	kill_below(fmt, child, level - 1, c->va, c->gone);
-	tlb_batch_node(c->gone, c->va, child);
+	tlb_batch_node(c->gone, c->va, level, child);
 }
 
 /* ---- query ---- */

@@ -10,7 +10,7 @@
 
 /* Extend a path down to level `stop` with newly allocated, locked nodes.  ERR_IN_USE: a leaf or
  * marker is in the way.  On ERR_NO_MEMORY no node is added. */
-static err_t pt_path_extend(const struct pt_format *fmt, vaddr_t va, unsigned stop,
+static err_t pt_path_extend(const struct pt_format *fmt, const struct cursor *c, unsigned stop,
 			    struct pt_path *p)
 {
 	struct frame *made[PT_LEVEL_MAX + 1] __uninitialized;
@@ -18,7 +18,7 @@ static err_t pt_path_extend(const struct pt_format *fmt, vaddr_t va, unsigned st
 
 	if (p->level == stop)
 		return OK;
-	if (pt_node_get(pt_path_node(p), pte_index(va, p->level)) != 0)
+	if (pt_node_get(pt_path_node(p), pte_index(c->va, p->level)) != 0)
 		return ERR_IN_USE;
 	for (level = stop; level < p->level; level++) {
 		made[level] = pt_node_alloc(level);
@@ -27,13 +27,13 @@ static err_t pt_path_extend(const struct pt_format *fmt, vaddr_t va, unsigned st
 				pt_node_put_empty(made[level]);
 			return ERR_NO_MEMORY;
 		}
-		pt_wrote(fmt, pt_node_entries(made[level]), PT_NODE_ENTRIES);
+		pt_wrote(fmt, c->pt, pt_node_entries(made[level]), PT_NODE_ENTRIES);
 		pt_node_lock_new(made[level]);
 	}
 	while (p->level > stop) {
 		struct frame *child = made[p->level - 1];
 
-		(void)pt_set(fmt, pt_path_node(p), pte_index(va, p->level),
+		(void)pt_set(fmt, c->pt, pt_path_node(p), pte_index(c->va, p->level),
 			     fmt->make_table(frame_into_raw(child).raw));
 		p->node[--p->level] = child;
 	}
@@ -44,7 +44,7 @@ static err_t descend_making(const struct pt_format *fmt, const struct cursor *c,
 			    struct pt_path *p)
 {
 	pt_path_descend(fmt, c, stop, p);
-	return pt_path_extend(fmt, c->va, stop, p);
+	return pt_path_extend(fmt, c, stop, p);
 }
 
 /* ---- ranges of pages ---- */
@@ -78,7 +78,7 @@ static err_t fill_node(const struct pt_format *fmt, struct cursor *c, const stru
 		/* release: the contents of the page are visible before the mapping */
 		atomic_store_explicit(&entry[i], pte, memory_order_release);
 	}
-	pt_wrote(fmt, entry + first, i - first);
+	pt_wrote(fmt, c->pt, entry + first, i - first);
 	pt_node_count(pt_path_node(p), (int)(i - first));
 	cursor_move(c, filled);
 	*len -= filled;
@@ -88,7 +88,8 @@ static err_t fill_node(const struct pt_format *fmt, struct cursor *c, const stru
 static __forceinline err_t engine_map_pa(const struct pt_format *fmt, struct cursor *c, paddr_t pa,
 					 uint64_t len, struct page_prop prop, unsigned level_max)
 {
-	unsigned max = level_max < fmt->leaf_level_max() ? level_max : fmt->leaf_level_max();
+	unsigned max = level_max < fmt->leaf_level_max(c->pt) ? level_max
+							      : fmt->leaf_level_max(c->pt);
 	uint64_t end = pa.raw + len;
 
 	if ((pa.raw | len) % PAGE_SIZE != 0 || len > cursor_left(c) || level_max < 1)
@@ -102,9 +103,9 @@ static __forceinline err_t engine_map_pa(const struct pt_format *fmt, struct cur
 
 		pt_path_descend(fmt, c, 1, &p);
 		if (p.level > level)
-			err = pt_path_extend(fmt, c->va, level, &p);
+			err = pt_path_extend(fmt, c, level, &p);
 		if (err == OK)
-			err = fill_node(fmt, c, &p, fmt->make_leaf(at, prop, p.level),
+			err = fill_node(fmt, c, &p, fmt->make_leaf(c->pt, at, prop, p.level),
 					pte_span(p.level), &len);
 		if (err != OK)
 			return err;
@@ -125,8 +126,8 @@ static __forceinline err_t engine_map_run(const struct pt_format *fmt, struct cu
 		err_t err = descend_making(fmt, c, 1, &p);
 
 		if (err == OK)
-			err = fill_node(fmt, c, &p, fmt->make_leaf(end - len, prop, 1), PAGE_SIZE,
-					&len);
+			err = fill_node(fmt, c, &p, fmt->make_leaf(c->pt, end - len, prop, 1),
+					PAGE_SIZE, &len);
 		if (err != OK)
 			return err;
 	}
@@ -146,7 +147,7 @@ static __forceinline err_t engine_set_marker(const struct pt_format *fmt, struct
 		make_way(fmt, c, level);
 		/* an existing node gets the marker in its own entries */
 		pt_path_descend(fmt, c, 1, &p);
-		err = p.level <= level ? OK : pt_path_extend(fmt, c->va, level, &p);
+		err = p.level <= level ? OK : pt_path_extend(fmt, c, level, &p);
 		if (err == OK)
 			err = fill_node(fmt, c, &p, fmt->make_marker(marker), 0, &len);
 		if (err != OK)
@@ -167,7 +168,7 @@ static unsigned level_of_order(unsigned order)
 
 static bool page_fits(const struct pt_format *fmt, const struct cursor *c, unsigned level)
 {
-	return level != 0 && level <= fmt->leaf_level_max() && c->va % pte_span(level) == 0 &&
+	return level != 0 && level <= fmt->leaf_level_max(c->pt) && c->va % pte_span(level) == 0 &&
 	       pte_span(level) <= cursor_left(c);
 }
 
@@ -187,8 +188,8 @@ static __forceinline err_t engine_map(const struct pt_format *fmt, struct cursor
 	if (pt_node_get(pt_path_node(&p), pte_index(c->va, level)) != 0)
 		return ERR_IN_USE;
 	prop.flags |= PROP_TRACKED;
-	(void)pt_set(fmt, pt_path_node(&p), pte_index(c->va, level),
-		     fmt->make_leaf(frame_into_raw(f).raw, prop, level));
+	(void)pt_set(fmt, c->pt, pt_path_node(&p), pte_index(c->va, level),
+		     fmt->make_leaf(c->pt, frame_into_raw(f).raw, prop, level));
 	cursor_move(c, pte_span(level));
 	return OK;
 }
@@ -204,7 +205,7 @@ static err_t descend_through_markers(const struct pt_format *fmt, const struct c
 
 		if (pt_is_present(fmt, pte))
 			return ERR_IN_USE; /* a larger page */
-		err = pte == 0 ? pt_path_extend(fmt, c->va, level, p) : pt_path_split(fmt, c, p);
+		err = pte == 0 ? pt_path_extend(fmt, c, level, p) : pt_path_split(fmt, c, p);
 		if (err != OK)
 			return err;
 	}
@@ -225,18 +226,18 @@ static void replace_leaf(const struct pt_format *fmt, struct cursor *c, struct f
 			 unsigned level, pte_t leaf)
 {
 	unsigned index = pte_index(c->va, level);
-	pte_t old = pt_set(fmt, node, index, leaf & ~fmt->write);
+	pte_t old = pt_set(fmt, c->pt, node, index, leaf & ~fmt->write);
 
-	tlb_batch_page(c->gone, c->va);
+	tlb_batch_page(c->gone, c->va, level);
 	if ((old & fmt->tracked) != 0)
 		batch_run(fmt, c->gone, pt_leaf_frame(fmt, old), 1, level);
 	if ((leaf & fmt->write) == 0)
 		return;
-	fmt->invalidate(c->gone);
+	tlb_batch_invalidate(c->gone);
 	/* atomic: the CPU may set the accessed bit meanwhile */
 	(void)atomic_fetch_or_explicit(&pt_node_entries(node)[index], fmt->write,
 				       memory_order_release);
-	pt_wrote(fmt, &pt_node_entries(node)[index], 1);
+	pt_wrote(fmt, c->pt, &pt_node_entries(node)[index], 1);
 }
 
 static __forceinline err_t engine_replace(const struct pt_format *fmt, struct cursor *c, paddr_t pa,
@@ -255,11 +256,11 @@ static __forceinline err_t engine_replace(const struct pt_format *fmt, struct cu
 	old = pt_node_get(pt_path_node(&p), index);
 	if (pt_child(fmt, old, level) != NULL)
 		return ERR_IN_USE; /* smaller pages */
-	leaf = fmt->make_leaf(pa.raw, prop, level);
+	leaf = fmt->make_leaf(c->pt, pa.raw, prop, level);
 	if (pt_is_present(fmt, old))
 		replace_leaf(fmt, c, pt_path_node(&p), level, leaf);
 	else
-		(void)pt_set(fmt, pt_path_node(&p), index, leaf);
+		(void)pt_set(fmt, c->pt, pt_path_node(&p), index, leaf);
 	cursor_move(c, pte_span(level));
 	return OK;
 }

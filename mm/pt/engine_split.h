@@ -20,7 +20,8 @@ static err_t split_counts(const struct pt_format *fmt, pte_t pte, unsigned level
 }
 
 /* Fill a new node of `level` with what one entry of the next level says. */
-static void fill_parts(const struct pt_format *fmt, struct frame *node, unsigned level, pte_t whole)
+static void fill_parts(const struct pt_format *fmt, const struct page_table *pt, struct frame *node,
+		       unsigned level, pte_t whole)
 {
 	_Atomic pte_t *entry = pt_node_entries(node);
 	pte_t part = whole;
@@ -28,12 +29,12 @@ static void fill_parts(const struct pt_format *fmt, struct frame *node, unsigned
 
 	if (pt_is_present(fmt, whole)) {
 		step = pte_span(level);
-		part = fmt->make_leaf(pt_paddr(fmt, whole), fmt->prop(whole), level);
+		part = fmt->make_leaf(pt, pt_paddr(fmt, whole), fmt->prop(whole), level);
 	}
 	for (unsigned i = 0; i < PT_NODE_ENTRIES; i++, part += step)
 		/* relaxed: linked with release later */
 		atomic_store_explicit(&entry[i], part, memory_order_relaxed);
-	pt_wrote(fmt, entry, PT_NODE_ENTRIES);
+	pt_wrote(fmt, pt, entry, PT_NODE_ENTRIES);
 	pt_node_count(node, PT_NODE_ENTRIES);
 }
 
@@ -44,10 +45,10 @@ static void fill_parts(const struct pt_format *fmt, struct frame *node, unsigned
 static pte_t break_leaf(const struct pt_format *fmt, const struct cursor *c, struct frame *parent,
 			unsigned level)
 {
-	pte_t old = pt_set(fmt, parent, pte_index(c->va, level), fmt->busy);
+	pte_t old = pt_set(fmt, c->pt, parent, pte_index(c->va, level), fmt->busy);
 
-	tlb_batch_page(c->gone, align_down(c->va, pte_span(level)));
-	fmt->invalidate(c->gone);
+	tlb_batch_page(c->gone, align_down(c->va, pte_span(level)), level);
+	tlb_batch_invalidate(c->gone);
 	return old;
 }
 
@@ -71,10 +72,10 @@ static err_t pt_path_split(const struct pt_format *fmt, const struct cursor *c, 
 	if (pt_is_present(fmt, old) && c->pt->breaks && c->gone != NULL)
 		old = break_leaf(fmt, c, parent, p->level);
 	entry = pt_node_entries(node);
-	fill_parts(fmt, node, p->level - 1, old);
+	fill_parts(fmt, c->pt, node, p->level - 1, old);
 	pt_node_lock_new(node);
 	p->node[--p->level] = node;
-	late = pt_set(fmt, parent, index, fmt->make_table(frame_into_raw(node).raw));
+	late = pt_set(fmt, c->pt, parent, index, fmt->make_table(frame_into_raw(node).raw));
 	if (pt_is_present(fmt, late))
 		late &= ~old & fmt->cpu_bits; /* set by CPUs since `old` was read */
 	else

@@ -25,11 +25,11 @@ static __forceinline struct frame *pt_child(const struct pt_format *fmt, pte_t p
 	return frame_of_slot(meta_slot_at(paddr(pt_paddr(fmt, pte))));
 }
 
-/* Replace an entry; returns the old one, with what it owned.  A present entry is exchanged, so that
- * the result has all bits that the CPU set.  Release: a new table's entries are visible before the
- * table. */
-static __forceinline pte_t pt_set(const struct pt_format *fmt, struct frame *node, unsigned index,
-				  pte_t pte)
+/* Replace an entry of the table `pt`; returns the old one, with what it owned.  A present entry is
+ * exchanged, so that the result has all bits that the CPU set.  Release: a new table's entries are
+ * visible before the table. */
+static __forceinline pte_t pt_set(const struct pt_format *fmt, const struct page_table *pt,
+				  struct frame *node, unsigned index, pte_t pte)
 {
 	pte_t old = pt_node_get(node, index); /* which checks the index */
 
@@ -38,7 +38,7 @@ static __forceinline pte_t pt_set(const struct pt_format *fmt, struct frame *nod
 					       memory_order_acq_rel);
 	else
 		atomic_store_explicit(&pt_node_entries(node)[index], pte, memory_order_release);
-	pt_wrote(fmt, &pt_node_entries(node)[index], 1);
+	pt_wrote(fmt, pt, &pt_node_entries(node)[index], 1);
 	pt_node_count(node, (pte != 0) - (old != 0));
 	return old;
 }

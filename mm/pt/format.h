@@ -8,6 +8,10 @@
  * struct pt_format describes these, and the page-table engine (mm/pt/engine.h) is written against
  * it; the CPU's is cpu_format (mm/pt/cpu_format.h).
  *
+ * Tables of one format may differ, as their walkers do: units of an IOMMU have large pages or have
+ * not, snoop the CPUs' caches or do not.  So the functions about that get the table, which is part
+ * of what knows its walker.
+ *
  * A format is a `static const` that is passed to static functions by its address, so a compiler
  * knows every field: the code of an instance contains no such table and no indirect call
  * (`make check` verifies this).
@@ -22,8 +26,8 @@
 #pragma once
 
 #include "arch/arch.h"
+#include "mm/frame/page.h"
 
-struct tlb_batch;
 struct page_table;
 
 struct pt_format {
@@ -42,8 +46,9 @@ struct pt_format {
 
 	/* An entry that leads to the table at `pa`, with all rights: the leaves restrict them. */
 	pte_t (*make_table)(uint64_t pa);
-	/* A present leaf; `pa` is a multiple of the level's size. */
-	pte_t (*make_leaf)(uint64_t pa, struct page_prop prop, unsigned level);
+	/* A present leaf of the table; `pa` is a multiple of the level's size. */
+	pte_t (*make_leaf)(const struct page_table *pt, uint64_t pa, struct page_prop prop,
+			   unsigned level);
 	struct page_prop (*prop)(pte_t leaf);
 	/* A non-present entry that stores a number below 2^PT_MARKER_BITS and leads to no memory;
 	 * not the empty entry, even for 0.  NULL: tables of this format have no markers. */
@@ -51,16 +56,13 @@ struct pt_format {
 	uint32_t (*marker)(pte_t pte);
 	/* Whether a table of `levels` levels can map this address. */
 	bool (*is_canonical)(vaddr_t va, unsigned levels);
-	/* The highest level that can have leaves. */
-	unsigned (*leaf_level_max)(void);
-	/* Write n entries from `first` on back to memory, for walkers that do not snoop the caches.
-	 * NULL: they do. */
-	void (*write_back)(const _Atomic pte_t *first, unsigned n);
-	/* tlb_batch_invalidate(), _unlock() and _finish(), or their equivalents for other walkers.
-	 */
-	void (*invalidate)(struct tlb_batch *gone);
-	void (*unlock)(struct tlb_batch *gone);
-	void (*finish)(struct tlb_batch *gone);
+	/* The highest level at which the table can have leaves. */
+	unsigned (*leaf_level_max)(const struct page_table *pt);
+	/* Write n entries of the table, from `first` on, back to memory if its walker does not
+	 * snoop the caches.  NULL: all do. */
+	void (*write_back)(const struct page_table *pt, const _Atomic pte_t *first, unsigned n);
+	/* engine_retire() of this format. */
+	void (*retire)(pfn_t first);
 	/* engine_destroy() of this format, for page_table_destroy(); NULL: that of CPU tables. */
 	void (*destroy)(struct page_table *pt);
 };
@@ -100,10 +102,10 @@ static __forceinline pte_t pt_forked_bits(const struct pt_format *fmt)
 	return fmt->write | fmt->copy | fmt->forked;
 }
 
-/* After writing n entries from `first` on: make them visible to the walker. */
-static __forceinline void pt_wrote(const struct pt_format *fmt, const _Atomic pte_t *first,
-				   unsigned n)
+/* After writing n entries from `first` on: make them visible to the table's walker. */
+static __forceinline void pt_wrote(const struct pt_format *fmt, const struct page_table *pt,
+				   const _Atomic pte_t *first, unsigned n)
 {
 	if (fmt->write_back != NULL)
-		fmt->write_back(first, n);
+		fmt->write_back(pt, first, n);
 }

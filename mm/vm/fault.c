@@ -57,21 +57,28 @@ struct job {
 	 * NULL */
 	struct vm_object *brings;
 	uint64_t offset;
-	pte_t zeros;   /* likewise: the leaf of the zero page whose node may become a large page */
+	/* likewise: the leaf of the zero page, and the marker in whose place it came, if their node
+	 * may become a large page; no marker is 0 */
+	pte_t zeros;
+	uint32_t zeros_marker;
 	bool is_small; /* it may not: 4 KiB are copied */
 };
 
-/* A leaf that owns the frame. */
-static inline pte_t own_leaf(struct frame *f, unsigned flags) __takes(1)
+static inline struct page_prop prop_of(unsigned flags)
 {
-	flags |= PROP_USER | PROP_TRACKED;
-	return pte_make_leaf(frame_into_raw(f).raw,
-			     (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1);
+	return (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK };
+}
+
+/* Put a leaf that owns the frame in the place of the marker at `offset`. */
+static inline void map_own(const struct pt_spot *spot, int offset, struct frame *f, unsigned flags)
+	__takes(3)
+{
+	pt_spot_map_at(spot, offset, frame_into_raw(f), prop_of(flags | PROP_USER | PROP_TRACKED));
 }
 
 /* Read fault on an untouched anonymous page: map the shared zero page, copy-on-write if writable.
  */
-static err_t map_zero_page(struct pt_spot *spot, uint32_t marker)
+static err_t map_zero_page(const struct pt_spot *spot, uint32_t marker)
 {
 	unsigned flags = vm_marker_prop(marker);
 
@@ -79,9 +86,7 @@ static err_t map_zero_page(struct pt_spot *spot, uint32_t marker)
 		flags ^= PROP_WRITE | PROP_COPY;
 	flags |= PROP_USER | PROP_ACCESSED | PROP_FORKED;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->zero_page);
-	pt_spot_fill(spot, pte_make_leaf(zero_page.raw,
-					 (struct page_prop){ (uint16_t)flags, MEM_WRITE_BACK }, 1) |
-				   (pte_t)vm_marker_largest(marker) << PTE_LARGEST_SHIFT);
+	pt_spot_map_hint(spot, zero_page, prop_of(flags), vm_marker_largest(marker));
 	return OK;
 }
 
@@ -99,7 +104,7 @@ static unsigned pages_before(const struct pt_spot *spot, unsigned index)
 {
 	unsigned max = index < VM_FAULT_AROUND_MAX ? index : VM_FAULT_AROUND_MAX, n = 0;
 
-	while (n < max && pt_is_present(&cpu_format, pt_spot_get(spot, -(int)n - 1)))
+	while (n < max && pt_spot_is_leaf_at(spot, -(int)n - 1))
 		n++;
 	return n;
 }
@@ -116,19 +121,17 @@ static __noinline void fault_around(const struct job *j, const struct pt_spot *s
 	for (int i = 1; i <= (int)max; i++) {
 		struct frame *f;
 
-		if (pt_spot_get(spot, i) != spot->pte)
+		if (!pt_spot_is_same_at(spot, i))
 			return;
 		f = zeroed_frame();
 		if (f == NULL)
 			return;
-		/* release: the zeroed contents are visible before the entry */
-		atomic_store_explicit(pt_spot_at(spot, i), own_leaf(f, flags),
-				      memory_order_release);
+		map_own(spot, i, f, flags);
 		vm_stat_add(&this_cpu_ptr(vm_stats)->ahead);
 	}
 }
 
-static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flags)
+static err_t map_zeroed(const struct job *j, const struct pt_spot *spot, unsigned flags)
 {
 	struct frame *f;
 	unsigned before = pages_before(spot, pte_index(j->va, 1));
@@ -139,15 +142,15 @@ static err_t map_zeroed(const struct job *j, struct pt_spot *spot, unsigned flag
 	if (f == NULL)
 		return ERR_NO_MEMORY;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->zeroed);
-	pt_spot_fill(spot, own_leaf(f, flags | PROP_ACCESSED | PROP_DIRTY));
+	map_own(spot, 0, f, flags | PROP_ACCESSED | PROP_DIRTY);
 	if (before != 0)
 		fault_around(j, spot, flags, before);
 	return OK;
 }
 
 /* A write to a private mapping: map a copy of the object's page. */
-static err_t map_object_copy(const struct job *j, struct pt_spot *spot, const struct frame *page,
-			     unsigned flags)
+static err_t map_object_copy(const struct job *j, const struct pt_spot *spot,
+			     const struct frame *page, unsigned flags)
 {
 	struct frame *f;
 
@@ -158,12 +161,12 @@ static err_t map_object_copy(const struct job *j, struct pt_spot *spot, const st
 		return ERR_NO_MEMORY;
 	memcpy(arch_direct(frame_paddr(f)), arch_direct(frame_paddr(page)), PAGE_SIZE);
 	vm_stat_add(&this_cpu_ptr(vm_stats)->copied);
-	pt_spot_fill(spot, own_leaf(f, flags | PROP_ACCESSED | PROP_DIRTY));
+	map_own(spot, 0, f, flags | PROP_ACCESSED | PROP_DIRTY);
 	return OK;
 }
 
 /* Map the object's page, of which the leaf receives the caller's count. */
-static void map_object_leaf(struct pt_spot *spot, struct frame *page, unsigned flags,
+static void map_object_leaf(const struct pt_spot *spot, struct frame *page, unsigned flags,
 			    enum vm_sharing sharing)
 {
 	if (sharing == VM_SHARED)
@@ -173,11 +176,11 @@ static void map_object_leaf(struct pt_spot *spot, struct frame *page, unsigned f
 	else
 		flags |= PROP_FORKED;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->object);
-	pt_spot_fill(spot, own_leaf(page, flags | PROP_ACCESSED));
+	map_own(spot, 0, page, flags | PROP_ACCESSED);
 }
 
 /* Map a page of an object; the object's table keeps its own count of the frame. */
-static err_t map_object_page(struct job *j, struct pt_spot *spot, uint32_t marker)
+static err_t map_object_page(struct job *j, const struct pt_spot *spot, uint32_t marker)
 {
 	unsigned flags = vm_marker_prop(marker);
 	struct frame *page;
@@ -203,9 +206,9 @@ static err_t map_object_page(struct job *j, struct pt_spot *spot, uint32_t marke
 	return err;
 }
 
-static err_t fault_anon(struct job *j, struct pt_spot *spot)
+static err_t fault_anon(struct job *j, const struct pt_spot *spot)
 {
-	uint32_t marker = pte_marker(spot->pte);
+	uint32_t marker = pt_spot_marker(spot);
 	err_t err = refusal(marker, j->access);
 
 	if (err != OK)
@@ -219,81 +222,73 @@ static err_t fault_anon(struct job *j, struct pt_spot *spot)
 /* Copy-on-write: map a copy of the frame, read-only until no CPU can read the old one: a CPU that
  * sees a later store to another page must not read the old frame afterwards (mm/pt/batch.h).  Only
  * then is the old frame put. */
-static err_t cow_copy(const struct job *j, struct pt_spot *spot)
+static err_t cow_copy(const struct job *j, const struct pt_spot *spot)
 {
-	pte_t old = spot->pte;
-	bool zeros = pte_paddr(old) == zero_page.raw;
+	bool zeros = pt_spot_paddr(spot).raw == zero_page.raw;
 	struct frame *f = zeros ? zeroed_frame() : frame_alloc(FRAME_USER);
-	pte_t flip = (old & PTE_COPY) != 0 ? pt_forked_bits(&cpu_format) : PTE_FORKED;
-	pte_t own = ((old & ~(PTE_ADDRESS | PTE_LARGEST | PTE_PINNED)) ^ flip) | PTE_TRACKED |
-		    PTE_ACCESSED | PTE_DIRTY; /* so no CPU writes to the entry meanwhile */
-	struct shootdown shootdown __uninitialized;
+	struct tlb_pages pages __uninitialized;
 
 	if (f == NULL)
 		return ERR_NO_MEMORY;
 	if (!zeros)
-		memcpy(arch_direct(frame_paddr(f)), arch_direct(paddr(pte_paddr(old))), PAGE_SIZE);
-	own |= frame_into_raw(f).raw;
-	pt_spot_fill(spot, own & ~PTE_WRITE);
-	shootdown_init(&shootdown, &j->space->tlb);
-	shootdown_add_page(&shootdown, align_down(j->va, PAGE_SIZE));
-	shootdown_run(&shootdown);
-	pt_spot_fill(spot, own);
-	if ((old & PTE_TRACKED) != 0)
-		frame_put(pt_node_leaf_frame(old));
+		memcpy(arch_direct(frame_paddr(f)), arch_direct(pt_spot_paddr(spot)), PAGE_SIZE);
+	pt_spot_map_copy(spot, frame_into_raw(f));
+	tlb_pages_init(&pages);
+	tlb_pages_add(&pages, align_down(j->va, PAGE_SIZE), 1);
+	shootdown_run(&j->space->tlb, &pages);
+	if (pt_spot_needs_copy(spot))
+		pt_spot_allow_write(spot);
+	if (pt_spot_is_tracked(spot))
+		frame_put(pt_spot_frame(spot));
 	vm_stat_add(zeros ? &this_cpu_ptr(vm_stats)->zeroed : &this_cpu_ptr(vm_stats)->copied);
 	return OK;
 }
 
 /* The marker in whose place a leaf of the zero page came. */
-static uint32_t marker_of_zeros(pte_t leaf)
+static uint32_t marker_of_zeros(const struct pt_spot *spot)
 {
-	unsigned flags = pte_prop(leaf).flags;
+	unsigned flags = pt_spot_prop(spot).flags;
 
 	flags |= (flags & PROP_COPY) != 0 ? PROP_WRITE : 0u;
-	return vm_marker_anon(flags & PROP_RIGHTS, (unsigned)(leaf >> PTE_LARGEST_SHIFT & 3));
+	return vm_marker_anon(flags & PROP_RIGHTS, pt_spot_hint(spot));
 }
 
 /* Whether a write to the zero page may give a large page instead: its mapping allows one, and no
  * page of the node was written. */
 static bool may_become_large(const struct job *j, const struct pt_spot *spot)
 {
-	return (spot->pte & PTE_LARGEST) >> PTE_LARGEST_SHIFT > 1 && !j->is_small &&
-	       pt_node_is_untouched(&cpu_format, spot->node, spot->pte,
-				    pte_make_marker(marker_of_zeros(spot->pte)));
+	return pt_spot_hint(spot) > 1 && !j->is_small &&
+	       pt_spot_node_is_untouched(spot, marker_of_zeros(spot));
 }
 
-static err_t fault_cow(struct job *j, struct pt_spot *spot)
+static err_t fault_cow(struct job *j, const struct pt_spot *spot)
 {
-	pte_t pte = spot->pte;
-
-	if (j->access == FAULT_WRITE && (pte & (PTE_COPY | PTE_WRITE)) == PTE_COPY) {
+	if (j->access == FAULT_WRITE && pt_spot_needs_copy(spot)) {
 		if (vm_space_is_forking(j->space))
 			return ERR_BUSY;
 		if (unlikely(may_become_large(j, spot))) {
-			j->zeros = pte;
+			j->zeros = spot->pte;
+			j->zeros_marker = marker_of_zeros(spot);
 			return ERR_BUSY;
 		}
-		if (!pt_leaf_is_sole_owner(pte, 1))
+		if (!pt_spot_is_sole_owner(spot))
 			return cow_copy(j, spot);
-		pt_spot_flip(spot, pt_forked_bits(&cpu_format));
+		pt_spot_reuse(spot);
 		vm_stat_add(&this_cpu_ptr(vm_stats)->reused);
 		return OK;
 	}
-	if (!allows(pte_prop(pte).flags, j->access))
+	if (!allows(pt_spot_prop(spot).flags, j->access))
 		return ERR_DENIED;
 	vm_stat_add(&this_cpu_ptr(vm_stats)->spurious);
 	return OK;
 }
 
 /* Give the space a private frame of its own, with the same rights. */
-static err_t unshare_spot(const struct job *j, struct pt_spot *spot)
+static err_t unshare_spot(const struct job *j, const struct pt_spot *spot)
 {
-	pte_t pte = spot->pte;
-
-	if (!pt_is_present(&cpu_format, pte))
+	if (!pt_spot_is_leaf(spot))
 		return ERR_NOT_FOUND;
-	if ((pte & PTE_SHARED) != 0 || pt_leaf_is_sole_owner(pte, 1))
+	if (pt_spot_is_shared(spot) || pt_spot_is_sole_owner(spot))
 		return OK;
 	return vm_space_is_forking(j->space) ? ERR_BUSY : cow_copy(j, spot);
 }
@@ -309,23 +304,22 @@ err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned)
 	if (spot.level == 1)
 		err = unshare_spot(&j, &spot);
 	if (err == OK && pinned != NULL) {
-		pte_t leaf = atomic_load_explicit(spot.entry, memory_order_relaxed);
-
-		*pinned = pt_node_leaf_frame(leaf);
+		pt_spot_read(&spot);
+		*pinned = pt_spot_frame(&spot);
 		err = frame_pin(*pinned);
-		if (err == OK && (leaf & PTE_PINNED) == 0)
-			pt_spot_flip(&spot, PTE_PINNED);
+		if (err == OK)
+			pt_spot_set_pinned(&spot);
 	}
 	pt_spot_unlock(&spot);
 	arch_irq_restore(irq);
 	return err;
 }
 
-static err_t fault_spot(struct job *j, struct pt_spot *spot)
+static err_t fault_spot(struct job *j, const struct pt_spot *spot)
 {
-	if (likely(pt_is_present(&cpu_format, spot->pte)))
+	if (likely(pt_spot_is_leaf(spot)))
 		return fault_cow(j, spot);
-	return spot->pte == 0 ? ERR_NOT_FOUND : fault_anon(j, spot);
+	return pt_spot_is_empty(spot) ? ERR_NOT_FOUND : fault_anon(j, spot);
 }
 
 /* ---- large pages, and markers that have no level-1 node yet ---- */
@@ -378,7 +372,7 @@ static err_t fault_large_cow(const struct job *j, struct locked *h, const struct
 static err_t fault_large_anon(const struct job *j, struct locked *h, const struct pt_item *item,
 			      unsigned held)
 {
-	struct page_prop prop = { (uint16_t)vm_marker_prop(item->marker), MEM_WRITE_BACK };
+	struct page_prop prop = prop_of(vm_marker_prop(item->marker));
 	err_t err = refusal(item->marker, j->access);
 
 	if (err != OK)
@@ -497,9 +491,8 @@ static err_t fault_large(const struct job *j)
  * block, or another CPU has written to the node. */
 static err_t fault_zeros(struct job *j)
 {
-	unsigned flags = vm_marker_prop(marker_of_zeros(j->zeros)) | PROP_USER | PROP_TRACKED |
-			 PROP_ACCESSED | PROP_DIRTY;
-	struct page_prop prop = { (uint16_t)flags, MEM_WRITE_BACK };
+	struct page_prop prop = prop_of(vm_marker_prop(j->zeros_marker) | PROP_USER | PROP_TRACKED |
+					PROP_ACCESSED | PROP_DIRTY);
 	struct locked h = { .large = NULL };
 	err_t err = ERR_IN_USE;
 
@@ -510,7 +503,7 @@ static err_t fault_zeros(struct job *j)
 			err = ERR_BUSY;
 		if (err == OK)
 			err = cursor_replace_untouched(&h.cursor, frame_paddr(h.large), prop,
-						       j->zeros, marker_of_zeros(j->zeros));
+						       j->zeros, j->zeros_marker);
 		if (err == OK) {
 			h.large = NULL;
 			vm_stat_add(&this_cpu_ptr(vm_stats)->zeroed_large);
@@ -518,7 +511,7 @@ static err_t fault_zeros(struct job *j)
 		unlock_page(&h);
 	}
 	put_large(&h);
-	j->zeros = 0;
+	j->zeros_marker = 0;
 	j->is_small = err == ERR_IN_USE;
 	return err == OK ? OK : ERR_BUSY;
 }
@@ -557,7 +550,7 @@ static __noinline err_t fault_busy(struct job *j)
 {
 	if (j->brings != NULL)
 		return wait_for_page(j);
-	if (j->zeros != 0)
+	if (j->zeros_marker != 0)
 		return fault_zeros(j);
 	if (j->access != FAULT_WRITE || !vm_space_is_forking(j->space))
 		return fault_large(j);

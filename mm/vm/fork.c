@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* fork.c - copy a space, and keep changes, truncations and forks of it apart. */
-#include "mm/pt/cpu_format.h"
 #include "mm/vm/fault.h"
 #include "mm/vm/space_impl.h"
 #include "mm/vm/wait.h"
@@ -10,7 +9,6 @@
 static err_t copy_pinned(struct vm_space *child)
 {
 	vaddr_t va = child->start;
-	unsigned level;
 	err_t err = OK;
 
 	while (err == OK && (va = page_table_next(&child->table, va, child->end)) < child->end) {
@@ -18,7 +16,7 @@ static err_t copy_pinned(struct vm_space *child)
 
 		/* the fork has left the mark in the leaves of pages that are pinned */
 		if (item.kind == PT_ITEM_LEAF && item.level == 1 &&
-		    (page_table_lookup(&child->table, va, &level) & cpu_format.pinned) != 0)
+		    (item.prop.flags & PROP_PINNED) != 0)
 			err = vm_fault_unshare(child, va, NULL);
 		va = item.start + item.len;
 	}
@@ -49,7 +47,7 @@ static err_t fork_pieces(struct vm_space *s, struct vm_space *child, bool *met_p
 	}
 	/* another fork may have removed rights that this one has found removed */
 	if (atomic_load_explicit(&s->forks, memory_order_seq_cst) > 1)
-		gone.shootdown.pages = SHOOTDOWN_ALL;
+		tlb_batch_all_pages(&gone);
 	tlb_batch_finish(&gone);
 	return err;
 }

@@ -26,7 +26,6 @@ err_t vm_object_new_paged(uint64_t bytes, const struct vm_pager *pager, void *co
 		heap_free(o);
 		return ERR_NO_MEMORY;
 	}
-	tlb_space_init(&o->tlb);
 	spin_init(&o->lock, &object_class);
 	/* relaxed: not yet published */
 	atomic_store_explicit(&o->bytes, align_up(bytes, PAGE_SIZE), memory_order_relaxed);
@@ -83,7 +82,7 @@ static err_t open_page(struct vm_object *o, uint64_t offset, struct cursor *c,
 
 	if (offset >= VM_OBJECT_BYTES_MAX)
 		return ERR_NOT_FOUND;
-	tlb_batch_init(gone, &o->tlb);
+	tlb_batch_init_for(gone, &tlb_no_walker);
 	err = cursor_open(c, &o->pages, (struct vrange){ offset, PAGE_SIZE }, gone);
 	ASSERT(err == OK);
 	if (vm_object_has(o, offset, PAGE_SIZE))

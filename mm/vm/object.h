@@ -46,7 +46,6 @@ struct vm_pager {
 
 struct vm_object {
 	struct page_table pages;
-	struct tlb_space tlb;         /* of `pages`: no CPU ever loads it */
 	_Atomic uint64_t bytes;       /* (a) a multiple of the page size */
 	const struct vm_pager *pager; /* (c) NULL: absent pages are zeros */
 	void *context;                /* (c) the pager's */

@@ -160,6 +160,19 @@ struct vm_space *vm_space_from(unsigned number)
 	return find_if(number, UINT32_MAX);
 }
 
+/* ---- walkers that are no CPUs ---- */
+
+void vm_space_add_walker(struct vm_space *s, struct tlb_walker *w)
+{
+	tlb_space_add_walker(&vm_space_get(s)->tlb, w);
+}
+
+void vm_space_remove_walker(struct vm_space *s, struct tlb_walker *w)
+{
+	tlb_space_remove_walker(&s->tlb, w);
+	vm_space_put(s);
+}
+
 /* ---- activation ---- */
 
 /* (c) after start-up */

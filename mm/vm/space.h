@@ -113,6 +113,13 @@ __owns struct vm_space *vm_space_get(struct vm_space *s);
 __must_check bool vm_space_try_get(struct vm_space *s);
 void vm_space_put(struct vm_space *s) __takes(1);
 
+/* From now on the walker, which is no CPU, uses the space's table and is told what it must give up
+ * (tlb_space_add_walker()): a virtual CPU whose memory the space is, a device, a second root table,
+ * or tables that are made from this one.  It resolves what is absent with vm_space_handle_fault().
+ * Takes a count of s until the walker is removed. */
+void vm_space_add_walker(struct vm_space *s, struct tlb_walker *w);
+void vm_space_remove_walker(struct vm_space *s, struct tlb_walker *w);
+
 /* Make s the address space of the running thread, on any CPU where it runs; NULL: the kernel half
  * alone.  The caller keeps its count of s while the thread uses it. */
 void vm_space_activate(struct vm_space *s);

@@ -26,28 +26,25 @@ struct zap {
 	struct tlb_batch gone;
 };
 
-/* The marker in whose place the leaf came. */
-static pte_t marker_of_leaf(pte_t leaf)
+/* The marker in whose place a leaf of these flags came. */
+static uint32_t marker_of_leaf(unsigned flags)
 {
-	unsigned flags = pte_prop(leaf).flags;
-
-	flags |= (flags & PROP_COPY) != 0 ? PROP_WRITE : 0;
-	return pte_make_marker(vm_marker_object(flags & VM_MARKER_PROPS));
+	flags |= (flags & PROP_COPY) != 0 ? PROP_WRITE : 0u;
+	return vm_marker_object(flags & VM_MARKER_PROPS);
 }
 
 static void zap_page(struct zap *z, const struct pt_spot *spot, int offset, vaddr_t va)
 {
-	pte_t pte = pt_spot_get(spot, offset);
+	struct frame *f;
 
-	if (!pt_is_present(&cpu_format, pte))
+	if (!pt_spot_is_leaf_at(spot, offset))
 		return;
 	if (tlb_batch_is_full(&z->gone))
 		tlb_batch_finish(&z->gone);
-	/* exchange: the CPU may set the accessed and dirty bits until now */
-	pte = atomic_exchange_explicit(pt_spot_at(spot, offset), marker_of_leaf(pte),
-				       memory_order_acq_rel);
-	tlb_batch_page(&z->gone, va);
-	tlb_batch_run(&z->gone, pt_node_leaf_frame(pte), 1, 0);
+	f = pt_spot_set_marker_at(spot, offset,
+				  marker_of_leaf(pt_spot_prop_at(spot, offset).flags));
+	tlb_batch_page(&z->gone, va, 1);
+	tlb_batch_run(&z->gone, f, 1, 0);
 }
 
 /* The pages [va, end) of the locked node, of level 1, in which `spot` is at va. */
@@ -120,7 +117,7 @@ static void free_pages(struct vm_object *o, uint64_t from, uint64_t end)
 		struct cursor c __uninitialized;
 		err_t err;
 
-		tlb_batch_init(&gone, &o->tlb);
+		tlb_batch_init_for(&gone, &tlb_no_walker);
 		err = cursor_open(&c, &o->pages, (struct vrange){ from, len }, &gone);
 		if (err == OK)
 			err = cursor_unmap(&c, len);

@@ -106,16 +106,16 @@ static struct call storm[ARCH_MAX_CPUS][STORM_CALLS];
 
 static void storm_once(struct crew_member *me)
 {
-	struct shootdown f;
+	struct tlb_pages f;
 	uintptr_t irq = arch_irq_save();
 
-	shootdown_init(&f, &tlb_kernel_space);
-	shootdown_add_page(&f, (vaddr_t)&storm);
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, (vaddr_t)&storm & -(vaddr_t)PT_PAGE_BYTES, 1);
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
 		for (unsigned i = 0; cpu != me->cpu && i < STORM_CALLS; i++) {
 			(void)call_on_cpu(cpu, &storm[cpu][i]);
 			if (i == STORM_CALLS / 2)
-				shootdown_run(&f);
+				shootdown_run(&tlb_kernel_space, &f);
 		}
 	arch_irq_restore(irq);
 }

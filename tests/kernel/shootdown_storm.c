@@ -40,14 +40,14 @@ static void lock_and_shoot(struct crew_member *me)
 	struct spinlock *l = &storm_locks[crew_random_below(me, ARRAY_SIZE(storm_locks))];
 	vaddr_t page = (vaddr_t)&storm_locks;
 	uintptr_t irq = spin_lock_irq(l);
-	struct shootdown f;
+	struct tlb_pages f;
 
-	shootdown_init(&f, &tlb_kernel_space);
-	for (uint64_t n = crew_random_below(me, SHOOTDOWN_PAGES_MAX + 4) + 1; n > 0; n--)
-		shootdown_add_page(&f, page);
+	tlb_pages_init(&f);
+	for (uint64_t n = crew_random_below(me, TLB_PAGES_MAX + 4) + 1; n > 0; n--)
+		tlb_pages_add(&f, page, 1);
 	if (crew_random_below(me, 2) == 0)
 		crew_spend_us(crew_random_below(me, HOLD_US));
-	shootdown_run(&f);
+	shootdown_run(&tlb_kernel_space, &f);
 	spin_unlock_irq(l, irq);
 }
 
@@ -152,14 +152,14 @@ static void hold_or_wait(struct crew_member *me)
 			spin_lock(&storm_locks[0]);
 			spin_unlock(&storm_locks[0]);
 		} else {
-			struct shootdown f;
+			struct tlb_pages f;
 
 			spin_lock(&storm_locks[0]);
 			holds = i + 1;
 			crew_spend_us(HOLD_US);
-			shootdown_init(&f, &tlb_kernel_space);
-			shootdown_add_page(&f, (vaddr_t)&storm_locks);
-			shootdown_run(&f);
+			tlb_pages_init(&f);
+			tlb_pages_add(&f, (vaddr_t)&storm_locks & -(vaddr_t)PT_PAGE_BYTES, 1);
+			shootdown_run(&tlb_kernel_space, &f);
 			spin_unlock(&storm_locks[0]);
 		}
 		arch_irq_restore(irq);

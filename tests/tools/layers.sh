@@ -91,6 +91,9 @@ END
 objects layers_mm_knows_no_threads mm/pt/b.c 'know no threads' <<'END'
 #include "kern/thread.h"
 END
+objects layers_entries_are_opaque_outside_pt mm/vm/b.c 'PTE_WRITE: bits of an entry' <<'END'
+int f(unsigned long pte) { return (pte & PTE_WRITE) != 0; }
+END
 objects layers_drivers_may_not_see_the_monitor drivers/tty/b.c 'drivers/ may not include monitor/' <<'END'
 #include "monitor/monitor.h"
 END

@@ -133,11 +133,11 @@ TEST(cursor_replaces_nothing_markers_and_leaves)
 	CHECK_EQ(cursor_set_marker(&c, PAGE_SIZE, 4), OK);
 	CHECK_EQ(cursor_replace(jump(AT(1)), paddr(GIB(4)), ro, 1), OK);
 	CHECK(is_leaf(AT(1), GIB(4), PAGE_SIZE));
-	CHECK_EQ(gone.shootdown.pages, 0); /* no TLB can have these */
+	CHECK_EQ(gone.pages.n, 0); /* no TLB can have these */
 	CHECK_EQ(cursor_map(&c, old, rw), OK);
 	CHECK_EQ(cursor_replace(jump(AT(2)), frame_paddr(new), own, 1), OK);
-	CHECK_EQ(gone.shootdown.pages, 0); /* over: the new page is writable */
-	CHECK_EQ(frame_count(old), 2);     /* until the batch is finished */
+	CHECK_EQ(gone.pages.n, 0);     /* over: the new page is writable */
+	CHECK_EQ(frame_count(old), 2); /* until the batch is finished */
 	CHECK(is_leaf(AT(2), frame_paddr(new).raw, PAGE_SIZE));
 	unlock_range();
 	CHECK_EQ(frame_count(old), 1);
@@ -532,7 +532,7 @@ TEST(cursor_unmaps_whole_trees_with_all_that_they_own)
 	CHECK_EQ(cursor_left(&c), 0);
 	CHECK_EQ(page_table_nodes(&pt), 1);
 	CHECK_EQ(pt_node_children(pt.root), 0);
-	CHECK(gone.shootdown.reach == SHOOTDOWN_TABLES && gone.shootdown.pages == SHOOTDOWN_ALL);
+	CHECK(gone.pages.reach == TLB_TABLES && gone.pages.n == TLB_PAGES_ALL);
 	CHECK_EQ(frame_count(f[0]), 2); /* until the shootdown */
 	unlock_range();
 	for (unsigned i = 0; i < ARRAY_SIZE(f); i++) {
@@ -644,20 +644,20 @@ TEST(cursor_protect_invalidates_what_it_changed)
 	begin(4);
 	lock_range(BASE, MIB(4));
 	CHECK_EQ(cursor_map_pa(&c, paddr(GIB(4)), MIB(4), ro, 1), OK);
-	CHECK_EQ(cursor_protect(jump(BASE), SHOOTDOWN_PAGES_MAX * PAGE_SIZE, &change), OK);
-	CHECK_EQ(gone.shootdown.pages, 0);
+	CHECK_EQ(cursor_protect(jump(BASE), TLB_PAGES_MAX * PAGE_SIZE, &change), OK);
+	CHECK_EQ(gone.pages.n, 0);
 	change.prop = rw;
 	CHECK_EQ(cursor_protect(jump(AT(7)), PAGE_SIZE, &change), OK);
 	CHECK_EQ(cursor_protect(jump(AT(5)), 5 * PAGE_SIZE, &change), OK);
-	CHECK_EQ(gone.shootdown.pages, 5);
+	CHECK_EQ(gone.pages.n, 5);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(cursor_unmap(jump(AT(3)), MIB(2) - 3 * PAGE_SIZE), OK);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(cursor_protect(jump(BASE), MIB(2), &change), OK);
-	CHECK_EQ(gone.shootdown.pages, 3);
+	CHECK_EQ(gone.pages.n, 3);
 	tlb_batch_finish(&gone);
 	CHECK_EQ(cursor_protect(jump(BASE + MIB(2)), MIB(2), &change), OK);
-	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL);
+	CHECK_EQ(gone.pages.n, TLB_PAGES_ALL);
 	CHECK_EQ(query(BASE + MIB(4) - PAGE_SIZE).prop.flags, DATA_RW);
 	unlock_range();
 	end();

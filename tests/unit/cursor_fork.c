@@ -120,7 +120,7 @@ TEST(cursor_fork_takes_the_right_to_write_from_both)
 	CHECK_EQ(page_table_init(&to, 4), OK);
 	lock_range(BASE, TIB(1));
 	CHECK_EQ(cursor_fork(&c, &to), OK);
-	CHECK_EQ(gone.shootdown.pages, SHOOTDOWN_ALL); /* write rights leave the TLBs, too */
+	CHECK_EQ(gone.pages.n, TLB_PAGES_ALL); /* write rights leave the TLBs, too */
 	unlock_range();
 	check_forked(2);
 	page_table_destroy(&to);

@@ -19,11 +19,11 @@ static uint64_t served_by_others(void)
 static void check_reaches_every_cpu(void)
 {
 	uint64_t before = served_by_others();
-	struct shootdown f;
+	struct tlb_pages f;
 
-	shootdown_init(&f, &tlb_kernel_space);
-	shootdown_add_page(&f, (vaddr_t)&f & -(vaddr_t)PT_PAGE_BYTES);
-	shootdown_run(&f);
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, (vaddr_t)&f & -(vaddr_t)PT_PAGE_BYTES, 1);
+	shootdown_run(&tlb_kernel_space, &f);
 	CHECK(served_by_others() - before >= cpu_count() - 1);
 }
 
@@ -195,29 +195,29 @@ TEST(tlb_batch_frees_after_every_cpu_invalidated)
 
 TEST(shootdown_of_many_pages_is_one_of_everything)
 {
-	struct shootdown f;
+	struct tlb_pages f;
 
 	begin();
-	shootdown_init(&f, &tlb_kernel_space);
-	for (unsigned i = 0; i < SHOOTDOWN_PAGES_MAX; i++)
-		shootdown_add_page(&f, KERNEL_VA + i * PAGE_SIZE);
-	shootdown_run(&f);
-	CHECK_EQ(STAT(1, pages), SHOOTDOWN_PAGES_MAX);
+	tlb_pages_init(&f);
+	for (unsigned i = 0; i < TLB_PAGES_MAX; i++)
+		tlb_pages_add(&f, KERNEL_VA + i * PAGE_SIZE, 1);
+	shootdown_run(&tlb_kernel_space, &f);
+	CHECK_EQ(STAT(1, pages), TLB_PAGES_MAX);
 	CHECK_EQ(STAT(1, everything), 0);
-	shootdown_add_page(&f, KERNEL_VA);
-	shootdown_run(&f);
-	CHECK_EQ(STAT(1, pages), SHOOTDOWN_PAGES_MAX);
+	tlb_pages_add(&f, KERNEL_VA, 1);
+	shootdown_run(&tlb_kernel_space, &f);
+	CHECK_EQ(STAT(1, pages), TLB_PAGES_MAX);
 	CHECK_EQ(STAT(1, everything), 1);
 	end();
 }
 
 TEST(shootdown_without_pages_sends_no_request)
 {
-	struct shootdown f;
+	struct tlb_pages f;
 
 	begin();
-	shootdown_init(&f, &tlb_kernel_space);
-	shootdown_run(&f);
+	tlb_pages_init(&f);
+	shootdown_run(&tlb_kernel_space, &f);
 	CHECK_EQ(STAT(0, requests), 0);
 	CHECK_EQ(STAT(1, served), 0);
 	end();
@@ -226,7 +226,7 @@ TEST(shootdown_without_pages_sends_no_request)
 TEST(shootdown_of_a_space_reaches_cpus_that_have_it_loaded)
 {
 	struct tlb_space space;
-	struct shootdown f;
+	struct tlb_pages f;
 	uint64_t pa;
 
 	begin();
@@ -238,14 +238,23 @@ TEST(shootdown_of_a_space_reaches_cpus_that_have_it_loaded)
 	CHECK(can_access(1, USER_VA) && can_access(2, USER_VA));
 	switch_to(2, &tlb_kernel_space);
 	CHECK(!host_tlb_has_page(2, pa, PAGE_SIZE));
-	shootdown_init(&f, &space);
-	shootdown_add_page(&f, USER_VA);
-	shootdown_run(&f);
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, USER_VA, 1);
+	shootdown_run(&space, &f);
 	CHECK_EQ(STAT(0, ipis), 1);
 	CHECK_EQ(STAT(1, served), 1);
 	CHECK_EQ(STAT(2, served), 0);
 	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
 	end();
+}
+
+static void unmap_and_finish(vaddr_t va)
+{
+	struct tlb_batch gone;
+
+	tlb_batch_init(&gone, &tlb_kernel_space);
+	unmap(va, 1, &gone);
+	tlb_batch_finish(&gone);
 }
 
 TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
@@ -310,16 +319,44 @@ TEST(shootdown_of_tables_reaches_idle_cpus)
 	end();
 }
 
+/* The request lies on the initiator's stack, where something else was mapped when the CPU fell
+ * idle. */
+TEST(shootdown_of_tables_finds_an_idle_cpu_without_old_translations)
+{
+	struct tlb_pages f;
+	uint64_t pa;
+
+	begin();
+	pa = map(KERNEL_VA, kernel_rw);
+	(void)map(KERNEL_VA + PAGE_SIZE, kernel_rw); /* so that the table stays */
+	host_cpu = 1;
+	CHECK(can_access(1, KERNEL_VA));
+	tlb_idle_enter();
+	host_cpu = 0;
+	unmap_and_finish(KERNEL_VA);
+	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE)); /* marked */
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, KERNEL_VA + GIB(1), 1);
+	f.reach = TLB_TABLES;
+	shootdown_run(&tlb_kernel_space, &f);
+	CHECK_EQ(STAT(1, served), 1);
+	CHECK(!host_tlb_has_page(1, pa, PAGE_SIZE));
+	host_cpu = 1;
+	CHECK(atomic_load(this_cpu_ptr(tlb_idle_state)) == TLB_RUNNING);
+	host_cpu = 0;
+	end();
+}
+
 TEST(shootdown_does_not_wait_for_a_cpu_that_a_panic_stopped)
 {
-	struct shootdown f;
+	struct tlb_pages f;
 
 	begin();
 	host_cpu_stop(2);
-	shootdown_init(&f, &tlb_kernel_space);
-	shootdown_add_page(&f, KERNEL_VA);
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, KERNEL_VA, 1);
 	for (unsigned i = 0; i < 2; i++) {
-		shootdown_run(&f);
+		shootdown_run(&tlb_kernel_space, &f);
 		CHECK(!cpu_set_has(&per_cpu_ptr(shootdown_mail, 2)->from, 0));
 		CHECK(!atomic_load(&per_cpu_ptr(shootdown_mail, 2)->pending));
 	}
@@ -353,7 +390,7 @@ TEST(shootdown_context_is_kept_over_a_switch)
 TEST(shootdown_context_that_is_behind_is_invalidated_when_it_comes_back)
 {
 	struct tlb_space a, b;
-	struct shootdown f;
+	struct tlb_pages f;
 	uint64_t pa;
 
 	begin();
@@ -364,9 +401,9 @@ TEST(shootdown_context_that_is_behind_is_invalidated_when_it_comes_back)
 	switch_to(1, &a);
 	CHECK(can_access(1, USER_VA));
 	switch_to(1, &b);
-	shootdown_init(&f, &a);
-	shootdown_add_page(&f, USER_VA);
-	shootdown_run(&f);
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, USER_VA, 1);
+	shootdown_run(&a, &f);
 	CHECK_EQ(STAT(0, ipis), 0); /* no CPU has it loaded */
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE));
 	switch_to(1, &a);

@@ -75,13 +75,13 @@ static void *storm(void *arg)
 	for (unsigned i = 0; i < STORM_SHOOTDOWNS; i++) {
 		unsigned lock = (unsigned)(worker_random(w) % STORM_LOCKS);
 		uintptr_t irq = arch_irq_save();
-		struct shootdown f;
+		struct tlb_pages f;
 
-		shootdown_init(&f, &tlb_kernel_space);
-		for (uint64_t n = worker_random(w) % (SHOOTDOWN_PAGES_MAX + 4) + 1; n > 0; n--)
-			shootdown_add_page(&f, KERNEL_VA + n * PAGE_SIZE);
+		tlb_pages_init(&f);
+		for (uint64_t n = worker_random(w) % (TLB_PAGES_MAX + 4) + 1; n > 0; n--)
+			tlb_pages_add(&f, KERNEL_VA + n * PAGE_SIZE, 1);
 		storm_wait(lock);
-		shootdown_run(&f);
+		shootdown_run(&tlb_kernel_space, &f);
 		atomic_store(&storm_lock[lock], false);
 		arch_irq_restore(irq);
 		if (worker_random(w) % IDLE_ONE_IN == 0)
@@ -285,7 +285,7 @@ static void *deaf_until_it_was_named(void *arg)
 static void shootdown_beside_a_deaf_cpu(void)
 {
 	struct worker w;
-	struct shootdown f;
+	struct tlb_pages f;
 
 	machine_start_simple(64, 0, CPUS);
 	shootdown_set_patience(1);
@@ -294,10 +294,10 @@ static void shootdown_beside_a_deaf_cpu(void)
 	workers_start(&w, 2, 1, deaf_until_it_was_named);
 	while (!atomic_load(&is_deaf))
 		arch_relax();
-	shootdown_init(&f, &tlb_kernel_space);
-	shootdown_add_page(&f, KERNEL_VA);
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, KERNEL_VA, 1);
 	capture_begin();
-	shootdown_run(&f);
+	shootdown_run(&tlb_kernel_space, &f);
 	(void)capture_end();
 	atomic_store(&over, true);
 	workers_join(&w, 1);

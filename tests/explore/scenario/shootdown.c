@@ -37,12 +37,12 @@ static void setup(void)
 
 static void unmap_from(struct tlb_space *of)
 {
-	struct shootdown f;
+	struct tlb_pages f;
 
 	atomic_store_explicit(&entry, 0, memory_order_relaxed);
-	shootdown_init(&f, of);
-	shootdown_add_page(&f, 0);
-	shootdown_run(&f);
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, 0, 1);
+	shootdown_run(of, &f);
 	gone = true;
 }
 
@@ -203,12 +203,12 @@ static void setup_loaded_by_a_third(void)
 
 static void unmap_b(void)
 {
-	struct shootdown f;
+	struct tlb_pages f;
 
 	atomic_store_explicit(&entry_b, 0, memory_order_relaxed);
-	shootdown_init(&f, &space);
-	shootdown_add_page(&f, PT_PAGE_BYTES);
-	shootdown_run(&f);
+	tlb_pages_init(&f);
+	tlb_pages_add(&f, PT_PAGE_BYTES, 1);
+	shootdown_run(&space, &f);
 }
 
 static void unmap_a_and_check(void *arg)

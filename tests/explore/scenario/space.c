@@ -82,18 +82,26 @@ static void setup_child(void)
 
 static _Atomic pte_t *entry; /* of page 0 */
 
-/* The reader has page 0, which the child shares, in its TLB. */
-static void setup_reader(void)
+static pte_t find_entry(void)
 {
 	struct pt_spot spot;
 
-	setup_child();
 	pt_spot_lock(&spot, &space->table, BASE);
 	entry = spot.entry;
 	pt_spot_unlock(&spot);
+	return spot.pte;
+}
+
+/* The reader has page 0, which the child shares, in its TLB. */
+static void setup_reader(void)
+{
+	pte_t pte;
+
+	setup_child();
+	pte = find_entry();
 	explore_as(READER);
 	tlb_switch_to(&space->tlb, frame_paddr(space->table.root));
-	tlb_fill(0, (uint32_t)spot.pte);
+	tlb_fill(0, (uint32_t)pte);
 	explore_as(0);
 }
 
@@ -242,6 +250,74 @@ static void do_end_child(void *arg)
 	child = NULL;
 }
 
+/* ---- a walker that is no CPU: it keeps a copy of the entry of page 0 ---- */
+
+LOCK_CLASS(copy_class, "a walker's copies", RANK_RESOURCES);
+static struct spinlock copy_lock = SPINLOCK_INIT(&copy_class);
+EXPLORE_MODEL static pte_t copy; /* (l) */
+
+static void drop_copy(struct tlb_walker *w, const struct tlb_pages *list)
+{
+	(void)w;
+	EXPLORE_CHECK(list->n > 0);
+	spin_lock(&copy_lock);
+	copy = 0;
+	spin_unlock(&copy_lock);
+}
+
+static struct tlb_walker walker;
+
+/* The protocol of tlb_space_add_walker(). */
+static void do_copy(void *arg)
+{
+	_Atomic uint64_t *generation = &space->tlb.generation;
+	uint64_t before = atomic_load_explicit(generation, memory_order_seq_cst);
+	unsigned level;
+	pte_t pte = page_table_lookup(&space->table, BASE, &level);
+	uintptr_t irq = spin_lock_irq(&copy_lock);
+
+	(void)arg;
+	if (level == 1 && atomic_load_explicit(generation, memory_order_seq_cst) == before)
+		copy = pte;
+	spin_unlock_irq(&copy_lock, irq);
+}
+
+/* A walker that reads memory itself, in one step. */
+EXPLORE_UNSEEN static void walk(void)
+{
+	copy = *(const volatile pte_t *)(uintptr_t)entry;
+}
+
+static void drop_what_was_walked(struct tlb_walker *w, const struct tlb_pages *list)
+{
+	(void)w;
+	(void)list;
+	copy = 0;
+}
+
+static void do_add_walker(void *arg)
+{
+	(void)arg;
+	walker.invalidate = drop_what_was_walked;
+	vm_space_add_walker(space, &walker);
+	walk();
+}
+
+static void setup_walker(void)
+{
+	setup_child();
+	copy = 0;
+	walker.invalidate = drop_copy;
+	vm_space_add_walker(space, &walker);
+}
+
+static void setup_late_walker(void)
+{
+	setup_child();
+	(void)find_entry();
+	copy = 0;
+}
+
 /* ---- checks ---- */
 
 static void unload(void)
@@ -317,6 +393,19 @@ static void check_forked(void)
 	check();
 }
 
+/* What the walker has copied is what is mapped, but for what CPUs set. */
+static void check_copy(void)
+{
+	const pte_t more = PTE_ACCESSED | PTE_DIRTY | PTE_WRITE | PTE_COPY | PTE_FORKED;
+	unsigned level;
+	pte_t pte = page_table_lookup(&space->table, BASE, &level);
+
+	if (copy != 0 && ((copy ^ pte) & ~more) != 0)
+		explore_fail("the walker has %#lx, mapped is %#lx", copy, pte);
+	vm_space_remove_walker(space, &walker);
+	check();
+}
+
 /* A truncation of what was there before leaves what is there now. */
 static void check_exchanged(void)
 {
@@ -368,3 +457,8 @@ EXPLORE(object_fork_beside_a_truncation, .setup = setup_object_page, .check = ch
 EXPLORE(object_exchange_beside_a_truncation, .setup = setup_two_objects, .check = check_exchanged,
 	.bound = BOUND,
 	.task = { { "exchange", do_exchange, NULL, 0 }, { "truncate", do_truncate, NULL, 1 } });
+EXPLORE(space_copy_beside_a_walker, .setup = setup_walker, .check = check_copy, .bound = BOUND,
+	.task = { { "write", do_write, &space, 0 }, { "walk", do_copy, NULL, 1 } });
+EXPLORE(space_unmap_beside_a_walker_that_is_added, .setup = setup_late_walker, .check = check_copy,
+	.bound = BOUND,
+	.task = { { "unmap", do_unmap, NULL, 0 }, { "add", do_add_walker, NULL, 1 } });
