@@ -14,6 +14,7 @@
 #include "monitor/fault_report.h"
 #include "mm/heap/heap.h"
 #include "mm/kspace/kspace.h"
+#include "mm/pt/spot.h"
 #include "mm/pt/walk.h"
 #include "tests/capture.h"
 #include "tests/test.h"
@@ -425,6 +426,37 @@ TEST(fault_is_explained_and_panics)
 	CHECK(explained(write_to, (void *)(vaddr_t)panic, "code or constants were written to",
 			"*write to * (kernel text, panic+0x0, read-only and executable)*PT[*] "
 			"present, read, execute*kernel image*"));
+}
+
+/* The topmost address bit of the entry for va, which no processor here has. */
+static void flip_reserved(vaddr_t va)
+{
+	struct pt_spot spot;
+	uintptr_t irq = arch_irq_save();
+
+	pt_spot_lock(&spot, kspace_table(), va);
+	(void)atomic_fetch_xor(spot.entry, UINT64_C(1) << 51);
+	pt_spot_unlock(&spot);
+	arch_tlb_invalidate_page(va);
+	arch_irq_restore(irq);
+}
+
+TEST(fault_of_a_damaged_entry_is_called_one)
+{
+	uint8_t *page = vmalloc(PAGE_SIZE);
+
+	NEED(page != NULL);
+	if (arch_paddr_ok(paddr(UINT64_C(1) << 51))) {
+		test_skip("no address bit of this processor is reserved");
+	} else {
+		flip_reserved((vaddr_t)page);
+		CHECK(explained(
+			write_to, page, "the page table is damaged",
+			"*likely cause: the page table is damaged: reserved bits are set*"));
+		flip_reserved((vaddr_t)page);
+		*page = 1;
+	}
+	vfree(page);
 }
 
 static void explain_badly(const struct fault *f, char *summary, size_t size)

@@ -275,9 +275,9 @@ TEST(thread_idle_cpus_take_work_from_others)
 
 static _Atomic bool released;
 
-static void never_yields(void *unused)
+static void never_yields(void *started)
 {
-	(void)unused;
+	atomic_store((_Atomic bool *)started, true);
 	while (!atomic_load(&released))
 		arch_relax();
 }
@@ -291,6 +291,7 @@ static void release(void *unused)
 TEST(thread_that_never_yields_is_preempted)
 {
 	struct thread *greedy, *other;
+	_Atomic bool started = false;
 
 	if (host_tsan_current() != NULL) {
 		test_skip("TSan's signals cannot switch threads");
@@ -298,7 +299,9 @@ TEST(thread_that_never_yields_is_preempted)
 	}
 	cpus_start(2);
 	atomic_store(&released, false);
-	greedy = spawn_on(1, 0, never_yields, NULL);
+	greedy = spawn_on(1, 0, never_yields, &started);
+	while (!atomic_load(&started))
+		arch_relax(); /* then its CPU has no slice to end, and must be told of the other */
 	other = spawn_on(1, 1, release, NULL);
 	thread_join(greedy);
 	thread_join(other);
