@@ -19,6 +19,9 @@ enum {
 	LARGE_PAGES = 8,
 	COMMON = LARGE + LARGE_PAGES,
 	COMMON_PAGES = 4,
+	FIRST = 0, /* R6: of the common pages */
+	SECOND = 1,
+	ORDER_TURNS = 100,
 	PAGES = COMMON + COMMON_PAGES,
 	LARGE_STRIDE = 128, /* distance of tested pages in the large area, in pages */
 	PLACES = 4,
@@ -310,9 +313,16 @@ static void learn_own(struct storm_member *me)
 
 /* ---- own words of common pages: R5 ---- */
 
-static vaddr_t common_va(const struct storm_member *me, unsigned i)
+static vaddr_t common_va(unsigned cpu, unsigned i)
 {
-	return va_of(COMMON + i) + me->cpu * sizeof(uint64_t);
+	return va_of(COMMON + i) + cpu * sizeof(uint64_t);
+}
+
+static void store_word(struct storm_member *me, unsigned i, uint64_t raw)
+{
+	expect(me, me->store(common_va(me->cpu, i), raw), "R5: a common page cannot be stored to",
+	       COMMON + i);
+	states[me->cpu].at->common[me->cpu][i] = raw;
 }
 
 static void store_common(struct storm_member *me)
@@ -320,9 +330,43 @@ static void store_common(struct storm_member *me)
 	unsigned i = below(me, COMMON_PAGES);
 	uint64_t raw = next_value(me, COMMON + i);
 
-	expect(me, me->store(common_va(me, i), raw), "R5: a common page cannot be stored to",
-	       COMMON + i);
-	states[me->cpu].at->common[me->cpu][i] = raw;
+	if (i == SECOND) { /* R6: the same count to the first page before */
+		struct value first = unpack(raw);
+
+		first.page = COMMON + FIRST;
+		/* without a translation, so that the CPU need not fault */
+		vm_space_activate(NULL);
+		vm_space_activate(states[me->cpu].at->space);
+		store_word(me, FIRST, pack(first));
+	}
+	if (i != FIRST)
+		store_word(me, i, raw);
+}
+
+/* Whether a load of the second page may have seen more than one of the first. */
+static bool is_newer(uint64_t second, uint64_t first)
+{
+	struct value a = unpack(second), b = unpack(first);
+
+	return second != 0 && (first == 0 || (a.space == b.space && a.count > b.count));
+}
+
+/* R6.  This CPU has a translation of the first page, and answers no shootdown until it has seen the
+ * second page change. */
+static void check_order(struct storm_member *me)
+{
+	unsigned cpu = below(me, STORM_CPUS);
+	uint64_t second = 0, first = 0;
+	bool loaded = me->load(common_va(cpu, FIRST), &first);
+	uintptr_t irq = arch_irq_save();
+
+	for (unsigned i = 0; i < ORDER_TURNS && loaded && !is_newer(second, first); i++)
+		loaded = me->load(common_va(cpu, SECOND), &second);
+	loaded = loaded && me->load(common_va(cpu, FIRST), &first);
+	arch_irq_restore(irq);
+	if (loaded && is_newer(second, first))
+		report(me, "R6: a page shows less than one that was stored to later",
+		       COMMON + FIRST, first);
 }
 
 static void check_common(struct storm_member *me, const uint64_t *known)
@@ -330,8 +374,8 @@ static void check_common(struct storm_member *me, const uint64_t *known)
 	for (unsigned i = 0; i < COMMON_PAGES; i++) {
 		uint64_t raw = 0;
 
-		expect(me, me->load(common_va(me, i), &raw), "R5: a common page cannot be loaded",
-		       COMMON + i);
+		expect(me, me->load(common_va(me->cpu, i), &raw),
+		       "R5: a common page cannot be loaded", COMMON + i);
 		if (raw != known[i])
 			report(me, "R5: an own word is not what was stored", COMMON + i, raw);
 	}
@@ -342,8 +386,8 @@ static void learn_common(struct storm_member *me)
 	for (unsigned i = 0; i < COMMON_PAGES; i++) {
 		uint64_t raw = 0;
 
-		expect(me, me->load(common_va(me, i), &raw), "R5: a common page cannot be loaded",
-		       COMMON + i);
+		expect(me, me->load(common_va(me->cpu, i), &raw),
+		       "R5: a common page cannot be loaded", COMMON + i);
 		check_value(me, COMMON + i, raw);
 		states[me->cpu].at->common[me->cpu][i] = raw;
 	}
@@ -556,8 +600,10 @@ static void step(struct storm_member *me)
 		fork_it(me);
 	else if (what < 62)
 		leave(me), enter_any(me);
-	else if (what < 76)
+	else if (what < 72)
 		store_common(me);
+	else if (what < 77)
+		check_order(me);
 	else if (what < 78)
 		check_common(me, states[me->cpu].at->common[me->cpu]);
 	else

@@ -24,6 +24,10 @@
  *   R5  the same holds for a CPU's word of a common page: no store of one CPU is lost when another
  *       CPU copies the page at the same time
  *
+ *   R6  a CPU that has loaded a word of the second common page, and then loads the same CPU's word
+ * of the first, which is stored to before with the same count, finds that count or a later one: the
+ * order of two locations is kept when one of them is copied
+ *
  * The callers (tests/unit/vm_space_threads.c, tests/kernel/vm_space_cpus.c) supply CPUs and memory
  * accesses.
  */
