@@ -365,6 +365,11 @@ void shootdown_run(struct tlb_space *space, const struct tlb_pages *pages)
 
 /* ---- walkers that are no CPUs ---- */
 
+void tlb_walker_invalidate(struct tlb_walker *w, const struct tlb_pages *pages)
+{
+	w->invalidate(w, pages);
+}
+
 void tlb_space_add_walker(struct tlb_space *space, struct tlb_walker *w)
 {
 	uintptr_t irq = spin_lock_irq(&space->walkers_lock);

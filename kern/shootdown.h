@@ -114,11 +114,14 @@ enum {
 	SHOOTDOWN_PATIENCE_MS = 1000,
 };
 
+/* Call w->invalidate(): out of line, so that page tables of CPUs have no indirect call. */
+void tlb_walker_invalidate(struct tlb_walker *w, const struct tlb_pages *pages);
+
 /* The same for the walkers of any table. */
 static inline void tlb_invalidate(struct tlb_walker *w, const struct tlb_pages *pages)
 {
 	if (w->invalidate != NULL)
-		w->invalidate(w, pages);
+		tlb_walker_invalidate(w, pages);
 	else
 		shootdown_run(container_of(w, struct tlb_space, cpus), pages);
 }

@@ -314,7 +314,7 @@ CLAIM(rights_to_write_are_the_only_owners, uint64_t pte, uint16_t flags, uint8_t
       unsigned level)
 {
 	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
-	struct rights r = rights_of(&cpu_format, (struct page_prop){ flags, type }, level);
+	struct rights r = rights_of(&cpu_format, NULL, (struct page_prop){ flags, type }, level);
 	pte_t new = with_rights(&cpu_format, pte, &r);
 	bool write = has(flags, PROP_WRITE), copy = has(flags, PROP_COPY);
 	bool at_once = !copy || !has(pte, PTE_FORKED) || is_sole_owner(pte);
@@ -328,7 +328,7 @@ CLAIM(rights_remember_the_fork_of_what_others_own, uint64_t pte, uint16_t flags,
       unsigned level)
 {
 	GIVEN(is_leaf(pte, level) && type < MEM_TYPES);
-	struct rights r = rights_of(&cpu_format, (struct page_prop){ flags, type }, level);
+	struct rights r = rights_of(&cpu_format, NULL, (struct page_prop){ flags, type }, level);
 	pte_t new = with_rights(&cpu_format, pte, &r);
 	bool asked = has(flags, PROP_WRITE) && has(flags, PROP_COPY);
 
@@ -340,7 +340,7 @@ CLAIM(rights_are_those_asked_for, uint64_t pte, uint16_t flags, uint8_t type, un
 	uint16_t asked = PROP_USER | PROP_GLOBAL | PROP_EXECUTE;
 
 	GIVEN(is_leaf(pte, level) && type < MEM_TYPES && (flags & PROP_READ) != 0);
-	struct rights r = rights_of(&cpu_format, (struct page_prop){ flags, type }, level);
+	struct rights r = rights_of(&cpu_format, NULL, (struct page_prop){ flags, type }, level);
 	pte_t new = with_rights(&cpu_format, pte, &r);
 
 	return is_leaf(new, level) && ((pte ^ new) & PTE_KEPT & ~PTE_FORKED) == 0 &&

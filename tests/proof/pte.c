@@ -27,7 +27,7 @@ static uint64_t address_of(pte_t pte)
 }
 
 /* Each flag of enum prop_flags. */
-#define ALL_FLAGS (2 * PROP_DENY_EXECUTE - 1)
+#define ALL_FLAGS (2 * PROP_PINNED - 1)
 
 /* Valid arguments of pte_make_leaf(). */
 static bool is_leaf_at(uint64_t pa, uint8_t type, unsigned level)
@@ -76,10 +76,10 @@ CLAIM(leaf_tells_the_cpu_the_same, uint64_t pa, uint16_t flags, uint8_t type, un
 	       bit(pte, 6) == ((flags & PROP_DIRTY) != 0) &&
 	       bit(pte, 8) == ((flags & PROP_GLOBAL) != 0) &&
 	       bit(pte, 63) == ((flags & PROP_EXECUTE) == 0) && (level == 1 || bit(pte, 7)) &&
-	       (pte >> 55 & 0xff) == 0 && address_of(pte) == pa;
+	       (pte >> 56 & 0x7f) == 0 && address_of(pte) == pa;
 }
 
-/* Bits 54:52 and 11:9, which the CPU ignores. */
+/* Bits 55:52 and 11:9, which the CPU ignores. */
 CLAIM(leaf_tells_keel_the_rest, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
 {
 	GIVEN(is_leaf_at(pa, type, level));
@@ -90,7 +90,8 @@ CLAIM(leaf_tells_keel_the_rest, uint64_t pa, uint16_t flags, uint8_t type, unsig
 	       bit(pte, 11) == ((flags & PROP_SHARED) != 0) &&
 	       bit(pte, 52) == ((flags & PROP_FORKED) != 0) &&
 	       bit(pte, 53) == ((flags & PROP_DENY_WRITE) != 0) &&
-	       bit(pte, 54) == ((flags & PROP_DENY_EXECUTE) != 0);
+	       bit(pte, 54) == ((flags & PROP_DENY_EXECUTE) != 0) &&
+	       bit(pte, 55) == ((flags & PROP_PINNED) != 0);
 }
 
 CLAIM(leaf_has_the_memory_type, uint64_t pa, uint16_t flags, uint8_t type, unsigned level)
@@ -139,7 +140,7 @@ CLAIM(new_rights_move_nothing, uint64_t pa, uint16_t flags, uint8_t type, uint16
       uint8_t other_type, unsigned level, bool accessed, bool dirty)
 {
 	uint16_t kept = PROP_ACCESSED | PROP_DIRTY | PROP_TRACKED | PROP_SHARED | PROP_FORKED |
-			PROP_DENY_WRITE | PROP_DENY_EXECUTE;
+			PROP_DENY_WRITE | PROP_DENY_EXECUTE | PROP_PINNED;
 
 	GIVEN(is_leaf_at(pa, type, level) && other_type < MEM_TYPES && (other & kept) == 0 &&
 	      (other & PROP_READ) != 0 && other <= ALL_FLAGS);

@@ -15,6 +15,7 @@ enum {
 	PAGE_LAST = 2 * NODE_PAGES, /* in the node after that */
 	/* below another root entry, so with other nodes on all levels */
 	PAGE_FAR = 1 << 27,
+	POLLS = 3, /* until a node that was retired is freed */
 };
 
 static const struct page_prop prop = { PROP_READ | PROP_WRITE, MEM_WRITE_BACK };
@@ -170,6 +171,26 @@ EXPLORE(cursor_three_at_once, .setup = setup_three, .check = table_check, .bound
 	.task = { { "all", unmap_all, NULL, 0 },
 		  { "page", flip_a, NULL, 1 },
 		  { "next", flip_next, NULL, 2 } });
+
+/* ---- a node that is left non-empty, and comes back as another one ---- */
+
+static void setup_two_of_a_node(void)
+{
+	setup_page();
+	table_fill(PAGE_B, 1, 1);
+}
+
+/* The node becomes empty, is freed, and used for another page. */
+static void move_b_far(void *arg)
+{
+	flip_b(arg);
+	for (unsigned i = 0; i < POLLS; i++)
+		(void)epoch_poll();
+	flip(PAGE_FAR);
+}
+
+EXPLORE(cursor_close_beside_the_end_of_its_node, .setup = setup_two_of_a_node, .check = table_check,
+	.bound = 1, .task = { { "a", flip_a, NULL, 0 }, { "b", move_b_far, NULL, 1 } });
 
 /* ---- lockless lookups ---- */
 
