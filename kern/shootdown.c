@@ -343,10 +343,8 @@ void shootdown_run(struct tlb_space *space, const struct tlb_pages *pages)
 	percpu_add(&this_cpu_ptr(shootdown_stats)->requests, 1);
 	r->space = space;
 	r->pages = pages;
-	/* (B) in both cases; a broadcast reaches all contexts, so none falls behind */
-	r->generation = 1 + atomic_fetch_add_explicit(&space->generation,
-						      arch_tlb_can_broadcast() ? 0 : 1,
-						      memory_order_seq_cst);
+	/* (B) */
+	r->generation = 1 + atomic_fetch_add_explicit(&space->generation, 1, memory_order_seq_cst);
 	if (arch_tlb_can_broadcast()) {
 		broadcast(pages);
 	} else if (space == &tlb_kernel_space && cpu_count() == 1) {
@@ -411,7 +409,8 @@ static enum arch_tlb_past choose_context(struct residence *r, const struct tlb_s
 		if (c->id != space->id)
 			continue;
 		r->current = i;
-		if (c->generation == generation)
+		/* a broadcast has reached all contexts, so none is behind */
+		if (c->generation == generation || arch_tlb_can_broadcast())
 			return ARCH_TLB_KEEP;
 		c->generation = generation;
 		return ARCH_TLB_INVALIDATE;

@@ -65,8 +65,9 @@ static inline unsigned tlb_page_level(uint64_t page)
 /* Who walks a table and caches translations. */
 struct tlb_walker {
 	/* Returns when the walker cannot use an old translation of the pages any more: it may wait
-	 * for its device, but not for a lock whose holder may wait for a page table.  Interrupts
-	 * are off, and nodes of the table are locked.  NULL: the walkers are CPUs, and struct
+	 * for its device, but not for a lock whose holder may wait for a page table; and it must
+	 * not read the table, where an entry may be busy until it returns.  Interrupts are off,
+	 * and nodes of the table are locked.  NULL: the walkers are CPUs, and struct
 	 * tlb_space of kern/shootdown.h knows them. */
 	void (*invalidate)(struct tlb_walker *w, const struct tlb_pages *pages);
 	struct tlb_walker *next; /* of the same space; the lock of its list */

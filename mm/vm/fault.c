@@ -293,7 +293,31 @@ static err_t unshare_spot(const struct job *j, const struct pt_spot *spot)
 	return vm_space_is_forking(j->space) ? ERR_BUSY : cow_copy(j, spot);
 }
 
-err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned)
+/* Whether the access is allowed, to a copy of the page if need be. */
+static bool spot_allows(const struct pt_spot *spot, enum fault_access access)
+{
+	return allows(pt_spot_prop(spot).flags, access) ||
+	       (access == FAULT_WRITE && pt_spot_needs_copy(spot) && !pt_spot_is_shared(spot));
+}
+
+/* The locked leaf is the space's own, or shared. */
+static err_t pin_spot(struct pt_spot *spot, enum fault_access access, struct frame **pinned)
+{
+	err_t err;
+
+	pt_spot_read(spot);
+	if (!spot_allows(spot, access))
+		return ERR_BUSY;
+	*pinned = pt_spot_frame(spot);
+	err = frame_pin(*pinned);
+	if (err == OK)
+		pt_spot_set_pinned(spot);
+	return err;
+}
+
+/* vm_fault_pin(), or with `pinned` NULL vm_fault_unshare(). */
+static err_t unshare_and_pin(struct vm_space *s, vaddr_t va, enum fault_access access,
+			     struct frame **pinned)
 {
 	const struct job j = { .space = s, .va = va, .access = FAULT_WRITE };
 	struct pt_spot spot __uninitialized;
@@ -303,16 +327,21 @@ err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned)
 	pt_spot_lock(&spot, &s->table, va);
 	if (spot.level == 1)
 		err = unshare_spot(&j, &spot);
-	if (err == OK && pinned != NULL) {
-		pt_spot_read(&spot);
-		*pinned = pt_spot_frame(&spot);
-		err = frame_pin(*pinned);
-		if (err == OK)
-			pt_spot_set_pinned(&spot);
-	}
+	if (err == OK && pinned != NULL)
+		err = pin_spot(&spot, access, pinned);
 	pt_spot_unlock(&spot);
 	arch_irq_restore(irq);
 	return err;
+}
+
+err_t vm_fault_unshare(struct vm_space *s, vaddr_t va)
+{
+	return unshare_and_pin(s, va, FAULT_READ, NULL);
+}
+
+err_t vm_fault_pin(struct vm_space *s, vaddr_t va, enum fault_access access, struct frame **pinned)
+{
+	return unshare_and_pin(s, va, access, pinned);
 }
 
 static err_t fault_spot(struct job *j, const struct pt_spot *spot)

@@ -10,11 +10,13 @@
 /* Allocate the shared zero page.  ERR_NO_MEMORY. */
 err_t vm_fault_init(void);
 
-/* Make the private page at va the space's own, with the same rights, and if `pinned` is not NULL,
- * pin it with the entry locked.  A shared page is pinned as it is.  ERR_IN_USE: a large page, or
- * nodes are missing; ERR_NOT_FOUND: absent; ERR_BUSY: a fork is in progress; ERR_NO_MEMORY;
- * ERR_OVERFLOW: too many pins. */
-err_t vm_fault_unshare(struct vm_space *s, vaddr_t va, struct frame **pinned);
+/* Make the private page at va the space's own, with the same rights; a shared page stays as it is.
+ * ERR_IN_USE: a large page, or nodes are missing; ERR_NOT_FOUND: absent; ERR_BUSY: a fork is in
+ * progress; ERR_NO_MEMORY. */
+err_t vm_fault_unshare(struct vm_space *s, vaddr_t va);
+/* The same, and pin the page, for this access.  ERR_BUSY also: the entry does not allow the access,
+ * as it is not the one whose fault was handled; ERR_OVERFLOW: too many pins. */
+err_t vm_fault_pin(struct vm_space *s, vaddr_t va, enum fault_access access, struct frame **pinned);
 
 /* From begin to end no fork of s is in progress: those that began before have ended, later ones
  * wait.  No lock is held. */

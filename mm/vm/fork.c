@@ -17,7 +17,7 @@ static err_t copy_pinned(struct vm_space *child)
 		/* the fork has left the mark in the leaves of pages that are pinned */
 		if (item.kind == PT_ITEM_LEAF && item.level == 1 &&
 		    (item.prop.flags & PROP_PINNED) != 0)
-			err = vm_fault_unshare(child, va, NULL);
+			err = vm_fault_unshare(child, va);
 		va = item.start + item.len;
 	}
 	return err;

@@ -539,33 +539,46 @@ err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights,
 	return change_range(s, range, &change, done);
 }
 
-/* Collapse the page of 2 MiB at va, if it can be. */
+/* Collapse the page of 2 MiB at va, if it can be: mappings of objects have small pages alone, and
+ * frames that are shared are given and taken one by one. */
 static err_t collapse_page(struct vm_space *s, vaddr_t va)
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
 	err_t err = open_to_change(s, &c, (struct vrange){ va, PT_LARGE_BYTES }, &gone);
+	struct vm_view view;
+	vaddr_t at;
 
 	if (err != OK)
 		return err;
-	err = cursor_collapse(&c, 2);
+	if ((cursor_query(&c).prop.flags & PROP_SHARED) != 0 ||
+	    (vm_mappings_next(&s->mappings, va, &at, &view) && at - va < PT_LARGE_BYTES))
+		err = ERR_IN_USE;
+	else
+		err = cursor_collapse(&c, 2);
 	close_changed(&c, &gone);
 	return err;
 }
 
 err_t vm_space_collapse(struct vm_space *s, struct vrange range, uint64_t *collapsed)
 {
-	vaddr_t end = range.start + range.len;
+	vaddr_t end = range.start + range.len, va = align_up(range.start, PT_LARGE_BYTES);
 
 	*collapsed = 0;
 	if (!range_ok(s, range))
 		return ERR_BAD_RANGE;
-	for (vaddr_t va = align_up(range.start, PT_LARGE_BYTES);
-	     va < end && end - va >= PT_LARGE_BYTES; va += PT_LARGE_BYTES) {
-		struct pt_item item = page_table_query(&s->table, va);
+	for (; va < end && end - va >= PT_LARGE_BYTES; va += PT_LARGE_BYTES) {
+		struct pt_item item;
 
+		/* a page whose beginning is absent is left out, too */
+		va = align_up(page_table_next(&s->table, va, end), PT_LARGE_BYTES);
+		if (va >= end || end - va < PT_LARGE_BYTES)
+			break;
+		item = page_table_query(&s->table, va);
 		if (item.kind == PT_ITEM_LEAF && item.level == 1 && collapse_page(s, va) == OK)
 			++*collapsed;
+		else if (item.len > PT_LARGE_BYTES)
+			va = item.start + item.len - PT_LARGE_BYTES;
 	}
 	return OK;
 }
@@ -609,7 +622,7 @@ err_t vm_space_pin(struct vm_space *s, vaddr_t va, enum fault_access access, str
 
 		if (err != OK)
 			return err;
-		err = vm_fault_unshare(s, va, out);
+		err = vm_fault_pin(s, va, access, out);
 		if (err == ERR_IN_USE)
 			err = split_page(s, va);
 		else if (err == OK || (err != ERR_BUSY && err != ERR_NOT_FOUND))

@@ -172,8 +172,9 @@ err_t vm_space_unmap(struct vm_space *s, struct vrange range, uint64_t *done);
  * behind *done bytes was made without VM_MAY_*; those before it are changed. */
 err_t vm_space_protect(struct vm_space *s, struct vrange range, unsigned rights, uint64_t *done);
 /* Make 2 MiB pages again of pages of 4 KiB that were split from one: as a fork's child has ended,
- * or a part was protected for a while.  The pages must be the only owners of their frames and have
- * the same rights; others stay as they are.  *collapsed is how many large pages came. */
+ * or a part was protected for a while.  The pages must be the only owners of their frames, have
+ * the same rights, and belong to no object and no vm_space_map_frame(); others stay as they are.
+ * Whatever `largest` the mapping was made with.  *collapsed is how many large pages came. */
 err_t vm_space_collapse(struct vm_space *s, struct vrange range, uint64_t *collapsed);
 /* Unmap the whole user half. */
 void vm_space_clear(struct vm_space *s);

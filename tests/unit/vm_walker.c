@@ -3,6 +3,9 @@
  * Tests of walkers of a space that are no CPUs: what one remembers is right after every operation
  * on the space, if it drops what it is told to, and nothing more.
  */
+#ifndef KEEL_TESTS
+#include "arch/host/host.h"
+#endif
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "tests/machine.h"
@@ -68,9 +71,16 @@ static void invalidate(struct tlb_walker *w, const struct tlb_pages *list)
 			m->page[i].reads = false;
 }
 
+#ifndef KEEL_TESTS
+static bool broadcasts;
+#endif
+
 static void begin(void)
 {
 	spaces_begin(64, 0, 1);
+#ifndef KEEL_TESTS
+	host_tlb_broadcasts = broadcasts;
+#endif
 	before = machine_ledger();
 	model = (struct model_walker){ .walker = { .invalidate = invalidate } };
 	NEED(vm_space_new(&model.space) == OK);
@@ -187,6 +197,35 @@ TEST(vm_walker_is_told_of_truncation_split_and_collapse)
 	}
 	vm_object_put(o);
 	end();
+}
+
+/* ---- a walker that copies: the protocol of tlb_space_add_walker() ---- */
+
+static void check_late_copy(void)
+{
+	uint64_t generation, done;
+	struct pt_item item;
+
+	begin();
+	CHECK_EQ(vm_space_map(model.space, pages(0, 1), RW, 1), OK);
+	CHECK_EQ(page_store(model.space, page_at(0), 1), OK);
+	generation = atomic_load(&model.space->tlb.generation);
+	item = vm_space_query(model.space, page_at(0));
+	CHECK_EQ(item.kind, PT_ITEM_LEAF);
+	CHECK_EQ(vm_space_unmap(model.space, pages(0, 1), &done), OK); /* by another CPU */
+	CHECK_EQ(model.requests, 1);
+	CHECK(atomic_load(&model.space->tlb.generation) != generation);
+	end();
+}
+
+TEST(vm_walker_that_copies_sees_that_it_is_late)
+{
+	check_late_copy();
+#ifndef KEEL_TESTS
+	broadcasts = true; /* no CPU gets a request, but walkers do */
+	check_late_copy();
+	broadcasts = false;
+#endif
 }
 
 /* ---- any operation ---- */

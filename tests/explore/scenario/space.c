@@ -145,6 +145,14 @@ static void setup_pinned(void)
 	expect(vm_space_pin(space, BASE, FAULT_WRITE, &pinned), "a pin");
 }
 
+/* Page 0 is written; there is an object. */
+static void setup_page_and_object(void)
+{
+	setup_page();
+	expect(vm_object_new(PAGE_SIZE, &object), "an object");
+	pinned = NULL;
+}
+
 /* ---- tasks ---- */
 
 static void do_read(void *arg)
@@ -211,6 +219,22 @@ static void do_get_page(void *arg)
 	EXPLORE_CHECK(f != NULL || why == ERR_NOT_FOUND);
 	if (f != NULL)
 		frame_put(f);
+}
+
+/* ERR_DENIED: the object's page is there, which may be read. */
+static void do_pin(void *arg)
+{
+	err_t err = vm_space_pin(space, BASE, FAULT_WRITE, &pinned);
+
+	(void)arg;
+	EXPLORE_CHECK(err == OK || err == ERR_DENIED || err == ERR_NOT_FOUND);
+}
+
+static void do_exchange_for_reading(void *arg)
+{
+	do_unmap(arg);
+	expect(vm_space_map_object(space, pages(0, 1), object, 0, PROP_READ), "a map");
+	fault(0, FAULT_READ);
 }
 
 static void do_exchange(void *arg)
@@ -386,6 +410,18 @@ static void check_pinned(void)
 	check_truncated();
 }
 
+/* No device may write to what the space may not write to. */
+static void check_pinned_for_writing(void)
+{
+	struct pt_item item = vm_space_query(space, BASE);
+
+	if (pinned != NULL) {
+		EXPLORE_CHECK(item.pa.raw != frame_paddr(pinned).raw);
+		vm_space_unpin(pinned);
+	}
+	check();
+}
+
 /* A page that was written before the fork is in both. */
 static void check_forked(void)
 {
@@ -462,3 +498,6 @@ EXPLORE(space_copy_beside_a_walker, .setup = setup_walker, .check = check_copy, 
 EXPLORE(space_unmap_beside_a_walker_that_is_added, .setup = setup_late_walker, .check = check_copy,
 	.bound = BOUND,
 	.task = { { "unmap", do_unmap, NULL, 0 }, { "add", do_add_walker, NULL, 1 } });
+EXPLORE(space_pin_beside_an_exchange, .setup = setup_page_and_object,
+	.check = check_pinned_for_writing, .bound = 1,
+	.task = { { "pin", do_pin, NULL, 0 }, { "exchange", do_exchange_for_reading, NULL, 1 } });
