@@ -107,7 +107,9 @@ COMMON := -std=gnu2x -I. -isystem /usr/include/efi -isystem /usr/include/efi/x86
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
 DEBUG_release :=
 # no sibling calls: a backtrace shows every caller
-DEBUG_debug := -DKEEL_DEBUG -fno-optimize-sibling-calls
+DEBUG_debug := -DKEEL_DEBUG -DKEEL_IRQ_OFF -fno-optimize-sibling-calls
+# release, and each time with interrupts off is measured
+DEBUG_bound := -DKEEL_IRQ_OFF
 TRAP_debug := $(if $(findstring clang,$(CC)),-fsanitize=undefined -fsanitize-trap=all,\
 	-fsanitize=undefined -fsanitize-undefined-trap-on-error) -fno-sanitize=alignment
 KFLAGS := $(COMMON) -fdebug-types-section -Iarch/x86_64 -O2 -ffreestanding -mno-red-zone -mcmodel=kernel \
@@ -189,11 +191,11 @@ $(3)/flags: FORCE
 
 -include $$(wildcard $$(patsubst %.o,%.d,$$($(3)/objects)))
 endef
-$(foreach mode,debug release,$(foreach tests,0 1,\
+$(foreach mode,debug release bound,$(foreach tests,0 1,\
 	$(eval $(call kernel_variant,$(mode),$(tests),$(call kernel_folder,$(mode),$(tests))))))
 
 # tools/crashes.py expects every caller in release builds, too
-$(foreach mode,debug release,$(foreach tests,0 1,\
+$(foreach mode,debug release bound,$(foreach tests,0 1,\
 	$(eval $(call kernel_folder,$(mode),$(tests))/monitor/crash.o: private $(call kernel_folder,$(mode),$(tests))/command += -fno-optimize-sibling-calls)))
 
 # What the first line says.  It changes with every commit, so it is a file of its own.
@@ -343,6 +345,11 @@ explore: $(X)/explore ## all schedules of small scenarios of the real code: T=GL
 test-kernel: $(KTEST).iso | setup-run ## in-kernel tests from an ISO: MACHINE=qemu|bochs
 	$(Q)tools/ktest.py --iso $(KTEST).iso --machine $(MACHINE) --firmware $(FIRMWARE) \
 		--mem $(MEM) --smp $(SMP) --log $(KTEST).log $(KTEST_FLAGS)
+
+# instructions with interrupts off; its suite is a variant of its own
+test-bound: ## in-kernel tests: instructions with interrupts off, at most 50,000 each
+	$(Q)$(MAKE) MODE=bound RUN=bound build/ktest-bound.iso
+	$(Q)tools/bound.py --iso build/ktest-bound.iso --objects $(call kernel_folder,bound,1)
 
 test-screen: build/keel.iso build/keel.elf | setup-run ## screen and keyboard of QEMU, the boot menu, the monitor: T=GLOB
 	$(Q)tools/screen.py --iso build/keel.iso --kernel build/keel.elf --only '$(T)'

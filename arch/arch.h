@@ -64,6 +64,17 @@ struct arch_cpu_info {
 };
 void arch_cpu_info(unsigned cpu, struct arch_cpu_info *out);
 
+/* Times with interrupts off, by where they began and ended. */
+struct arch_irq_off {
+	uint64_t ticks; /* the longest */
+	uintptr_t from, to;
+	unsigned cpu; /* on which that was */
+};
+/* The i-th pair of places, in no order.  False: there are no more, or this build measures none. */
+bool arch_irq_off_site(unsigned i, struct arch_irq_off *out);
+/* Tests: this CPU's time with interrupts off begins again, as a panic left what it was in. */
+void arch_irq_off_restart(void);
+
 /* The interrupts that `cpu` received on `vector` < ARCH_VECTORS; wraps at 2^32.  0 for vectors of
  * exceptions. */
 uint32_t arch_vector_count(unsigned cpu, unsigned vector);

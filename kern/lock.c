@@ -50,8 +50,6 @@ struct held {
 struct lock_cpu {
 	_Atomic unsigned depth;
 	struct held held[HELD_ROOM];
-	uint64_t off_since; /* when the outermost lock was taken */
-	uintptr_t off_where;
 	struct lock_record off; /* (a) written by its CPU, reset by any */
 };
 
@@ -223,24 +221,6 @@ static void record_longest(struct lock_class *c, struct lock_record *r, uint64_t
 	atomic_store_explicit(&c->recording, 0, memory_order_release);
 }
 
-void lock_record_off(uint64_t ticks, uintptr_t where)
-{
-	write_record(&this_cpu_ptr(lock_cpu)->off, ticks, where);
-}
-
-void lock_longest_off(unsigned cpu, uint64_t *ticks, uintptr_t *where)
-{
-	struct lock_record *r = &per_cpu_ptr(lock_cpu, cpu)->off;
-
-	*ticks = atomic_load_explicit(&r->ticks, memory_order_relaxed);
-	*where = *ticks == 0 ? 0 : atomic_load_explicit(&r->where, memory_order_relaxed);
-}
-
-void lock_longest_off_reset(unsigned cpu)
-{
-	atomic_store_explicit(&per_cpu_ptr(lock_cpu, cpu)->off.ticks, 0, memory_order_relaxed);
-}
-
 /* ---- taking and releasing ---- */
 
 static void enter(struct spinlock *l, uintptr_t where)
@@ -251,10 +231,6 @@ static void enter(struct spinlock *l, uintptr_t where)
 
 	set_depth(me, depth + 1);
 	me->held[depth] = (struct held){ l, l->class, where, now };
-	if (depth == 0) {
-		me->off_since = now;
-		me->off_where = where;
-	}
 	atomic_store_explicit(&l->holder, own_mark(), memory_order_relaxed);
 	atomic_fetch_add_explicit(&l->class->acquisitions, 1, memory_order_relaxed);
 	list_class(l->class);
@@ -313,7 +289,6 @@ bool lock_try_checked(struct spinlock *l)
 void lock_release_checked(struct spinlock *l)
 {
 	uintptr_t where = (uintptr_t)__builtin_return_address(0);
-	struct lock_cpu *me;
 	struct held h;
 	uint64_t now;
 
@@ -327,9 +302,6 @@ void lock_release_checked(struct spinlock *l)
 	if (h.class == NULL)
 		return;
 	record_longest(h.class, &h.class->hold, now - h.since, h.where);
-	me = this_cpu_ptr(lock_cpu);
-	if (depth_of(me) == 0)
-		lock_record_off(now - me->off_since, me->off_where);
 }
 
 #endif

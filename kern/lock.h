@@ -26,8 +26,8 @@
  * innermost, and the console handles the case that this CPU holds it.
  *
  * Debug builds also record, per class: acquisitions, contended acquisitions, the longest hold and
- * the longest wait with their callers; and per CPU the longest known interrupts-off time.  Release
- * builds keep only the two counters of the ticket lock and check nothing.
+ * the longest wait with their callers.  Release builds keep only the two counters of the ticket
+ * lock and check nothing.
  *
  * Source: Mellor-Crummey and Scott 1991, section 2.2 (tickets).
  */
@@ -198,17 +198,6 @@ void lock_check_none_held(const char *where);
  * would have released them panicked, and the code that runs next starts with none.  Taking one
  * of them is still a panic (L3). */
 void lock_abandon_held(void);
-
-/* Records that the code at `where` had interrupts of this CPU off for `ticks`; they are still
- * off. */
-void lock_record_off(uint64_t ticks, uintptr_t where);
-
-/* The longest interrupts-off time recorded on `cpu`, whose per-CPU area is prepared, and the
- * code that turned them off: an outermost lock, or lock_record_off()'s caller.  {0, 0}: none
- * yet.  The two are not read atomically. */
-void lock_longest_off(unsigned cpu, uint64_t *ticks, uintptr_t *where);
-/* Resets the maximum to 0. */
-void lock_longest_off_reset(unsigned cpu);
 
 /* Calls fn for each class of which a lock was ever taken; classes are never removed. */
 void lock_each_class(void (*fn)(const struct lock_class *c, void *arg), void *arg);

@@ -2,7 +2,6 @@
 #include "monitor/cpu_report.h"
 
 #include "kern/cpu.h"
-#include "kern/lock.h"
 #include "lib/print.h"
 #include "lib/symbols.h"
 #include "monitor/command.h"
@@ -20,7 +19,7 @@ static uint64_t interrupts(unsigned cpu)
 /* An interrupts-off time, and where. */
 struct irq_off {
 	uint64_t ticks; /* 0: none is known */
-	char where[SYMBOL_TEXT_BYTES];
+	char where[2 * SYMBOL_TEXT_BYTES];
 };
 
 static struct irq_off longest_handler(unsigned cpu, const struct arch_cpu_info *info)
@@ -32,41 +31,39 @@ static struct irq_off longest_handler(unsigned cpu, const struct arch_cpu_info *
 	return s;
 }
 
-#ifdef KEEL_DEBUG
-
-static struct irq_off longest_lock(unsigned cpu)
+/* The longest time on a CPU; in builds that measure them. */
+static struct irq_off longest_time(unsigned cpu)
 {
-	struct irq_off s;
-	uintptr_t where;
+	struct irq_off s = { .ticks = 0 };
+	struct arch_irq_off site;
 
-	lock_longest_off(cpu, &s.ticks, &where);
-	symbols_format_return(where, s.where, sizeof(s.where));
+	for (unsigned i = 0; arch_irq_off_site(i, &site); i++)
+		if (site.cpu == cpu && site.ticks > s.ticks) {
+			char from[SYMBOL_TEXT_BYTES], to[SYMBOL_TEXT_BYTES];
+
+			symbols_format_return(site.from, from, sizeof(from));
+			symbols_format_return(site.to, to, sizeof(to));
+			s.ticks = site.ticks;
+			print_to(s.where, sizeof(s.where), "%s to %s", from, to);
+		}
 	return s;
 }
 
+#ifdef KEEL_DEBUG
 static const char not_measured[] = "";
-
 #else
-
-static struct irq_off longest_lock(unsigned cpu)
-{
-	(void)cpu;
-	return (struct irq_off){ 0 };
-}
-
-static const char not_measured[] = " (locks are timed only in debug builds)";
-
+static const char not_measured[] = " (all code is timed only in debug builds)";
 #endif
 
 void cpu_describe_longest_off(unsigned cpu, char *text, size_t bytes)
 {
-	struct irq_off handler, lock = longest_lock(cpu);
+	struct irq_off handler, time = longest_time(cpu);
 	const struct irq_off *longest;
 	struct arch_cpu_info info;
 
 	arch_cpu_info(cpu, &info);
 	handler = longest_handler(cpu, &info);
-	longest = lock.ticks > handler.ticks ? &lock : &handler;
+	longest = time.ticks > handler.ticks ? &time : &handler;
 	if (longest->ticks == 0)
 		print_to(text, bytes, "0 us%s", not_measured);
 	else
@@ -92,11 +89,11 @@ COMMAND(cpus, "", "CPUs: hardware identifier, start time, interrupts, longest in
 	}
 	print("CPU  off for us  at most, in%s\n", not_measured);
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-		struct irq_off handler, lock = longest_lock(cpu);
+		struct irq_off handler, time = longest_time(cpu);
 
 		arch_cpu_info(cpu, &info);
 		handler = longest_handler(cpu, &info);
 		print_irq_off(cpu, &handler);
-		print_irq_off(cpu, &lock);
+		print_irq_off(cpu, &time);
 	}
 }

@@ -118,6 +118,17 @@ static HOST_THREAD_LOCAL void on_signal(int number)
 		deliver_in_signal();
 }
 
+bool arch_irq_off_site(unsigned i, struct arch_irq_off *out)
+{
+	(void)i;
+	(void)out;
+	return false;
+}
+
+void arch_irq_off_restart(void)
+{
+}
+
 void arch_cpu_info(unsigned cpu, struct arch_cpu_info *out)
 {
 	*out = (struct arch_cpu_info){ .id = cpu };

@@ -17,6 +17,8 @@ _Static_assert(DIRECT_BASE >= 0 - PT_HALF_BYTES(4) && DIRECT_BASE < META_BASE &&
 extern unsigned arch_cpu_number;
 extern uintptr_t arch_percpu_own_bias;
 
+#include "arch/x86_64/irq_off.h"
+
 static inline uintptr_t arch_percpu_bias(void)
 {
 	return arch_this_cpu(arch_percpu_own_bias);
@@ -27,16 +29,19 @@ static inline unsigned arch_cpu_id(void)
 	return arch_this_cpu(arch_cpu_number);
 }
 
-static inline uintptr_t arch_irq_save(void)
+static __forceinline uintptr_t arch_irq_save(void)
 {
 	uintptr_t flags = read_rflags();
 
 	interrupts_off();
+	if (IRQ_OFF_IS_MEASURED && (flags & RFLAGS_IF) != 0)
+		irq_off_begin();
 	return flags;
 }
 
-static inline void arch_irq_on(void)
+static __forceinline void arch_irq_on(void)
 {
+	irq_off_end();
 	interrupts_on();
 }
 
@@ -50,10 +55,12 @@ static inline bool arch_irq_is_off(void)
 	return !arch_irq_was_on(read_rflags());
 }
 
-static inline void arch_irq_restore(uintptr_t old)
+static __forceinline void arch_irq_restore(uintptr_t old)
 {
-	if (arch_irq_was_on(old))
+	if (arch_irq_was_on(old)) {
+		irq_off_end();
 		interrupts_on();
+	}
 }
 
 static inline void arch_relax(void)

@@ -315,10 +315,10 @@ static err_t resolve(const struct trap_frame *f, uint64_t cr2)
 	if (resolver == NULL)
 		return (f->error & ERROR_PRESENT) != 0 ? ERR_DENIED : ERR_NOT_FOUND;
 	if (had_interrupts)
-		interrupts_on();
+		arch_irq_on();
 	err = resolver(cr2, access_of(f->error));
 	if (had_interrupts)
-		interrupts_off();
+		(void)arch_irq_save();
 	return err;
 }
 

@@ -277,8 +277,10 @@ void arch_cpu_info(unsigned cpu, struct arch_cpu_info *out)
 
 void arch_idle(void)
 {
+	irq_off_end();
 	interrupts_on_and_halt();
 	interrupts_off();
+	irq_off_begin();
 }
 
 /* ---- the end ---- */

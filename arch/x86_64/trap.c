@@ -232,8 +232,15 @@ static void interrupt(struct trap_frame *frame)
 
 void trap_enter(struct trap_frame *frame)
 {
+	bool is_measured = (frame->rflags & RFLAGS_IF) != 0 && frame->vector != VECTOR_NMI &&
+			   frame->vector != VECTOR_MACHINE_CHECK;
+
+	if (is_measured)
+		irq_off_begin();
 	if (frame->vector < TRAP_EXCEPTIONS)
 		fault_enter(frame);
 	else
 		interrupt(frame);
+	if (is_measured)
+		irq_off_end();
 }

@@ -567,7 +567,7 @@ static void leave(struct prange *place)
  * on: there may be many. */
 static err_t claim(struct prange *list, unsigned n, struct prange range)
 {
-	struct prange *place;
+	struct prange *place = NULL;
 	err_t err;
 
 	if ((range.start.raw | range.len) % PAGE_SIZE != 0 || range.len == 0 ||

@@ -4,7 +4,9 @@
 #include "kern/cpu.h"
 #include "kern/thread.h"
 #include "lib/panic.h"
+#include "lib/print.h"
 #include "lib/string.h"
+#include "lib/symbols.h"
 #include "monitor/command.h"
 #include "monitor/cpu_report.h"
 #include "tests/test.h"
@@ -35,11 +37,15 @@ static __noinline void run_guarded(void (*fn)(void *arg), void *arg)
 bool test_panics(void (*fn)(void *arg), void *arg, const char *text)
 {
 	panic_handler_t old = panic_set_handler(catch_panic);
+	bool was_off = arch_irq_is_off();
 
 	panic_text = text;
 	panic_matched = false;
 	run_guarded(fn, arg);
 	panic_set_handler(old);
+	arch_irq_off_restart();
+	if (!was_off)
+		arch_irq_on();
 	return panic_matched;
 }
 
@@ -56,8 +62,23 @@ const char *test_data_list(const char *folder)
 	return NULL;
 }
 
+/* For tools/bound.py: each pair of places. */
+static void print_irq_off_sites(void)
+{
+	struct arch_irq_off site;
+
+	for (unsigned i = 0; arch_irq_off_site(i, &site); i++) {
+		char from[SYMBOL_TEXT_BYTES], to[SYMBOL_TEXT_BYTES];
+
+		symbols_format_return(site.from, from, sizeof(from));
+		symbols_format_return(site.to, to, sizeof(to));
+		print("# irq-off %lu %s %s\n", site.ticks, from, to);
+	}
+}
+
 void test_at_end(void)
 {
+	print_irq_off_sites();
 	for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
 		char text[CPU_OFF_TEXT_BYTES];
 

@@ -332,47 +332,6 @@ TEST(lock_statistics_keep_the_longest_hold)
 #endif
 }
 
-TEST(lock_longest_irq_off_is_that_of_the_outermost)
-{
-	uintptr_t irq = arch_irq_save(), where, again, suite_where;
-	unsigned me = arch_cpu_id();
-	uint64_t start, ticks, most, suite_ticks;
-
-	lock_longest_off(me, &suite_ticks, &suite_where);
-	lock_longest_off_reset(me);
-	lock_longest_off(me, &ticks, &where);
-	CHECK_EQ(ticks, 0);
-	most = arch_ticks();
-	spin_lock(&outer);
-	start = arch_ticks();
-	spin_lock(&inner);
-	spin_unlock(&outer);
-	wait_ticks(1);
-	lock_longest_off(me, &ticks, &where);
-	CHECK_EQ(ticks, 0); /* the interrupts-off time has not ended */
-	start = arch_ticks() - start;
-	spin_unlock(&inner);
-	most = arch_ticks() - most;
-	lock_longest_off(me, &ticks, &where);
-	CHECK(ticks >= start && ticks <= most && where != 0);
-	lock_record_off(most + 1, 4711);
-	lock_longest_off(me, &ticks, &again);
-	CHECK_EQ(ticks, most + 1);
-	CHECK_EQ(again, 4711);
-	lock_record_off(most, 4712);
-	lock_longest_off(me, &ticks, &again);
-	CHECK_EQ(again, 4711);
-	lock_longest_off_reset(me);
-	lock_record_off(suite_ticks, suite_where); /* the test suite reports it at its end */
-	arch_irq_restore(irq);
-#ifdef KEEL_TESTS
-	struct symbol s;
-
-	CHECK(symbols_find(where - 1, &s));
-	CHECK_STR(s.name, "lock_longest_irq_off_is_that_of_the_outermost");
-#endif
-}
-
 #endif
 
 /* ---- several CPUs ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests of vm_space_collapse() on what looks like a large page, and must not become one; on the
+/* Tests of vm_space_collapse() on what seems to be a large page, and must not become one; on the
  * host, where a test can choose the frames. */
 #ifndef KEEL_TESTS
 #include "mm/vm/space.h"
