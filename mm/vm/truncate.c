@@ -13,8 +13,9 @@
 #include "mm/pt/spot.h"
 #include "mm/vm/wait.h"
 
-/* Pages of the object that are removed at a time with interrupts off. */
-#define PIECE_BYTES MIB(2)
+/* Pages of the object that are removed at a time with interrupts off, and of a space. */
+#define PIECE_BYTES     MIB(2)
+#define ZAP_PIECE_BYTES (64 * PAGE_SIZE)
 
 /* ---- spaces ---- */
 
@@ -64,7 +65,7 @@ static void zap_pages(struct zap *z, const struct pt_spot *spot, vaddr_t va, vad
 	}
 }
 
-/* The pages of [va, end) that the lowest node for va covers; returns the address behind them. */
+/* A piece of [va, end) that the lowest node for va covers; returns the address behind it. */
 static vaddr_t zap_node(struct zap *z, vaddr_t va, vaddr_t end)
 {
 	struct pt_spot spot __uninitialized;
@@ -73,7 +74,7 @@ static vaddr_t zap_node(struct zap *z, vaddr_t va, vaddr_t end)
 	tlb_batch_init(&z->gone, &z->space->tlb);
 	pt_spot_lock(&spot, &z->space->table, va);
 	if (spot.level == 1) {
-		end = min_u64(end, align_down(va, pte_span(2)) + pte_span(2));
+		end = min_u64(end, align_down(va, ZAP_PIECE_BYTES) + ZAP_PIECE_BYTES);
 		zap_pages(z, &spot, va, end);
 	} else {
 		/* objects have no large pages: a marker, or nothing */
