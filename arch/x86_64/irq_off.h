@@ -4,7 +4,7 @@
  *
  * The time begins where a CPU turns its interrupts off, in arch_irq_save() or because an exception
  * or interrupt begins, and ends where they come on again.  A thread switch does not end it.  For
- * each pair of places the longest one is kept, with its CPU; short ones are not looked at.
+ * each pair of places the longest one is kept, with its CPU; short ones are not recorded.
  *
  * In builds with KEEL_IRQ_OFF: debug builds, and MODE=bound, which is a release build otherwise and
  * whose ticks under QEMU's -icount are instructions.  In others all of this is empty.

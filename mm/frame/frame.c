@@ -52,6 +52,13 @@ struct frame *frame_alloc_block(enum frame_kind kind, unsigned order)
 	return pfn == PFN_NONE ? NULL : frame_hand_out(pfn, kind, order);
 }
 
+struct frame *frame_try_alloc_block(enum frame_kind kind, unsigned order)
+{
+	pfn_t pfn = frame_try_take_block(order);
+
+	return pfn == PFN_NONE ? NULL : frame_hand_out(pfn, kind, order);
+}
+
 err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out)
 {
 	const uint64_t word = frame_handed_out(kind, 0);

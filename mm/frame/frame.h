@@ -130,6 +130,8 @@ __must_check __owns static inline struct frame *frame_alloc(enum frame_kind kind
 
 /* Allocates 2^order frames with one count at the head.  order <= ORDER_MAX. */
 __must_check __owns struct frame *frame_alloc_block(enum frame_kind kind, unsigned order);
+/* The same for a caller that can do with smaller blocks: frame_try_take_block(). */
+__must_check __owns struct frame *frame_try_alloc_block(enum frame_kind kind, unsigned order);
 
 /* Allocates n frames of count 1 each: all or none (ERR_NO_MEMORY). */
 err_t frame_alloc_bulk(enum frame_kind kind, unsigned n, struct frame **out);

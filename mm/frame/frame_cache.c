@@ -359,19 +359,32 @@ static __noinline pfn_t block_from_zones(unsigned order)
 	return pfn;
 }
 
+/* From this CPU's depot, or PFN_NONE. */
+static inline pfn_t block_at_hand(unsigned order)
+{
+	ASSERT(order <= ORDER_MAX);
+	return likely(order <= DEPOT_ORDER_MAX) ? depot_take(order) : PFN_NONE;
+}
+
 pfn_t frame_take_block(unsigned order)
 {
 	pfn_t pfn;
 
 	if (order == 0)
 		return frame_take();
-	ASSERT(order <= ORDER_MAX);
-	if (likely(order <= DEPOT_ORDER_MAX)) {
-		pfn = depot_take(order);
-		if (likely(pfn != PFN_NONE))
-			return pfn;
-	}
-	return block_from_zones(order);
+	pfn = block_at_hand(order);
+	return likely(pfn != PFN_NONE) ? pfn : block_from_zones(order);
+}
+
+pfn_t frame_try_take_block(unsigned order)
+{
+	pfn_t pfn = block_at_hand(order);
+
+	if (pfn == PFN_NONE)
+		pfn = zones_take_block(order);
+	while (pfn == PFN_NONE && grow_either())
+		pfn = zones_take_block(order);
+	return pfn;
 }
 
 static __noinline void block_to_zones(pfn_t pfn, unsigned order)

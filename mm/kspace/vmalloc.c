@@ -145,7 +145,8 @@ static bool chain_alloc(struct run_chain *chain, uint32_t pages)
 	chain->head = PFN_NONE;
 	while (pages > 0) {
 		unsigned order = bits_log2(pages) < max_order ? bits_log2(pages) : max_order;
-		struct frame *f = frame_alloc_block(FRAME_KERNEL, order);
+		struct frame *f = order == 0 ? frame_alloc(FRAME_KERNEL)
+					     : frame_try_alloc_block(FRAME_KERNEL, order);
 
 		if (f == NULL && order == 0) {
 			chain_free(chain);

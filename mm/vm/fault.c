@@ -464,7 +464,7 @@ static bool get_large(struct locked *h, unsigned level)
 	put_large(h);
 	if (level == 1)
 		return true;
-	h->large = frame_alloc_block(FRAME_USER, pt_page_order(level));
+	h->large = frame_try_alloc_block(FRAME_USER, pt_page_order(level));
 	if (h->large != NULL)
 		memset(arch_direct(frame_paddr(h->large)), 0, pte_span(level));
 	return h->large != NULL;

@@ -301,6 +301,15 @@ static void take_back(struct cursor *c, struct vrange range)
 	ASSERT(err == OK);
 }
 
+/* Whether something is mapped in a range of more than one node: then it is refused without locking
+ * all its nodes.  A map that comes later is found with the range locked. */
+static bool is_occupied(const struct vm_space *s, struct vrange range)
+{
+	vaddr_t end = range.start + range.len;
+
+	return range.len > PT_LARGE_BYTES && page_table_next(&s->table, range.start, end) < end;
+}
+
 /* Map a marker, and the mapping that belongs to it, if any; a mapping that is not needed is left in
  * *mapping. */
 static err_t map_marker(struct vm_space *s, struct vrange range, uint32_t marker,
@@ -308,7 +317,7 @@ static err_t map_marker(struct vm_space *s, struct vrange range, uint32_t marker
 {
 	struct tlb_batch gone __uninitialized;
 	struct cursor c __uninitialized;
-	err_t err = open_to_change(s, &c, range, &gone);
+	err_t err = is_occupied(s, range) ? ERR_IN_USE : open_to_change(s, &c, range, &gone);
 
 	if (err != OK)
 		return err;

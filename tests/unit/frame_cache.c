@@ -194,6 +194,53 @@ TEST(frame_cache_drain_also_calls_its_own_cpu)
 	CHECK_EQ(atomic_load(&own->drains), before + 3);
 }
 
+static uint32_t drains(void)
+{
+	uint32_t n = 0;
+
+	for (unsigned cpu = 0; cpu < CPUS; cpu++)
+		n += atomic_load(&frame_caches.cpu[cpu].drains);
+	return n;
+}
+
+/* Half of all frames are free, but no block can be made of them; some lie in the caches. */
+TEST(frame_cache_try_of_a_block_drains_nothing)
+{
+	static struct frame *held[1u << 15];
+	struct ledger before;
+	uint64_t cached;
+	uint32_t drained;
+	unsigned n = 0;
+	struct frame *f;
+
+	machine_start_simple(64, 0, CPUS);
+	before = machine_ledger();
+	f = frame_try_alloc_block(FRAME_TEST, DEPOT_ORDER_MAX);
+	NEED(f != NULL); /* there is one */
+	frame_put(f);
+	while (n < ARRAY_SIZE(held) && (held[n] = frame_alloc(FRAME_TEST)) != NULL)
+		n++;
+	for (unsigned i = 0; i < n; i++)
+		if (frame_pfn(held[i]) % 2 == 0) {
+			host_cpu = i % CPUS;
+			frame_put(held[i]);
+		}
+	host_cpu = 0;
+	cached = frame_cache_count();
+	drained = drains();
+	CHECK(cached > 0);
+	CHECK(frame_try_alloc_block(FRAME_TEST, DEPOT_ORDER_MAX) == NULL);
+	CHECK(frame_try_alloc_block(FRAME_TEST, ORDER_MAX) == NULL);
+	CHECK_EQ(frame_cache_count(), cached);
+	CHECK_EQ(drains(), drained);
+	CHECK(frame_alloc_block(FRAME_TEST, DEPOT_ORDER_MAX) == NULL); /* for comparison */
+	CHECK(drains() > drained);
+	for (unsigned i = 0; i < n; i++)
+		if (frame_pfn(held[i]) % 2 != 0)
+			frame_put(held[i]);
+	CHECK_LEDGER(&before);
+}
+
 TEST(frame_cache_with_interrupts_off_misses_at_most_64_frames_a_cpu)
 {
 	static struct frame *held[1u << 15];

@@ -3,6 +3,7 @@
 #include "mm/vm/space.h"
 
 #include "lib/bits.h"
+#include "mm/pt/spot.h"
 #include "tests/machine.h"
 #include "tests/spaces.h"
 #include "tests/test.h"
@@ -285,6 +286,28 @@ TEST(vm_space_page_0_is_for_spaces_that_ask_for_it)
 	CHECK_EQ(vm_space_unmap(s, (struct vrange){ 0, PAGE_SIZE }, &done), OK);
 	CHECK_EQ(vm_space_handle_fault(s, 0, FAULT_READ), ERR_NOT_FOUND);
 	vm_space_put(child);
+	vm_space_put(s);
+	CHECK_LEDGER(&before);
+}
+
+/* The refusal does not wait for the nodes of what is mapped there: here this CPU has one locked. */
+TEST(vm_space_map_over_something_locks_no_node)
+{
+	struct vm_space *s;
+	struct pt_spot spot;
+	uintptr_t irq;
+
+	begin();
+	NEED(vm_space_new(&s) == OK);
+	for (unsigned i = 1; i < PAGES; i++)
+		CHECK_EQ(vm_space_map(s, pages(i * LARGE, 1), RW, 1), OK);
+	irq = arch_irq_save();
+	pt_spot_lock(&spot, &s->table, page_at(3 * LARGE));
+	CHECK_EQ(vm_space_map(s, pages(0, PAGES * LARGE), RW, 1), ERR_IN_USE);
+	CHECK_EQ(vm_space_guard(s, pages(LARGE, PAGES * LARGE)), ERR_IN_USE);
+	pt_spot_unlock(&spot);
+	arch_irq_restore(irq);
+	CHECK_EQ(vm_space_map(s, pages(0, LARGE), RW, 1), OK); /* before what is mapped */
 	vm_space_put(s);
 	CHECK_LEDGER(&before);
 }
