@@ -17,6 +17,10 @@ _Static_assert(DIRECT_BASE >= 0 - PT_HALF_BYTES(4) && DIRECT_BASE < META_BASE &&
 extern unsigned arch_cpu_number;
 extern uintptr_t arch_percpu_own_bias;
 
+extern uint64_t irq_off_since; /* PER_CPU */
+extern uintptr_t irq_off_from; /* PER_CPU */
+/* Record a time with interrupts off that ends at the caller. */
+void irq_off_record(uint64_t ticks);
 #include "arch/x86_64/irq_off.h"
 
 static inline uintptr_t arch_percpu_bias(void)

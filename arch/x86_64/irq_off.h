@@ -24,12 +24,6 @@ enum {
 	IRQ_OFF_SHORT = 10000, /* ticks */
 };
 
-extern uint64_t irq_off_since; /* PER_CPU */
-extern uintptr_t irq_off_from; /* PER_CPU */
-
-/* Record a time that ends at the caller. */
-void irq_off_record(uint64_t ticks);
-
 static __forceinline void irq_off_begin(void)
 {
 	uintptr_t here;
