@@ -45,12 +45,11 @@ struct held {
 	uint64_t since; /* ticks */
 };
 
-/* Only its own CPU accesses this, except for `off`.  An NMI, which may print, can come anywhere:
+/* Only its own CPU accesses this.  An NMI, which may print, can come anywhere:
  * depth is raised before an entry is written and lowered after the last is cleared. */
 struct lock_cpu {
 	_Atomic unsigned depth;
 	struct held held[HELD_ROOM];
-	struct lock_record off; /* (a) written by its CPU, reset by any */
 };
 
 static PER_CPU(struct lock_cpu, lock_cpu);

@@ -384,6 +384,8 @@ pfn_t frame_try_take_block(unsigned order)
 		pfn = zones_take_block(order);
 	while (pfn == PFN_NONE && grow_either())
 		pfn = zones_take_block(order);
+	if (pfn != PFN_NONE)
+		check_watermark();
 	return pfn;
 }
 

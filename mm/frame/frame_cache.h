@@ -125,8 +125,8 @@ static inline void frame_give(pfn_t pfn)
 
 /* Allocates 2^order frames aligned to their size, or PFN_NONE.  order <= ORDER_MAX. */
 __must_check pfn_t frame_take_block(unsigned order);
-/* The same, only if a block is at hand or memory is dormant: no cache is drained, no CPU is
- * interrupted, and one that fails costs little.  For callers that can do with smaller blocks. */
+/* The same, only if a block is at hand or memory is dormant; one that fails drains no cache and
+ * interrupts no CPU.  For callers that can do with smaller blocks.  1 <= order <= ORDER_MAX. */
 __must_check pfn_t frame_try_take_block(unsigned order);
 void frame_give_block(pfn_t pfn, unsigned order);
 

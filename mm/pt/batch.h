@@ -5,10 +5,10 @@
  * A batch collects the pages of one space whose entries changed and the frames and nodes that
  * these entries led to.  It is finished in two phases, in this order:
  *
- *   invalidate  every walker gives up its translations of the pages, while the range is still
- *               locked: tlb_batch_invalidate(), called by cursor_close().  CPUs do so by a
- * shootdown (kern/shootdown.h), IOMMUs by their own commands (struct tlb_walker) release     the
- * frames are put and the nodes retired, with nothing locked: tlb_batch_finish()
+ *   - invalidate: every walker gives up its translations of the pages, while the range is still
+ *     locked: tlb_batch_invalidate(), called by cursor_close().  CPUs do so by a shootdown
+ *     (kern/shootdown.h), IOMMUs by their own commands (struct tlb_walker)
+ *   - release: the frames are put and the nodes retired, with nothing locked: tlb_batch_finish()
  *
  * The rule of the first phase.  As long as a CPU can use an old translation of a page, no CPU can
  * write through a new one of that page.  So an operation that replaces a translation invalidates
