@@ -11,6 +11,7 @@
 #include "mm/pt/engine.h"
 #include "tests/machine.h"
 #include "tests/test.h"
+#include "tests/walker.h"
 
 enum {
 	LEVELS = 4,
@@ -107,16 +108,6 @@ static bool equal(struct access a, struct access b)
 	return a.pa == b.pa && a.read == b.read && a.write == b.write;
 }
 
-/* A unit may remember a large page in parts: a request drops what lies in it, by its size. */
-static bool names(const struct tlb_pages *pages, vaddr_t va)
-{
-	for (unsigned i = 0; pages->n <= TLB_PAGES_MAX && i < pages->n; i++)
-		if (va / pte_span(tlb_page_level(pages->page[i])) ==
-		    tlb_page_va(pages->page[i]) / pte_span(tlb_page_level(pages->page[i])))
-			return true;
-	return pages->n > TLB_PAGES_MAX;
-}
-
 /* Fails if the walk still reaches memory that is about to be freed. */
 static void check_unreachable(uint64_t pa, uint64_t len)
 {
@@ -132,11 +123,12 @@ static void check_unreachable(uint64_t pa, uint64_t len)
 
 static bool tables_went; /* since the last nodes were retired, a request without hint came */
 
+/* A unit may remember a large page in parts. */
 static void invalidate(struct tlb_walker *w, const struct tlb_pages *pages)
 {
 	CHECK(w == &stage.walker);
 	for (unsigned page = 0; page < PAGES; page++)
-		if (names(pages, page_va(page)))
+		if (walker_is_told(pages, page_va(page)))
 			cached[page].read = cached[page].write = 0;
 	tables_went |= pages->reach == TLB_TABLES;
 	for (unsigned i = 0; i < gone.runs; i++)
@@ -356,6 +348,12 @@ static bool unmap_all(void)
 
 static void random_operations(void)
 {
+	struct ledger before;
+
+#ifndef KEEL_TESTS
+	machine_start_simple(256, 0, 1);
+#endif
+	before = machine_ledger();
 	begin();
 	for (unsigned i = 0; i < STEPS; i++) {
 		unsigned page = (unsigned)test_random_below(PAGES);
@@ -385,37 +383,24 @@ static void random_operations(void)
 	CHECK(all_agree());
 	test_diag("%d steps, %u write-backs", STEPS, write_backs);
 	end();
+	CHECK_LEDGER(&before);
 }
 
 TEST(second_stage_random_operations_agree_with_memory_and_what_walkers_remember)
 {
-	struct ledger before;
-
-#ifndef KEEL_TESTS
-	machine_start_simple(256, 0, 1);
-#endif
-	before = machine_ledger();
 	random_operations();
 	CHECK(write_backs != 0);
-	CHECK_LEDGER(&before);
 }
 
 /* Units differ: this one has no pages of 1 GiB or 2 MiB, and snoops the caches. */
 TEST(second_stage_unit_that_snoops_and_has_small_pages_alone)
 {
-	struct ledger before;
-
-#ifndef KEEL_TESTS
-	machine_start_simple(256, 0, 1);
-#endif
-	before = machine_ledger();
 	stage.snoops = true;
 	stage.leaf_level_max = 1;
 	random_operations();
 	CHECK_EQ(write_backs, 0);
 	stage.snoops = false;
 	stage.leaf_level_max = PT_LEAF_LEVEL_MAX;
-	CHECK_LEDGER(&before);
 }
 
 TEST(second_stage_addresses_begin_at_zero_and_end_where_the_levels_do)

@@ -257,21 +257,26 @@ static void unmap_and_finish(vaddr_t va)
 	tlb_batch_finish(&gone);
 }
 
-TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
+/* CPU 1 falls idle with a translation, which CPU 0 then unmaps; returns the page's address. */
+static uint64_t unmap_beside_an_idle_cpu(void)
 {
-	struct tlb_batch gone;
-	uint64_t pa;
+	uint64_t pa = map(KERNEL_VA, kernel_rw);
 
-	begin();
-	pa = map(KERNEL_VA, kernel_rw);
 	(void)map(KERNEL_VA + PAGE_SIZE, kernel_rw); /* so that the table stays */
 	host_cpu = 1;
 	CHECK(can_access(1, KERNEL_VA));
 	tlb_idle_enter();
 	host_cpu = 0;
-	tlb_batch_init(&gone, &tlb_kernel_space);
-	unmap(KERNEL_VA, 1, &gone);
-	tlb_batch_finish(&gone);
+	unmap_and_finish(KERNEL_VA);
+	return pa;
+}
+
+TEST(shootdown_marks_an_idle_cpu_which_invalidates_before_it_goes_on)
+{
+	uint64_t pa;
+
+	begin();
+	pa = unmap_beside_an_idle_cpu();
 	CHECK_EQ(STAT(0, marks), 1);
 	CHECK_EQ(STAT(0, ipis), CPUS - 2);
 	CHECK_EQ(STAT(1, served), 0);
@@ -327,13 +332,7 @@ TEST(shootdown_of_tables_finds_an_idle_cpu_without_old_translations)
 	uint64_t pa;
 
 	begin();
-	pa = map(KERNEL_VA, kernel_rw);
-	(void)map(KERNEL_VA + PAGE_SIZE, kernel_rw); /* so that the table stays */
-	host_cpu = 1;
-	CHECK(can_access(1, KERNEL_VA));
-	tlb_idle_enter();
-	host_cpu = 0;
-	unmap_and_finish(KERNEL_VA);
+	pa = unmap_beside_an_idle_cpu();
 	CHECK(host_tlb_has_page(1, pa, PAGE_SIZE)); /* marked */
 	tlb_pages_init(&f);
 	tlb_pages_add(&f, KERNEL_VA + GIB(1), 1);

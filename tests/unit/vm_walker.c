@@ -11,6 +11,7 @@
 #include "tests/machine.h"
 #include "tests/spaces.h"
 #include "tests/test.h"
+#include "tests/walker.h"
 
 enum {
 	PAGES = 2 * PT_NODE_ENTRIES,
@@ -38,15 +39,6 @@ struct model_walker {
 static struct model_walker model;
 static struct ledger before;
 
-static bool names(const struct tlb_pages *list, vaddr_t va)
-{
-	for (unsigned i = 0; list->n <= TLB_PAGES_MAX && i < list->n; i++)
-		if (va / pte_span(tlb_page_level(list->page[i])) ==
-		    tlb_page_va(list->page[i]) / pte_span(tlb_page_level(list->page[i])))
-			return true;
-	return list->n > TLB_PAGES_MAX;
-}
-
 /* As long as the walker can read the old page, no CPU can write to the new one. */
 static void told_of_copy(const struct model_walker *m)
 {
@@ -67,7 +59,7 @@ static void invalidate(struct tlb_walker *w, const struct tlb_pages *list)
 	if (m->copied != 0)
 		told_of_copy(m);
 	for (unsigned i = 0; i < PAGES; i++)
-		if (names(list, page_at(i)))
+		if (walker_is_told(list, page_at(i)))
 			m->page[i].reads = false;
 }
 
